@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
+mod client_ip;
+mod event;
+mod forwarded;
+mod gate;
+mod handle;
+mod name;
+mod paths;
+mod peer;
+mod principal;
+mod problems;
+pub mod random;
+mod rejection;
+mod request_id;
+mod scope;
+pub mod secret;
+pub mod time;
+
+pub use body::ResponseBody;
+pub use client_ip::{ClientAddr, ClientIp, ClientIpError, ForwardedHeader};
+pub use event::{EventKind, SecurityEvent, Severity};
+pub use gate::{GatePass, StoreGate};
+pub use handle::Handle;
+pub use name::Name;
+pub use paths::{OPERATIONAL_PATHS, PathSet};
+pub use peer::{PeerAddr, peer_addr};
+pub use principal::{Ownership, Principal, PrincipalKind};
+pub use problems::{Problem, Problems};
+pub use rejection::{Code, Rejection, RejectionContext, Renderer};
+pub use request_id::{InvalidRequestId, RequestId, TraceParent};
+pub use scope::{LimitDecision, RequestScope, ScopeLayer, ScopeService};

@@ -1,0 +1,57 @@
+/// Paths that operators and their probes call, exempt by default where exemption makes sense.
+pub const OPERATIONAL_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// A small set of request paths, matched exactly and in full.
+///
+/// Nothing is decoded or normalised: `/healthz/`, `//healthz` and `/%68ealthz` are other paths, because an exemption
+/// that guesses can be talked into exempting what it should not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathSet(Vec<Box<str>>);
+
+impl PathSet {
+    /// No path at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The [`OPERATIONAL_PATHS`].
+    #[must_use]
+    pub fn operational() -> Self {
+        Self::of(OPERATIONAL_PATHS)
+    }
+
+    /// Exactly these paths.
+    #[must_use]
+    pub fn of<P: AsRef<str>>(paths: impl IntoIterator<Item = P>) -> Self {
+        Self(paths.into_iter().map(|path| path.as_ref().into()).collect())
+    }
+
+    /// Whether `path` is one of them.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, path: &str) -> bool {
+        self.0.iter().any(|known| **known == *path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_path_matches() {
+        let paths = PathSet::operational();
+        assert!(paths.contains("/healthz"));
+        for near in [
+            "/healthz/",
+            "/Healthz",
+            "/healthz/x",
+            "//healthz",
+            "/%68ealthz",
+            "",
+        ] {
+            assert!(!paths.contains(near), "{near:?} is not /healthz");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+#[cfg(feature = "axum")]
+mod axum;
+mod code;
+mod context;
+mod render;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Response};
+use serde_json::Value;
+
+pub use self::code::Code;
+pub use self::context::RejectionContext;
+use crate::ResponseBody;
+use crate::time::UnixTime;
+
+/// A refusal, or an application's own error, in the one format of a whole service.
+///
+/// Over HTTP it becomes `application/problem+json` (RFC 9457) that also carries the usual error envelope; over gRPC a
+/// trailers-only response. It never says why a credential failed, and names nothing internal: what goes into
+/// [`message`](Self::message) and [`detail`](Self::detail) is for the caller to read.
+///
+/// # Example
+///
+/// ```
+/// use palisade_core::{Code, Rejection, RejectionContext};
+///
+/// let request = http::Request::new(());
+/// let refusal = Rejection::new(Code::Validation).message("two fields are wrong").detail("room", "is empty");
+/// let response = refusal.into_response::<String>(&RejectionContext::of(&request));
+/// assert_eq!(response.status(), 400);
+/// assert_eq!(response.headers()["content-type"], "application/problem+json");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Rejection(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
+    code: Code,
+    problem_type: &'static str,
+    message: Cow<'static, str>,
+    members: Vec<(&'static str, Value)>,
+    details: Vec<(Cow<'static, str>, Value)>,
+    retry_after: Option<Duration>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Replaces the form of rejections; see [`ScopeLayer::renderer`](crate::ScopeLayer::renderer).
+#[derive(Clone)]
+pub struct Renderer(Arc<Render>);
+
+type Render = dyn Fn(&Rejection, &RejectionContext) -> Response<bytes::Bytes> + Send + Sync;
+
+impl Renderer {
+    /// A renderer that answers what `render` answers.
+    #[must_use]
+    pub fn new(
+        render: impl Fn(&Rejection, &RejectionContext) -> Response<bytes::Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(render))
+    }
+}
+
+impl std::fmt::Debug for Renderer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Renderer")
+    }
+}
+
+impl Rejection {
+    /// A rejection with the code's own message.
+    #[must_use]
+    pub fn new(code: Code) -> Self {
+        Self(Box::new(Parts {
+            code,
+            problem_type: "about:blank",
+            message: Cow::Borrowed(code.default_message()),
+            members: Vec::new(),
+            details: Vec::new(),
+            retry_after: None,
+            headers: Vec::new(),
+        }))
+    }
+
+    /// Sets the sentence that the caller reads.
+    #[must_use]
+    pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
+    /// Sets the problem type, a URI (RFC 9457, section 3.1.1); default `about:blank`.
+    #[must_use]
+    pub fn problem_type(mut self, uri: &'static str) -> Self {
+        self.0.problem_type = uri;
+        self
+    }
+
+    /// Adds an entry to `error.details`, such as a field and what is wrong with it.
+    #[must_use]
+    pub fn detail(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
+        self.0.details.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds an extension member to the problem itself (RFC 9457, section 3.2).
+    #[must_use]
+    pub fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.members.push((name, value.into()));
+        self
+    }
+
+    /// Says when to try again: `Retry-After` in whole seconds, rounded up and at least 1, or
+    /// `grpc-retry-pushback-ms`.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Adds a header to the response, such as `WWW-Authenticate` or `Allow`.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// What kind of rejection it is.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The sentence that the caller reads.
+    #[must_use]
+    pub fn message_text(&self) -> &str {
+        &self.0.message
+    }
+
+    /// When the caller may try again.
+    #[must_use]
+    pub const fn retry_hint(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The entries of `error.details`.
+    pub fn details(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0
+            .details
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value))
+    }
+
+    /// The extra headers.
+    pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.0.headers.iter().map(|(name, value)| (name, value))
+    }
+
+    /// Whole seconds of [`retry_after`](Self::retry_after), rounded up and at least 1.
+    pub(crate) fn retry_seconds(&self) -> Option<u64> {
+        let wait = self.0.retry_after?;
+        Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
+    }
+
+    /// The response, in the form that the caller reads.
+    #[must_use]
+    pub fn into_response<B>(self, context: &RejectionContext) -> Response<ResponseBody<B>> {
+        render::response(&self, context, crate::time::WallClock::system().now())
+            .map(ResponseBody::full)
+    }
+
+    /// The response, as if it were this time.
+    #[must_use]
+    pub fn into_response_at<B>(
+        self,
+        context: &RejectionContext,
+        now: UnixTime,
+    ) -> Response<ResponseBody<B>> {
+        render::response(&self, context, now).map(ResponseBody::full)
+    }
+
+    /// Gives the response of a handler that returned a rejection its final form, and passes others through.
+    pub(crate) fn finish<B>(
+        mut response: Response<B>,
+        context: &RejectionContext,
+    ) -> Response<ResponseBody<B>> {
+        let Some(Deferred(rejection)) = response.extensions_mut().remove() else {
+            return response.map(ResponseBody::inner);
+        };
+        let (mut head, _) = response.into_parts();
+        let (rendered, body) =
+            render::response(&rejection, context, crate::time::WallClock::system().now())
+                .into_parts();
+        head.status = rendered.status;
+        let mut replaced = None;
+        for (name, value) in rendered.headers {
+            match (&name, &replaced) {
+                (Some(name), _) => {
+                    head.headers.insert(name, value);
+                    replaced = Some(name.clone());
+                }
+                (None, Some(name)) => {
+                    head.headers.append(name, value);
+                }
+                (None, None) => {}
+            }
+        }
+        if body.is_empty() {
+            head.headers.remove(http::header::CONTENT_LENGTH);
+        }
+        Response::from_parts(head, ResponseBody::full(body))
+    }
+}
+
+/// Travels in the extensions of a handler's response until [`Rejection::finish`] finds it.
+#[derive(Debug, Clone)]
+struct Deferred(
+    #[cfg_attr(
+        not(feature = "axum"),
+        expect(dead_code, reason = "only handlers defer")
+    )]
+    Arc<Rejection>,
+);

@@ -1,0 +1,271 @@
+//! Turns a rejection into bytes. Written by hand, not through a `Value`, because an attacker chooses how often it runs.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::Value;
+
+use super::{Parts, Rejection, RejectionContext};
+use crate::time::UnixTime;
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+pub(super) fn response(
+    rejection: &Rejection,
+    context: &RejectionContext,
+    now: UnixTime,
+) -> Response<Bytes> {
+    if let Some(renderer) = context.scope().and_then(|scope| scope.renderer()) {
+        let response = (renderer.0)(rejection, context);
+        return if context.is_head() {
+            response.map(|_| Bytes::new())
+        } else {
+            response
+        };
+    }
+    if context.is_grpc() {
+        trailers_only(rejection)
+    } else {
+        problem(rejection, context, now)
+    }
+}
+
+fn problem(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> Response<Bytes> {
+    let body = if context.is_head() {
+        Bytes::new()
+    } else {
+        json(rejection, context, now).into()
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = rejection.code().status();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = rejection.retry_seconds() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    for (name, value) in &rejection.0.headers {
+        headers.append(name, value.clone());
+    }
+    if !context.is_head() {
+        let length = response.body().len();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response
+}
+
+/// The status in the head of a response without messages, as "Trailers-Only" of the gRPC protocol over HTTP/2 says.
+fn trailers_only(rejection: &Rejection) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, GRPC);
+    headers.insert(
+        GRPC_STATUS,
+        HeaderValue::from(u16::from(rejection.code().grpc_status())),
+    );
+    if let Ok(message) = HeaderValue::from_str(&percent_encoded(rejection.message_text())) {
+        headers.insert(GRPC_MESSAGE, message);
+    }
+    if let Some(wait) = rejection.retry_hint() {
+        let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from(millis.max(1)));
+    }
+    for (name, value) in &rejection.0.headers {
+        headers.append(name, value.clone());
+    }
+    response
+}
+
+/// The encoding that the gRPC protocol asks of `Status-Message`: all but `%` of the printable ASCII stays.
+fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'%' => encoded.push_str("%25"),
+            b' '..=b'~' => encoded.push(char::from(byte)),
+            // Writing to a `String` does not fail.
+            _ => drop(write!(encoded, "%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+fn json(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> Vec<u8> {
+    let Parts {
+        code,
+        problem_type,
+        message,
+        members,
+        details,
+        ..
+    } = &*rejection.0;
+    let status = code.status();
+    let mut out = Vec::with_capacity(448);
+    out.extend_from_slice(b"{\"type\":");
+    text(&mut out, problem_type);
+    out.extend_from_slice(b",\"title\":");
+    text(&mut out, status.canonical_reason().unwrap_or(code.as_str()));
+    out.extend_from_slice(b",\"status\":");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.extend_from_slice(b",\"detail\":");
+    text(&mut out, message);
+    for (name, member) in members {
+        out.push(b',');
+        text(&mut out, name);
+        out.push(b':');
+        value(&mut out, member);
+    }
+    out.extend_from_slice(b",\"error\":{\"code\":");
+    text(&mut out, code.as_str());
+    out.extend_from_slice(b",\"message\":");
+    text(&mut out, message);
+    if let Some(id) = context.request_id() {
+        out.extend_from_slice(b",\"correlation_id\":");
+        text(&mut out, id.as_str());
+    }
+    out.extend_from_slice(b",\"timestamp\":\"");
+    now.write_rfc3339(&mut out);
+    out.extend_from_slice(b"\",\"details\":{");
+    let mut first = true;
+    if let Some(seconds) = rejection.retry_seconds() {
+        out.extend_from_slice(b"\"retry_after\":");
+        value(&mut out, &Value::from(seconds));
+        first = false;
+    }
+    for (name, detail) in details {
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        text(&mut out, name);
+        out.push(b':');
+        value(&mut out, detail);
+    }
+    out.extend_from_slice(b"}}}");
+    out
+}
+
+// Neither a string nor a `Value` can fail to serialize, nor can a `Vec` fail to grow with an error.
+fn text(out: &mut Vec<u8>, text: &str) {
+    let _ = serde_json::to_writer(out, text);
+}
+
+fn value(out: &mut Vec<u8>, value: &Value) {
+    let _ = serde_json::to_writer(out, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::Request;
+
+    use super::*;
+    use crate::{Code, RequestId, RequestScope};
+
+    // 2026-11-20T16:00:00Z, by `date -u -d @1795190400`.
+    const NOW: UnixTime = UnixTime::from_secs(1_795_190_400);
+
+    fn context(request: Request<()>) -> RejectionContext {
+        RejectionContext::of(&request)
+    }
+
+    fn limited() -> Rejection {
+        Rejection::new(Code::RateLimit)
+            .problem_type("https://iana.org/assignments/http-problem-types#quota-exceeded")
+            .message("Rate limit exceeded. Try again in 2 seconds")
+            .retry_after(Duration::from_millis(1_001))
+    }
+
+    #[test]
+    fn http_gets_a_problem_with_the_error_envelope() {
+        let mut request = Request::new(());
+        RequestScope::enter(request.extensions_mut())
+            .set_request_id(RequestId::new("01J").unwrap());
+        let response = response(&limited(), &context(request), NOW);
+        assert_eq!(response.status(), 429);
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+        assert_eq!(response.headers()["retry-after"], "2");
+        let expected = concat!(
+            r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Too Many Requests","#,
+            r#""status":429,"detail":"Rate limit exceeded. Try again in 2 seconds","#,
+            r#""error":{"code":"RATE_LIMIT_EXCEEDED","message":"Rate limit exceeded. Try again in 2 seconds","#,
+            r#""correlation_id":"01J","timestamp":"2026-11-20T16:00:00Z","details":{"retry_after":2}}}"#
+        );
+        assert_eq!(
+            response.headers()["content-length"],
+            expected.len().to_string()
+        );
+        assert_eq!(response.into_body(), expected);
+    }
+
+    #[test]
+    fn head_gets_the_headers_alone() {
+        let request = Request::head("/").body(()).unwrap();
+        let response = response(&limited(), &context(request), NOW);
+        assert_eq!(
+            (response.status().as_u16(), response.body().len()),
+            (429, 0)
+        );
+        assert_eq!(response.headers()["retry-after"], "2");
+    }
+
+    #[test]
+    fn grpc_gets_trailers_only() {
+        let request = Request::post("/pkg.Service/Call")
+            .header("content-type", "application/grpc+proto")
+            .body(());
+        let response = response(&limited(), &context(request.unwrap()), NOW);
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["grpc-status"], "8");
+        assert_eq!(
+            response.headers()["grpc-message"],
+            "Rate limit exceeded. Try again in 2 seconds"
+        );
+        assert_eq!(response.headers()["grpc-retry-pushback-ms"], "1001");
+        assert!(response.body().is_empty());
+    }
+
+    #[test]
+    fn grpc_messages_are_percent_encoded() {
+        assert_eq!(percent_encoded("100 % r\u{e4}\n"), "100 %25 r%C3%A4%0A");
+    }
+
+    #[test]
+    fn every_text_is_escaped() {
+        let refusal = Rejection::new(Code::Validation)
+            .message("a\"b\u{2028}\n")
+            .detail("x\"", "y\\")
+            .member("m", 1);
+        let response = response(&refusal, &context(Request::new(())), NOW);
+        let body: Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["detail"], "a\"b\u{2028}\n");
+        assert_eq!(body["error"]["details"]["x\""], "y\\");
+        assert_eq!(body["m"], 1);
+    }
+
+    #[test]
+    fn retry_after_is_never_zero() {
+        for (wait, shown) in [
+            (Duration::ZERO, 1),
+            (Duration::from_millis(900), 1),
+            (Duration::from_secs(2), 2),
+        ] {
+            assert_eq!(
+                Rejection::new(Code::RateLimit)
+                    .retry_after(wait)
+                    .retry_seconds(),
+                Some(shown)
+            );
+        }
+    }
+}

@@ -1,0 +1,339 @@
+mod layer;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use http::Extensions;
+
+pub use self::layer::{ScopeLayer, ScopeService};
+use crate::time::{self, Instant};
+use crate::{ClientAddr, Name, Principal, Renderer, RequestId, SecurityEvent, TraceParent};
+
+/// What the layers of one request know together: its id, its client, its principal, what limits said, what happened.
+///
+/// It lies in the request's extensions and is shared, so that the record stays whole when the client hangs up, a
+/// timeout replaces the response, or the handler panics. Our own layers pass nothing to each other by header.
+///
+/// # Example
+///
+/// ```
+/// use palisade_core::{Principal, RequestScope};
+///
+/// let mut request = http::Request::new(());
+/// assert!(RequestScope::current(request.extensions()).is_none());
+///
+/// let scope = RequestScope::enter(request.extensions_mut());
+/// scope.push_principal(Principal::user("https://idp.example/", "alice").into());
+/// let seen = RequestScope::current(request.extensions()).unwrap();
+/// assert_eq!(seen.principal().unwrap().subject(), "alice");
+/// ```
+#[derive(Clone)]
+pub struct RequestScope(Arc<Shared>);
+
+struct Shared {
+    started: Instant,
+    request_id: OnceLock<RequestId>,
+    trace_parent: OnceLock<TraceParent>,
+    client: OnceLock<ClientAddr>,
+    renderer: OnceLock<Renderer>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    principals: Vec<Arc<Principal>>,
+    limits: Vec<LimitDecision>,
+    events: Vec<SecurityEvent>,
+    closed: bool,
+    late: Option<LateSink>,
+}
+
+type LateSink = Arc<dyn Fn(Option<&RequestId>, SecurityEvent) + Send + Sync>;
+
+/// What one limit decided about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitDecision {
+    /// The policy that decided.
+    pub policy: Name,
+    /// Whether the request may pass.
+    pub allowed: bool,
+    /// The sustained rate or the window's quota, in requests.
+    pub limit: u64,
+    /// Whole requests left now.
+    pub remaining: u64,
+    /// The time over which `limit` holds.
+    pub window: Duration,
+    /// When the limit is full again.
+    pub reset_after: Duration,
+    /// When the same request would pass, if it did not.
+    pub retry_after: Option<Duration>,
+}
+
+impl LimitDecision {
+    /// A decision of `policy` that allows, with nothing known yet about the rest.
+    #[must_use]
+    pub const fn allow(policy: Name) -> Self {
+        Self {
+            policy,
+            allowed: true,
+            limit: 0,
+            remaining: 0,
+            window: Duration::ZERO,
+            reset_after: Duration::ZERO,
+            retry_after: None,
+        }
+    }
+}
+
+impl RequestScope {
+    /// A scope of its own, outside any request.
+    #[must_use]
+    pub fn detached() -> Self {
+        Self::started_at(time::now())
+    }
+
+    fn started_at(started: Instant) -> Self {
+        Self(Arc::new(Shared {
+            started,
+            request_id: OnceLock::new(),
+            trace_parent: OnceLock::new(),
+            client: OnceLock::new(),
+            renderer: OnceLock::new(),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Finds the request's scope, or makes it.
+    pub fn enter(extensions: &mut Extensions) -> Self {
+        if let Some(scope) = Self::current(extensions) {
+            return scope.clone();
+        }
+        let scope = Self::detached();
+        extensions.insert(scope.clone());
+        scope
+    }
+
+    /// Finds the request's scope.
+    #[inline]
+    #[must_use]
+    pub fn current(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// A new scope for a call to another service, with the request's id and trace and nothing else.
+    ///
+    /// A client-side layer takes this instead of what it finds in a cloned or forwarded request, so that one caller's
+    /// principal never speaks for another.
+    #[must_use]
+    pub fn outbound(&self) -> Self {
+        let outbound = Self::detached();
+        if let Some(id) = self.request_id() {
+            outbound.set_request_id(id.clone());
+        }
+        if let Some(trace) = self.trace_parent() {
+            outbound.set_trace_parent(trace);
+        }
+        outbound
+    }
+
+    /// When the request entered.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    /// The request's id, once a layer has set it.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.0.request_id.get()
+    }
+
+    /// Sets the request's id; the first one stays, and is answered.
+    pub fn set_request_id(&self, id: RequestId) -> &RequestId {
+        self.0.request_id.get_or_init(|| id)
+    }
+
+    /// The request's place in a distributed trace.
+    #[must_use]
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        self.0.trace_parent.get().copied()
+    }
+
+    /// Sets the request's place in a distributed trace; the first one stays.
+    pub fn set_trace_parent(&self, trace: TraceParent) {
+        let _ = self.0.trace_parent.set(trace);
+    }
+
+    /// The client's address, once it has been decided.
+    #[must_use]
+    pub fn client(&self) -> Option<ClientAddr> {
+        self.0.client.get().copied()
+    }
+
+    /// Decides the client's address; the first decision stays.
+    pub fn set_client(&self, client: ClientAddr) {
+        let _ = self.0.client.set(client);
+    }
+
+    pub(crate) fn renderer(&self) -> Option<&Renderer> {
+        self.0.renderer.get()
+    }
+
+    pub(crate) fn set_renderer(&self, renderer: Renderer) {
+        let _ = self.0.renderer.set(renderer);
+    }
+
+    /// The principal, the latest where a step-up replaced an earlier one.
+    #[must_use]
+    pub fn principal(&self) -> Option<Arc<Principal>> {
+        self.state().principals.last().cloned()
+    }
+
+    /// Every principal in the order in which they were proved.
+    #[must_use]
+    pub fn principals(&self) -> Vec<Arc<Principal>> {
+        self.state().principals.clone()
+    }
+
+    /// Sets the principal, and keeps the earlier ones as history.
+    pub fn push_principal(&self, principal: Arc<Principal>) {
+        self.state().principals.push(principal);
+    }
+
+    /// Notes what a limit decided; there may be several in one stack.
+    pub fn push_limit(&self, decision: LimitDecision) {
+        self.state().limits.push(decision);
+    }
+
+    /// What the limits decided, in their order.
+    #[must_use]
+    pub fn limits(&self) -> Vec<LimitDecision> {
+        self.state().limits.clone()
+    }
+
+    /// Asks `read` about what the limits decided, without copying it.
+    pub fn with_limits<T>(&self, read: impl FnOnce(&[LimitDecision]) -> T) -> T {
+        read(&self.state().limits)
+    }
+
+    /// Notes an event; after [`close`](Self::close) it goes to the sink for late events on its own.
+    pub fn record(&self, event: SecurityEvent) {
+        let mut state = self.state();
+        if !state.closed {
+            state.events.push(event);
+            return;
+        }
+        let late = state.late.clone();
+        drop(state);
+        match late {
+            Some(sink) => sink(self.request_id(), event),
+            None => tracing::warn!(
+                event = event.kind().as_str(),
+                reason = event.reason_code(),
+                "late event, no sink"
+            ),
+        }
+    }
+
+    /// Sets where events go that are recorded after [`close`](Self::close), with the request's id.
+    pub fn on_late_event(
+        &self,
+        sink: impl Fn(Option<&RequestId>, SecurityEvent) + Send + Sync + 'static,
+    ) {
+        self.state().late = Some(Arc::new(sink));
+    }
+
+    /// Takes the events noted so far; later ones go to the sink for late events.
+    #[must_use]
+    pub fn close(&self) -> Vec<SecurityEvent> {
+        let mut state = self.state();
+        state.closed = true;
+        std::mem::take(&mut state.events)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for RequestScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestScope")
+            .field("request_id", &self.request_id())
+            .field("client", &self.client())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EventKind;
+
+    #[test]
+    fn the_latest_principal_wins_and_history_is_kept() {
+        let scope = RequestScope::detached();
+        scope.push_principal(Principal::user("iss", "alice").into());
+        scope.push_principal(Principal::user("iss", "alice-stepped-up").into());
+        assert_eq!(scope.principal().unwrap().subject(), "alice-stepped-up");
+        assert_eq!(scope.principals().len(), 2);
+    }
+
+    #[test]
+    fn outbound_carries_the_id_and_the_trace_alone() {
+        let scope = RequestScope::detached();
+        let trace = TraceParent {
+            trace_id: [1; 16],
+            parent_id: [2; 8],
+            flags: 1,
+        };
+        scope.set_request_id(RequestId::new("id-1").unwrap());
+        scope.set_trace_parent(trace);
+        scope.push_principal(Principal::user("iss", "alice").into());
+        scope.record(SecurityEvent::new(EventKind::LoginFailure));
+
+        let outbound = scope.outbound();
+
+        assert_eq!(outbound.request_id().unwrap().as_str(), "id-1");
+        assert_eq!(outbound.trace_parent(), Some(trace));
+        assert!(outbound.principal().is_none());
+        assert!(outbound.close().is_empty());
+    }
+
+    #[test]
+    fn the_first_id_stays() {
+        let scope = RequestScope::detached();
+        scope.set_request_id(RequestId::new("first").unwrap());
+        assert_eq!(
+            scope
+                .set_request_id(RequestId::new("second").unwrap())
+                .as_str(),
+            "first"
+        );
+    }
+
+    #[test]
+    fn events_after_close_reach_the_sink_with_the_request_id() {
+        let scope = RequestScope::detached();
+        scope.set_request_id(RequestId::new("id-1").unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&seen);
+        scope.on_late_event(move |id, event| {
+            sink.lock()
+                .unwrap()
+                .push((id.map(ToString::to_string), event.kind()))
+        });
+        scope.record(SecurityEvent::new(EventKind::LoginFailure));
+
+        assert_eq!(scope.close().len(), 1);
+        scope.record(SecurityEvent::new(EventKind::AdminAction));
+
+        assert_eq!(
+            *seen.lock().unwrap(),
+            [(Some("id-1".to_owned()), EventKind::AdminAction)]
+        );
+        assert!(scope.close().is_empty(), "a late event is not kept as well");
+    }
+}

@@ -1,0 +1,100 @@
+//! Tells secrets from placeholders.
+//!
+//! One check for every crate that takes a secret, so that what one refuses no other accepts.
+
+mod vocabulary;
+
+/// Why a secret is not accepted. It never holds the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Weakness {
+    /// Nothing there, or only white space.
+    #[error("is empty")]
+    Empty,
+    /// Made of the words that examples and templates use.
+    #[error("is a well-known placeholder; make one with `openssl rand -base64 32`")]
+    Placeholder,
+    /// Too few bytes.
+    #[error("is {len} bytes long, must be at least {min}")]
+    TooShort {
+        /// How many bytes it has.
+        len: usize,
+        /// How many it needs.
+        min: usize,
+    },
+    /// Too regular to have come from a random generator.
+    #[error("is too regular to be random; make one with `openssl rand -base64 32`")]
+    LowEntropy,
+}
+
+/// Looks for a weakness in a secret that should have at least `min_len` bytes.
+///
+/// Placeholders are found in any case and with any separators. A secret from a random generator, in base64, hex or
+/// raw bytes, passes.
+///
+/// # Errors
+///
+/// Returns the first weakness.
+///
+/// # Example
+///
+/// ```
+/// use palisade_core::secret::{Weakness, check};
+///
+/// assert_eq!(check(b"Your_Secret-Key.Change-In-Production", 32), Err(Weakness::Placeholder));
+/// assert_eq!(check(b"p3Zk9Q", 32), Err(Weakness::TooShort { len: 6, min: 32 }));
+/// assert_eq!(check(b"kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu", 32), Ok(()));
+/// ```
+pub fn check(secret: &[u8], min_len: usize) -> Result<(), Weakness> {
+    if secret.trim_ascii().is_empty() {
+        return Err(Weakness::Empty);
+    }
+    if vocabulary::is_placeholder(secret) {
+        return Err(Weakness::Placeholder);
+    }
+    if secret.len() < min_len {
+        return Err(Weakness::TooShort {
+            len: secret.len(),
+            min: min_len,
+        });
+    }
+    // Random decimal digits, the poorest alphabet in use, measure above 2.6 bits a character from 16 characters on.
+    let wanted = (secret.len().min(32) as f64) * 2.5;
+    if shannon_bits(secret) < wanted || is_sequence(secret) || is_repetition(secret) {
+        return Err(Weakness::LowEntropy);
+    }
+    Ok(())
+}
+
+/// Shannon's entropy of the distribution of bytes, times the length.
+fn shannon_bits(secret: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in secret {
+        counts[usize::from(*byte)] += 1;
+    }
+    let len = secret.len() as f64;
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) * (len / f64::from(*count)).log2())
+        .sum()
+}
+
+/// Mostly runs such as `abcdef`, `4321` or `aaaa`.
+fn is_sequence(secret: &[u8]) -> bool {
+    let steps = secret
+        .windows(2)
+        .filter(|pair| pair[0].abs_diff(pair[1]) <= 1)
+        .count();
+    secret.len() > 2 && steps * 2 > secret.len()
+}
+
+/// A shorter text, repeated.
+fn is_repetition(secret: &[u8]) -> bool {
+    (1..=secret.len() / 2).any(|period| {
+        secret
+            .iter()
+            .zip(&secret[period..])
+            .all(|(byte, later)| byte == later)
+    })
+}

@@ -1,0 +1,170 @@
+//! The only place where palisade reads a clock.
+//!
+//! Durations come from the monotonic clock, [`now`], which follows Tokio's paused time in tests and needs no
+//! runtime otherwise. Wall time is read only where a protocol shows it (`exp`, timestamps), through a [`WallClock`]
+//! that tests can set.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+pub use tokio::time::Instant;
+
+/// Monotonic time, as Tokio sees it: paused when a test has paused it.
+#[inline]
+#[must_use]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Time since 1970-01-01T00:00:00Z, without leap seconds. A clock set before 1970 reads as 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct UnixTime(Duration);
+
+impl UnixTime {
+    /// A time from whole seconds since 1970.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(Duration::from_secs(secs))
+    }
+
+    /// A time from the duration since 1970.
+    #[must_use]
+    pub const fn from_duration(since_epoch: Duration) -> Self {
+        Self(since_epoch)
+    }
+
+    /// Whole seconds since 1970, rounded down.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0.as_secs()
+    }
+
+    /// The duration since 1970.
+    #[must_use]
+    pub const fn as_duration(self) -> Duration {
+        self.0
+    }
+
+    /// This time plus `duration`, at most the latest representable time.
+    #[must_use]
+    pub const fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+
+    /// How long after `earlier` this time is, zero when it is not.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Appends the RFC 3339 form in UTC with whole seconds, such as `2026-11-20T16:00:00Z`.
+    pub fn write_rfc3339(self, out: &mut Vec<u8>) {
+        self.write(out, 0);
+    }
+
+    /// Appends the RFC 3339 form in UTC with milliseconds, such as `2026-11-20T16:00:00.250Z`.
+    pub fn write_rfc3339_millis(self, out: &mut Vec<u8>) {
+        self.write(out, 3);
+    }
+
+    fn write(self, out: &mut Vec<u8>, precision: u8) {
+        use jiff::fmt::temporal::DateTimePrinter;
+        let nanos = i32::try_from(self.0.subsec_nanos()).unwrap_or(0);
+        let timestamp = i64::try_from(self.as_secs())
+            .ok()
+            .and_then(|secs| jiff::Timestamp::new(secs, nanos).ok())
+            .unwrap_or(jiff::Timestamp::MAX);
+        // Writing to a `Vec` does not fail.
+        let _ = DateTimePrinter::new()
+            .precision(Some(precision))
+            .print_timestamp(&timestamp, out);
+    }
+}
+
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(24);
+        self.write_rfc3339(&mut text);
+        f.write_str(&String::from_utf8_lossy(&text))
+    }
+}
+
+/// Where wall time comes from: the system's clock, or a closure that a test controls.
+///
+/// # Example
+///
+/// ```
+/// use palisade_core::time::{UnixTime, WallClock};
+///
+/// let clock = WallClock::from_fn(|| UnixTime::from_secs(1_000));
+/// assert_eq!(clock.now().to_string(), "1970-01-01T00:16:40Z");
+/// ```
+#[derive(Clone, Default)]
+pub struct WallClock(Option<Arc<dyn Fn() -> UnixTime + Send + Sync>>);
+
+impl WallClock {
+    /// The system's clock, which is the default.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that answers what `read` answers.
+    #[must_use]
+    pub fn from_fn(read: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(read)))
+    }
+
+    /// The time now.
+    #[inline]
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
+        match &self.0 {
+            Some(read) => read(),
+            None => system_now(),
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the one place that may")]
+fn system_now() -> UnixTime {
+    UnixTime(
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default(),
+    )
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "WallClock(custom)"
+        } else {
+            "WallClock(system)"
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_rfc_3339_in_utc() {
+        // 1985-04-12T23:20:50.52Z is the first example of RFC 3339, section 5.8; 482196050 by `date -d`.
+        let time = UnixTime::from_duration(Duration::from_millis(482_196_050_520));
+        assert_eq!(time.to_string(), "1985-04-12T23:20:50Z");
+        let mut millis = Vec::new();
+        time.write_rfc3339_millis(&mut millis);
+        assert_eq!(millis, b"1985-04-12T23:20:50.520Z");
+    }
+
+    #[test]
+    fn times_past_the_calendar_do_not_panic() {
+        assert_eq!(
+            UnixTime::from_secs(u64::MAX).to_string(),
+            "9999-12-30T22:00:00Z"
+        );
+    }
+}
