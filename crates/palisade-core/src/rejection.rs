@@ -216,10 +216,4 @@ impl Rejection {
 
 /// Travels in the extensions of a handler's response until [`Rejection::finish`] finds it.
 #[derive(Debug, Clone)]
-struct Deferred(
-    #[cfg_attr(
-        not(feature = "axum"),
-        expect(dead_code, reason = "only handlers defer")
-    )]
-    Arc<Rejection>,
-);
+struct Deferred(Arc<Rejection>);
