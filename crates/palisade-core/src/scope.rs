@@ -245,6 +245,21 @@ impl RequestScope {
         self.state().late = Some(Arc::new(sink));
     }
 
+    /// The same as [`on_late_event`](Self::on_late_event) with a sink that many requests share, so that setting it
+    /// allocates nothing.
+    pub fn on_late_event_shared(
+        &self,
+        sink: Arc<dyn Fn(Option<&RequestId>, SecurityEvent) + Send + Sync>,
+    ) {
+        self.state().late = Some(sink);
+    }
+
+    /// Takes the events noted so far and stays open, for a record that is written before the request ends.
+    #[must_use]
+    pub fn take_events(&self) -> Vec<SecurityEvent> {
+        std::mem::take(&mut self.state().events)
+    }
+
     /// Takes the events noted so far; later ones go to the sink for late events.
     #[must_use]
     pub fn close(&self) -> Vec<SecurityEvent> {
@@ -335,5 +350,20 @@ mod tests {
             [(Some("id-1".to_owned()), EventKind::AdminAction)]
         );
         assert!(scope.close().is_empty(), "a late event is not kept as well");
+    }
+
+    #[test]
+    fn taking_events_leaves_the_scope_open() {
+        let scope = RequestScope::detached();
+        let late = Arc::new(Mutex::new(0));
+        let sink = Arc::clone(&late);
+        scope.on_late_event_shared(Arc::new(move |_, _| *sink.lock().unwrap() += 1));
+        scope.record(SecurityEvent::new(EventKind::LoginFailure));
+        assert_eq!(scope.take_events().len(), 1);
+        scope.record(SecurityEvent::new(EventKind::AdminAction));
+        assert_eq!(scope.close()[0].kind(), EventKind::AdminAction);
+        assert_eq!(*late.lock().unwrap(), 0, "nothing was late so far");
+        scope.record(SecurityEvent::new(EventKind::DataAccess));
+        assert_eq!(*late.lock().unwrap(), 1);
     }
 }
