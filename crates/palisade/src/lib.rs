@@ -1,1 +1,36 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod stack;
+
+#[cfg(feature = "axum")]
+pub mod axum;
+
+pub use palisade_core::{
+    ClientAddr, ClientIp, ClientIpError, Code, EventKind, Handle, Name, PathSet, PeerAddr, Principal, PrincipalKind,
+    Problems, Rejection, RejectionContext, Renderer, RequestId, RequestScope, ResponseBody, ScopeLayer, SecurityEvent,
+    Severity, time,
+};
+pub use stack::{Protected, Stack};
+
+#[cfg(feature = "audit")]
+#[doc(inline)]
+pub use palisade_audit as audit;
+#[cfg(feature = "auth")]
+#[doc(inline)]
+pub use palisade_auth as auth;
+#[cfg(feature = "breaker")]
+#[doc(inline)]
+pub use palisade_breaker as breaker;
+#[cfg(feature = "crypto")]
+#[doc(inline)]
+pub use palisade_crypto as crypto;
+#[cfg(feature = "headers")]
+#[doc(inline)]
+pub use palisade_headers as headers;
+#[cfg(feature = "ratelimit")]
+#[doc(inline)]
+pub use palisade_ratelimit as ratelimit;
+#[cfg(feature = "secrets")]
+#[doc(inline)]
+pub use palisade_secrets as secrets;

@@ -46,6 +46,12 @@ impl ScopeLayer {
         }))
     }
 
+    /// Decides the client's address this way.
+    #[must_use]
+    pub fn client_ip(self, client_ip: ClientIp) -> Self {
+        Self(Handle::new(Config { client_ip, ..(*self.0).clone() }))
+    }
+
     /// Replaces the form of every rejection inside this layer.
     ///
     /// The renderer decides head and body; `HEAD` requests still get no body.

@@ -1,0 +1,151 @@
+//! A whole axum router behind a [`Stack`], and what a router answers by itself in the one format.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, Ready, ready};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready as ready_or_pending};
+
+use ::axum::Router;
+use ::axum::body::Body;
+use ::axum::extract::{ConnectInfo, Request};
+use ::axum::response::Response;
+use ::axum::serve::{IncomingStream, Listener};
+use palisade_core::{Code, Rejection};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{Protected, Stack};
+
+/// Wraps a whole router from outside, so that its fallbacks are covered too.
+///
+/// The result is no router any more: no route can be added behind the stack's back. It goes straight into
+/// `axum::serve`, which then also tells the stack who the peer is. The layers of the stack are
+/// [leaked](Stack::leak), for this is what a process does once, when it starts.
+///
+/// # Example
+///
+/// ```no_run
+/// use axum::{Router, routing::get};
+/// use palisade::{Stack, axum::{method_not_allowed, not_found, protect}};
+///
+/// # async fn serve() -> std::io::Result<()> {
+/// let router = Router::new()
+///     .route("/", get(|| async { "hello" }))
+///     .fallback(not_found)
+///     .method_not_allowed_fallback(method_not_allowed);
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// axum::serve(listener, protect(router, Stack::new())).await
+/// # }
+/// ```
+#[must_use]
+pub fn protect(router: Router, stack: Stack) -> ProtectedRouter {
+    ProtectedRouter { inner: stack.leak().layer(router) }
+}
+
+/// 404 in the one format, for [`Router::fallback`].
+pub async fn not_found() -> Rejection {
+    Rejection::new(Code::NotFound)
+}
+
+/// 405 in the one format, for [`Router::method_not_allowed_fallback`]; axum adds `Allow`.
+pub async fn method_not_allowed() -> Rejection {
+    Rejection::new(Code::MethodNotAllowed)
+}
+
+/// A router behind a stack; see [`protect`].
+///
+/// It is the service of one request, and also what `axum::serve` asks for: the maker of the service of a connection.
+#[derive(Clone)]
+pub struct ProtectedRouter {
+    inner: Protected<Router>,
+}
+
+impl fmt::Debug for ProtectedRouter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProtectedRouter").finish_non_exhaustive()
+    }
+}
+
+type Inner = <Protected<Router> as Service<Request>>::Future;
+
+impl Service<Request> for ProtectedRouter {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request>::poll_ready(&mut self.inner, cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request) -> ResponseFuture {
+        ResponseFuture { inner: self.inner.call(request) }
+    }
+}
+
+impl<L> Service<IncomingStream<'_, L>> for ProtectedRouter
+where
+    L: Listener<Addr = SocketAddr>,
+{
+    type Response = Connection;
+    type Error = Infallible;
+    type Future = Ready<Result<Connection, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, stream: IncomingStream<'_, L>) -> Self::Future {
+        ready(Ok(Connection { router: self.clone(), peer: *stream.remote_addr() }))
+    }
+}
+
+/// A protected router on one connection, which tells every request who the peer is.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    router: ProtectedRouter,
+    peer: SocketAddr,
+}
+
+impl Service<Request> for Connection {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request>::poll_ready(&mut self.router, cx)
+    }
+
+    #[inline]
+    fn call(&mut self, mut request: Request) -> ResponseFuture {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        self.router.call(request)
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The response future of a [`ProtectedRouter`].
+    pub struct ResponseFuture {
+        #[pin]
+        inner: Inner,
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready_or_pending!(self.project().inner.poll(cx))?;
+        Poll::Ready(Ok(response.map(Body::new)))
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
