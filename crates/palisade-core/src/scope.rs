@@ -42,7 +42,9 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    principals: Vec<Arc<Principal>>,
+    // The usual single principal needs no list of its own.
+    principal: Option<Arc<Principal>>,
+    earlier: Vec<Arc<Principal>>,
     limits: Vec<LimitDecision>,
     events: Vec<SecurityEvent>,
     closed: bool,
@@ -188,18 +190,23 @@ impl RequestScope {
     /// The principal, the latest where a step-up replaced an earlier one.
     #[must_use]
     pub fn principal(&self) -> Option<Arc<Principal>> {
-        self.state().principals.last().cloned()
+        self.state().principal.clone()
     }
 
     /// Every principal in the order in which they were proved.
     #[must_use]
     pub fn principals(&self) -> Vec<Arc<Principal>> {
-        self.state().principals.clone()
+        let state = self.state();
+        let known = state.earlier.iter().chain(&state.principal);
+        known.cloned().collect()
     }
 
     /// Sets the principal, and keeps the earlier ones as history.
     pub fn push_principal(&self, principal: Arc<Principal>) {
-        self.state().principals.push(principal);
+        let mut state = self.state();
+        if let Some(replaced) = state.principal.replace(principal) {
+            state.earlier.push(replaced);
+        }
     }
 
     /// Notes what a limit decided; there may be several in one stack.
@@ -293,7 +300,12 @@ mod tests {
         scope.push_principal(Principal::user("iss", "alice").into());
         scope.push_principal(Principal::user("iss", "alice-stepped-up").into());
         assert_eq!(scope.principal().unwrap().subject(), "alice-stepped-up");
-        assert_eq!(scope.principals().len(), 2);
+        let subjects: Vec<String> = scope
+            .principals()
+            .iter()
+            .map(|known| known.subject().to_owned())
+            .collect();
+        assert_eq!(subjects, ["alice", "alice-stepped-up"]);
     }
 
     #[test]
