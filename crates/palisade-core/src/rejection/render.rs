@@ -39,9 +39,12 @@ fn problem(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> 
     } else {
         json(rejection, context, now).into()
     };
+    let length = body.len();
     let mut response = Response::new(body);
     *response.status_mut() = rejection.code().status();
     let headers = response.headers_mut();
+    // One allocation with room for what the layers outside will add.
+    headers.reserve(12);
     headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(seconds) = rejection.retry_seconds() {
@@ -51,10 +54,7 @@ fn problem(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> 
         headers.append(name, value.clone());
     }
     if !context.is_head() {
-        let length = response.body().len();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     response
 }
@@ -107,28 +107,37 @@ fn json(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> Vec
         ..
     } = &*rejection.0;
     let status = code.status();
-    let mut out = Vec::with_capacity(448);
+    let mut out = Vec::with_capacity(512);
     out.extend_from_slice(b"{\"type\":");
     text(&mut out, problem_type);
-    out.extend_from_slice(b",\"title\":");
-    text(&mut out, status.canonical_reason().unwrap_or(code.as_str()));
-    out.extend_from_slice(b",\"status\":");
+    out.extend_from_slice(b",\"title\":\"");
+    out.extend_from_slice(
+        status
+            .canonical_reason()
+            .unwrap_or(code.as_str())
+            .as_bytes(),
+    );
+    out.extend_from_slice(b"\",\"status\":");
     out.extend_from_slice(status.as_str().as_bytes());
     out.extend_from_slice(b",\"detail\":");
+    let start = out.len();
     text(&mut out, message);
+    let message = start..out.len();
     for (name, member) in members {
         out.push(b',');
         text(&mut out, name);
         out.push(b':');
         value(&mut out, member);
     }
-    out.extend_from_slice(b",\"error\":{\"code\":");
-    text(&mut out, code.as_str());
-    out.extend_from_slice(b",\"message\":");
-    text(&mut out, message);
+    out.extend_from_slice(b",\"error\":{\"code\":\"");
+    out.extend_from_slice(code.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"message\":");
+    out.extend_from_within(message);
     if let Some(id) = context.request_id() {
-        out.extend_from_slice(b",\"correlation_id\":");
-        text(&mut out, id.as_str());
+        // An id has no character that JSON escapes.
+        out.extend_from_slice(b",\"correlation_id\":\"");
+        out.extend_from_slice(id.as_str().as_bytes());
+        out.push(b'"');
     }
     out.extend_from_slice(b",\"timestamp\":\"");
     now.write_rfc3339(&mut out);

@@ -49,7 +49,10 @@ impl ScopeLayer {
     /// Decides the client's address this way.
     #[must_use]
     pub fn client_ip(self, client_ip: ClientIp) -> Self {
-        Self(Handle::new(Config { client_ip, ..(*self.0).clone() }))
+        Self(Handle::new(Config {
+            client_ip,
+            ..(*self.0).clone()
+        }))
     }
 
     /// Replaces the form of every rejection inside this layer.
