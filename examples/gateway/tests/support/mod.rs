@@ -1,0 +1,145 @@
+//! A gateway of its own for each test: the real binary, a free port, an empty data directory.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use reqwest::{Client, Response, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) const PASSWORD: &str = "correct-horse-battery-staple-42";
+pub(crate) const CRM_TOKEN: &str = "crm-Zk3vQ8wT1yLr5nXs9bGd7hJf2mPc4aEu";
+
+pub(crate) struct Gateway {
+    process: Child,
+    pub(crate) url: String,
+    pub(crate) api_key: String,
+    pub(crate) data: TempDir,
+    pub(crate) client: Client,
+}
+
+impl Gateway {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(variables: &[(&str, &str)]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut process = command(&data)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut url = None;
+        let mut api_key = None;
+        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if let Some(found) = line.strip_prefix("listening on ") {
+                url = Some(found.to_owned());
+            }
+            if let Some(found) = line.trim().strip_prefix("api key: ") {
+                api_key = Some(found.to_owned());
+                break;
+            }
+        }
+        Self {
+            process,
+            url: url.expect("the line `listening on http://ADDR`"),
+            api_key: api_key.expect("the line `api key: KEY`"),
+            data,
+            client: Client::new(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.client.get(self.at(path)).send().await.unwrap()
+    }
+
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    pub(crate) async fn login(&self, username: &str, password: &str) -> Response {
+        let body = json!({ "username": username, "password": password });
+        self.client.post(self.at("/auth/token")).json(&body).send().await.unwrap()
+    }
+
+    /// An access token of one of the demo users.
+    pub(crate) async fn token(&self, username: &str) -> String {
+        let response = self.login(username, PASSWORD).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let body: Value = response.json().await.unwrap();
+        body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        wait(&mut self.process, Duration::from_secs(10)).expect("the gateway ends within 10 s of SIGTERM")
+    }
+
+    /// The lines of the audit trail; read it after [`terminate`](Self::terminate), which flushes it.
+    pub(crate) fn trail(&self) -> Vec<Value> {
+        let mut lines = Vec::new();
+        for entry in std::fs::read_dir(self.data.path().join("audit")).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            lines.extend(text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")));
+        }
+        lines
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A gateway that is expected not to start: its exit code and what it said on standard error.
+pub(crate) fn refused_start(variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let data = tempfile::tempdir().unwrap();
+    let mut process = command(&data)
+        .envs(variables.iter().copied())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = wait(&mut process, Duration::from_secs(10)).expect("the gateway refuses to start");
+    let said = std::io::read_to_string(process.stderr.take().unwrap()).unwrap();
+    (status.code(), said)
+}
+
+fn command(data: &TempDir) -> Command {
+    let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_gateway")));
+    command
+        .env_clear()
+        .env("GATEWAY_ADDR", "127.0.0.1:0")
+        .env("GATEWAY_DATA_DIR", data.path())
+        .env("GATEWAY_DEMO_PASSWORD", PASSWORD)
+        .env("CRM_BEARER_TOKEN", CRM_TOKEN)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Waits for a process to end by itself; one that does not within `limit` is killed.
+fn wait(process: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let pid = process.id().to_string();
+    let (ended, end) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let watchdog = scope.spawn(move || {
+            let late = end.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
+            if late {
+                let _ = Command::new("kill").args(["-KILL", &pid]).status();
+            }
+            late
+        });
+        let status = process.wait().unwrap();
+        drop(ended);
+        (!watchdog.join().unwrap()).then_some(status)
+    })
+}
