@@ -1,2 +1,63 @@
-//! The task runner.
-fn main() {}
+//! `cargo xtask`: the only task runner of the workspace.
+
+mod bench;
+mod ci;
+mod command;
+mod fuzz;
+mod test;
+mod tools;
+
+use std::env;
+use std::process::ExitCode;
+
+use command::Failure;
+
+const HELP: &str = "\
+Tasks of the workspace
+
+    cargo xtask test [--full] [--browser] [FILTER]
+        Every test with all features, those whose names hold FILTER where it is given.
+        --full      adds the long proofs: 10^6 steps and more, chaos
+        --browser   adds what needs a browser
+    cargo xtask ci [--no-test]
+        Formatting, lints, documentation, each crate alone and with each feature, tests, licences and bans,
+        dependency ceilings. --no-test leaves out the tests save those of the workspace itself.
+    cargo xtask bench [NAME]
+        Ours beside the peers; writes target/bench/report.json and docs/performance.md
+    cargo xtask fuzz SECONDS [TARGET]
+        Every fuzz target, or the one that is named, for so long
+
+What a task needs and does not find it installs, and says so before: system packages by apt-get, cargo tools under
+target/tools.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let Some((task, args)) = args.split_first() else {
+        eprint!("{HELP}");
+        return ExitCode::FAILURE;
+    };
+    let outcome = match task.as_str() {
+        "test" => test::run(args),
+        "ci" => ci::run(args),
+        "bench" => {
+            bench::run(args);
+            Ok(())
+        }
+        "fuzz" => fuzz::run(args),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(Failure::new(format!(
+            "there is no task {other:?}\n\n{HELP}"
+        ))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `cargo xtask ci`
+
+use std::fs;
+use std::time::Duration;
+
+use crate::command::{Failure, cargo, command, root, run as run_command};
+use crate::{test, tools};
+
+const DENY_VERSION: &str = "0.20.2";
+
+type Step = (&'static str, fn() -> Result<(), Failure>);
+
+pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
+    let tested = match args {
+        [] => true,
+        [only] if only == "--no-test" => false,
+        _ => return Err(Failure::new("ci: the one option is --no-test")),
+    };
+    let mut steps: Vec<Step> = vec![
+        ("formatting", formatting),
+        ("lints", lints),
+        ("documentation", documentation),
+        ("each crate alone and with each feature", features),
+        ("licences, bans and sources", deny),
+    ];
+    steps.push(if tested {
+        ("tests", || test::run(&[]))
+    } else {
+        ("dependency ceilings and tidiness", tidy)
+    });
+    let mut failures = Vec::new();
+    for (name, step) in steps {
+        eprintln!("xtask: == {name}");
+        let started = stopwatch();
+        if let Err(failure) = step() {
+            failures.push(format!("{name}: {failure}"));
+        }
+        eprintln!("xtask: == {name}: {} s", started().as_secs());
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(failures.join("\nxtask: ")))
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a real duration of a real process"
+)]
+fn stopwatch() -> impl Fn() -> Duration {
+    let start = std::time::Instant::now();
+    move || start.elapsed()
+}
+
+fn formatting() -> Result<(), Failure> {
+    run_command(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn lints() -> Result<(), Failure> {
+    let everything = ["--workspace", "--all-targets", "--all-features", "--locked"];
+    run_command(
+        cargo(&["clippy"])
+            .args(everything)
+            .args(["--", "--deny", "warnings"]),
+    )
+}
+
+fn documentation() -> Result<(), Failure> {
+    run_command(
+        cargo(&["doc", "--no-deps", "--locked"])
+            .args(test::TESTED)
+            .env("RUSTDOCFLAGS", "--deny warnings"),
+    )
+}
+
+/// Checks each crate with no feature, with each by itself, and with all: features must stand alone and add up.
+fn features() -> Result<(), Failure> {
+    let mut failures = Vec::new();
+    for (package, features) in crates_with_features()? {
+        let mut check = |selection: &[&str]| {
+            let mut clippy = cargo(&["clippy", "--locked", "--quiet", "--package", &package]);
+            clippy
+                .args(selection)
+                .args(["--lib", "--", "--deny", "warnings"]);
+            if let Err(failure) = run_command(&mut clippy) {
+                failures.push(failure.to_string());
+            }
+        };
+        check(&["--no-default-features"]);
+        for feature in &features {
+            check(&["--no-default-features", "--features", feature]);
+        }
+        check(&["--all-features"]);
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(failures.join("; ")))
+    }
+}
+
+fn crates_with_features() -> Result<Vec<(String, Vec<String>)>, Failure> {
+    let home = root().join("crates");
+    let unreadable = |error: std::io::Error| Failure::new(format!("{}: {error}", home.display()));
+    let mut crates = Vec::new();
+    for entry in fs::read_dir(&home).map_err(unreadable)?.flatten() {
+        let Ok(manifest) = fs::read_to_string(entry.path().join("Cargo.toml")) else {
+            continue;
+        };
+        let package = entry.file_name().to_string_lossy().into_owned();
+        crates.push((package, features_of(&manifest)));
+    }
+    crates.sort();
+    Ok(crates)
+}
+
+/// The names under `[features]`, without `default`.
+fn features_of(manifest: &str) -> Vec<String> {
+    manifest
+        .lines()
+        .skip_while(|line| line.trim() != "[features]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, _)| name.trim().trim_matches('"').to_owned())
+        .filter(|name| name != "default" && !name.starts_with('#'))
+        .collect()
+}
+
+/// Advisories are left out: their database is fetched from the network at each run, which makes a run depend on the day.
+fn deny() -> Result<(), Failure> {
+    let program = tools::cargo_tool("cargo-deny", DENY_VERSION)?;
+    run_command(&mut command(
+        program,
+        &[
+            "--all-features",
+            "--locked",
+            "check",
+            "bans",
+            "licenses",
+            "sources",
+        ],
+    ))
+}
+
+/// The workspace's own test, in the same selection of features as all tests, so that nothing is built anew.
+fn tidy() -> Result<(), Failure> {
+    run_command(
+        cargo(&["test", "--locked"])
+            .args(test::TESTED)
+            .args(["--test", "tidy"]),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_read_from_a_manifest() {
+        let manifest = "[package]\nname = \"x\"\n\n[features]\ndefault = []\n# Why.\naxum = [\"dep:axum\"]\n\
+                        redis = []\n\n[dependencies]\nbytes = \"1\"\n";
+        assert_eq!(features_of(manifest), ["axum", "redis"]);
+    }
+}

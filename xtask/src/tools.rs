@@ -1,0 +1,63 @@
+//! Finds what a task needs, and installs what is missing after having said so.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::command::{Failure, cargo, command, run, target_dir};
+
+/// A program of the system, from this package where it is missing.
+pub(crate) fn system(program: &str, package: &str) -> Result<PathBuf, Failure> {
+    if let Some(found) = on_path(program) {
+        return Ok(found);
+    }
+    let by_hand = format!(
+        "{program} is needed and missing; install the system's package `{package}`, such as with \
+         `apt-get install {package}`"
+    );
+    if on_path("apt-get").is_none() {
+        return Err(Failure::new(by_hand));
+    }
+    eprintln!("xtask: {program} is missing; installing the system's package {package}");
+    let install = |update: bool| {
+        let verb: &[&str] = if update {
+            &["update"]
+        } else {
+            &["install", "--yes", "--no-install-recommends", package]
+        };
+        let mut apt = match on_path("sudo") {
+            // Without a terminal sudo may not ask; it fails instead, and the message below says what to do.
+            Some(sudo) => command(sudo, &["--non-interactive", "apt-get"]),
+            None => command("apt-get", &[]),
+        };
+        run(apt.args(verb).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    // Package lists of a fresh machine are often empty or old.
+    install(false)
+        .or_else(|_| install(true).and_then(|()| install(false)))
+        .map_err(|failure| Failure::new(format!("{by_hand} ({failure})")))?;
+    on_path(program).ok_or_else(|| Failure::new(by_hand))
+}
+
+/// A cargo tool of exactly this version, under the target directory where nothing else is disturbed.
+pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf, Failure> {
+    let root = target_dir().join("tools").join(format!("{name}-{version}"));
+    let program = root.join("bin").join(name);
+    if !program.is_file() {
+        eprintln!(
+            "xtask: installing {name} {version} into {}, once",
+            root.display()
+        );
+        // A debug build takes a minute or two and is fast enough for what it does.
+        let wanted = ["install", name, "--version", version, "--locked", "--debug"];
+        run(cargo(&wanted).arg("--root").arg(&root))?;
+    }
+    Ok(program)
+}
+
+/// Where a program lies, if it is installed.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|candidate| candidate.is_file())
+}
