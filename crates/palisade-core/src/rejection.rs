@@ -98,17 +98,21 @@ impl Rejection {
         self
     }
 
-    /// Adds an entry to `error.details`, such as a field and what is wrong with it.
+    /// Sets an entry of `error.details`, such as a field and what is wrong with it. The latest of one name stays, and
+    /// `retry_after` is what [`retry_after`](Self::retry_after) says.
     #[must_use]
     pub fn detail(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
-        self.0.details.push((name.into(), value.into()));
+        set(&mut self.0.details, name.into(), value.into());
         self
     }
 
-    /// Adds an extension member to the problem itself (RFC 9457, section 3.2).
+    /// Sets an extension member of the problem itself (RFC 9457, section 3.2). The latest of one name stays; the names
+    /// that every problem has, such as `status`, are not extensions and are left alone.
     #[must_use]
     pub fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.0.members.push((name, value.into()));
+        if !render::STANDARD_MEMBERS.contains(&name) {
+            set(&mut self.0.members, name, value.into());
+        }
         self
     }
 
@@ -161,7 +165,10 @@ impl Rejection {
     /// Whole seconds of [`retry_after`](Self::retry_after), rounded up and at least 1.
     pub(crate) fn retry_seconds(&self) -> Option<u64> {
         let wait = self.0.retry_after?;
-        Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
+        let rounded_up = wait
+            .as_secs()
+            .saturating_add(u64::from(wait.subsec_nanos() > 0));
+        Some(rounded_up.max(1))
     }
 
     /// The response, in the form that the caller reads.
@@ -211,6 +218,14 @@ impl Rejection {
             head.headers.remove(http::header::CONTENT_LENGTH);
         }
         Response::from_parts(head, ResponseBody::full(body))
+    }
+}
+
+/// Sets the value of a name that must not stand twice: parsers differ over which of two they believe.
+fn set<N: PartialEq>(entries: &mut Vec<(N, Value)>, name: N, value: Value) {
+    match entries.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, old)) => *old = value,
+        None => entries.push((name, value)),
     }
 }
 

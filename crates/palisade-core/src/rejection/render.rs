@@ -13,6 +13,9 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
+/// The members that every problem has; see [`json`].
+pub(super) const STANDARD_MEMBERS: [&str; 5] = ["type", "title", "status", "detail", "error"];
+
 pub(super) fn response(
     rejection: &Rejection,
     context: &RejectionContext,
@@ -143,12 +146,14 @@ fn json(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> Vec
     now.write_rfc3339(&mut out);
     out.extend_from_slice(b"\",\"details\":{");
     let mut first = true;
-    if let Some(seconds) = rejection.retry_seconds() {
+    let hint = rejection.retry_seconds();
+    if let Some(seconds) = hint {
         out.extend_from_slice(b"\"retry_after\":");
         value(&mut out, &Value::from(seconds));
         first = false;
     }
-    for (name, detail) in details {
+    let said = |name: &str| hint.is_some() && name == "retry_after";
+    for (name, detail) in details.iter().filter(|(name, _)| !said(name)) {
         if !std::mem::take(&mut first) {
             out.push(b',');
         }
