@@ -39,12 +39,16 @@ struct State {
 }
 
 impl StoreGate {
-    /// A gate that shuts after `threshold` failures in a row, and then lets a probe through every `pause`.
+    /// The longest pause: a store that is back must be noticed within a day.
+    pub const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// A gate that shuts after `threshold` failures in a row, and then lets a probe through every `pause`, at most
+    /// [`MAX_PAUSE`](Self::MAX_PAUSE).
     #[must_use]
     pub fn new(threshold: NonZeroU32, pause: Duration) -> Self {
         Self {
             threshold: threshold.get(),
-            pause,
+            pause: pause.min(Self::MAX_PAUSE),
             state: Mutex::default(),
         }
     }
@@ -165,6 +169,15 @@ mod tests {
             "a failed probe shuts it for another pause"
         );
         assert!(gate.enter(now + 2 * PAUSE).is_some());
+    }
+
+    #[test]
+    fn no_pause_is_too_long_for_the_clock() {
+        let gate = StoreGate::new(NonZeroU32::MIN, Duration::MAX);
+        let now = time::now();
+        gate.enter(now).unwrap().failed(now);
+        assert!(gate.enter(now).is_none());
+        assert!(gate.enter(now + StoreGate::MAX_PAUSE).is_some());
     }
 
     #[test]
