@@ -94,6 +94,8 @@ const FILLERS: &[&str] = &[
     "at",
     "auth",
     "be",
+    "bit",
+    "bits",
     "bytes",
     "char",
     "characters",
@@ -145,6 +147,7 @@ const FILLERS: &[&str] = &[
     "secure",
     "server",
     "service",
+    "session",
     "set",
     "should",
     "so",
@@ -200,6 +203,9 @@ const PHRASES: &[&str] = &[
 const MAX_DIGITS: usize = 10;
 
 pub(super) fn is_placeholder(secret: &[u8]) -> bool {
+    if !is_text(secret) {
+        return false;
+    }
     let plain: Vec<u8> = secret
         .iter()
         .filter(|byte| byte.is_ascii_alphanumeric())
@@ -222,6 +228,15 @@ pub(super) fn is_placeholder(secret: &[u8]) -> bool {
     [plain, read_back]
         .iter()
         .any(|text| holds_phrase(text) || is_made_of_words(text))
+}
+
+/// Mostly printable. The few letters in a raw key, read by themselves, spell short words too often.
+fn is_text(secret: &[u8]) -> bool {
+    let printable = secret
+        .iter()
+        .filter(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+        .count();
+    printable * 4 >= secret.len() * 3
 }
 
 fn holds_phrase(text: &[u8]) -> bool {
