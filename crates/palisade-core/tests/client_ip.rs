@@ -10,11 +10,17 @@ use http::{HeaderMap, HeaderValue};
 use palisade_core::{ClientIp, ForwardedHeader};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 /// Cases of each property: few in an ordinary run, many where `PALISADE_FULL` asks for the long proofs.
 fn cases() -> ProptestConfig {
     let full = std::env::var_os("PALISADE_FULL").is_some();
-    ProptestConfig::with_cases(if full { 1_000_000 } else { 4_000 })
+    ProptestConfig {
+        cases: if full { 1_000_000 } else { 4_000 },
+        max_global_rejects: u32::MAX,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    }
 }
 
 /// One hop as a proxy wrote it.
