@@ -1,0 +1,399 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use palisade_core::time::{UnixTime, WallClock};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::format::{self, Kind};
+use crate::keyring::Keys;
+use crate::{Context, Error, Keyring, Suite};
+
+/// Seals values for their place, and opens them there.
+///
+/// Clones share the keyring, so that [`swap_keyring`](Self::swap_keyring) reaches all of them.
+///
+/// # Example
+///
+/// ```
+/// use palisade_crypto::{Context, FieldCipher, Key, Keyring};
+///
+/// let cipher = FieldCipher::new(Keyring::single(Key::generate()?)?);
+/// let place = Context::new("users").path("/email").tenant("t1");
+/// let sealed = cipher.encrypt_str("a@b.c", &place)?;
+/// assert!(sealed.starts_with("pl1."));
+/// assert_eq!(cipher.decrypt_str(&sealed, &place)?, "a@b.c");
+/// assert!(cipher.decrypt_str(&sealed, &place.tenant("t2")).is_err());
+/// # Ok::<(), palisade_crypto::Error>(())
+/// ```
+///
+/// # Security
+///
+/// Opened values are yours to wipe. Where this crate itself holds keys and plaintexts it wipes them; the key schedules
+/// that live inside `ring` during one call are not wiped.
+#[derive(Clone)]
+pub struct FieldCipher {
+    keys: Arc<ArcSwap<Keys>>,
+    options: Arc<Options>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    suite: Suite,
+    aliases: Vec<Alias>,
+    plaintext_until: Option<UnixTime>,
+    plaintext_seen: Arc<AtomicU64>,
+    clock: WallClock,
+}
+
+#[derive(Clone)]
+struct Alias {
+    record_type: Box<str>,
+    path: Box<str>,
+    earlier: Box<str>,
+}
+
+impl FieldCipher {
+    /// A cipher with these keys, suite `01`, that opens nothing but sealed values.
+    #[must_use]
+    pub fn new(keys: Keyring) -> Self {
+        Self {
+            keys: Arc::new(ArcSwap::new(keys.0)),
+            options: Arc::default(),
+        }
+    }
+
+    fn with(self, change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = (*self.options).clone();
+        change(&mut options);
+        Self {
+            options: Arc::new(options),
+            ..self
+        }
+    }
+
+    /// Sets the suite that seals; default [`Suite::Xaes`]. Every suite is opened.
+    #[must_use]
+    pub fn suite(self, suite: Suite) -> Self {
+        self.with(|options| options.suite = suite)
+    }
+
+    /// Says that a path of this record type had another name before, so that what was sealed there opens here.
+    #[must_use]
+    pub fn add_alias(self, record_type: &str, path: &str, earlier_path: &str) -> Self {
+        self.with(|options| {
+            options.aliases.push(Alias {
+                record_type: record_type.into(),
+                path: path.into(),
+                earlier: earlier_path.into(),
+            });
+        })
+    }
+
+    /// While data moves over: lets values pass that are not sealed, until a fixed time; default never.
+    ///
+    /// Whatever starts with `pl1.` must still open; anything else counts as plaintext, and is counted in
+    /// [`plaintext_seen`](Self::plaintext_seen). Somebody who can write to the store can plant plaintext meanwhile.
+    #[must_use]
+    pub fn insecure_allow_plaintext_until(self, time: UnixTime) -> Self {
+        self.with(|options| options.plaintext_until = Some(time))
+    }
+
+    /// Sets where the time comes from that ends the permission for plaintext; default the system's clock.
+    #[must_use]
+    pub fn clock(self, clock: WallClock) -> Self {
+        self.with(|options| options.clock = clock)
+    }
+
+    /// How many values passed that were not sealed, in all clones since the start.
+    #[must_use]
+    pub fn plaintext_seen(&self) -> u64 {
+        self.options.plaintext_seen.load(Ordering::Relaxed)
+    }
+
+    /// Replaces the keyring, for all clones, without holding up anybody.
+    ///
+    /// Who is sealing at that moment may still use the old keys, so the new keyring should open what they seal.
+    pub fn swap_keyring(&self, keys: Keyring) {
+        self.keys.store(keys.0);
+    }
+
+    /// The keyring now.
+    #[must_use]
+    pub fn keyring(&self) -> Keyring {
+        Keyring(self.keys.load_full())
+    }
+
+    /// Seals a text.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Random`], or [`Error::CannotSeal`] above 1 GiB.
+    pub fn encrypt_str(&self, text: &str, place: &Context<'_>) -> Result<String, Error> {
+        self.encrypt(Kind::Text, text.as_bytes(), place)
+    }
+
+    /// Opens a text.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSealed`], [`Error::Malformed`], [`Error::UnknownKey`], [`Error::Refused`] when it does not belong
+    /// here, [`Error::WrongType`] when something else than a text was sealed.
+    pub fn decrypt_str(&self, sealed: &str, place: &Context<'_>) -> Result<String, Error> {
+        let session = self.session();
+        if session.lets_plaintext_pass(sealed) {
+            return Ok(sealed.to_owned());
+        }
+        session.open(sealed, place, |kind, content| match kind {
+            Kind::Text => Ok(text(content)?.to_owned()),
+            other => Err(wrong_type(Kind::Text, other)),
+        })
+    }
+
+    /// Seals bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`encrypt_str`](Self::encrypt_str).
+    pub fn encrypt_bytes(&self, bytes: &[u8], place: &Context<'_>) -> Result<String, Error> {
+        self.encrypt(Kind::Bytes, bytes, place)
+    }
+
+    /// Opens bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`decrypt_str`](Self::decrypt_str).
+    pub fn decrypt_bytes(&self, sealed: &str, place: &Context<'_>) -> Result<Vec<u8>, Error> {
+        self.session()
+            .open(sealed, place, |kind, content| match kind {
+                Kind::Bytes => Ok(content.to_vec()),
+                other => Err(wrong_type(Kind::Bytes, other)),
+            })
+    }
+
+    /// Seals any JSON value with its type: `"123"` comes back as a text and `123` as a number.
+    ///
+    /// # Errors
+    ///
+    /// As [`encrypt_str`](Self::encrypt_str).
+    pub fn encrypt_value(&self, value: &Value, place: &Context<'_>) -> Result<String, Error> {
+        let mut out = Vec::new();
+        self.session().seal_value(value, place, &mut out)?;
+        into_text(out)
+    }
+
+    /// Opens a JSON value, which is a text if it was sealed as one.
+    ///
+    /// # Errors
+    ///
+    /// As [`decrypt_str`](Self::decrypt_str); bytes are of the wrong type.
+    pub fn decrypt_value(&self, sealed: &str, place: &Context<'_>) -> Result<Value, Error> {
+        let session = self.session();
+        if session.lets_plaintext_pass(sealed) {
+            return Ok(Value::String(sealed.to_owned()));
+        }
+        session.open_value(sealed, place)
+    }
+
+    /// Seals anew what an earlier key or another suite sealed; safe to repeat, and to run while others read.
+    ///
+    /// # Errors
+    ///
+    /// As [`decrypt_str`](Self::decrypt_str). A value under the primary key is not opened, so it is not checked either.
+    pub fn reencrypt(&self, sealed: &str, place: &Context<'_>) -> Result<Reencrypted, Error> {
+        let session = self.session();
+        let (suite, key) = format::inspect(sealed)?;
+        if key == session.keys.sealing().id && suite == self.options.suite {
+            return Ok(Reencrypted::Unchanged);
+        }
+        let mut out = Vec::new();
+        session.open(sealed, place, |kind, content| {
+            session.seal(kind, content, place, &mut out)
+        })?;
+        Ok(Reencrypted::Rotated(into_text(out)?))
+    }
+
+    fn encrypt(&self, kind: Kind, content: &[u8], place: &Context<'_>) -> Result<String, Error> {
+        let mut out = Vec::new();
+        self.session().seal(kind, content, place, &mut out)?;
+        into_text(out)
+    }
+
+    /// The keys as they are now, for as long as one value or one document takes.
+    pub(crate) fn session(&self) -> Session<'_> {
+        Session {
+            keys: self.keys.load(),
+            options: &self.options,
+        }
+    }
+}
+
+/// What [`FieldCipher::reencrypt`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Reencrypted {
+    /// It is under the primary key and the present suite already.
+    Unchanged,
+    /// The value to store in its stead.
+    Rotated(String),
+}
+
+impl fmt::Debug for FieldCipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FieldCipher")
+            .field("keys", &self.keyring())
+            .field("suite", &self.options.suite)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One keyring for one value or document.
+pub(crate) struct Session<'a> {
+    keys: Guard<Arc<Keys>>,
+    options: &'a Options,
+}
+
+impl Session<'_> {
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Appends the sealed value to `out`.
+    pub(crate) fn seal(
+        &self,
+        kind: Kind,
+        content: &[u8],
+        place: &Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let suite = self.options.suite;
+        let entry = self.keys.sealing();
+        format::write(suite, entry.id, kind, content, out, |blank| {
+            palisade_core::random::fill(blank.nonce)?;
+            place
+                .additional_data(suite, entry.id, |additional| {
+                    match suite {
+                        Suite::Xaes => {
+                            *blank.tag = entry.xaes.seal(blank.nonce, additional, blank.text)?;
+                        }
+                        Suite::Committing => {
+                            let (commitment, tag) =
+                                entry.committing.seal(blank.nonce, additional, blank.text)?;
+                            blank.commitment.copy_from_slice(&commitment);
+                            *blank.tag = tag;
+                        }
+                    }
+                    Ok(())
+                })
+                .map_err(|crate::suite::Failed| Error::CannotSeal(suite))
+        })
+    }
+
+    pub(crate) fn seal_value(
+        &self,
+        value: &Value,
+        place: &Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        if let Value::String(text) = value {
+            return self.seal(Kind::Text, text.as_bytes(), place, out);
+        }
+        let json = Zeroizing::new(value.to_string());
+        self.seal(Kind::Json, json.as_bytes(), place, out)
+    }
+
+    /// Opens a sealed value where it belongs, under its present path or an earlier one, and hands it to `read`.
+    pub(crate) fn open<T>(
+        &self,
+        sealed: &str,
+        place: &Context<'_>,
+        read: impl FnOnce(Kind, &[u8]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut read = Some(read);
+        let mut attempt = |place: &Context<'_>| self.open_at(sealed, place, &mut read);
+        let mut outcome = attempt(place);
+        for alias in &self.options.aliases {
+            if !matches!(outcome, Err(Error::Refused)) {
+                break;
+            }
+            if *alias.record_type == *place.record_type_text() && *alias.path == *place.path_text()
+            {
+                outcome = attempt(&place.path(&alias.earlier));
+            }
+        }
+        outcome
+    }
+
+    fn open_at<T>(
+        &self,
+        sealed: &str,
+        place: &Context<'_>,
+        read: &mut Option<impl FnOnce(Kind, &[u8]) -> Result<T, Error>>,
+    ) -> Result<T, Error> {
+        format::with_parts(sealed, |parts| {
+            let entry = self.keys.entry(parts.key)?;
+            let plain = place
+                .additional_data(parts.suite, parts.key, |additional| match parts.suite {
+                    Suite::Xaes => entry.xaes.open(parts.nonce, additional, parts.text_and_tag),
+                    Suite::Committing => {
+                        let commitment = parts.commitment.try_into();
+                        entry.committing.open(
+                            parts.nonce,
+                            commitment.map_err(|_| crate::suite::Failed)?,
+                            additional,
+                            parts.text_and_tag,
+                        )
+                    }
+                })
+                .map_err(|crate::suite::Failed| Error::Refused)?;
+            let (kind, content) = plain.split_first().ok_or(Error::Malformed)?;
+            let kind = Kind::from_code(*kind).ok_or(Error::Malformed)?;
+            // It is taken once, because nothing opens twice.
+            let read = read.take().ok_or(Error::Refused)?;
+            read(kind, content)
+        })
+    }
+
+    pub(crate) fn open_value(&self, sealed: &str, place: &Context<'_>) -> Result<Value, Error> {
+        self.open(sealed, place, |kind, content| match kind {
+            Kind::Text => Ok(Value::String(text(content)?.to_owned())),
+            Kind::Json => serde_json::from_slice(content).map_err(|_| Error::Malformed),
+            Kind::Bytes => Err(wrong_type(Kind::Json, kind)),
+        })
+    }
+
+    /// Whether `value` is not sealed and may pass all the same, for a while; if so, it is counted.
+    pub(crate) fn lets_plaintext_pass(&self, value: &str) -> bool {
+        !format::is_sealed(value) && self.plaintext_allowed()
+    }
+
+    /// Whether a value that is not sealed may pass now; if so, one is counted.
+    pub(crate) fn plaintext_allowed(&self) -> bool {
+        let allowed = self
+            .options
+            .plaintext_until
+            .is_some_and(|until| self.options.clock.now() < until);
+        if allowed {
+            self.options.plaintext_seen.fetch_add(1, Ordering::Relaxed);
+        }
+        allowed
+    }
+}
+
+pub(crate) fn text(content: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(content).map_err(|_| Error::Malformed)
+}
+
+fn into_text(sealed: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(sealed).map_err(|_| Error::Malformed)
+}
+
+pub(crate) fn wrong_type(wanted: Kind, found: Kind) -> Error {
+    Error::WrongType {
+        wanted: wanted.name(),
+        found: found.name(),
+    }
+}

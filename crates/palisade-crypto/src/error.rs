@@ -1,0 +1,90 @@
+use palisade_core::Problems;
+use palisade_core::random::RandomError;
+
+use crate::{KeyId, Suite};
+
+/// What can go wrong. It never holds a key, a plaintext or a sealed value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Keys or settings that are not accepted, all of them at once.
+    #[error("configuration refused: {0}")]
+    Configuration(#[from] Problems),
+    /// The operating system gave no random bytes, so nothing was sealed.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// A value that should be sealed is not.
+    #[error("the value is not sealed")]
+    NotSealed,
+    /// A sealed value whose text is cut, altered or of another version.
+    #[error("the sealed value is malformed")]
+    Malformed,
+    /// A sealed value of a suite that this version does not know.
+    #[error("the sealed value has the unknown suite {0:#04x}")]
+    UnknownSuite(u8),
+    /// A sealed value whose key is not in the keyring. No other key is tried.
+    #[error("the sealed value needs key {0}, which is not in the keyring")]
+    UnknownKey(KeyId),
+    /// A sealed value that does not open: it was altered, or it belongs to another field, record, tenant or key.
+    #[error("the sealed value does not open here")]
+    Refused,
+    /// The value opened, but is of another type than was asked for.
+    #[error("the sealed value is {found}, not {wanted}")]
+    WrongType {
+        /// The type that was asked for.
+        wanted: &'static str,
+        /// The type that was found.
+        found: &'static str,
+    },
+    /// The keyring cannot serve this suite, or the value is too long for it.
+    #[error("suite {0:?} cannot seal this")]
+    CannotSeal(Suite),
+    /// Not JSON (RFC 8259), or cut short.
+    #[error("not valid JSON at byte {offset}")]
+    InvalidJson {
+        /// How many bytes were good.
+        offset: usize,
+    },
+    /// JSON that nests deeper than the limit.
+    #[error("JSON nests deeper than {limit} levels")]
+    TooDeep {
+        /// The limit, in levels.
+        limit: usize,
+    },
+    /// A field of a document could not be sealed or opened.
+    #[error("field {path}: {source}")]
+    Field {
+        /// The path of the field, with `[]` for any element of an array.
+        path: String,
+        /// What went wrong with it.
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    pub(crate) fn at(self, path: &str) -> Self {
+        Self::Field {
+            path: path.to_owned(),
+            source: Box::new(self),
+        }
+    }
+
+    /// A code from a closed list, for events and counters.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Configuration(_) => "configuration",
+            Self::Random(_) => "random",
+            Self::NotSealed => "not_sealed",
+            Self::Malformed => "malformed",
+            Self::UnknownSuite(_) => "unknown_suite",
+            Self::UnknownKey(_) => "unknown_key",
+            Self::Refused => "refused",
+            Self::WrongType { .. } => "wrong_type",
+            Self::CannotSeal(_) => "cannot_seal",
+            Self::InvalidJson { .. } => "invalid_json",
+            Self::TooDeep { .. } => "too_deep",
+            Self::Field { source, .. } => source.code(),
+        }
+    }
+}

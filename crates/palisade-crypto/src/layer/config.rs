@@ -1,0 +1,196 @@
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Extensions, HeaderMap, Method, Request, Uri};
+use palisade_core::RequestScope;
+
+use super::routes::Routes;
+use crate::{Context, Error, FieldCipher, Fields};
+
+/// What a closure sees of a request.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RequestHead<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The target.
+    pub uri: &'a Uri,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The extensions, in which the request's scope lies.
+    pub extensions: &'a Extensions,
+}
+
+impl<'a> RequestHead<'a> {
+    pub(super) fn of<B>(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}
+
+/// To what the values of one message are bound, besides the path of each field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    record_type: Box<str>,
+    tenant: Option<Box<str>>,
+    record_id: Option<Box<str>>,
+}
+
+impl Binding {
+    /// To this record type alone.
+    #[must_use]
+    pub fn new(record_type: &str) -> Self {
+        Self {
+            record_type: record_type.into(),
+            tenant: None,
+            record_id: None,
+        }
+    }
+
+    /// To this tenant too.
+    #[must_use]
+    pub fn tenant(mut self, tenant: &str) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// To the record with this id too.
+    #[must_use]
+    pub fn record_id(mut self, id: &str) -> Self {
+        self.record_id = Some(id.into());
+        self
+    }
+
+    fn context(&self) -> Context<'_> {
+        let mut context = Context::new(&self.record_type);
+        if let Some(tenant) = &self.tenant {
+            context = context.tenant(tenant);
+        }
+        if let Some(id) = &self.record_id {
+            context = context.record_id(id);
+        }
+        context
+    }
+}
+
+type Bind = dyn Fn(&RequestHead<'_>) -> Binding + Send + Sync;
+type When = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
+
+#[derive(Clone)]
+pub(super) struct Config {
+    pub(super) cipher: FieldCipher,
+    pub(super) response: Option<Task>,
+    pub(super) record_type: Box<str>,
+    pub(super) bind: Option<Arc<Bind>>,
+    pub(super) routes: Option<Routes>,
+    pub(super) when: Option<Arc<When>>,
+    pub(super) limit: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Task {
+    Seal(Fields),
+    Open(Fields),
+}
+
+/// How the JSON of a message is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Document,
+    Lines,
+}
+
+impl Config {
+    pub(super) fn new(cipher: FieldCipher) -> Self {
+        Self {
+            cipher,
+            response: None,
+            record_type: "http".into(),
+            bind: None,
+            routes: None,
+            when: None,
+            limit: 2 * 1024 * 1024,
+        }
+    }
+
+    /// Whether this request is one to work on.
+    pub(super) fn concerns(&self, head: &RequestHead<'_>) -> bool {
+        self.routes
+            .as_ref()
+            .is_none_or(|routes| routes.contain(head.uri.path()))
+            && self.when.as_ref().is_none_or(|when| when(head))
+    }
+
+    /// What the user's closure binds to; without one it is known only once the principal is.
+    pub(super) fn binding_by_closure(&self, head: &RequestHead<'_>) -> Option<Binding> {
+        self.bind.as_ref().map(|bind| bind(head))
+    }
+
+    pub(super) fn default_binding(&self, scope: Option<&RequestScope>) -> Binding {
+        let binding = Binding::new(&self.record_type);
+        let principal = scope.and_then(RequestScope::principal);
+        match principal
+            .as_ref()
+            .and_then(|principal| principal.tenant_name())
+        {
+            Some(tenant) => binding.tenant(tenant),
+            None => binding,
+        }
+    }
+
+    /// The body as it leaves; nothing when it stays as it is.
+    pub(super) fn rewrite(
+        &self,
+        task: &Task,
+        form: Form,
+        body: &[u8],
+        binding: &Binding,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        match form {
+            Form::Document => self.rewrite_document(task, body, binding),
+            Form::Lines => {
+                let mut out = Vec::with_capacity(body.len() + 512);
+                for line in body.split_inclusive(|byte| *byte == b'\n') {
+                    if line.trim_ascii().is_empty() {
+                        out.extend_from_slice(line);
+                        continue;
+                    }
+                    match self.rewrite_document(task, line, binding)? {
+                        Some(changed) => out.extend_from_slice(&changed),
+                        None => out.extend_from_slice(line),
+                    }
+                }
+                Ok(Some(out))
+            }
+        }
+    }
+
+    fn rewrite_document(
+        &self,
+        task: &Task,
+        body: &[u8],
+        binding: &Binding,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let context = binding.context();
+        match task {
+            Task::Seal(fields) => self.cipher.seal_document(body, fields, &context),
+            Task::Open(fields) => self.cipher.open_document(body, fields, &context),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("cipher", &self.cipher)
+            .field("response", &self.response)
+            .field("record_type", &self.record_type)
+            .field("routes", &self.routes)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}

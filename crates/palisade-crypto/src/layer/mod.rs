@@ -1,0 +1,163 @@
+//! Sealing and opening in passing.
+
+mod body;
+mod config;
+mod future;
+mod routes;
+mod service;
+
+use std::fmt;
+
+use palisade_core::Handle;
+use tower_layer::Layer;
+
+pub use self::config::{Binding, RequestHead};
+use self::config::{Config, Task};
+pub use self::future::ResponseFuture;
+use self::routes::Routes;
+pub use self::service::FieldCrypto;
+use crate::{FieldCipher, Fields};
+
+/// Seals named fields of JSON responses on their way out, or opens them.
+///
+/// A response with one of the types `application/json`, `application/*+json`, `text/json`, `application/x-ndjson`,
+/// `application/ndjson` or `application/jsonl` is collected up to a limit and rewritten: every byte outside the fields
+/// stays, `Content-Length` is set anew, and `ETag`, `Content-MD5`, `Digest`, `Content-Digest`, `Repr-Digest`,
+/// `Accept-Ranges` and trailers are dropped, because they speak of the body as it was. Newline-delimited JSON is
+/// rewritten line by line. Everything else passes at no cost.
+///
+/// What cannot be rewritten is refused with 500 and never passed in clear: a body over the limit, compressed, cut short
+/// or malformed. Compression belongs outside this layer.
+///
+/// Values are bound to a record type, the path of the field, and the tenant of the principal that the request's scope
+/// knows. Whoever opens them needs to know the same.
+///
+/// # Example
+///
+/// ```
+/// use palisade_crypto::{FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
+///
+/// let cipher = FieldCipher::new(Keyring::single(Key::generate()?)?);
+/// let layer = FieldCryptoLayer::new(cipher)
+///     .record_type("bookings")
+///     .encrypt_response(Fields::paths(["**/email", "**/phone"]))
+///     .paths(["/api/partner/*"]);
+/// # let _ = layer;
+/// # Ok::<(), palisade_crypto::Error>(())
+/// ```
+///
+/// # Security
+///
+/// A JSON body without a JSON content type passes in clear, as do server-sent events and what a stream sends after an
+/// upgrade. Names match exactly: `Email` is not `email`.
+#[derive(Clone)]
+pub struct FieldCryptoLayer {
+    config: Option<Handle<Config>>,
+}
+
+impl FieldCryptoLayer {
+    /// A layer with this cipher that does nothing yet.
+    #[must_use]
+    pub fn new(cipher: FieldCipher) -> Self {
+        Self {
+            config: Some(Handle::new(Config::new(cipher))),
+        }
+    }
+
+    /// A layer that passes everything through, of the same type.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { config: None }
+    }
+
+    fn with(self, change: impl FnOnce(&mut Config)) -> Self {
+        Self {
+            config: self.config.map(|config| {
+                let mut config = (*config).clone();
+                change(&mut config);
+                Handle::new(config)
+            }),
+        }
+    }
+
+    /// Seals these fields of responses.
+    #[must_use]
+    pub fn encrypt_response(self, fields: Fields) -> Self {
+        self.with(|config| config.response = Some(Task::Seal(fields)))
+    }
+
+    /// Opens these fields of responses, for a client.
+    #[must_use]
+    pub fn decrypt_response(self, fields: Fields) -> Self {
+        self.with(|config| config.response = Some(Task::Open(fields)))
+    }
+
+    /// Sets the record type to which values are bound; default `http`.
+    #[must_use]
+    pub fn record_type(self, record_type: &str) -> Self {
+        self.with(|config| config.record_type = record_type.into())
+    }
+
+    /// Sets to what values are bound, from the request; it replaces record type and tenant.
+    #[must_use]
+    pub fn binding(
+        self,
+        bind: impl Fn(&RequestHead<'_>) -> Binding + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|config| config.bind = Some(std::sync::Arc::new(bind)))
+    }
+
+    /// Works on these paths alone; default all. `/partner/*` stands for everything below `/partner`.
+    ///
+    /// A request is taken for one of them if its path is so as it stands, or once percent-encoding, empty steps and dots
+    /// are resolved: in doubt a response is sealed.
+    #[must_use]
+    pub fn paths<P: AsRef<str>>(self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.with(|config| config.routes = Some(Routes::new(paths)))
+    }
+
+    /// Works on the requests alone for which `when` holds; default all. With [`paths`](Self::paths), on those for which
+    /// both hold.
+    #[must_use]
+    pub fn only_when(
+        self,
+        when: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|config| config.when = Some(std::sync::Arc::new(when)))
+    }
+
+    /// Sets how many bytes of a body are collected at most; default 2 MiB, as axum's own limit.
+    #[must_use]
+    pub fn limit(self, bytes: usize) -> Self {
+        self.with(|config| config.limit = bytes)
+    }
+
+    /// Keeps the configuration for the rest of the process; see [`Handle::leak`].
+    #[must_use]
+    pub fn leak(self) -> Self {
+        Self {
+            config: self.config.map(Handle::leak),
+        }
+    }
+}
+
+impl<S> Layer<S> for FieldCryptoLayer {
+    type Service = FieldCrypto<S>;
+
+    fn layer(&self, inner: S) -> FieldCrypto<S> {
+        FieldCrypto {
+            inner,
+            config: self.config.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for FieldCryptoLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("FieldCryptoLayer");
+        match &self.config {
+            None => shown.field("off", &true).finish(),
+            Some(config) => shown.field("config", &**config).finish(),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use palisade_core::{Handle, RejectionContext, ResponseBody};
+use tower_service::Service;
+
+use super::config::{Config, RequestHead};
+use super::future::{Job, ResponseFuture};
+
+/// The service made by [`FieldCryptoLayer`](super::FieldCryptoLayer).
+#[derive(Debug, Clone)]
+pub struct FieldCrypto<S> {
+    pub(super) inner: S,
+    pub(super) config: Option<Handle<Config>>,
+}
+
+impl<S, Rq, B> Service<Request<Rq>> for FieldCrypto<S>
+where
+    S: Service<Request<Rq>, Response = Response<B>>,
+    B: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, B>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Rq>) -> Self::Future {
+        let job = self.config.as_ref().and_then(|config| {
+            config.response.as_ref()?;
+            let head = RequestHead::of(&request);
+            config.concerns(&head).then(|| Job {
+                config: config.clone(),
+                binding: config.binding_by_closure(&head),
+                context: RejectionContext::of(&request),
+            })
+        });
+        ResponseFuture::new(self.inner.call(request), job)
+    }
+}
