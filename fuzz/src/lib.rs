@@ -1,0 +1,17 @@
+//! What the fuzz targets do with their bytes, apart from libFuzzer, so that a plain test replays the corpus.
+
+mod client_ip;
+
+/// Each target, by the name of its file in `fuzz_targets/` and of its directory in `corpus/`.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[("client_ip", client_ip::check)];
+
+/// Runs the target of this name.
+///
+/// # Panics
+///
+/// When a property does not hold, which is what fuzzing looks for.
+pub fn run(name: &str, data: &[u8]) {
+    for (_, check) in TARGETS.iter().filter(|(known, _)| *known == name) {
+        check(data);
+    }
+}
