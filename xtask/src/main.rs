@@ -40,10 +40,7 @@ fn main() -> ExitCode {
     let outcome = match task.as_str() {
         "test" => test::run(args),
         "ci" => ci::run(args),
-        "bench" => {
-            bench::run(args);
-            Ok(())
-        }
+        "bench" => bench::run(args),
         "fuzz" => fuzz::run(args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -1,0 +1,37 @@
+//! What the figures were taken on.
+
+use std::fs;
+use std::process::Command;
+
+/// The processor, its number of cores, the kernel and the compiler, each as the system names it.
+pub(crate) fn describe() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    format!(
+        "{cores} x {}, Linux {}, {}",
+        processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+        read("/proc/sys/kernel/osrelease").unwrap_or_default(),
+        compiler().unwrap_or_else(|| "rustc".to_owned()),
+    )
+}
+
+/// How many tasks ran or waited in the last minute; above a fraction, somebody else used the machine.
+pub(crate) fn load() -> Option<f64> {
+    read("/proc/loadavg")?.split(' ').next()?.parse().ok()
+}
+
+fn processor() -> Option<String> {
+    let info = read("/proc/cpuinfo")?;
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(": ")?.1.to_owned())
+}
+
+fn compiler() -> Option<String> {
+    let output = Command::new("rustc").arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let mut words = text.split_whitespace();
+    Some(format!("{} {}", words.next()?, words.next()?))
+}
+
+fn read(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}

@@ -1,0 +1,87 @@
+//! `audit/*`, beside tower-http's `TraceLayer` with JSON lines through tracing-appender.
+
+use std::error::Error;
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::exchange::{Handler, Template, expect, finish};
+use crate::goal::Goal;
+use crate::harness::{Mode, Outcome, Side, compare, compare_cpu};
+use crate::json_log::{JsonLog, trace_layer};
+use crate::measure::Measure;
+use crate::versions::version;
+
+pub(crate) const MEASURES: &[Measure] = &[
+    Measure {
+        name: "audit/request-path",
+        what: "a record of metadata a request, as the request feels it",
+        goals: &[Goal::RatioAtMost(0.1), Goal::AllocsAtMost(4.0)],
+        run: request_path,
+    },
+    Measure {
+        name: "audit/whole-cpu",
+        what: "processor time of all threads for a record, sealed and written (the peer's is not sealed)",
+        goals: &[Goal::RatioAtMost(0.35)],
+        run: whole_cpu,
+    },
+];
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Requests in a batch: what both queues hold, so that neither writer makes the request wait.
+const LARGEST: u64 = 4_096;
+
+fn peer() -> String {
+    format!(
+        "{} with {}",
+        version("tower-http"),
+        version("tracing-appender")
+    )
+}
+
+/// A request as a browser behind a proxy sends it, since both sides look at it.
+fn template() -> Template {
+    Template::get()
+        .header("host", "api.example")
+        .header("user-agent", "bench/1.0")
+}
+
+fn theirs(file: &str) -> Result<Side> {
+    let log = JsonLog::create(file)?;
+    let service = trace_layer().layer(Handler::<Body>::new());
+    log.with(|| expect(&service, template().request::<Body>(), StatusCode::OK))?;
+    Ok(logged(log, service, Handler::<Body>::new(), template()))
+}
+
+/// A side that sends requests through `service`, each of which leaves a line in `log`, less the same through `bare`.
+pub(crate) fn logged<S, H, R>(log: JsonLog, service: S, bare: R, template: Template) -> Side
+where
+    S: Service<Request<Body>, Response = Response<H>> + Clone + 'static,
+    R: Service<Request<Body>, Response = Response<Body>> + Clone + 'static,
+    H: http_body::Body + 'static,
+{
+    let (bare_log, waiting) = (log.clone(), log.clone());
+    let bare_template = template.clone();
+    Side::new(move || log.with(|| finish(&service, template.request())))
+        .over(move || bare_log.without(|| finish(&bare, bare_template.request())))
+        .settle(LARGEST, move || waiting.settle())
+}
+
+fn request_path(mode: Mode) -> Result<Outcome> {
+    Ok(compare(
+        mode,
+        None,
+        vec![(peer(), theirs("peer-request-path.log")?)],
+    ))
+}
+
+fn whole_cpu(mode: Mode) -> Result<Outcome> {
+    Ok(compare_cpu(
+        mode,
+        None,
+        vec![(peer(), theirs("peer-whole-cpu.log")?)],
+    ))
+}

@@ -1,0 +1,59 @@
+//! `auth/*`, beside jwt-authorizer, jsonwebtoken and bare ring.
+
+use std::error::Error;
+use std::hint::black_box;
+
+use http::StatusCode;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use tower_layer::Layer;
+
+use crate::exchange::{Handler, Template, side};
+use crate::goal::Goal;
+use crate::harness::{Mode, Outcome, Side, compare};
+use crate::measure::Measure;
+use crate::peers::{AUDIENCE, Claims, ISSUER, jwt_authorizer};
+use crate::tokens;
+use crate::versions::version;
+
+pub(crate) const MEASURES: &[Measure] = &[
+    Measure {
+        name: "auth/hs256-hit",
+        what: "the layer, with a token that it has seen (the peer verifies each time)",
+        goals: &[Goal::RatioAtMost(0.2), Goal::AllocsAtMost(2.0)],
+        run: hs256_hit,
+    },
+    Measure {
+        name: "auth/hs256-miss",
+        what: "a token that was not seen before: parsed, verified, claims checked",
+        goals: &[Goal::RatioAtMost(0.8)],
+        run: hs256_miss,
+    },
+];
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn hs256_hit(mode: Mode) -> Result<Outcome> {
+    let secret = tokens::secret()?;
+    let template = Template::get().bearer(&tokens::hs256(&secret, 1)?)?;
+    let theirs = jwt_authorizer(&secret)?.layer(Handler::<axum07::body::Body>::new());
+    let theirs = side::<_, axum07::body::Body, _>(theirs, &template, StatusCode::OK)?;
+    Ok(compare(
+        mode,
+        None,
+        vec![(version("jwt-authorizer"), theirs)],
+    ))
+}
+
+fn hs256_miss(mode: Mode) -> Result<Outcome> {
+    let secret = tokens::secret()?;
+    let token = tokens::hs256(&secret, 1)?;
+    let key = DecodingKey::from_secret(secret.as_bytes());
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.set_audience(&[AUDIENCE]);
+    validation.set_issuer(&[ISSUER]);
+    validation.validate_nbf = true;
+    validation.leeway = 30;
+    decode::<Claims>(&token, &key, &validation)?;
+    let theirs = Side::new(move || decode::<Claims>(black_box(&token), &key, &validation).is_ok());
+    Ok(compare(mode, None, vec![(version("jsonwebtoken"), theirs)]))
+}

@@ -1,0 +1,163 @@
+//! `breaker/*`, beside tower-resilience, failsafe and recloser.
+
+use std::error::Error;
+use std::future::{Ready, ready};
+use std::hint::black_box;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use failsafe::CircuitBreaker as _;
+use http::{Response, StatusCode};
+use recloser::Recloser;
+use tower_layer::Layer;
+use tower_resilience_circuitbreaker::CircuitBreakerLayer;
+use tower_service::Service;
+
+use crate::exchange::{Handler, Template, exchange, side};
+use crate::goal::Goal;
+use crate::harness::{Mode, Outcome, Side, compare};
+use crate::measure::Measure;
+use crate::scaling::{Shared, scaling};
+use crate::versions::version;
+
+pub(crate) const MEASURES: &[Measure] = &[
+    Measure {
+        name: "breaker/closed",
+        what: "closed, any service, success",
+        goals: &[Goal::RatioAtMost(0.06), Goal::AllocsAtMost(0.0)],
+        run: closed,
+    },
+    Measure {
+        name: "breaker/http",
+        what: "closed, HTTP with its body watched, success",
+        goals: &[Goal::RatioAtMost(0.2), Goal::AllocsAtMost(0.0)],
+        run: http,
+    },
+    Measure {
+        name: "breaker/two-threads",
+        what: "one closed breaker, two threads",
+        goals: &[Goal::AtLeast(1.8)],
+        run: two_threads,
+    },
+    Measure {
+        name: "breaker/rejection",
+        what: "open: the call is rejected",
+        goals: &[Goal::AtMost(40.0)],
+        run: rejection,
+    },
+];
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// A service that is not HTTP: gives back what it got, or fails.
+#[derive(Debug, Clone, Copy)]
+struct Plain {
+    fails: bool,
+}
+
+impl Service<u64> for Plain {
+    type Response = u64;
+    type Error = &'static str;
+    type Future = Ready<std::result::Result<u64, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), &'static str>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u64) -> Self::Future {
+        ready(if self.fails {
+            Err("fails")
+        } else {
+            Ok(request)
+        })
+    }
+}
+
+const WORKS: Plain = Plain { fails: false };
+const FAILS: Plain = Plain { fails: true };
+
+/// A side that calls a plain service through a breaker, less the call itself.
+fn plain<S>(service: S) -> Side
+where
+    S: Service<u64> + Clone + 'static,
+{
+    Side::new(move || exchange(&service, black_box(7)).is_ok())
+        .over(|| exchange(black_box(&WORKS), black_box(7)).is_ok())
+}
+
+fn tower_resilience() -> Result<impl Service<u64, Response = u64> + Clone + Sync + 'static> {
+    Ok(CircuitBreakerLayer::builder().build()?.layer(WORKS))
+}
+
+fn resilience_name() -> String {
+    version("tower-resilience-circuitbreaker")
+}
+
+fn closed(mode: Mode) -> Result<Outcome> {
+    let failsafe = failsafe::Config::new().build();
+    let failsafe = Side::new(move || failsafe.call(|| Ok::<u64, &str>(black_box(7))).is_ok());
+    let recloser = Recloser::custom().build();
+    let recloser = Side::new(move || recloser.call(|| Ok::<u64, &str>(black_box(7))).is_ok());
+    let peers = vec![
+        (resilience_name(), plain(tower_resilience()?)),
+        (version("failsafe"), failsafe),
+        (version("recloser"), recloser),
+    ];
+    Ok(compare(mode, None, peers))
+}
+
+fn http(mode: Mode) -> Result<Outcome> {
+    let theirs = CircuitBreakerLayer::builder()
+        .classify_response(|response: &Response<Body>| response.status().is_server_error())
+        .build()?
+        .layer(Handler::<Body>::new());
+    let theirs = side::<_, Body, _>(theirs, &Template::get(), StatusCode::OK)?;
+    Ok(compare(mode, None, vec![(resilience_name(), theirs)]))
+}
+
+fn many_calls<S>(service: S) -> Shared
+where
+    S: Service<u64> + Clone + Sync + 'static,
+{
+    Box::new(move |times| {
+        for number in 0..times {
+            let _ = black_box(exchange(&service, black_box(number)).is_ok());
+        }
+    })
+}
+
+fn two_threads(mode: Mode) -> Result<Outcome> {
+    let failsafe = failsafe::Config::new().build();
+    let failsafe: Shared = Box::new(move |times| {
+        for _ in 0..times {
+            let _ = black_box(failsafe.call(|| Ok::<u64, &str>(black_box(7))).is_ok());
+        }
+    });
+    let recloser = Recloser::custom().build();
+    let recloser: Shared = Box::new(move |times| {
+        for _ in 0..times {
+            let _ = black_box(recloser.call(|| Ok::<u64, &str>(black_box(7))).is_ok());
+        }
+    });
+    let peers = vec![
+        (resilience_name(), many_calls(tower_resilience()?)),
+        (version("failsafe"), failsafe),
+        (version("recloser"), recloser),
+    ];
+    Ok(scaling(mode, None, peers))
+}
+
+fn rejection(mode: Mode) -> Result<Outcome> {
+    let theirs = CircuitBreakerLayer::builder()
+        .consecutive_failures(1)
+        .wait_duration_in_open(Duration::from_secs(36_000))
+        .build()?
+        .layer(FAILS);
+    let _ = exchange(&theirs, 7);
+    if !theirs.is_open() {
+        return Err("tower-resilience did not open".into());
+    }
+    let theirs = plain(theirs);
+    Ok(compare(mode, None, vec![(resilience_name(), theirs)]))
+}

@@ -1,0 +1,229 @@
+//! Where the figures go: a line each on the terminal, `report.json`, and a page.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use palisade_core::time::WallClock;
+use serde_json::Value;
+
+use crate::harness::Figure;
+use crate::measure::Found;
+use crate::{chart, machine, measures};
+
+/// The root of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Where benches keep what they write, which is removed with the build.
+pub(crate) fn scratch() -> PathBuf {
+    root().join("target/bench")
+}
+
+/// One measure, for somebody who watches.
+pub(crate) fn line(found: &Found) -> String {
+    let name = found.measure.name;
+    let outcome = match &found.outcome {
+        Ok(outcome) => outcome,
+        Err(error) => return format!("{name:<32} could not be taken: {error}"),
+    };
+    let mut line = format!("{name:<32}");
+    match outcome.ours {
+        Some(ours) => _ = write!(line, " ours {}", figure(&ours, outcome.unit)),
+        None => line.push_str(" ours -"),
+    }
+    for (peer, theirs) in &outcome.peers {
+        let _ = write!(line, " | {peer} {}", figure(theirs, outcome.unit));
+    }
+    if let Some(ratio) = found.ratio() {
+        let _ = write!(line, " | ratio {ratio:.3}");
+    }
+    if let Some(goal) = found.goal() {
+        let met = match found.met() {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "open",
+        };
+        let _ = write!(line, " | goal {goal}: {met}");
+    }
+    line
+}
+
+fn figure(figure: &Figure, unit: &str) -> String {
+    let mut text = format!(
+        "{} (median {}) {unit}",
+        short(figure.best),
+        short(figure.median)
+    );
+    if let Some(allocs) = figure.allocs {
+        let _ = write!(text, ", {} allocs", short(allocs));
+    }
+    text
+}
+
+/// At most three significant digits, as many as mean something.
+fn short(value: f64) -> String {
+    match value.abs() {
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        0.0 => "0".to_owned(),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// Writes `target/bench/report.json`: an array with an object a measure.
+pub(crate) fn write_json(all: &[Found]) -> Result<(), Box<dyn Error>> {
+    let rows: Vec<Value> = all.iter().flat_map(Found::report).collect();
+    fs::create_dir_all(scratch())?;
+    let mut text = serde_json::to_string_pretty(&rows)?;
+    text.push('\n');
+    fs::write(scratch().join("report.json"), text)?;
+    Ok(())
+}
+
+/// Writes `docs/performance.md` and its picture.
+pub(crate) fn write_page(all: &[Found], load: Option<f64>) -> Result<(), Box<dyn Error>> {
+    let docs = root().join("docs");
+    fs::create_dir_all(docs.join("images"))?;
+    fs::write(docs.join("images/performance.svg"), chart::draw(all))?;
+    fs::write(docs.join("performance.md"), page(all, load))?;
+    Ok(())
+}
+
+fn page(all: &[Found], load: Option<f64>) -> String {
+    let written = WallClock::system().now().to_string();
+    let date = written.split('T').next().unwrap_or_default();
+    let mut page = format!(
+        "# Performance\n\n\
+         `cargo xtask bench` measures palisade beside its peers and writes this page. It was last written on {date}, on\n\
+         {machine}.\n\n\
+         **Only the ratios count.** Both sides run in one process and in rounds that take turns; the times drift from machine\n\
+         to machine and from hour to hour, the ratios hardly. A figure is the best of {rounds} rounds of 2 ms, with the median\n\
+         beside it. The bare service and the making of the request are measured the same way and taken off both sides, and the\n\
+         service is cloned for each request, as axum and hyper-util do. A ratio is ours over the peer's: below 1 we are\n\
+         faster. `x of one thread` says how much two threads get done, and there nothing is taken off.\n",
+        machine = machine::describe(),
+        rounds = crate::ROUNDS,
+    );
+    if let Some(load) = load.filter(|load| *load > 0.5) {
+        let _ = write!(
+            page,
+            "\nThe machine was not idle (load {load:.1}), which blurs the measures with two threads most.\n"
+        );
+    }
+    page.push_str("\n![Time beside the peer, for each measure](images/performance.svg)\n");
+    let missed = all
+        .iter()
+        .filter(|found| found.met() == Some(false))
+        .count();
+    let met = all.iter().filter(|found| found.met() == Some(true)).count();
+    let open = all
+        .iter()
+        .filter(|found| found.goal().is_some() && found.met().is_none())
+        .count();
+    let _ = write!(
+        page,
+        "\nGoals: {met} met, {missed} missed, {open} open because something is not built or not measured.\n"
+    );
+    for (group, title) in measures::GROUPS {
+        let rows = all
+            .iter()
+            .filter(|found| found.measure.name.split('/').next() == Some(group));
+        let _ = write!(
+            page,
+            "\n## {title}\n\n\
+             | measure | what | ours (median) | peer (median) | ratio | allocations | goal | met |\n\
+             |---|---|---|---|---|---|---|---|\n"
+        );
+        rows.for_each(|found| page.push_str(&table_rows(found)));
+    }
+    page
+}
+
+fn table_rows(found: &Found) -> String {
+    let name = found.measure.name;
+    let what = found.measure.what;
+    let outcome = match &found.outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            return format!("| `{name}` | {what} | could not be taken: {error} | | | | | |\n");
+        }
+    };
+    let cell = |figure: Option<&Figure>| {
+        figure.map_or("-".to_owned(), |figure| {
+            format!(
+                "{} ({}) {}",
+                short(figure.best),
+                short(figure.median),
+                outcome.unit
+            )
+        })
+    };
+    let allocs = |figure: Option<&Figure>| {
+        figure
+            .and_then(|figure| figure.allocs)
+            .map_or("-".to_owned(), short)
+    };
+    let ours = outcome.ours.as_ref();
+    let mut rows = String::new();
+    for index in 0..outcome.peers.len().max(1) {
+        let peer = outcome.peers.get(index);
+        let ratio = match (ours, peer) {
+            (Some(ours), Some((_, peer))) if peer.best > 0.0 => short_ratio(ours.best / peer.best),
+            _ => "-".to_owned(),
+        };
+        let peer_cell = peer.map_or("-".to_owned(), |(name, figure)| {
+            format!("{name}: {}", cell(Some(figure)))
+        });
+        let first = index == 0;
+        let met = match found.met() {
+            Some(true) => "yes",
+            Some(false) => "**no**",
+            None => "-",
+        };
+        let _ = writeln!(
+            rows,
+            "| {} | {} | {} | {peer_cell} | {ratio} | {} / {} | {} | {} |",
+            if first {
+                format!("`{name}`")
+            } else {
+                String::new()
+            },
+            if first { what } else { "" },
+            if first { cell(ours) } else { String::new() },
+            allocs(ours),
+            allocs(peer.map(|(_, figure)| figure)),
+            if first {
+                found.goal().unwrap_or("-".to_owned())
+            } else {
+                String::new()
+            },
+            if first { met } else { "" },
+        );
+    }
+    rows
+}
+
+fn short_ratio(ratio: f64) -> String {
+    if ratio < 0.1 {
+        format!("{ratio:.3}")
+    } else {
+        format!("{ratio:.2}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_keep_three_digits() {
+        assert_eq!(short(1_234.56), "1235");
+        assert_eq!(short(55.44), "55.4");
+        assert_eq!(short(8.456), "8.46");
+        assert_eq!(short(0.0), "0");
+        assert_eq!(short_ratio(0.0456), "0.046");
+    }
+}

@@ -1,0 +1,146 @@
+//! Drives the servers with `wrk`, in turns.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use super::{Kind, LISTENING};
+use crate::harness::{Figure, median};
+use crate::{peers, tokens};
+
+const ROUNDS: usize = 5;
+/// How long `wrk` runs in each round, and how many connections it keeps open.
+const SECONDS: &str = "2s";
+const CONNECTIONS: &str = "32";
+
+/// Requests per second of each server, a round after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Driven {
+    servers: Vec<(Kind, Vec<f64>)>,
+}
+
+impl Driven {
+    /// The throughput of a server over the bare one's: of the best rounds, and the median round by round.
+    pub(crate) fn over_bare(&self, kind: Kind) -> Option<Figure> {
+        let of = |kind| {
+            let (_, rounds) = self.servers.iter().find(|(known, _)| *known == kind)?;
+            Some(rounds)
+        };
+        let (bare, rounds) = (of(Kind::Bare)?, of(kind)?);
+        let each: Vec<f64> = rounds
+            .iter()
+            .zip(bare)
+            .map(|(rps, bare)| rps / bare)
+            .collect();
+        let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+        Some(Figure {
+            best: most(rounds) / most(bare),
+            median: median(&each),
+            allocs: None,
+        })
+    }
+}
+
+/// Drives all servers, once a run of the benches.
+pub(crate) fn driven() -> Result<Driven, String> {
+    static DRIVEN: OnceLock<Result<Driven, String>> = OnceLock::new();
+    DRIVEN
+        .get_or_init(|| drive().map_err(|error| error.to_string()))
+        .clone()
+}
+
+fn drive() -> Result<Driven, Box<dyn Error>> {
+    let secret = tokens::secret()?;
+    let token = tokens::hs256(&secret, 1)?;
+    let mut servers = Vec::new();
+    for kind in Kind::ALL {
+        match Server::start(kind, &secret) {
+            Ok(server) => servers.push((server, Vec::new())),
+            Err(error) => eprintln!("the server `{}` did not start: {error}", kind.name()),
+        }
+    }
+    for (server, _) in &servers {
+        server.load(&token)?;
+    }
+    for round in 0..ROUNDS {
+        let count = servers.len();
+        for turn in 0..count {
+            let (server, rounds) = &mut servers[(round + turn) % count];
+            rounds.push(server.load(&token)?);
+        }
+    }
+    for (server, rounds) in &servers {
+        let most = rounds.iter().copied().fold(0.0, f64::max);
+        println!(
+            "{:<32} {most:.0} requests/s",
+            format!("  server {}", server.kind.name())
+        );
+    }
+    Ok(Driven {
+        servers: servers
+            .into_iter()
+            .map(|(server, rounds)| (server.kind, rounds))
+            .collect(),
+    })
+}
+
+/// A server of its own process, which ends with this.
+struct Server {
+    kind: Kind,
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(kind: Kind, secret: &str) -> Result<Self, Box<dyn Error>> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["serve", kind.name(), secret])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().ok_or("the server has no output")?;
+        let mut server = Self {
+            kind,
+            child,
+            address: String::new(),
+        };
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        line.trim()
+            .strip_prefix(LISTENING)
+            .ok_or("it does not listen")?
+            .clone_into(&mut server.address);
+        Ok(server)
+    }
+
+    /// Requests per second, once.
+    ///
+    /// # Errors
+    ///
+    /// Also when anything but 2xx is answered: then it did less than the others.
+    fn load(&self, token: &str) -> Result<f64, Box<dyn Error>> {
+        let output = Command::new("wrk")
+            .args(["-t1", "-c", CONNECTIONS, "-d", SECONDS])
+            .args(["-H", &format!("Authorization: Bearer {token}")])
+            .args(["-H", &format!("Origin: {}", peers::ORIGIN)])
+            .arg(format!("http://{}/v1/ping", self.address))
+            .output()
+            .map_err(|error| format!("wrk: {error}; install it from your system's packages"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if let Some(line) = text.lines().find(|line| line.contains("Non-2xx")) {
+            return Err(format!("the server `{}`: {}", self.kind.name(), line.trim()).into());
+        }
+        let rate = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Requests/sec:"));
+        Ok(rate.ok_or("wrk gave no figure")?.trim().parse()?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
