@@ -1,1 +1,35 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
+mod classify;
+mod config;
+mod error;
+mod event;
+mod future;
+mod handle;
+mod hint;
+mod layer;
+mod permit;
+mod refuse;
+#[cfg(feature = "serde")]
+mod serde_time;
+mod service;
+mod shared;
+mod state;
+mod sync;
+mod window;
+
+pub use body::GuardedBody;
+pub use classify::{Classify, ErrorsFail, FromFn, GrpcHealth, HttpHealth, from_fn};
+pub use config::{BreakerConfig, Mode, THRESHOLD_VARIABLE, TIMEOUT_VARIABLE};
+pub use error::{BreakerConfigError, BreakerError, Rejected};
+pub use event::BreakerEvent;
+pub use future::ResponseFuture;
+pub use handle::{BreakerHandle, BreakerMetrics, PeerTrust, WindowMetrics};
+pub use layer::BreakerLayer;
+pub use permit::{Outcome, Permit};
+pub use refuse::{FailWhenOpen, Refuse, RespondWhenOpen};
+pub use service::Breaker;
+pub use state::{Cause, Reason, State};
+pub use window::RateWindow;

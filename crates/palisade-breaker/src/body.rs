@@ -1,0 +1,120 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http_body::{Body, Frame, SizeHint};
+
+use crate::classify::GrpcWatch;
+use crate::permit::Afterthought;
+
+pin_project_lite::pin_project! {
+    /// The body of a guarded response, which tells the breaker how it ended.
+    ///
+    /// Frames pass as they are.
+    pub struct GuardedBody<B> {
+        #[pin]
+        inner: B,
+        guard: Guard,
+    }
+}
+
+enum Guard {
+    /// Settled already.
+    Free,
+    /// Succeeded unless an error comes.
+    UntilError(Afterthought),
+    /// Not settled before the trailers.
+    UntilTrailers(GrpcWatch),
+}
+
+impl<B> GuardedBody<B> {
+    #[inline]
+    pub(crate) const fn free(inner: B) -> Self {
+        Self {
+            inner,
+            guard: Guard::Free,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn until_error(inner: B, afterthought: Option<Afterthought>) -> Self {
+        Self {
+            inner,
+            guard: afterthought.map_or(Guard::Free, Guard::UntilError),
+        }
+    }
+
+    pub(crate) const fn until_trailers(inner: B, watch: GrpcWatch) -> Self {
+        Self {
+            inner,
+            guard: Guard::UntilTrailers(watch),
+        }
+    }
+
+    /// The body that is guarded.
+    pub const fn get_ref(&self) -> &B {
+        &self.inner
+    }
+}
+
+impl Guard {
+    fn see<D, E>(&mut self, frame: Option<&Result<Frame<D>, E>>) {
+        match self {
+            Self::Free => {}
+            Self::UntilError(_) => match frame {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => {
+                    if let Self::UntilError(afterthought) = std::mem::replace(self, Self::Free) {
+                        afterthought.failed();
+                    }
+                }
+                None => *self = Self::Free,
+            },
+            Self::UntilTrailers(watch) => match frame {
+                Some(Ok(frame)) => match frame.trailers_ref() {
+                    Some(trailers) => watch.trailers(trailers),
+                    None => watch.message(),
+                },
+                Some(Err(_)) | None => watch.broke_off(),
+            },
+        }
+    }
+}
+
+impl<B: Body> Body for GuardedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let frame = ready!(this.inner.poll_frame(cx));
+        this.guard.see(frame.as_ref());
+        Poll::Ready(frame)
+    }
+
+    #[inline]
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    #[inline]
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B: Default> Default for GuardedBody<B> {
+    fn default() -> Self {
+        Self::free(B::default())
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for GuardedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GuardedBody").field(&self.inner).finish()
+    }
+}

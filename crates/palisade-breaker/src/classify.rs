@@ -1,0 +1,63 @@
+mod func;
+mod grpc;
+mod http;
+
+pub use self::func::{ErrorsFail, FromFn, from_fn};
+pub use self::grpc::GrpcHealth;
+pub(crate) use self::grpc::GrpcWatch;
+pub use self::http::HttpHealth;
+use crate::Permit;
+
+/// Judges how a call went, and settles its permit: at once, or when the body of its response has ended.
+///
+/// A closure over the result becomes one by [`from_fn`]. A classifier is cloned for every call, so keep that cheap.
+///
+/// # Example
+///
+/// A service whose answer is a number, and which is not well when it is negative:
+///
+/// ```
+/// use palisade_breaker::{BreakerLayer, Classify, Permit};
+///
+/// #[derive(Clone)]
+/// struct Positive;
+///
+/// impl<Req, Err> Classify<Req, i32, Err> for Positive {
+///     type Seen = ();
+///     type Output = i32;
+///
+///     fn see(&self, _: &Req) {}
+///
+///     fn settle(&self, (): (), result: Result<i32, Err>, permit: Permit) -> Result<i32, Err> {
+///         match &result {
+///             Ok(0..) => permit.success(),
+///             Ok(_) | Err(_) => permit.failure(),
+///         }
+///         result
+///     }
+/// }
+///
+/// let layer = BreakerLayer::new("sensor").classify(Positive);
+/// # let _ = layer;
+/// ```
+pub trait Classify<Req, Res, Err> {
+    /// What is kept of the request until its call has ended.
+    type Seen;
+    /// The response, or one whose body tells how it ended.
+    type Output;
+
+    /// Looks at the request before it is sent.
+    fn see(&self, request: &Req) -> Self::Seen;
+
+    /// Settles the permit, or puts it where it will be settled.
+    ///
+    /// # Errors
+    ///
+    /// Passes on the error of the call.
+    fn settle(
+        &self,
+        seen: Self::Seen,
+        result: Result<Res, Err>,
+        permit: Permit,
+    ) -> Result<Self::Output, Err>;
+}

@@ -1,0 +1,78 @@
+use std::fmt;
+
+use super::Classify;
+use crate::{Outcome, Permit};
+
+/// An `Err` is a failure, and every answer a success: the classifier of [`BreakerLayer::new`](crate::BreakerLayer::new).
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct ErrorsFail;
+
+impl<Req, Res, Err> Classify<Req, Res, Err> for ErrorsFail {
+    type Seen = ();
+    type Output = Res;
+
+    #[inline]
+    fn see(&self, _: &Req) {}
+
+    #[inline]
+    fn settle(&self, (): (), result: Result<Res, Err>, permit: Permit) -> Result<Res, Err> {
+        match &result {
+            Ok(_) => permit.success(),
+            Err(_) => permit.failure(),
+        }
+        result
+    }
+}
+
+/// The classifier made by [`from_fn`].
+#[derive(Clone, Copy)]
+pub struct FromFn<F>(F);
+
+/// Makes a classifier of a closure over the result.
+///
+/// # Example
+///
+/// ```
+/// use http::Response;
+/// use palisade_breaker::{BreakerLayer, Outcome, from_fn};
+///
+/// let layer = BreakerLayer::new("search").classify(from_fn(
+///     |result: Result<&Response<String>, &std::io::Error>| match result {
+///         Ok(response) if response.status().is_server_error() => Outcome::Failure,
+///         Ok(_) => Outcome::Success,
+///         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Outcome::Ignored,
+///         Err(_) => Outcome::Failure,
+///     },
+/// ));
+/// # let _ = layer;
+/// ```
+pub const fn from_fn<F, Res, Err>(judge: F) -> FromFn<F>
+where
+    F: Fn(Result<&Res, &Err>) -> Outcome,
+{
+    FromFn(judge)
+}
+
+impl<F, Req, Res, Err> Classify<Req, Res, Err> for FromFn<F>
+where
+    F: Fn(Result<&Res, &Err>) -> Outcome,
+{
+    type Seen = ();
+    type Output = Res;
+
+    #[inline]
+    fn see(&self, _: &Req) {}
+
+    #[inline]
+    fn settle(&self, (): (), result: Result<Res, Err>, permit: Permit) -> Result<Res, Err> {
+        permit.settle((self.0)(result.as_ref()), None);
+        result
+    }
+}
+
+impl<F> fmt::Debug for FromFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FromFn")
+    }
+}

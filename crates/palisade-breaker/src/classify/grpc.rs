@@ -1,0 +1,165 @@
+use std::time::Duration;
+
+use http::{HeaderMap, Response, StatusCode};
+
+use super::Classify;
+use crate::hint;
+use crate::{GuardedBody, Outcome, Permit};
+
+const GRPC_STATUS: &str = "grpc-status";
+
+/// Judges a gRPC server by the status at the end of its stream: the classifier of
+/// [`BreakerLayer::grpc`](crate::BreakerLayer::grpc).
+///
+/// | status | outcome |
+/// |---|---|
+/// | `UNKNOWN` 2, `DEADLINE_EXCEEDED` 4, `INTERNAL` 13, `UNAVAILABLE` 14, `DATA_LOSS` 15, and what is no status | failure |
+/// | `RESOURCE_EXHAUSTED` 8 | overload, which counts as a failure |
+/// | `CANCELLED` 1 | ignored |
+/// | any other | success |
+///
+/// A response without messages has its status in the head, others in the trailers, and the permit waits for them. A
+/// stream that ends without a status failed. One that the caller drops after the first message succeeded; one that is
+/// dropped before is cancelled. A response that is not 200 is read as the gRPC protocol says (`http-grpc-status-mapping`).
+///
+/// `grpc-retry-pushback-ms` on a failure keeps a breaker that opens by it open at least for so long.
+#[derive(Debug, Clone, Copy)]
+pub struct GrpcHealth {
+    /// A bit for each status.
+    failures: u32,
+}
+
+impl Default for GrpcHealth {
+    fn default() -> Self {
+        Self {
+            failures: 1 << 2 | 1 << 4 | 1 << 13 | 1 << 14 | 1 << 15,
+        }
+    }
+}
+
+impl GrpcHealth {
+    /// Makes these statuses failures too, such as 16 for a server that may forget its tokens. Adds to the usual ones.
+    #[must_use]
+    pub fn fail_on(mut self, codes: impl IntoIterator<Item = u8>) -> Self {
+        for code in codes.into_iter().filter(|code| *code <= 16) {
+            self.failures |= 1 << code;
+        }
+        self
+    }
+
+    /// How a call that ended with this status is judged.
+    #[must_use]
+    pub const fn outcome(self, code: u8) -> Outcome {
+        match code {
+            0..=16 if self.failures & 1 << code != 0 => Outcome::Failure,
+            1 => Outcome::Ignored,
+            8 => Outcome::Overload,
+            0..=16 => Outcome::Success,
+            _ => Outcome::Failure,
+        }
+    }
+
+    /// Settles the permit by trailers, or by a head that stands for them.
+    fn settle_status(self, headers: &HeaderMap, permit: Permit) {
+        let code = headers
+            .get(GRPC_STATUS)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        self.settle_code(code.unwrap_or(2), headers, permit);
+    }
+
+    fn settle_code(self, code: u8, headers: &HeaderMap, permit: Permit) {
+        match self.outcome(code) {
+            Outcome::Success => permit.success(),
+            outcome => permit.settle(outcome, pushback(headers)),
+        }
+    }
+}
+
+#[cold]
+fn pushback(headers: &HeaderMap) -> Option<Duration> {
+    hint::pushback(headers)?.wait()
+}
+
+/// The status of a response that never came from a gRPC server, as the protocol maps it.
+fn code_of_http(status: StatusCode) -> u8 {
+    match status.as_u16() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+impl<Req, B, Err> Classify<Req, Response<B>, Err> for GrpcHealth {
+    type Seen = ();
+    type Output = Response<GuardedBody<B>>;
+
+    #[inline]
+    fn see(&self, _: &Req) {}
+
+    fn settle(
+        &self,
+        (): (),
+        result: Result<Response<B>, Err>,
+        permit: Permit,
+    ) -> Result<Self::Output, Err> {
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                permit.failure();
+                return Err(error);
+            }
+        };
+        if response.headers().contains_key(GRPC_STATUS) {
+            self.settle_status(response.headers(), permit);
+        } else if response.status() != StatusCode::OK {
+            self.settle_code(code_of_http(response.status()), response.headers(), permit);
+        } else {
+            let watch = GrpcWatch {
+                permit: Some(permit),
+                health: *self,
+                message_seen: false,
+            };
+            return Ok(response.map(|body| GuardedBody::until_trailers(body, watch)));
+        }
+        Ok(response.map(GuardedBody::free))
+    }
+}
+
+/// A gRPC call whose status has not come yet.
+#[derive(Debug)]
+pub(crate) struct GrpcWatch {
+    permit: Option<Permit>,
+    health: GrpcHealth,
+    message_seen: bool,
+}
+
+impl GrpcWatch {
+    pub(crate) fn message(&mut self) {
+        self.message_seen = true;
+    }
+
+    pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
+        if let Some(permit) = self.permit.take() {
+            self.health.settle_status(trailers, permit);
+        }
+    }
+
+    /// The stream broke off, or ended without a status.
+    pub(crate) fn broke_off(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.failure();
+        }
+    }
+}
+
+impl Drop for GrpcWatch {
+    fn drop(&mut self) {
+        match self.permit.take() {
+            Some(permit) if self.message_seen => permit.success(),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Response, StatusCode};
+use palisade_core::time::WallClock;
+
+use super::Classify;
+use crate::hint;
+use crate::{GuardedBody, Outcome, Permit};
+
+/// Judges an HTTP server by its status: the classifier of [`BreakerLayer::http`](crate::BreakerLayer::http).
+///
+/// | result | outcome |
+/// |---|---|
+/// | an error: no connection, a timeout, a broken stream | failure |
+/// | 5xx | failure |
+/// | 429 | overload, which counts as a failure |
+/// | any other status | success |
+///
+/// A success is settled at the headers, because servers drop the body of a `HEAD` unread and clients drop bodies that
+/// they do not need. If the body then breaks off with an error, a failure is added.
+///
+/// `Retry-After` on a failure keeps a breaker that opens by it open at least for so long.
+#[derive(Clone, Default)]
+pub struct HttpHealth {
+    /// Statuses that fail besides the usual ones; without any, cloning is free.
+    more: Option<Arc<StatusSet>>,
+}
+
+/// A bit for each status below 1,024.
+type StatusSet = [u64; 16];
+
+impl HttpHealth {
+    /// Makes these statuses failures too, such as 401 for a server that may forget its tokens. Adds to earlier ones;
+    /// what is no status (100 to 999) is left out.
+    #[must_use]
+    pub fn fail_on(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        let mut set = self.more.take().map_or([0; 16], |set| *set);
+        for status in statuses.into_iter().filter(|s| (100..1_000).contains(s)) {
+            set[usize::from(status / 64)] |= 1 << (status % 64);
+        }
+        self.more = Some(Arc::new(set));
+        self
+    }
+
+    /// How a response with this status is judged.
+    #[inline]
+    #[must_use]
+    pub fn outcome(&self, status: StatusCode) -> Outcome {
+        let code = status.as_u16();
+        if (500..600).contains(&code) || self.more.as_ref().is_some_and(|set| holds(set, code)) {
+            Outcome::Failure
+        } else if code == 429 {
+            Outcome::Overload
+        } else {
+            Outcome::Success
+        }
+    }
+
+    /// Settles the permit by the head of a response.
+    #[inline]
+    pub(crate) fn settle_head<B>(
+        &self,
+        response: Response<B>,
+        permit: Permit,
+    ) -> Response<GuardedBody<B>> {
+        match self.outcome(response.status()) {
+            Outcome::Success => {
+                let afterthought = permit.success_so_far();
+                response.map(|body| GuardedBody::until_error(body, afterthought))
+            }
+            outcome => {
+                permit.settle(outcome, retry_after(response.headers()));
+                response.map(GuardedBody::free)
+            }
+        }
+    }
+}
+
+fn holds(set: &StatusSet, code: u16) -> bool {
+    // `StatusCode` ends at 999.
+    set[usize::from(code / 64)] & 1 << (code % 64) != 0
+}
+
+#[cold]
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    hint::retry_after(headers, || WallClock::system().now())
+}
+
+impl<Req, B, Err> Classify<Req, Response<B>, Err> for HttpHealth {
+    type Seen = ();
+    type Output = Response<GuardedBody<B>>;
+
+    #[inline]
+    fn see(&self, _: &Req) {}
+
+    #[inline]
+    fn settle(
+        &self,
+        (): (),
+        result: Result<Response<B>, Err>,
+        permit: Permit,
+    ) -> Result<Self::Output, Err> {
+        match result {
+            Ok(response) => Ok(self.settle_head(response, permit)),
+            Err(error) => {
+                permit.failure();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for HttpHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more: Vec<u16> = (100..1_000)
+            .filter(|code| self.more.as_ref().is_some_and(|set| holds(set, *code)))
+            .collect();
+        f.debug_struct("HttpHealth")
+            .field("fail_on", &more)
+            .finish()
+    }
+}

@@ -1,0 +1,254 @@
+use std::time::Duration;
+
+use palisade_core::Problems;
+
+use crate::BreakerConfigError;
+use crate::layer::BreakerLayer;
+use crate::window::RateWindow;
+
+/// The variable that sets [`BreakerConfig::failure_threshold`].
+pub const THRESHOLD_VARIABLE: &str = "CIRCUIT_BREAKER_THRESHOLD";
+
+/// The variable that sets [`BreakerConfig::open_for`], in seconds.
+pub const TIMEOUT_VARIABLE: &str = "CIRCUIT_BREAKER_TIMEOUT_SEC";
+
+/// The settings of a breaker as they stand in a file or in the environment, for [`BreakerLayer::configured`].
+///
+/// What is `None` leaves the layer as it is.
+///
+/// # Example
+///
+/// ```
+/// use palisade_breaker::{BreakerConfig, BreakerLayer};
+///
+/// let vars = [("CIRCUIT_BREAKER_THRESHOLD", "3"), ("CIRCUIT_BREAKER_TIMEOUT_SEC", "30")];
+/// let config = BreakerConfig::from_vars(vars)?;
+/// let layer = BreakerLayer::http("billing").configured(&config)?;
+///
+/// let error = BreakerConfig::from_vars([("CIRCUIT_BREAKER_THRESHOLD", "0")]).unwrap_err();
+/// assert!(error.to_string().contains("CIRCUIT_BREAKER_THRESHOLD"));
+/// # let _ = layer;
+/// # Ok::<(), palisade_breaker::BreakerConfigError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub struct BreakerConfig {
+    /// Whether it works, only watches, or is off.
+    pub mode: Option<Mode>,
+    /// [`BreakerLayer::failure_threshold`].
+    pub failure_threshold: Option<u32>,
+    /// [`BreakerLayer::window`].
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    pub window: Option<Duration>,
+    /// [`BreakerLayer::consecutive_failures`]; not together with a threshold or a failure rate.
+    pub consecutive_failures: Option<u32>,
+    /// [`BreakerLayer::failure_rate`], a share above 0 and up to 1; not together with a threshold.
+    pub failure_rate: Option<f64>,
+    /// [`BreakerLayer::slow_call_rate`], a share above 0 and up to 1; needs `slow_call`.
+    pub slow_call_rate: Option<f64>,
+    /// How long a slow call takes.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    pub slow_call: Option<Duration>,
+    /// The window of the rates in calls; not together with `rate_time`.
+    pub rate_calls: Option<u32>,
+    /// The window of the rates in time.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    pub rate_time: Option<Duration>,
+    /// [`BreakerLayer::minimum_calls`].
+    pub minimum_calls: Option<u32>,
+    /// [`BreakerLayer::open_for`].
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    pub open_for: Option<Duration>,
+    /// [`BreakerLayer::open_growth`], at least 1.
+    pub open_growth: Option<f64>,
+    /// [`BreakerLayer::open_jitter`], a share from 0 to 1.
+    pub open_jitter: Option<f64>,
+    /// [`BreakerLayer::longest_open`].
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    pub longest_open: Option<Duration>,
+    /// [`BreakerLayer::trials`].
+    pub trials: Option<u32>,
+    /// [`BreakerLayer::successes_to_close`].
+    pub successes_to_close: Option<u32>,
+    /// [`BreakerLayer::trial_lease`].
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    pub trial_lease: Option<Duration>,
+    /// [`BreakerLayer::ramp`].
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    pub ramp: Option<Duration>,
+}
+
+/// Whether a breaker works.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum Mode {
+    /// It trips.
+    #[default]
+    On,
+    /// It counts and tells, and refuses nothing.
+    MetricsOnly,
+    /// It lets everything through.
+    Off,
+}
+
+impl BreakerConfig {
+    /// Reads [`THRESHOLD_VARIABLE`] and [`TIMEOUT_VARIABLE`] from the environment.
+    ///
+    /// # Errors
+    ///
+    /// Names each variable that holds no whole number of at least 1.
+    pub fn from_env() -> Result<Self, BreakerConfigError> {
+        let read = [THRESHOLD_VARIABLE, TIMEOUT_VARIABLE].map(|name| {
+            // What is not UTF-8 is no number, and must not pass for a variable that is not set.
+            let value = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+            (name, value)
+        });
+        Self::from_vars(
+            read.into_iter()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+    }
+
+    /// Reads the same variables from a map; others in it are left alone.
+    ///
+    /// # Errors
+    ///
+    /// Names each variable that holds no whole number of at least 1.
+    pub fn from_vars<N: AsRef<str>, V: AsRef<str>>(
+        vars: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, BreakerConfigError> {
+        let mut config = Self::default();
+        let mut problems = Problems::none();
+        for (name, value) in vars {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            if name != THRESHOLD_VARIABLE && name != TIMEOUT_VARIABLE {
+                continue;
+            }
+            match value.trim().parse::<u32>() {
+                Ok(number @ 1..) if name == THRESHOLD_VARIABLE => {
+                    config.failure_threshold = Some(number);
+                }
+                Ok(seconds @ 1..) => config.open_for = Some(Duration::from_secs(seconds.into())),
+                Ok(0) | Err(_) => problems.push(name, "must be a whole number of at least 1"),
+            }
+        }
+        problems
+            .into_result(config)
+            .map_err(BreakerConfigError::Invalid)
+    }
+
+    /// Every problem, by the name of the field.
+    pub(crate) fn problems(&self) -> Problems {
+        let mut problems = Problems::none();
+        let counts = [
+            ("failure_threshold", self.failure_threshold),
+            ("consecutive_failures", self.consecutive_failures),
+            ("rate_calls", self.rate_calls),
+            ("minimum_calls", self.minimum_calls),
+            ("trials", self.trials),
+            ("successes_to_close", self.successes_to_close),
+        ];
+        for (field, _) in counts.iter().filter(|(_, count)| *count == Some(0)) {
+            problems.push(*field, "is 0, must be at least 1");
+        }
+        let times = [
+            ("window", self.window),
+            ("slow_call", self.slow_call),
+            ("rate_time", self.rate_time),
+            ("open_for", self.open_for),
+            ("longest_open", self.longest_open),
+            ("trial_lease", self.trial_lease),
+        ];
+        for (field, _) in times.iter().filter(|(_, t)| *t == Some(Duration::ZERO)) {
+            problems.push(*field, "is 0, must be longer");
+        }
+        let within = |value: Option<f64>, fits: fn(f64) -> bool| value.is_none_or(fits);
+        for (field, share) in [
+            ("failure_rate", self.failure_rate),
+            ("slow_call_rate", self.slow_call_rate),
+        ] {
+            if !within(share, |share| share > 0.0 && share <= 1.0) {
+                problems.push(field, "must be a share above 0 and up to 1");
+            }
+        }
+        if !within(self.open_jitter, |share| (0.0..=1.0).contains(&share)) {
+            problems.push("open_jitter", "must be a share from 0 to 1");
+        }
+        if !within(self.open_growth, |factor| {
+            factor >= 1.0 && factor.is_finite()
+        }) {
+            problems.push("open_growth", "must be a factor of at least 1");
+        }
+        self.contradictions(&mut problems);
+        problems
+    }
+
+    fn contradictions(&self, problems: &mut Problems) {
+        let rules = [
+            self.failure_threshold.is_some() || self.window.is_some(),
+            self.consecutive_failures.is_some(),
+            self.failure_rate.is_some(),
+        ];
+        if rules.iter().filter(|set| **set).count() > 1 {
+            problems.push(
+                "failure_threshold",
+                "only one of failure_threshold (with window), consecutive_failures and failure_rate can hold",
+            );
+        }
+        if self.slow_call_rate.is_some() != self.slow_call.is_some() {
+            problems.push("slow_call_rate", "needs slow_call, and slow_call needs it");
+        }
+        if self.rate_calls.is_some() && self.rate_time.is_some() {
+            problems.push("rate_calls", "cannot hold together with rate_time");
+        }
+    }
+
+    pub(crate) fn apply<C, A>(&self, mut layer: BreakerLayer<C, A>) -> BreakerLayer<C, A> {
+        macro_rules! set {
+            ($($field:ident => $setter:ident),* $(,)?) => {
+                $(if let Some(value) = self.$field {
+                    layer = layer.$setter(value);
+                })*
+            };
+        }
+        set! {
+            failure_threshold => failure_threshold,
+            window => window,
+            consecutive_failures => consecutive_failures,
+            failure_rate => failure_rate,
+            minimum_calls => minimum_calls,
+            open_for => open_for,
+            open_growth => open_growth,
+            open_jitter => open_jitter,
+            longest_open => longest_open,
+            trials => trials,
+            successes_to_close => successes_to_close,
+            trial_lease => trial_lease,
+            ramp => ramp,
+        }
+        if let (Some(share), Some(bound)) = (self.slow_call_rate, self.slow_call) {
+            layer = layer.slow_call_rate(share, bound);
+        }
+        if let Some(calls) = self.rate_calls {
+            layer = layer.rate_window(RateWindow::calls(calls));
+        }
+        if let Some(time) = self.rate_time {
+            layer = layer.rate_window(RateWindow::time(time));
+        }
+        match self.mode {
+            Some(Mode::Off) => layer.off(),
+            Some(Mode::MetricsOnly) => layer.metrics_only(),
+            Some(Mode::On) | None => layer,
+        }
+    }
+}

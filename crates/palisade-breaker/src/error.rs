@@ -1,0 +1,85 @@
+use std::time::Duration;
+
+use palisade_core::{Name, Problems};
+
+use crate::{Reason, State};
+
+/// A call that a breaker refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("breaker {name} refused the call: {reason}")]
+#[non_exhaustive]
+pub struct Rejected {
+    /// The breaker.
+    pub name: Name,
+    /// When to try again; `None` when nobody knows, as after [`force_open`](crate::BreakerHandle::force_open).
+    pub retry_after: Option<Duration>,
+    /// The state that it was refused in.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What a guarded service returns in the place of its own error.
+///
+/// Where something else wants a boxed error and `E` is one already, [`into_box`](Self::into_box) is the way, as
+/// `Box<dyn Error>` is itself no `Error`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BreakerError<E> {
+    /// The breaker refused; the service was not called.
+    #[error(transparent)]
+    Open(Rejected),
+    /// The service's own error.
+    #[error("the guarded call failed")]
+    Inner(#[source] E),
+}
+
+impl<E> BreakerError<E> {
+    /// The refusal, if it is one.
+    #[must_use]
+    pub const fn rejected(&self) -> Option<&Rejected> {
+        match self {
+            Self::Open(rejected) => Some(rejected),
+            Self::Inner(_) => None,
+        }
+    }
+
+    /// The service's own error, if it is one.
+    #[must_use]
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Open(_) => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+
+    /// The refusal or the service's own error, boxed.
+    #[must_use]
+    pub fn into_box(self) -> Box<dyn std::error::Error + Send + Sync>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        match self {
+            Self::Open(rejected) => rejected.into(),
+            Self::Inner(error) => error.into(),
+        }
+    }
+}
+
+/// What is wrong with the configuration of a breaker or a retry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BreakerConfigError {
+    /// Settings or variables that do not do, each with its name.
+    #[error("breaker configuration: {0}")]
+    Invalid(Problems),
+}
+
+impl BreakerConfigError {
+    /// Every problem, in the order in which it was found.
+    #[must_use]
+    pub const fn problems(&self) -> &Problems {
+        let Self::Invalid(problems) = self;
+        problems
+    }
+}

@@ -1,0 +1,127 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tower_service::Service;
+
+use crate::{Classify, Permit, Refuse};
+
+pin_project_lite::pin_project! {
+    /// The response future of [`Breaker`](crate::Breaker).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the call and cancels its [`Permit`].
+    pub struct ResponseFuture<S, Req, C, A>
+    where
+        S: Service<Req>,
+        C: Classify<Req, S::Response, S::Error>,
+        A: Refuse<Req, C::Output, S::Error>,
+    {
+        #[pin]
+        kind: Kind<S::Future, C, C::Seen, A, A::Future>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = KindProj]
+    enum Kind<F, C, N, A, R> {
+        Calling {
+            #[pin]
+            inner: F,
+            settle: Option<Settle<C, N, A>>,
+        },
+        Refused {
+            #[pin]
+            answer: R,
+        },
+    }
+}
+
+struct Settle<C, N, A> {
+    classify: C,
+    seen: N,
+    permit: Permit,
+    refuse: A,
+}
+
+impl<S, Req, C, A> ResponseFuture<S, Req, C, A>
+where
+    S: Service<Req>,
+    C: Classify<Req, S::Response, S::Error>,
+    A: Refuse<Req, C::Output, S::Error>,
+{
+    #[inline]
+    pub(crate) const fn calling(
+        inner: S::Future,
+        classify: C,
+        seen: C::Seen,
+        permit: Permit,
+        refuse: A,
+    ) -> Self {
+        Self {
+            kind: Kind::Calling {
+                inner,
+                settle: Some(Settle {
+                    classify,
+                    seen,
+                    permit,
+                    refuse,
+                }),
+            },
+        }
+    }
+
+    pub(crate) const fn refused(answer: A::Future) -> Self {
+        Self {
+            kind: Kind::Refused { answer },
+        }
+    }
+}
+
+impl<S, Req, C, A> Future for ResponseFuture<S, Req, C, A>
+where
+    S: Service<Req>,
+    C: Classify<Req, S::Response, S::Error>,
+    A: Refuse<Req, C::Output, S::Error>,
+{
+    type Output = Result<A::Output, A::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().kind.project() {
+            KindProj::Calling { inner, settle } => {
+                let result = ready!(inner.poll(cx));
+                // Polled again after its end, which is the caller's mistake, it stays silent.
+                let Some(Settle {
+                    classify,
+                    seen,
+                    permit,
+                    refuse,
+                }) = settle.take()
+                else {
+                    return Poll::Pending;
+                };
+                Poll::Ready(match classify.settle(seen, result, permit) {
+                    Ok(out) => Ok(refuse.output(out)),
+                    Err(error) => Err(refuse.error(error)),
+                })
+            }
+            KindProj::Refused { answer } => answer.poll(cx),
+        }
+    }
+}
+
+impl<S, Req, C, A> fmt::Debug for ResponseFuture<S, Req, C, A>
+where
+    S: Service<Req>,
+    C: Classify<Req, S::Response, S::Error>,
+    A: Refuse<Req, C::Output, S::Error>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Calling { .. } => "ResponseFuture(calling)",
+            Kind::Refused { .. } => "ResponseFuture(refused)",
+        })
+    }
+}

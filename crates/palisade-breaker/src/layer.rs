@@ -1,0 +1,330 @@
+use std::fmt;
+use std::time::Duration;
+
+use palisade_core::{Handle, Name};
+use tower_layer::Layer;
+
+use crate::event::Observer;
+use crate::shared::{Setup, Shared};
+use crate::state::plan::{FailureRule, MOST_TRIALS, Plan, SlowRule, at_least_one, share};
+use crate::{
+    Breaker, BreakerConfig, BreakerConfigError, BreakerEvent, BreakerHandle, ErrorsFail,
+    FailWhenOpen, GrpcHealth, HttpHealth, RateWindow, RespondWhenOpen, State,
+};
+
+/// Puts a circuit breaker around a service, and is its own builder.
+///
+/// Everything made by one layer and its clones shares one breaker: for another breaker construct another layer. A
+/// setter makes a new breaker, so set everything before taking a [`handle`](Self::handle) or wrapping a service.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use palisade_breaker::{BreakerError, BreakerLayer, State};
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let layer = BreakerLayer::new("ledger").failure_threshold(2).open_for(Duration::from_secs(10));
+/// let breaker = layer.handle();
+/// let mut client = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(|_: u32| async { Err::<u32, _>(std::io::ErrorKind::ConnectionRefused) }));
+///
+/// for _ in 0..2 {
+///     assert!(client.ready().await.unwrap().call(7).await.is_err());
+/// }
+/// assert_eq!(breaker.state(), State::Open);
+/// let refused = client.ready().await.unwrap().call(7).await;
+/// assert!(matches!(refused, Err(BreakerError::Open(_))));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct BreakerLayer<C = ErrorsFail, A = FailWhenOpen> {
+    pub(crate) shared: Handle<Shared>,
+    pub(crate) classify: C,
+    pub(crate) refuse: A,
+}
+
+impl BreakerLayer {
+    /// A breaker for any service, whose `Err` is the failure.
+    #[must_use]
+    pub fn new(name: impl Into<Name>) -> Self {
+        Self::made_of(name.into(), ErrorsFail, FailWhenOpen)
+    }
+}
+
+impl BreakerLayer<HttpHealth> {
+    /// A breaker for an HTTP client, which judges by [`HttpHealth`].
+    ///
+    /// Around a server's handlers add [`respond_when_open`](BreakerLayer::respond_when_open).
+    #[must_use]
+    pub fn http(name: impl Into<Name>) -> Self {
+        Self::made_of(name.into(), HttpHealth::default(), FailWhenOpen)
+    }
+}
+
+impl BreakerLayer<GrpcHealth, RespondWhenOpen> {
+    /// A breaker for a gRPC client or server, which judges by [`GrpcHealth`] and answers `UNAVAILABLE` (14) while open.
+    ///
+    /// It answers instead of failing, because tonic shows any error of a layer as `UNKNOWN`.
+    #[must_use]
+    pub fn grpc(name: impl Into<Name>) -> Self {
+        Self::made_of(name.into(), GrpcHealth::default(), RespondWhenOpen)
+    }
+}
+
+impl<A> BreakerLayer<HttpHealth, A> {
+    /// Makes these statuses failures too; see [`HttpHealth::fail_on`].
+    #[must_use]
+    pub fn fail_on(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        self.classify = self.classify.fail_on(statuses);
+        self
+    }
+}
+
+impl<C, A> BreakerLayer<C, A> {
+    fn made_of(name: Name, classify: C, refuse: A) -> Self {
+        let setup = Setup {
+            name,
+            plan: Plan::default(),
+            begins: State::Closed,
+            observer: None,
+        };
+        Self {
+            shared: Handle::new(Shared::new(setup)),
+            classify,
+            refuse,
+        }
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = self.shared.setup.clone();
+        set(&mut setup);
+        self.shared = Handle::new(Shared::new(setup));
+        self
+    }
+
+    /// Opens after so many failures within the [`window`](Self::window), counted exactly; default 5, at least 1.
+    ///
+    /// Five is enough to tell an outage from bad luck, and few enough that callers hardly notice.
+    #[must_use]
+    pub fn failure_threshold(self, failures: u32) -> Self {
+        self.set(|setup| {
+            let within = setup.plan.within();
+            let threshold = at_least_one(failures);
+            setup.plan.failures = FailureRule::Within { threshold, within };
+        })
+    }
+
+    /// The time within which the failures of [`failure_threshold`](Self::failure_threshold) must lie; default 60 s.
+    #[must_use]
+    pub fn window(self, within: Duration) -> Self {
+        self.set(|setup| {
+            let threshold = setup.plan.threshold();
+            setup.plan.failures = FailureRule::Within { threshold, within };
+        })
+    }
+
+    /// Opens after so many failures in a row instead of within a time; at least 1.
+    #[must_use]
+    pub fn consecutive_failures(self, failures: u32) -> Self {
+        self.set(|setup| setup.plan.failures = FailureRule::Consecutive(at_least_one(failures)))
+    }
+
+    /// Opens when this share of the calls in the [`rate_window`](Self::rate_window) failed, instead of after a number
+    /// of failures. Above 0 and up to 1; what is outside becomes the nearest.
+    #[must_use]
+    pub fn failure_rate(self, rate: f64) -> Self {
+        self.set(|setup| setup.plan.failures = FailureRule::Rate(share(rate)))
+    }
+
+    /// Opens as well when this share of the calls in the [`rate_window`](Self::rate_window) took `bound` or longer;
+    /// default never. A slow trial fails.
+    ///
+    /// From then on two clock readings belong to every call.
+    #[must_use]
+    pub fn slow_call_rate(self, rate: f64, bound: Duration) -> Self {
+        let share = share(rate);
+        self.set(|setup| setup.plan.slow = Some(SlowRule { bound, share }))
+    }
+
+    /// What the rates look back over; default the last 60 s.
+    #[must_use]
+    pub fn rate_window(self, window: RateWindow) -> Self {
+        self.set(|setup| setup.plan.extent = window.0)
+    }
+
+    /// Calls that the [`rate_window`](Self::rate_window) must hold before a rate counts; default 20, at least 1. With a
+    /// window of fewer calls, all of it.
+    ///
+    /// Fewer say little: of three calls one is a third.
+    #[must_use]
+    pub fn minimum_calls(self, calls: u32) -> Self {
+        self.set(|setup| setup.plan.minimum = at_least_one(calls))
+    }
+
+    /// How long it stays open before the first trial; default 60 s, at most ten years.
+    #[must_use]
+    pub fn open_for(self, time: Duration) -> Self {
+        self.set(|setup| setup.plan.open_for = time)
+    }
+
+    /// Multiplies the open time by this factor each time that a trial fails, until the breaker closes; default 1, no
+    /// less. [`longest_open`](Self::longest_open) bounds it.
+    #[must_use]
+    pub fn open_growth(self, factor: f64) -> Self {
+        let factor = if factor.is_nan() {
+            1.0
+        } else {
+            factor.max(1.0)
+        };
+        self.set(|setup| setup.plan.growth = factor)
+    }
+
+    /// Lengthens each open time by a random share of up to this much, 0 to 1, so that many clients do not come back at
+    /// once; default 0.
+    #[must_use]
+    pub fn open_jitter(self, most: f64) -> Self {
+        let jitter = if most.is_nan() {
+            0.0
+        } else {
+            most.clamp(0.0, 1.0)
+        };
+        self.set(|setup| setup.plan.jitter = jitter)
+    }
+
+    /// The longest open time that growth, jitter or a server's `Retry-After` can lead to; default 10 min. Never shorter
+    /// than [`open_for`](Self::open_for).
+    ///
+    /// A bound, because a server that errs in a header must not shut its clients out for a day.
+    #[must_use]
+    pub fn longest_open(self, time: Duration) -> Self {
+        self.set(|setup| setup.plan.longest_open = time)
+    }
+
+    /// Trials in flight at a time while half-open; default 1, 1 to 8,191.
+    #[must_use]
+    pub fn trials(self, trials: u32) -> Self {
+        self.set(|setup| setup.plan.trials = at_least_one(trials.min(MOST_TRIALS)))
+    }
+
+    /// Trials that must succeed before it closes; default 1, at least 1. One failure opens it again.
+    #[must_use]
+    pub fn successes_to_close(self, successes: u32) -> Self {
+        self.set(|setup| setup.plan.successes_to_close = at_least_one(successes))
+    }
+
+    /// How long a trial may take before another is let through in its place; default the open time, at least 30 s. Its
+    /// late result is discarded.
+    #[must_use]
+    pub fn trial_lease(self, lease: Duration) -> Self {
+        self.set(|setup| setup.plan.lease = Some(lease))
+    }
+
+    /// After it has closed, lets calls back in over this time, from a tenth of them to all; default at once.
+    ///
+    /// It keeps a crowd that has waited from felling the server again.
+    #[must_use]
+    pub fn ramp(self, time: Duration) -> Self {
+        self.set(|setup| setup.plan.ramp = time)
+    }
+
+    /// Observes what happens to the breaker, outside its lock, on the task that made it happen. Keep it short.
+    #[must_use]
+    pub fn on_event(self, observe: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
+        self.set(|setup| setup.observer = Some(Observer::new(observe)))
+    }
+
+    /// Begins in [`State::MetricsOnly`]: counts and tells, and refuses nothing.
+    #[must_use]
+    pub fn metrics_only(self) -> Self {
+        self.set(|setup| setup.begins = State::MetricsOnly)
+    }
+
+    /// Begins in [`State::Disabled`]: the same types, and every call passes.
+    #[must_use]
+    pub fn off(self) -> Self {
+        self.set(|setup| setup.begins = State::Disabled)
+    }
+
+    /// Takes over what is set in `config`.
+    ///
+    /// # Errors
+    ///
+    /// Names every field that is out of bounds or contradicts another.
+    pub fn configured(self, config: &BreakerConfig) -> Result<Self, BreakerConfigError> {
+        config
+            .problems()
+            .into_result(())
+            .map_err(BreakerConfigError::Invalid)?;
+        Ok(config.apply(self))
+    }
+
+    /// Judges calls by this classifier. The breaker stays the same.
+    #[must_use]
+    pub fn classify<D>(self, classify: D) -> BreakerLayer<D, A> {
+        BreakerLayer {
+            shared: self.shared,
+            classify,
+            refuse: self.refuse,
+        }
+    }
+
+    /// Answers a refused call with a response, 503 or gRPC status 14, instead of an error, so that the error type of
+    /// the service stays as it is: for servers, and for clients that read errors from responses. The breaker stays the
+    /// same.
+    #[must_use]
+    pub fn respond_when_open(self) -> BreakerLayer<C, RespondWhenOpen> {
+        self.refuse_with(RespondWhenOpen)
+    }
+
+    /// Answers a refused call in a way of your own. The breaker stays the same.
+    #[must_use]
+    pub fn refuse_with<R>(self, refuse: R) -> BreakerLayer<C, R> {
+        BreakerLayer {
+            shared: self.shared,
+            classify: self.classify,
+            refuse,
+        }
+    }
+
+    /// A hand on the breaker.
+    #[must_use]
+    pub fn handle(&self) -> BreakerHandle {
+        BreakerHandle(self.shared.clone())
+    }
+
+    /// Keeps the breaker for the rest of the process, so that clones no longer count; see [`Handle::leak`]. Last of
+    /// all, at start-up.
+    #[must_use]
+    pub fn leak(mut self) -> Self {
+        self.shared = self.shared.leak();
+        self
+    }
+}
+
+impl<S, C: Clone, A: Clone> Layer<S> for BreakerLayer<C, A> {
+    type Service = Breaker<S, C, A>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Breaker::new(
+            inner,
+            self.shared.clone(),
+            self.classify.clone(),
+            self.refuse.clone(),
+        )
+    }
+}
+
+impl<C: fmt::Debug, A> fmt::Debug for BreakerLayer<C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerLayer")
+            .field("name", &self.shared.name())
+            .field("state", &self.shared.state())
+            .field("classify", &self.classify)
+            .field("plan", &self.shared.setup.plan)
+            .finish_non_exhaustive()
+    }
+}

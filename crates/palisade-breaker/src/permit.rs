@@ -1,0 +1,156 @@
+use std::fmt;
+use std::time::Duration;
+
+use palisade_core::time::Instant;
+use palisade_core::{Handle, Name};
+
+use crate::shared::Shared;
+use crate::state::machine::{Grant, Verdict};
+
+/// How a call went, as a classifier or a closure judges it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The server is well.
+    Success,
+    /// The server is not well.
+    Failure,
+    /// The server lives, and asks for fewer calls. Counts as a failure: fewer calls are what a breaker can give.
+    Overload,
+    /// The call says nothing about the server. It is not counted, and gives a trial back.
+    Ignored,
+}
+
+/// Leave to make one call; say how it went.
+///
+/// It belongs to the epoch it was granted in: what is said after the breaker has moved on has no effect.
+///
+/// # Cancel safety
+///
+/// One that is dropped without a word is not counted, unless it lasted longer than the bound of
+/// [`slow_call_rate`](crate::BreakerLayer::slow_call_rate), which counts as slow. A trial that is dropped makes room
+/// for the next.
+#[must_use = "the breaker learns nothing unless it is told how the call went"]
+pub struct Permit {
+    shared: Handle<Shared>,
+    grant: Grant,
+    started: Option<Instant>,
+}
+
+impl Permit {
+    #[inline]
+    pub(crate) const fn new(
+        shared: Handle<Shared>,
+        grant: Grant,
+        started: Option<Instant>,
+    ) -> Self {
+        Self {
+            shared,
+            grant,
+            started,
+        }
+    }
+
+    /// The breaker that granted it.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        self.shared.name()
+    }
+
+    /// Whether the call is a trial, whose outcome opens or closes a half-open breaker.
+    #[must_use]
+    pub const fn is_trial(&self) -> bool {
+        matches!(self.grant, Grant::Trial { .. })
+    }
+
+    /// The call succeeded.
+    #[inline]
+    pub fn success(mut self) {
+        self.end(Verdict::Success);
+    }
+
+    /// The call failed.
+    pub fn failure(self) {
+        self.settle(Outcome::Failure, None);
+    }
+
+    /// The call says nothing about the server.
+    pub fn ignore(self) {
+        self.settle(Outcome::Ignored, None);
+    }
+
+    /// The call went like this. Should it open the breaker, it stays open at least for `retry_after`, up to
+    /// [`longest_open`](crate::BreakerLayer::longest_open).
+    #[inline]
+    pub fn settle(mut self, outcome: Outcome, retry_after: Option<Duration>) {
+        self.end(match outcome {
+            Outcome::Success => Verdict::Success,
+            Outcome::Failure | Outcome::Overload => Verdict::Failure(retry_after),
+            Outcome::Ignored => Verdict::Ignored,
+        });
+    }
+
+    /// The call succeeded so far; what comes of its body may still be told to the [`Afterthought`].
+    #[inline]
+    pub(crate) fn success_so_far(mut self) -> Option<Afterthought> {
+        let before = self.grant;
+        self.end(Verdict::Success);
+        let epoch = match before {
+            Grant::Free => return None,
+            Grant::Counted { epoch } => epoch,
+            // The trial's success may itself have begun the next epoch.
+            Grant::Trial { epoch, .. } => {
+                let now = self.shared.cell.word().epoch();
+                if now.wrapping_sub(epoch) > 1 {
+                    return None;
+                }
+                now
+            }
+        };
+        Some(Afterthought {
+            permit: self,
+            epoch,
+        })
+    }
+
+    #[inline]
+    fn end(&mut self, verdict: Verdict) {
+        let grant = std::mem::replace(&mut self.grant, Grant::Free);
+        if grant != Grant::Free {
+            self.shared.settle(grant, verdict, self.started);
+        }
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        match (self.grant, self.started) {
+            (Grant::Free, _) | (Grant::Counted { .. }, None) => {}
+            _ => self.end(Verdict::Cancelled),
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("breaker", &self.name())
+            .field("trial", &self.is_trial())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call that was counted as a success, and may still turn out to have failed.
+#[derive(Debug)]
+pub(crate) struct Afterthought {
+    /// Settled, and kept for its handle alone.
+    permit: Permit,
+    epoch: u32,
+}
+
+impl Afterthought {
+    pub(crate) fn failed(self) {
+        self.permit.shared.fail_late(self.epoch);
+    }
+}

@@ -1,0 +1,128 @@
+use std::fmt;
+use std::task::{Context, Poll, ready};
+
+use palisade_core::Handle;
+use tower_service::Service;
+
+use crate::future::ResponseFuture;
+use crate::shared::Shared;
+use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Refuse, Rejected};
+
+/// The service made by [`BreakerLayer`](crate::BreakerLayer): calls the guarded service while its breaker lets it.
+///
+/// While a call is sure to be refused the guarded service is not polled at all: this one is ready, and answers in its
+/// place. It never calls a service that it has not polled ready.
+pub struct Breaker<S, C = ErrorsFail, A = FailWhenOpen> {
+    inner: S,
+    shared: Handle<Shared>,
+    classify: C,
+    refuse: A,
+    readiness: Readiness,
+}
+
+/// What the last `poll_ready` found out; no permit is taken before the call.
+#[derive(Debug)]
+enum Readiness {
+    Unasked,
+    Ready,
+    Refused(Rejected),
+}
+
+impl<S, C, A> Breaker<S, C, A> {
+    pub(crate) const fn new(inner: S, shared: Handle<Shared>, classify: C, refuse: A) -> Self {
+        Self {
+            inner,
+            shared,
+            classify,
+            refuse,
+            readiness: Readiness::Unasked,
+        }
+    }
+
+    /// A hand on the breaker.
+    #[must_use]
+    pub fn handle(&self) -> BreakerHandle {
+        BreakerHandle(self.shared.clone())
+    }
+
+    /// The guarded service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S, Req, C, A> Service<Req> for Breaker<S, C, A>
+where
+    S: Service<Req>,
+    C: Classify<Req, S::Response, S::Error> + Clone,
+    A: Refuse<Req, C::Output, S::Error> + Clone,
+{
+    type Response = A::Output;
+    type Error = A::Error;
+    type Future = ResponseFuture<S, Req, C, A>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), A::Error>> {
+        if let Some(rejected) = self.shared.refuse_early() {
+            self.readiness = Readiness::Refused(rejected);
+            return Poll::Ready(Ok(()));
+        }
+        self.readiness = Readiness::Unasked;
+        match ready!(self.inner.poll_ready(cx)) {
+            Ok(()) => {
+                self.readiness = Readiness::Ready;
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => {
+                self.shared.fail_unready();
+                Poll::Ready(Err(self.refuse.error(error)))
+            }
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, request: Req) -> Self::Future {
+        let acquired = match std::mem::replace(&mut self.readiness, Readiness::Unasked) {
+            Readiness::Ready => Shared::acquire(&self.shared),
+            Readiness::Refused(rejected) => Err(self.shared.refused(rejected)),
+            Readiness::Unasked => Err(self.shared.refused(self.shared.not_ready())),
+        };
+        match acquired {
+            Ok(permit) => {
+                let seen = self.classify.see(&request);
+                let inner = self.inner.call(request);
+                ResponseFuture::calling(
+                    inner,
+                    self.classify.clone(),
+                    seen,
+                    permit,
+                    self.refuse.clone(),
+                )
+            }
+            Err(rejected) => ResponseFuture::refused(self.refuse.refuse(request, rejected)),
+        }
+    }
+}
+
+impl<S: Clone, C: Clone, A: Clone> Clone for Breaker<S, C, A> {
+    fn clone(&self) -> Self {
+        // The clone's own service has not been polled.
+        Self::new(
+            self.inner.clone(),
+            self.shared.clone(),
+            self.classify.clone(),
+            self.refuse.clone(),
+        )
+    }
+}
+
+impl<S: fmt::Debug, C: fmt::Debug, A> fmt::Debug for Breaker<S, C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Breaker")
+            .field("name", &self.shared.name())
+            .field("state", &self.shared.state())
+            .field("classify", &self.classify)
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use palisade_core::time::{self, Instant};
+use palisade_core::{Handle, Name};
+
+use crate::event::{BreakerEvent, Observer};
+use crate::permit::Permit;
+use crate::state::cell::Cell;
+use crate::state::machine::{Grant, Happening, Machine, Refusal, Verdict};
+use crate::state::plan::Plan;
+use crate::{Reason, Rejected, State};
+
+/// What a layer was told before it first let a call through.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) name: Name,
+    pub(crate) plan: Plan,
+    pub(crate) begins: State,
+    pub(crate) observer: Option<Observer>,
+}
+
+/// One breaker: what all clones of a layer, its services, permits and handles have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) setup: Setup,
+    pub(crate) cell: Cell,
+    slow_bound: Option<Duration>,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) transitions: AtomicU64,
+    pub(crate) leases_lost: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(mut setup: Setup) -> Self {
+        if setup.plan.jitter > 0.0 {
+            // Without random bytes every process draws the same jitter: less spread, and nothing worse.
+            setup.plan.seed = palisade_core::random::bytes().map_or(0, u64::from_le_bytes);
+        }
+        let mut machine = Machine::new(setup.plan.clone());
+        if setup.begins != State::Closed {
+            machine.set(setup.begins);
+            machine.take_happened();
+        }
+        Self {
+            slow_bound: setup.plan.slow.map(|rule| rule.bound),
+            cell: Cell::new(machine, time::now()),
+            setup,
+            rejected: AtomicU64::new(0),
+            transitions: AtomicU64::new(0),
+            leases_lost: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) const fn name(&self) -> Name {
+        self.setup.name
+    }
+
+    /// Asks leave for a call that is about to be made.
+    #[inline]
+    pub(crate) fn acquire(this: &Handle<Self>) -> Result<Permit, Rejected> {
+        match this.cell.admit_at_once() {
+            Some(grant) => Ok(Permit::new(this.clone(), grant, this.start())),
+            None => Self::acquire_in_trouble(this),
+        }
+    }
+
+    #[cold]
+    fn acquire_in_trouble(this: &Handle<Self>) -> Result<Permit, Rejected> {
+        let now = time::now();
+        if let Some(refusal) = this.cell.refuse_at_once(now) {
+            return Err(this.refused(this.rejection(refusal)));
+        }
+        let (admitted, happened) = this.cell.admit(now);
+        this.tell(&happened);
+        match admitted {
+            Ok(grant) => Ok(Permit::new(this.clone(), grant, this.start())),
+            Err(refusal) => Err(this.refused(this.rejection(refusal))),
+        }
+    }
+
+    /// Whether a call is sure to be refused, so that the guarded service need not be asked whether it is ready.
+    #[inline]
+    pub(crate) fn refuse_early(&self) -> Option<Rejected> {
+        if self.cell.admit_at_once().is_some() {
+            return None;
+        }
+        let refusal = self.cell.refuse_at_once(time::now())?;
+        Some(self.rejection(refusal))
+    }
+
+    fn rejection(&self, refusal: Refusal) -> Rejected {
+        Rejected {
+            name: self.name(),
+            retry_after: refusal.retry_after,
+            state: match refusal.reason {
+                Reason::Open => State::Open,
+                Reason::Forced => State::ForcedOpen,
+                Reason::TrialsTaken => State::HalfOpen,
+                _ => State::Closed,
+            },
+            reason: refusal.reason,
+        }
+    }
+
+    /// The service was called without having been polled ready.
+    pub(crate) fn not_ready(&self) -> Rejected {
+        Rejected {
+            name: self.name(),
+            retry_after: None,
+            state: self.state(),
+            reason: Reason::NotReady,
+        }
+    }
+
+    /// Counts and tells a refusal that a caller gets to see.
+    pub(crate) fn refused(&self, rejected: Rejected) -> Rejected {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        let event = BreakerEvent::Rejected(rejected);
+        event.trace();
+        if let Some(observer) = &self.setup.observer {
+            observer.tell(&event);
+        }
+        rejected
+    }
+
+    /// When a call begins, if its duration matters.
+    #[inline]
+    fn start(&self) -> Option<Instant> {
+        self.slow_bound.is_some().then(time::now)
+    }
+
+    #[inline]
+    pub(crate) fn settle(&self, grant: Grant, verdict: Verdict, started: Option<Instant>) {
+        if verdict == Verdict::Success && self.cell.success_is_no_news(grant) {
+            return;
+        }
+        self.settle_with_news(grant, verdict, started);
+    }
+
+    #[inline(never)]
+    fn settle_with_news(&self, grant: Grant, verdict: Verdict, started: Option<Instant>) {
+        let now = time::now();
+        let slow = match (self.slow_bound, started) {
+            (Some(bound), Some(started)) => now.saturating_duration_since(started) >= bound,
+            _ => false,
+        };
+        self.tell(&self.cell.settle(now, grant, verdict, slow));
+    }
+
+    /// The guarded service failed to become ready.
+    pub(crate) fn fail_unready(&self) {
+        let now = time::now();
+        self.change(|machine| machine.fail_unready(now));
+    }
+
+    /// A body broke off after its call was counted as a success.
+    pub(crate) fn fail_late(&self, epoch: u32) {
+        let now = time::now();
+        self.change(|machine| machine.fail_late(now, epoch));
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Machine)) {
+        let ((), happened) = self.cell.change(change);
+        self.tell(&happened);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.cell.word().code().state()
+    }
+
+    fn tell(&self, happened: &[Happening]) {
+        for happening in happened {
+            self.tell_one(*happening);
+        }
+    }
+
+    #[cold]
+    fn tell_one(&self, happening: Happening) {
+        let name = self.name();
+        let event = match happening {
+            Happening::Transition {
+                from,
+                to,
+                cause,
+                open_for,
+            } => {
+                self.transitions.fetch_add(1, Ordering::Relaxed);
+                BreakerEvent::Transition {
+                    name,
+                    from,
+                    to,
+                    cause,
+                    open_for,
+                }
+            }
+            Happening::Trial => BreakerEvent::Trial { name },
+            Happening::LeaseLost => {
+                self.leases_lost.fetch_add(1, Ordering::Relaxed);
+                BreakerEvent::LeaseLost { name }
+            }
+            Happening::WouldTrip => BreakerEvent::WouldTrip { name },
+        };
+        event.trace();
+        if let Some(observer) = &self.setup.observer {
+            observer.tell(&event);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use palisade_core::time::Instant;
+
+use super::Reason;
+use super::machine::{Grant, Happening, Machine, Refusal, Verdict};
+use super::plan::Plan;
+use super::word::{Code, Word};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+
+/// The machine behind a lock, with what most calls must know of it in front of the lock.
+///
+/// Invariant: `word` and `deadline` are written under the lock alone, the deadline first. So who reads a word and then
+/// the deadline sees a deadline that is as new as the word or newer, and a newer one only ever refuses a call that
+/// would have been refused a moment earlier or later.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    word: AtomicU64,
+    /// Nanoseconds after `base`; zero for none.
+    deadline: AtomicU64,
+    base: Instant,
+    most_trials: u32,
+    /// A success is no news to the machine, unless failures in a row are counted and there are some.
+    success_is_news: News,
+    machine: Mutex<Machine>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Never,
+    AfterFailures,
+    Always,
+}
+
+impl Cell {
+    pub(crate) fn new(machine: Machine, now: Instant) -> Self {
+        let plan = machine.plan();
+        Self {
+            word: AtomicU64::new(Word::of(&machine).bits()),
+            deadline: AtomicU64::new(0),
+            base: now,
+            most_trials: plan.trials.get(),
+            success_is_news: if plan.records_every_call() {
+                News::Always
+            } else if plan.counts_in_a_row() {
+                News::AfterFailures
+            } else {
+                News::Never
+            },
+            machine: Mutex::new(machine),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
+        Word::from_bits(self.word.load(Ordering::Acquire))
+    }
+
+    /// Leave without a lock or a clock, as a healthy server's calls get it.
+    #[inline]
+    pub(crate) fn admit_at_once(&self) -> Option<Grant> {
+        let word = self.word();
+        match word.code() {
+            Code::Closed | Code::MetricsOnly => Some(Grant::Counted {
+                epoch: word.epoch(),
+            }),
+            Code::Disabled => Some(Grant::Free),
+            _ => None,
+        }
+    }
+
+    /// Whether a call is sure to be refused now, without a lock.
+    pub(crate) fn refuse_at_once(&self, now: Instant) -> Option<Refusal> {
+        let word = self.word();
+        let (reason, full) = match word.code() {
+            Code::ForcedOpen => {
+                return Some(Refusal {
+                    reason: Reason::Forced,
+                    retry_after: None,
+                });
+            }
+            Code::Open => (Reason::Open, true),
+            Code::HalfOpen => (Reason::TrialsTaken, word.trials() >= self.most_trials),
+            _ => return None,
+        };
+        let left = self.until_deadline(now)?;
+        full.then_some(Refusal {
+            reason,
+            retry_after: Some(left),
+        })
+    }
+
+    /// Asks leave, under the lock.
+    pub(crate) fn admit(&self, now: Instant) -> (Result<Grant, Refusal>, Vec<Happening>) {
+        self.change(|machine| machine.admit(now))
+    }
+
+    /// Whether the machine has nothing to learn from the success of this call.
+    #[inline]
+    pub(crate) fn success_is_no_news(&self, grant: Grant) -> bool {
+        match (grant, self.success_is_news) {
+            (Grant::Free, _) | (Grant::Counted { .. }, News::Never) => true,
+            (Grant::Counted { .. }, News::AfterFailures) => self.word().failures() == 0,
+            _ => false,
+        }
+    }
+
+    /// Takes a granted call's end to account, under the lock.
+    pub(crate) fn settle(
+        &self,
+        now: Instant,
+        grant: Grant,
+        verdict: Verdict,
+        slow: bool,
+    ) -> Vec<Happening> {
+        self.change(|machine| machine.settle(now, grant, verdict, slow))
+            .1
+    }
+
+    /// Changes the machine, and lets everybody see it.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> (T, Vec<Happening>) {
+        let mut machine = self.lock();
+        let answer = change(&mut machine);
+        let deadline = machine.deadline().map_or(0, |at| self.nanos(at).max(1));
+        self.deadline.store(deadline, Ordering::Relaxed);
+        self.word
+            .store(Word::of(&machine).bits(), Ordering::Release);
+        (answer, machine.take_happened())
+    }
+
+    /// Time until the open time or the first lease is over; `None` when it is over, or there is none.
+    pub(crate) fn until_deadline(&self, now: Instant) -> Option<Duration> {
+        let left = self
+            .deadline
+            .load(Ordering::Relaxed)
+            .checked_sub(self.nanos(now))?;
+        (left > 0).then(|| Duration::from_nanos(left))
+    }
+
+    /// The machine, only to look at.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.base);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Plan {
+    const fn counts_in_a_row(&self) -> bool {
+        matches!(self.failures, super::plan::FailureRule::Consecutive(_))
+    }
+}

@@ -1,0 +1,347 @@
+use std::time::Duration;
+
+use palisade_core::time::Instant;
+
+use super::open_time::OpenTime;
+use super::plan::{LONGEST, Plan};
+use super::ramp::{Ramp, Step};
+use super::rules::{Ending, Rules};
+use super::trials::Trials;
+use super::window::Tally;
+use super::word::Code;
+use super::{Cause, Reason, State};
+
+/// The breaker itself, without a lock or a clock.
+///
+/// Invariants: every transition begins a new epoch; what was granted in an earlier epoch is settled without effect; at
+/// most `plan.trials` trials hold a lease at any time.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    plan: Plan,
+    phase: Phase,
+    epoch: u32,
+    rules: Rules,
+    open_time: OpenTime,
+    /// A peer has trouble with the same server, so one failure is enough.
+    advised: bool,
+    happened: Vec<Happening>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed(Option<Ramp>),
+    Open { until: Instant },
+    HalfOpen { trials: Trials, successes: u32 },
+    ForcedOpen,
+    Disabled,
+    MetricsOnly,
+}
+
+/// Leave to make one call, which must be settled or cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// Nothing is counted.
+    Free,
+    /// Counted while the epoch lasts.
+    Counted { epoch: u32 },
+    /// Decides over open and closed.
+    Trial { epoch: u32, number: u32 },
+}
+
+/// No leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// How a granted call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Success,
+    /// With how long the server asked to be left alone.
+    Failure(Option<Duration>),
+    /// It says nothing about the server.
+    Ignored,
+    /// Dropped before it ended.
+    Cancelled,
+}
+
+/// What is told to observers once the lock has been let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Happening {
+    Transition {
+        from: State,
+        to: State,
+        cause: Cause,
+        open_for: Option<Duration>,
+    },
+    Trial,
+    LeaseLost,
+    WouldTrip,
+}
+
+impl Machine {
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self {
+            phase: Phase::Closed(None),
+            epoch: 0,
+            rules: Rules::new(&plan),
+            open_time: OpenTime::new(plan.seed),
+            advised: false,
+            happened: Vec::new(),
+            plan,
+        }
+    }
+
+    /// Asks leave for a call.
+    pub(crate) fn admit(&mut self, now: Instant) -> Result<Grant, Refusal> {
+        let counted = Grant::Counted { epoch: self.epoch };
+        match &mut self.phase {
+            Phase::Closed(None) | Phase::MetricsOnly => Ok(counted),
+            Phase::Closed(Some(ramp)) => match ramp.step(now) {
+                Step::Refuse => Err(refusal(Reason::Ramp, None)),
+                Step::Admit => Ok(counted),
+                Step::Over => {
+                    self.phase = Phase::Closed(None);
+                    Ok(counted)
+                }
+            },
+            Phase::Disabled => Ok(Grant::Free),
+            Phase::ForcedOpen => Err(refusal(Reason::Forced, None)),
+            Phase::Open { until } if now < *until => Err(refusal(Reason::Open, Some(*until - now))),
+            Phase::Open { .. } => {
+                let trials = Trials::default();
+                let half_open = Phase::HalfOpen {
+                    trials,
+                    successes: 0,
+                };
+                self.go(half_open, Cause::TimeOver, None);
+                self.admit_trial(now)
+            }
+            Phase::HalfOpen { .. } => self.admit_trial(now),
+        }
+    }
+
+    fn admit_trial(&mut self, now: Instant) -> Result<Grant, Refusal> {
+        let Phase::HalfOpen { trials, .. } = &mut self.phase else {
+            return Err(refusal(Reason::TrialsTaken, None));
+        };
+        if trials.len() >= self.plan.trials.get() {
+            if !trials.lose_one(now) {
+                let lease_over = trials.first_lease_over();
+                let wait = lease_over.map(|over| over.saturating_duration_since(now));
+                return Err(refusal(Reason::TrialsTaken, wait));
+            }
+            self.happened.push(Happening::LeaseLost);
+        }
+        let number = trials.start(now + self.plan.lease());
+        self.happened.push(Happening::Trial);
+        Ok(Grant::Trial {
+            epoch: self.epoch,
+            number,
+        })
+    }
+
+    /// Takes a granted call's end to account. `slow` says that it took as long as a slow call.
+    pub(crate) fn settle(&mut self, now: Instant, grant: Grant, verdict: Verdict, slow: bool) {
+        match grant {
+            Grant::Counted { epoch } if epoch == self.epoch => self.record(now, verdict, slow),
+            Grant::Trial { epoch, number } if epoch == self.epoch => {
+                self.settle_trial(now, number, verdict, slow);
+            }
+            // Late results say how the server was, not how it is.
+            Grant::Free | Grant::Counted { .. } | Grant::Trial { .. } => {}
+        }
+    }
+
+    fn record(&mut self, now: Instant, verdict: Verdict, slow: bool) {
+        if !matches!(self.phase, Phase::Closed(_) | Phase::MetricsOnly) {
+            return;
+        }
+        let (ending, asked) = match verdict {
+            Verdict::Success => (Ending::Succeeded, None),
+            Verdict::Failure(asked) => (Ending::Failed, asked),
+            Verdict::Cancelled if slow => (Ending::Abandoned, None),
+            Verdict::Ignored | Verdict::Cancelled => return,
+        };
+        let advised = ending == Ending::Failed && self.advised;
+        let enough = self.rules.record(&self.plan, now, ending, slow);
+        if !enough && !advised {
+            return;
+        }
+        match self.phase {
+            Phase::Closed(_) => self.open(now, Cause::Tripped, asked),
+            _ => {
+                self.rules.clear();
+                self.happened.push(Happening::WouldTrip);
+            }
+        }
+    }
+
+    fn settle_trial(&mut self, now: Instant, number: u32, verdict: Verdict, slow: bool) {
+        let Phase::HalfOpen { trials, successes } = &mut self.phase else {
+            return;
+        };
+        if !trials.end(number) {
+            return;
+        }
+        let too_slow = slow && self.plan.slow.is_some();
+        match verdict {
+            Verdict::Failure(asked) => self.open(now, Cause::TrialFailed, asked),
+            Verdict::Success if too_slow => self.open(now, Cause::TrialFailed, None),
+            Verdict::Success => {
+                *successes += 1;
+                if *successes >= self.plan.successes_to_close.get() {
+                    self.close(now);
+                }
+            }
+            Verdict::Ignored | Verdict::Cancelled => {}
+        }
+    }
+
+    /// The service could not even become ready: a failure that nobody was granted leave for.
+    pub(crate) fn fail_unready(&mut self, now: Instant) {
+        match &self.phase {
+            Phase::Closed(_) | Phase::MetricsOnly => {
+                self.record(now, Verdict::Failure(None), false);
+            }
+            Phase::Open { until } if *until <= now => self.open(now, Cause::TrialFailed, None),
+            Phase::HalfOpen { .. } => self.open(now, Cause::TrialFailed, None),
+            Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled => {}
+        }
+    }
+
+    /// A call that was counted as a success turned out to have failed.
+    pub(crate) fn fail_late(&mut self, now: Instant, epoch: u32) {
+        if epoch != self.epoch {
+            return;
+        }
+        match self.phase {
+            Phase::HalfOpen { .. } => self.open(now, Cause::TrialFailed, None),
+            _ => self.record(now, Verdict::Failure(None), false),
+        }
+    }
+
+    fn open(&mut self, now: Instant, cause: Cause, asked: Option<Duration>) {
+        let open_for = self.open_time.next(&self.plan, asked);
+        self.open_until(now, open_for, cause);
+    }
+
+    fn open_until(&mut self, now: Instant, open_for: Duration, cause: Cause) {
+        let until = now + open_for.min(LONGEST);
+        self.go(Phase::Open { until }, cause, Some(open_for));
+    }
+
+    fn close(&mut self, now: Instant) {
+        self.open_time.start_anew();
+        let ramp = (!self.plan.ramp.is_zero()).then(|| Ramp::new(now, self.plan.ramp.min(LONGEST)));
+        self.go(Phase::Closed(ramp), Cause::Recovered, None);
+    }
+
+    fn go(&mut self, phase: Phase, cause: Cause, open_for: Option<Duration>) {
+        let from = self.code().state();
+        self.phase = phase;
+        self.epoch = self.epoch.wrapping_add(1);
+        self.rules.clear();
+        self.advised = false;
+        self.happened.push(Happening::Transition {
+            from,
+            to: self.code().state(),
+            cause,
+            open_for,
+        });
+    }
+
+    /// What the handle asks for: one of the states that a person chooses, or closed with nothing counted.
+    pub(crate) fn set(&mut self, state: State) {
+        let phase = match state {
+            State::ForcedOpen => Phase::ForcedOpen,
+            State::Disabled => Phase::Disabled,
+            State::MetricsOnly => Phase::MetricsOnly,
+            State::Closed | State::Open | State::HalfOpen => {
+                self.open_time.start_anew();
+                Phase::Closed(None)
+            }
+        };
+        self.go(phase, Cause::Manual, None);
+    }
+
+    /// Another process, or this one before it was restarted, is open for so long; never shortens an open time here.
+    pub(crate) fn open_like_peer(&mut self, now: Instant, left: Duration) {
+        let wanted = now + left.min(LONGEST);
+        match &self.phase {
+            Phase::Closed(_) => self.open_until(now, left, Cause::Peer),
+            Phase::Open { until } if *until < wanted => self.open_until(now, left, Cause::Peer),
+            _ => {}
+        }
+    }
+
+    /// Another process is open: from now on one failure trips here too, until the next transition.
+    pub(crate) fn heed_peer(&mut self) {
+        if matches!(self.phase, Phase::Closed(_)) {
+            self.advised = true;
+        }
+    }
+
+    /// The other process has recovered.
+    pub(crate) fn forget_peer(&mut self) {
+        self.advised = false;
+    }
+
+    /// When the open time is over, or the first trial loses its lease.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Open { until } => Some(*until),
+            Phase::HalfOpen { trials, .. } => trials.first_lease_over(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tally(&mut self, now: Instant) -> (u32, Option<Tally>) {
+        self.rules.tally(&self.plan, now)
+    }
+
+    /// What happened since it was asked last.
+    pub(crate) fn take_happened(&mut self) -> Vec<Happening> {
+        std::mem::take(&mut self.happened)
+    }
+
+    pub(crate) const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(crate) const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    pub(crate) fn failures(&self) -> u32 {
+        self.rules.failures()
+    }
+
+    pub(crate) fn trials_in_flight(&self) -> u32 {
+        match &self.phase {
+            Phase::HalfOpen { trials, .. } => trials.len(),
+            _ => 0,
+        }
+    }
+
+    pub(crate) const fn code(&self) -> Code {
+        match &self.phase {
+            Phase::Closed(None) => Code::Closed,
+            Phase::Closed(Some(_)) => Code::Ramp,
+            Phase::Open { .. } => Code::Open,
+            Phase::HalfOpen { .. } => Code::HalfOpen,
+            Phase::ForcedOpen => Code::ForcedOpen,
+            Phase::Disabled => Code::Disabled,
+            Phase::MetricsOnly => Code::MetricsOnly,
+        }
+    }
+}
+
+const fn refusal(reason: Reason, retry_after: Option<Duration>) -> Refusal {
+    Refusal {
+        reason,
+        retry_after,
+    }
+}

@@ -1,0 +1,127 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::window::Extent;
+
+/// Longer than any time that an operator means, and short enough to be added to any instant.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// The most trials that may be in flight at once; they have thirteen bits of the word.
+pub(crate) const MOST_TRIALS: u32 = 8_191;
+
+/// Everything that the machine is told before it starts.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) failures: FailureRule,
+    pub(crate) extent: Extent,
+    pub(crate) minimum: NonZeroU32,
+    pub(crate) slow: Option<SlowRule>,
+    pub(crate) open_for: Duration,
+    pub(crate) growth: f64,
+    pub(crate) jitter: f64,
+    pub(crate) longest_open: Duration,
+    pub(crate) trials: NonZeroU32,
+    pub(crate) successes_to_close: NonZeroU32,
+    pub(crate) lease: Option<Duration>,
+    pub(crate) ramp: Duration,
+    pub(crate) seed: u64,
+}
+
+/// Which failures trip.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum FailureRule {
+    /// So many within a time.
+    Within {
+        threshold: NonZeroU32,
+        within: Duration,
+    },
+    /// So many in a row.
+    Consecutive(NonZeroU32),
+    /// This share of the calls in the window.
+    Rate(f64),
+}
+
+/// Which slow calls trip: a share of the calls in the window that took at least `bound`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct SlowRule {
+    pub(crate) bound: Duration,
+    pub(crate) share: f64,
+}
+
+impl Plan {
+    /// The lease of a trial: what was set, or the open time, at least 30 s.
+    pub(crate) fn lease(&self) -> Duration {
+        let default = self.open_for.max(Duration::from_secs(30));
+        self.lease.unwrap_or(default).min(LONGEST)
+    }
+
+    /// Whether every call must be recorded, and not only those that fail.
+    pub(crate) fn records_every_call(&self) -> bool {
+        self.slow.is_some() || matches!(self.failures, FailureRule::Rate(_))
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        Self {
+            failures: FailureRule::Within {
+                threshold: at_least_one(5),
+                within: MINUTE,
+            },
+            extent: Extent::Time(MINUTE),
+            minimum: at_least_one(20),
+            slow: None,
+            open_for: MINUTE,
+            growth: 1.0,
+            jitter: 0.0,
+            longest_open: Duration::from_secs(600),
+            trials: NonZeroU32::MIN,
+            successes_to_close: NonZeroU32::MIN,
+            lease: None,
+            ramp: Duration::ZERO,
+            seed: 0,
+        }
+    }
+}
+
+/// `count`, or one where it is zero.
+pub(crate) fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+}
+
+/// A share within 0 (excluded) and 1; what is no number, or out of bounds, becomes the nearest that is allowed.
+pub(crate) fn share(share: f64) -> f64 {
+    if share.is_nan() {
+        1.0
+    } else {
+        share.clamp(f64::MIN_POSITIVE, 1.0)
+    }
+}
+
+impl Plan {
+    /// Calls before a rate counts: a window of fewer calls can hold no more than all of them.
+    pub(crate) fn minimum_calls(&self) -> u64 {
+        let minimum = match self.extent {
+            Extent::Calls(calls) => self.minimum.min(calls),
+            Extent::Time(_) => self.minimum,
+        };
+        minimum.get().into()
+    }
+
+    /// The time of the exact count, or its default where another rule holds.
+    pub(crate) fn within(&self) -> Duration {
+        match self.failures {
+            FailureRule::Within { within, .. } => within,
+            _ => Duration::from_secs(60),
+        }
+    }
+
+    /// The threshold of the exact count, or its default where another rule holds.
+    pub(crate) fn threshold(&self) -> NonZeroU32 {
+        match self.failures {
+            FailureRule::Within { threshold, .. } => threshold,
+            _ => at_least_one(5),
+        }
+    }
+}

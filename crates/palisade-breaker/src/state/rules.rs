@@ -1,0 +1,109 @@
+use std::collections::VecDeque;
+
+use palisade_core::time::Instant;
+
+use super::plan::{FailureRule, Plan};
+use super::window::{Tally, Window};
+
+/// How a call ended, as far as the rules ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Succeeded,
+    Failed,
+    /// The caller gave up on a call that was slow already.
+    Abandoned,
+}
+
+/// What is counted while the breaker is closed, and whether it is enough to trip.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// The failures within the time, the oldest first; never more than the threshold.
+    times: VecDeque<Instant>,
+    in_a_row: u32,
+    window: Option<Window>,
+}
+
+impl Rules {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            times: VecDeque::new(),
+            in_a_row: 0,
+            window: plan.records_every_call().then(|| Window::new(plan.extent)),
+        }
+    }
+
+    /// Counts one call; `true` means that it is one too many.
+    pub(crate) fn record(&mut self, plan: &Plan, now: Instant, ending: Ending, slow: bool) -> bool {
+        let failed = ending == Ending::Failed;
+        let failures_trip = ending != Ending::Abandoned && self.count_failure(plan, now, failed);
+        let Some(window) = &mut self.window else {
+            return failures_trip;
+        };
+        window.record(now, failed, slow);
+        let Tally {
+            calls,
+            failed,
+            slow,
+        } = window.tally(now);
+        let enough = calls >= plan.minimum_calls();
+        let over = |count: u64, share: f64| count > 0 && count as f64 >= share * calls as f64;
+        let failing = matches!(plan.failures, FailureRule::Rate(share) if over(failed, share));
+        let slowing = plan.slow.is_some_and(|rule| over(slow, rule.share));
+        failures_trip || enough && (failing || slowing)
+    }
+
+    fn count_failure(&mut self, plan: &Plan, now: Instant, failed: bool) -> bool {
+        match plan.failures {
+            FailureRule::Within { threshold, within } if failed => {
+                self.forget_before(now, within);
+                self.times.push_back(now);
+                self.times.len() >= threshold.get() as usize
+            }
+            FailureRule::Consecutive(threshold) => {
+                self.in_a_row = if failed {
+                    self.in_a_row.saturating_add(1)
+                } else {
+                    0
+                };
+                self.in_a_row >= threshold.get()
+            }
+            FailureRule::Within { .. } | FailureRule::Rate(_) => false,
+        }
+    }
+
+    /// A failure that is exactly as old as the time no longer counts.
+    fn forget_before(&mut self, now: Instant, within: std::time::Duration) {
+        while let Some(oldest) = self.times.front() {
+            if now.saturating_duration_since(*oldest) < within {
+                break;
+            }
+            self.times.pop_front();
+        }
+    }
+
+    /// Failures that count towards the next trip.
+    pub(crate) fn failures(&self) -> u32 {
+        self.in_a_row
+            .max(u32::try_from(self.times.len()).unwrap_or(u32::MAX))
+    }
+
+    /// What the windows hold now.
+    pub(crate) fn tally(&mut self, plan: &Plan, now: Instant) -> (u32, Option<Tally>) {
+        if let FailureRule::Within { within, .. } = plan.failures {
+            self.forget_before(now, within);
+        }
+        let failures = self.failures();
+        (
+            failures,
+            self.window.as_mut().map(|window| window.tally(now)),
+        )
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.times.clear();
+        self.in_a_row = 0;
+        if let Some(window) = &mut self.window {
+            window.clear();
+        }
+    }
+}

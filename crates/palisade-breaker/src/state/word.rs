@@ -1,0 +1,81 @@
+use super::State;
+use super::machine::Machine;
+
+/// What a call must know of the machine, in one word that can be read without a lock.
+///
+/// From the low bits up: 3 of the code, 13 of trials in flight, 16 of failures (which stop at the most), 32 of the
+/// epoch. It is written under the machine's lock alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Word(u64);
+
+/// The state, with the ramp after closing told apart, because a ramp asks every call to queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Closed = 0,
+    Ramp = 1,
+    Open = 2,
+    HalfOpen = 3,
+    ForcedOpen = 4,
+    Disabled = 5,
+    MetricsOnly = 6,
+}
+
+impl Word {
+    pub(crate) fn of(machine: &Machine) -> Self {
+        let trials = u64::from(machine.trials_in_flight()) & 0x1fff;
+        let failures = u64::from(machine.failures().min(0xffff));
+        let epoch = u64::from(machine.epoch());
+        Self(machine.code() as u64 | trials << 3 | failures << 16 | epoch << 32)
+    }
+
+    #[inline]
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    #[inline]
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) const fn code(self) -> Code {
+        match self.0 & 0b111 {
+            0 => Code::Closed,
+            1 => Code::Ramp,
+            2 => Code::Open,
+            3 => Code::HalfOpen,
+            4 => Code::ForcedOpen,
+            5 => Code::Disabled,
+            _ => Code::MetricsOnly,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn epoch(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    pub(crate) const fn trials(self) -> u32 {
+        (self.0 >> 3) as u32 & 0x1fff
+    }
+
+    #[inline]
+    pub(crate) const fn failures(self) -> u32 {
+        (self.0 >> 16) as u32 & 0xffff
+    }
+}
+
+impl Code {
+    pub(crate) const fn state(self) -> State {
+        match self {
+            Self::Closed | Self::Ramp => State::Closed,
+            Self::Open => State::Open,
+            Self::HalfOpen => State::HalfOpen,
+            Self::ForcedOpen => State::ForcedOpen,
+            Self::Disabled => State::Disabled,
+            Self::MetricsOnly => State::MetricsOnly,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Configuration: variables, fields, and what is wrong with them.
+
+mod common;
+
+use std::collections::HashMap;
+
+use common::{fail, secs};
+use palisade_breaker::{BreakerConfig, BreakerLayer, Mode, State};
+
+fn vars(vars: &[(&str, &str)]) -> Result<BreakerConfig, String> {
+    BreakerConfig::from_vars(vars.iter().copied()).map_err(|error| error.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn variables_set_threshold_and_open_time() {
+    let map = HashMap::from([
+        ("CIRCUIT_BREAKER_THRESHOLD".to_owned(), "3".to_owned()),
+        ("CIRCUIT_BREAKER_TIMEOUT_SEC".to_owned(), " 30 ".to_owned()),
+        ("PATH".to_owned(), "/bin".to_owned()),
+    ]);
+    let config = BreakerConfig::from_vars(&map).unwrap();
+    let breaker = BreakerLayer::new("x").configured(&config).unwrap().handle();
+    fail(&breaker, 2);
+    assert_eq!(breaker.state(), State::Closed);
+    fail(&breaker, 1);
+    assert_eq!(breaker.retry_after(), Some(secs(30)));
+}
+
+#[test]
+fn without_variables_the_defaults_stand() {
+    assert_eq!(vars(&[]), Ok(BreakerConfig::default()));
+}
+
+#[test]
+fn each_bad_variable_is_named() {
+    for bad in ["0", "-1", "", "five", "1.5", "4294967296"] {
+        let error = vars(&[
+            ("CIRCUIT_BREAKER_THRESHOLD", bad),
+            ("CIRCUIT_BREAKER_TIMEOUT_SEC", bad),
+        ]);
+        assert_eq!(
+            error.unwrap_err(),
+            "breaker configuration: CIRCUIT_BREAKER_THRESHOLD: must be a whole number of at least 1; \
+             CIRCUIT_BREAKER_TIMEOUT_SEC: must be a whole number of at least 1",
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
+fn every_bad_field_is_named_at_once() {
+    let mut config = BreakerConfig::default();
+    config.failure_threshold = Some(0);
+    config.failure_rate = Some(f64::NAN);
+    config.open_for = Some(secs(0));
+    config.open_growth = Some(0.5);
+    config.open_jitter = Some(-0.1);
+    config.rate_calls = Some(10);
+    config.rate_time = Some(secs(10));
+    config.slow_call_rate = Some(0.5);
+    let error = BreakerLayer::new("x").configured(&config).unwrap_err();
+    let fields: Vec<_> = error.problems().iter().map(|p| p.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "failure_threshold",
+            "open_for",
+            "failure_rate",
+            "open_jitter",
+            "open_growth",
+            "failure_threshold",
+            "slow_call_rate",
+            "rate_calls",
+        ]
+    );
+}
+
+#[test]
+fn the_mode_switches_it_off_or_lets_it_watch() {
+    for (mode, state) in [
+        (Mode::On, State::Closed),
+        (Mode::Off, State::Disabled),
+        (Mode::MetricsOnly, State::MetricsOnly),
+    ] {
+        let mut config = BreakerConfig::default();
+        config.mode = Some(mode);
+        let layer = BreakerLayer::http("x").configured(&config).unwrap();
+        assert_eq!(layer.handle().state(), state);
+    }
+}
