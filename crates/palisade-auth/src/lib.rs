@@ -1,1 +1,38 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod challenge;
+mod counters;
+mod credential;
+mod error;
+#[cfg(feature = "axum")]
+mod extract;
+pub mod future;
+mod guard;
+mod jwt;
+mod layer;
+mod outcome;
+mod refusal;
+pub mod revocation;
+mod roles;
+mod service;
+mod service_token;
+
+/// The signature algorithms of RFC 7518 and RFC 8037 that are known here.
+pub use jsonwebtoken::Algorithm;
+
+#[cfg(feature = "metrics")]
+pub use counters::FAILURES_TOTAL;
+pub use error::AuthError;
+#[cfg(feature = "axum")]
+pub use extract::{Auth, Claims, OptionalAuth};
+pub use guard::{Guard, Guarded, RequirePermission, RequireRole, RequireScope, RequireService};
+pub use jwt::{
+    HmacKeys, InvalidClaims, IssuedToken, Issuer, JwtVerifier, JwtVerifierBuilder, KeySet,
+    TokenClaims, TokenIssuer, TokenIssuerBuilder, TokenType, VerifyingKey,
+};
+pub use layer::{AccountStatus, AuthLayer};
+pub use refusal::Refusal;
+pub use roles::{Roles, RolesBuilder};
+pub use service::AuthService;
+pub use service_token::ServiceToken;

@@ -1,0 +1,241 @@
+//! Finds the one credential that a request presents. Pure, over the head of the request.
+
+use http::{HeaderMap, HeaderName, Uri, header};
+
+use crate::Refusal;
+
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// What a request presents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credential<'a> {
+    Bearer(&'a [u8]),
+    ApiKey(&'a [u8]),
+    None,
+}
+
+/// Where credentials are looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places {
+    pub(crate) api_key: bool,
+}
+
+/// The one credential of a request (RFC 6750, section 2: clients must not use more than one method).
+#[inline]
+pub(crate) fn find<'a>(
+    headers: &'a HeaderMap,
+    uri: &Uri,
+    places: Places,
+) -> Result<Credential<'a>, Refusal> {
+    let bearer = bearer(headers)?;
+    let api_key = match places.api_key {
+        true => only(headers, &API_KEY)?.map(|value| trimmed(value.as_bytes())),
+        false => None,
+    };
+    match (bearer, api_key) {
+        (Some(_), Some(_)) => Err(Refusal::SeveralCredentials),
+        (Some(_), None) | (None, Some(_)) if has_query_token(uri) => {
+            Err(Refusal::SeveralCredentials)
+        }
+        (Some(token), None) => Ok(Credential::Bearer(token)),
+        (None, Some([])) => Err(Refusal::MalformedCredential),
+        (None, Some(key)) => Ok(Credential::ApiKey(key)),
+        (None, None) => Ok(Credential::None),
+    }
+}
+
+/// The token of `Authorization: Bearer`; other schemes are somebody else's.
+fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
+    const SCHEME: &[u8] = b"bearer";
+    let Some(value) = only(headers, &header::AUTHORIZATION)? else {
+        return Ok(None);
+    };
+    let value = trimmed(value.as_bytes());
+    let (scheme, rest) = match value.split_at_checked(SCHEME.len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => (scheme, rest),
+        _ => return Ok(None),
+    };
+    match rest {
+        // `bearers` is another scheme.
+        [other, ..] if *other != b' ' => match is_token_char(*other) {
+            true => Ok(None),
+            false => Err(Refusal::MalformedCredential),
+        },
+        _ => {
+            debug_assert_eq!(scheme.len(), SCHEME.len());
+            let token = trimmed(rest);
+            if is_token68(token) {
+                Ok(Some(token))
+            } else {
+                Err(Refusal::MalformedCredential)
+            }
+        }
+    }
+}
+
+/// The only value of a header that must not be there twice.
+fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a http::HeaderValue>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Refusal::SeveralCredentials);
+    }
+    Ok(first)
+}
+
+fn trimmed(value: &[u8]) -> &[u8] {
+    let start = value.iter().take_while(|byte| **byte == b' ').count();
+    let value = &value[start..];
+    let end = value.iter().rev().take_while(|byte| **byte == b' ').count();
+    &value[..value.len() - end]
+}
+
+/// A character of a scheme's name (RFC 9110, section 5.6.2).
+const fn is_token_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// `b64token` of RFC 6750, section 2.1: at least one character, and `=` at the end alone.
+pub(crate) fn is_token68(token: &[u8]) -> bool {
+    let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
+    let body = &token[..token.len() - padding];
+    !body.is_empty()
+        && body.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+        })
+}
+
+/// `access_token` in the query (RFC 6750, section 2.3): not a credential here, but a second one beside another.
+fn has_query_token(uri: &Uri) -> bool {
+    const NAME: &str = "access_token";
+    uri.query().is_some_and(|query| {
+        query
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some(NAME))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WITH_KEYS: Places = Places { api_key: true };
+
+    fn found(headers: &[(&str, &str)], uri: &str) -> Result<String, Refusal> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let name: HeaderName = name.parse().unwrap();
+            map.append(name, value.parse().unwrap());
+        }
+        find(&map, &uri.parse().unwrap(), WITH_KEYS).map(|credential| match credential {
+            Credential::Bearer(token) => format!("bearer {}", String::from_utf8_lossy(token)),
+            Credential::ApiKey(key) => format!("key {}", String::from_utf8_lossy(key)),
+            Credential::None => "none".to_owned(),
+        })
+    }
+
+    fn authorized(value: &str) -> Result<String, Refusal> {
+        found(&[("authorization", value)], "/")
+    }
+
+    #[test]
+    fn the_scheme_is_matched_in_any_case() {
+        for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
+            assert_eq!(
+                authorized(&format!("{scheme} a.b-c_d~e+f/g==")).unwrap(),
+                "bearer a.b-c_d~e+f/g=="
+            );
+        }
+        assert_eq!(authorized("Bearer   abc").unwrap(), "bearer abc", "1*SP");
+    }
+
+    #[test]
+    fn another_scheme_is_nothing_for_us() {
+        for other in [
+            "Basic dTpw",
+            "Bearerx abc",
+            "Bearers",
+            "DPoP abc",
+            "",
+            "Bear",
+        ] {
+            assert_eq!(authorized(other).unwrap(), "none", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_bearer_is_refused() {
+        for bad in [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer =",
+            "Bearer a=b",
+            "Bearer a\tb",
+            "Bearer\tabc",
+            "Bearer \"a\"",
+            "Bearer a;b",
+            "Bearer:abc",
+        ] {
+            assert_eq!(
+                authorized(bad),
+                Err(Refusal::MalformedCredential),
+                "{bad:?}"
+            );
+        }
+        assert_eq!(
+            found(&[("x-api-key", "")], "/"),
+            Err(Refusal::MalformedCredential)
+        );
+    }
+
+    #[test]
+    fn two_credentials_are_refused() {
+        let bearer = ("authorization", "Bearer abc");
+        let key = ("x-api-key", "k");
+        for (headers, uri) in [
+            (&[bearer, bearer][..], "/"),
+            (&[bearer, ("authorization", "Basic x")], "/"),
+            (&[key, key], "/"),
+            (&[bearer, key], "/"),
+            (&[bearer], "/?a=1&access_token=abc"),
+            (&[key], "/?access_token"),
+        ] {
+            assert_eq!(
+                found(headers, uri),
+                Err(Refusal::SeveralCredentials),
+                "{headers:?} {uri}"
+            );
+        }
+        assert_eq!(
+            found(&[bearer], "/?xaccess_token=1&access_tokens=2").unwrap(),
+            "bearer abc"
+        );
+        assert_eq!(
+            found(&[], "/?access_token=abc").unwrap(),
+            "none",
+            "off by default"
+        );
+    }
+}

@@ -1,0 +1,23 @@
+use palisade_core::Problems;
+use palisade_core::random::RandomError;
+
+/// What can go wrong while configuring or issuing. It never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// Settings that cannot be used, all of them at once.
+    #[error("{0}")]
+    Config(#[from] Problems),
+    /// The operating system gave no random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// A token could not be signed, or what it should carry could not be written.
+    #[error("the token could not be issued: {0}")]
+    Issue(&'static str),
+}
+
+impl AuthError {
+    pub(crate) fn one(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Config(Problems::one(field, reason))
+    }
+}

@@ -1,0 +1,269 @@
+mod service;
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, header};
+use palisade_core::{Code, Handle, Principal, PrincipalKind, Rejection, RequestScope};
+
+pub use self::service::{GuardFuture, Guarded};
+use crate::challenge::{Anonymous, without_challenge};
+use crate::counters::Counters;
+use crate::{Refusal, Roles};
+
+/// Lets only some principals pass: made by [`RequireScope`], [`RequireRole`], [`RequirePermission`],
+/// [`RequireService`] or [`authenticated`](Self::authenticated).
+///
+/// It stands inside an [`AuthLayer`](crate::AuthLayer). Where none ran before it, it refuses with 500 and says so in
+/// the log, because a route that somebody wanted guarded must not be open by mistake.
+#[derive(Clone)]
+pub struct Guard(Option<Handle<Config>>);
+
+struct Config {
+    rule: Rule,
+    refusal: Refusal,
+    challenge: Option<HeaderValue>,
+    counters: Counters,
+}
+
+type Names = Box<[Box<str>]>;
+type Check = Arc<dyn Fn(&Principal) -> bool + Send + Sync>;
+
+enum Rule {
+    Authenticated,
+    AllScopes(Names),
+    AnyScope(Names),
+    AnyRole(Names),
+    AllPermissions(Names),
+    AnyPermission(Names),
+    AnyService,
+    Services(Names),
+    Check(Check),
+}
+
+impl Rule {
+    fn allows(&self, principal: &Principal) -> bool {
+        match self {
+            Self::Authenticated => true,
+            Self::AllScopes(names) => names.iter().all(|name| principal.has_scope(name)),
+            Self::AnyScope(names) => names.iter().any(|name| principal.has_scope(name)),
+            Self::AnyRole(names) => names.iter().any(|name| principal.has_role(name)),
+            Self::AllPermissions(names) => names.iter().all(|name| principal.has_permission(name)),
+            Self::AnyPermission(names) => names.iter().any(|name| principal.has_permission(name)),
+            Self::AnyService => principal.kind() == PrincipalKind::Service,
+            Self::Services(names) => {
+                principal.kind() == PrincipalKind::Service
+                    && names.iter().any(|name| **name == *principal.subject())
+            }
+            Self::Check(check) => check(principal),
+        }
+    }
+}
+
+fn names<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Names {
+    texts.into_iter().map(|text| text.as_ref().into()).collect()
+}
+
+impl Guard {
+    fn of(rule: Rule, refusal: Refusal) -> Self {
+        Self(Some(Handle::new(Config {
+            rule,
+            refusal,
+            challenge: None,
+            counters: Counters::default(),
+        })))
+    }
+
+    /// Lets every principal pass, and nobody without one: for routes inside a layer that is optional.
+    #[must_use]
+    pub fn authenticated() -> Self {
+        Self::of(Rule::Authenticated, Refusal::WrongKind)
+    }
+
+    /// Lets pass whom `check` lets pass; the others get 403.
+    #[must_use]
+    pub fn check(check: impl Fn(&Principal) -> bool + Send + Sync + 'static) -> Self {
+        Self::of(
+            Rule::Check(Arc::new(check)),
+            Refusal::InsufficientPermission,
+        )
+    }
+
+    /// A guard of the same type that lets everybody pass.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Keeps the configuration for the rest of the process; see [`Handle::leak`].
+    #[must_use]
+    pub fn leak(self) -> Self {
+        Self(self.0.map(Handle::leak))
+    }
+}
+
+/// Guards by OAuth 2 scopes (RFC 6749, section 3.3): 403 `insufficient_scope` otherwise.
+///
+/// # Example
+///
+/// ```
+/// use palisade_auth::RequireScope;
+///
+/// let writers = RequireScope::all(["write"]);
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RequireScope;
+
+impl RequireScope {
+    /// Asks for all of these.
+    ///
+    /// A text with a space in it is no scope, so nobody has it.
+    #[must_use]
+    pub fn all<T: AsRef<str>>(scopes: impl IntoIterator<Item = T>) -> Guard {
+        Self::guard(names(scopes), Rule::AllScopes)
+    }
+
+    /// Asks for one of these.
+    #[must_use]
+    pub fn any<T: AsRef<str>>(scopes: impl IntoIterator<Item = T>) -> Guard {
+        Self::guard(names(scopes), Rule::AnyScope)
+    }
+
+    fn guard(names: Names, rule: fn(Names) -> Rule) -> Guard {
+        // What could break out of the quotes is no scope (RFC 6749, section 3.3), and is not named.
+        let is_scope = |name: &str| {
+            name.bytes()
+                .all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
+        };
+        let challenge = match names.iter().all(|name| is_scope(name)) {
+            true => format!(
+                "Bearer error=\"insufficient_scope\", scope=\"{}\"",
+                names.join(" ")
+            ),
+            false => "Bearer error=\"insufficient_scope\"".to_owned(),
+        };
+        Guard(Some(Handle::new(Config {
+            rule: rule(names),
+            refusal: Refusal::InsufficientScope,
+            challenge: HeaderValue::try_from(challenge).ok(),
+            counters: Counters::default(),
+        })))
+    }
+}
+
+/// Guards by roles: 403 otherwise.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RequireRole;
+
+impl RequireRole {
+    /// Asks for this role, or one that includes it.
+    ///
+    /// A role that is not in the hierarchy is asked for exactly, and a warning is logged.
+    #[must_use]
+    pub fn at_least(role: &str, roles: &Roles) -> Guard {
+        Self::any(roles.holders(role))
+    }
+
+    /// Asks for exactly one of these.
+    #[must_use]
+    pub fn any<T: AsRef<str>>(roles: impl IntoIterator<Item = T>) -> Guard {
+        Guard::of(Rule::AnyRole(names(roles)), Refusal::InsufficientRole)
+    }
+}
+
+/// Guards by permissions: 403 otherwise.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RequirePermission;
+
+impl RequirePermission {
+    /// Asks for all of these.
+    #[must_use]
+    pub fn all<T: AsRef<str>>(permissions: impl IntoIterator<Item = T>) -> Guard {
+        let rule = Rule::AllPermissions(names(permissions));
+        Guard::of(rule, Refusal::InsufficientPermission)
+    }
+
+    /// Asks for one of these.
+    #[must_use]
+    pub fn any<T: AsRef<str>>(permissions: impl IntoIterator<Item = T>) -> Guard {
+        let rule = Rule::AnyPermission(names(permissions));
+        Guard::of(rule, Refusal::InsufficientPermission)
+    }
+}
+
+/// Lets services pass, and no users: 403 otherwise.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RequireService;
+
+impl RequireService {
+    /// Asks for any service.
+    #[must_use]
+    pub fn any() -> Guard {
+        Guard::of(Rule::AnyService, Refusal::WrongKind)
+    }
+
+    /// Asks for one of these services, by subject.
+    #[must_use]
+    pub fn named<T: AsRef<str>>(services: impl IntoIterator<Item = T>) -> Guard {
+        Guard::of(Rule::Services(names(services)), Refusal::WrongKind)
+    }
+}
+
+impl Config {
+    /// The refusal, and about whom it is, unless the request may pass.
+    fn decide<Rq>(&self, request: &Request<Rq>) -> Result<(), (Refusal, Option<Arc<Principal>>)> {
+        let principal =
+            RequestScope::current(request.extensions()).and_then(RequestScope::principal);
+        match principal {
+            Some(principal) if self.rule.allows(&principal) => Ok(()),
+            Some(principal) => Err((self.refusal, Some(principal))),
+            None if request.extensions().get::<Anonymous>().is_some() => {
+                Err((Refusal::NoCredential, None))
+            }
+            None => Err((Refusal::LayerMissing, None)),
+        }
+    }
+
+    fn rejection<Rq>(&self, request: &Request<Rq>, refusal: Refusal) -> Rejection {
+        match (
+            refusal,
+            &self.challenge,
+            request.extensions().get::<Anonymous>(),
+        ) {
+            (Refusal::NoCredential, _, Some(anonymous)) => anonymous.rejection(),
+            (Refusal::InsufficientScope, Some(challenge), _) => Rejection::new(Code::Authorization)
+                .header(header::WWW_AUTHENTICATE, challenge.clone()),
+            _ => without_challenge(refusal),
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(config) => config.fmt(f),
+            None => f.write_str("Guard(off)"),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, names): (&str, &[Box<str>]) = match &self.rule {
+            Rule::Authenticated => ("authenticated", &[]),
+            Rule::AllScopes(names) => ("all scopes", names),
+            Rule::AnyScope(names) => ("any scope", names),
+            Rule::AnyRole(names) => ("any role", names),
+            Rule::AllPermissions(names) => ("all permissions", names),
+            Rule::AnyPermission(names) => ("any permission", names),
+            Rule::AnyService => ("any service", &[]),
+            Rule::Services(names) => ("services", names),
+            Rule::Check(_) => ("check", &[]),
+        };
+        f.debug_struct("Guard").field(what, &names).finish()
+    }
+}

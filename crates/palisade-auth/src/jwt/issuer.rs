@@ -1,0 +1,261 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
+use palisade_core::{Principal, Problems};
+
+use super::claims::ClaimRules;
+use super::keys::{HmacKeys, KeySet};
+use super::parse::Header;
+use crate::{Refusal, TokenClaims};
+
+/// Which `typ` an issuer's access tokens have (RFC 8725, section 3.11).
+///
+/// Whatever is chosen, a token that says of itself that it is an ID or a refresh token is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenType {
+    /// `at+jwt` alone (RFC 9068, section 2.1): the default for tokens of our own.
+    AccessToken,
+    /// Absent, `JWT` or `at+jwt`: the default for other issuers, few of which set `at+jwt`.
+    Common,
+    /// Exactly this one, in any case and with or without `application/`.
+    Exactly(Box<str>),
+}
+
+impl TokenType {
+    pub(crate) fn accepts(&self, header: &Header<'_>) -> bool {
+        match self {
+            Self::AccessToken => header.is_type("at+jwt"),
+            Self::Common => {
+                header.typ.is_none() || header.is_type("JWT") || header.is_type("at+jwt")
+            }
+            Self::Exactly(typ) => header.is_type(typ),
+        }
+    }
+}
+
+pub(crate) type Adapt = Arc<dyn Fn(Principal, &TokenClaims) -> Principal + Send + Sync>;
+
+/// Somebody whose tokens are accepted: a name, keys, and what a token must say.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use palisade_auth::{HmacKeys, Issuer};
+/// # let secret = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
+///
+/// let ours = Issuer::hmac("bookings", HmacKeys::current(secret)?)
+///     .audience("api://bookings")
+///     .max_lifetime(Duration::from_secs(600));
+/// # Ok::<(), palisade_auth::AuthError>(())
+/// ```
+#[derive(Clone)]
+pub struct Issuer {
+    pub(crate) name: Box<str>,
+    pub(crate) keys: Keys,
+    algorithms: Option<Vec<Algorithm>>,
+    audiences: Vec<Box<str>>,
+    token_type: TokenType,
+    max_lifetime: Duration,
+    leeway: Duration,
+    issued_at_required: bool,
+    adapt: Option<Adapt>,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Keys {
+    Fixed(KeySet),
+}
+
+impl Keys {
+    pub(crate) fn with<T>(&self, read: impl FnOnce(&KeySet) -> T) -> T {
+        match self {
+            Self::Fixed(keys) => read(keys),
+        }
+    }
+
+    /// Changes whenever the keys do, so that what was verified with others is verified anew.
+    pub(crate) fn generation(&self) -> u64 {
+        match self {
+            Self::Fixed(_) => 0,
+        }
+    }
+}
+
+impl Issuer {
+    /// 15 minutes, the longest life of tokens of our own: a stolen one is of no use for longer.
+    pub const OWN_LIFETIME: Duration = Duration::from_secs(15 * 60);
+    /// 24 hours, the longest life of other issuers' tokens unless told otherwise: the longest default in wide use.
+    pub const FOREIGN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+    /// 30 seconds: what clocks that are kept in time differ by at the worst.
+    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+    /// 60 seconds, the largest leeway that is accepted.
+    pub const MAX_LEEWAY: Duration = Duration::from_secs(60);
+
+    /// An issuer of our own, that shares a secret with us: `typ` must be `at+jwt`, `iat` must be there, and a token
+    /// may live for 15 minutes.
+    ///
+    /// For a foreign issuer with a shared secret, loosen it with [`token_type`](Self::token_type) and
+    /// [`max_lifetime`](Self::max_lifetime).
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "keys are made in the call")]
+    pub fn hmac(name: &str, keys: HmacKeys) -> Self {
+        Self {
+            token_type: TokenType::AccessToken,
+            max_lifetime: Self::OWN_LIFETIME,
+            issued_at_required: true,
+            ..Self::of(name, Keys::Fixed(KeySet::of_hmac(&keys)))
+        }
+    }
+
+    /// An issuer with these public keys: `typ` may be absent, `JWT` or `at+jwt`, and a token may live for 24 hours.
+    #[must_use]
+    pub fn keys(name: &str, keys: KeySet) -> Self {
+        Self::of(name, Keys::Fixed(keys))
+    }
+
+    pub(crate) fn of(name: &str, keys: Keys) -> Self {
+        Self {
+            name: name.into(),
+            keys,
+            algorithms: None,
+            audiences: Vec::new(),
+            token_type: TokenType::Common,
+            max_lifetime: Self::FOREIGN_LIFETIME,
+            leeway: Self::DEFAULT_LEEWAY,
+            issued_at_required: false,
+            adapt: None,
+        }
+    }
+
+    /// Accepts these algorithms alone; default those of the keys.
+    #[must_use]
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = Some(algorithms.into_iter().collect());
+        self
+    }
+
+    /// Adds a name of ours, one of which must stand in `aud`. At least one is required.
+    #[must_use]
+    pub fn audience(mut self, audience: &str) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// Sets which `typ` is accepted.
+    #[must_use]
+    pub fn token_type(mut self, token_type: TokenType) -> Self {
+        self.token_type = token_type;
+        self
+    }
+
+    /// Sets the longest time from `iat` to `exp`, in whole seconds.
+    #[must_use]
+    pub const fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = lifetime;
+        self
+    }
+
+    /// Sets by how much clocks may differ; default 30 s, at most 60 s.
+    #[must_use]
+    pub const fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Completes the principal from the issuer's own claims, such as roles that stand elsewhere than in `roles`.
+    ///
+    /// Runs once per token, not per request, while the token is in the cache.
+    #[must_use]
+    pub fn adapt(
+        mut self,
+        adapt: impl Fn(Principal, &TokenClaims) -> Principal + Send + Sync + 'static,
+    ) -> Self {
+        self.adapt = Some(Arc::new(adapt));
+        self
+    }
+
+    pub(super) fn build(self) -> Result<TrustedIssuer, Problems> {
+        let mut problems = Problems::none();
+        if self.name.is_empty() {
+            problems.push("name", "is empty");
+        }
+        if self.audiences.iter().all(|audience| audience.is_empty()) {
+            problems.push(
+                "audience",
+                "is missing: without one a token for another service passes",
+            );
+        }
+        if self.leeway > Self::MAX_LEEWAY {
+            problems.push("leeway", "is over 60 seconds");
+        }
+        if self.max_lifetime.as_secs() == 0 {
+            problems.push("max_lifetime", "is under one second");
+        }
+        let mut keys = self.keys;
+        match &mut keys {
+            Keys::Fixed(keys) => {
+                if let Some(allowed) = &self.algorithms {
+                    keys.retain(|algorithm| allowed.contains(&algorithm));
+                }
+                if keys.is_empty() {
+                    problems.push("algorithms", "leaves no key that could be used");
+                }
+            }
+        }
+        problems.into_result(TrustedIssuer {
+            name: self.name,
+            keys,
+            token_type: self.token_type,
+            rules: ClaimRules {
+                audiences: self.audiences,
+                max_lifetime: self.max_lifetime,
+                leeway: self.leeway,
+                issued_at_required: self.issued_at_required,
+            },
+            adapt: self.adapt,
+        })
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("name", &self.name)
+            .field("keys", &self.keys)
+            .field("audiences", &self.audiences)
+            .field("token_type", &self.token_type)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An issuer whose settings hold together.
+pub(crate) struct TrustedIssuer {
+    pub(crate) name: Box<str>,
+    pub(crate) keys: Keys,
+    pub(crate) token_type: TokenType,
+    pub(crate) rules: ClaimRules,
+    pub(crate) adapt: Option<Adapt>,
+}
+
+impl TrustedIssuer {
+    pub(crate) fn verify(
+        &self,
+        header: &Header<'_>,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Refusal> {
+        let algorithm = header.alg.ok_or(Refusal::AlgorithmNotAllowed)?;
+        let kid = header.kid.as_ref().map(|kid| &*kid.0);
+        self.keys.with(|keys| {
+            if keys.iter().all(|key| key.algorithm() != algorithm) {
+                return Err(Refusal::AlgorithmNotAllowed);
+            }
+            keys.verify(kid, algorithm, message, signature)
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! JSON as RFC 7515 (section 4) and RFC 7519 (section 4) want it: no object names a member twice, at any depth.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// A text, borrowed from the input unless it has escapes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// The names of one object's members.
+#[derive(Default)]
+pub(crate) struct Names<'a>(Vec<Text<'a>>);
+
+impl<'a> Names<'a> {
+    pub(crate) fn push(&mut self, name: Text<'a>) {
+        self.0.push(name);
+    }
+
+    /// Sorts rather than compares each with each: who sends the object chooses how many there are.
+    pub(crate) fn all_differ(mut self) -> bool {
+        self.0.sort_unstable();
+        self.0.windows(2).all(|pair| pair[0] != pair[1])
+    }
+}
+
+/// Any value whose objects name no member twice.
+#[derive(Clone, Copy)]
+pub(crate) struct Unique;
+
+impl<'de> DeserializeSeed<'de> for Unique {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value whose members differ")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut names = Names::default();
+        while let Some(name) = members.next_key()? {
+            names.push(name);
+            members.next_value_seed(Self)?;
+        }
+        if names.all_differ() {
+            Ok(())
+        } else {
+            Err(A::Error::custom("a member is named twice"))
+        }
+    }
+}
+
+/// A list of texts, given as an array, or as one text with spaces between the words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Words<'a>(Vec<Text<'a>>);
+
+impl<'a> Words<'a> {
+    /// The words; a text without spaces is one.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .flat_map(|text| text.0.split(' '))
+            .filter(|word| !word.is_empty())
+    }
+
+    /// The elements as they are, spaces and all.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|text| text.0.as_ref())
+    }
+}
+
+struct WordsVisitor;
+
+impl<'de> Visitor<'de> for WordsVisitor {
+    type Value = Words<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an array of strings")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Words<'de>, E> {
+        Ok(Words(vec![Text(Cow::Borrowed(text))]))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Words<'de>, E> {
+        Ok(Words(vec![Text(Cow::Owned(text.to_owned()))]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Words<'de>, A::Error> {
+        let mut words = Vec::new();
+        while let Some(text) = items.next_element()? {
+            words.push(text);
+        }
+        Ok(Words(words))
+    }
+}
+
+impl<'de> Deserialize<'de> for Words<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unique(json: &str) -> bool {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        Unique.deserialize(&mut deserializer).is_ok() && deserializer.end().is_ok()
+    }
+
+    #[test]
+    fn a_member_named_twice_is_found_at_any_depth_and_through_escapes() {
+        assert!(unique(r#"{"a":1,"b":[{"a":1},{"a":2}],"c":{"a":null}}"#));
+        assert!(!unique(r#"{"a":1,"a":1}"#));
+        assert!(!unique(r#"{"a":1,"\u0061":1}"#));
+        assert!(!unique(r#"{"x":[[{"b":1,"c":2,"b":3}]]}"#));
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_rather_than_an_overflow() {
+        assert!(!unique(&"[".repeat(4_000)));
+    }
+
+    #[test]
+    fn a_scope_is_a_text_with_spaces_or_an_array() {
+        let text: Words<'_> = serde_json::from_str(r#""read  write""#).unwrap();
+        assert_eq!(text.iter().collect::<Vec<_>>(), ["read", "write"]);
+        let list: Words<'_> = serde_json::from_str(r#"["read","write"]"#).unwrap();
+        assert_eq!(list.iter().collect::<Vec<_>>(), ["read", "write"]);
+        assert!(serde_json::from_str::<Words<'_>>(r#"["read",7]"#).is_err());
+    }
+}

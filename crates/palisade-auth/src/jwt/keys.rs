@@ -1,0 +1,496 @@
+//! Keys. The algorithm belongs to the key, so that a token cannot choose how its key is used (RFC 8725, section 3.1).
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
+use palisade_core::{Problems, secret};
+use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm};
+use ring::{digest, hmac};
+
+use crate::{AuthError, Refusal};
+
+/// A key that verifies signatures of exactly one algorithm.
+#[derive(Clone)]
+pub struct VerifyingKey {
+    id: Option<Box<str>>,
+    algorithm: Algorithm,
+    material: Material,
+}
+
+#[derive(Clone)]
+enum Material {
+    Hmac(hmac::Key),
+    Rsa(RsaPublicKeyComponents<Box<[u8]>>),
+    /// An uncompressed point, or an Ed25519 public key.
+    Point(Box<[u8]>),
+}
+
+/// What one secret needs at the least: the length of the hash (RFC 7518, section 3.2), never under 32 bytes.
+const fn min_secret(algorithm: Algorithm) -> Option<(hmac::Algorithm, usize)> {
+    match algorithm {
+        Algorithm::HS256 => Some((hmac::HMAC_SHA256, 32)),
+        Algorithm::HS384 => Some((hmac::HMAC_SHA384, 48)),
+        Algorithm::HS512 => Some((hmac::HMAC_SHA512, 64)),
+        _ => None,
+    }
+}
+
+const fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+    match algorithm {
+        Algorithm::RS256 => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::RS384 => Some(&signature::RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::RS512 => Some(&signature::RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::PS256 => Some(&signature::RSA_PSS_2048_8192_SHA256),
+        Algorithm::PS384 => Some(&signature::RSA_PSS_2048_8192_SHA384),
+        Algorithm::PS512 => Some(&signature::RSA_PSS_2048_8192_SHA512),
+        _ => None,
+    }
+}
+
+fn point_algorithm(algorithm: Algorithm) -> Option<(&'static dyn VerificationAlgorithm, usize)> {
+    match algorithm {
+        Algorithm::ES256 => Some((&signature::ECDSA_P256_SHA256_FIXED, 65)),
+        Algorithm::ES384 => Some((&signature::ECDSA_P384_SHA384_FIXED, 97)),
+        Algorithm::EdDSA => Some((&signature::ED25519, 32)),
+        _ => None,
+    }
+}
+
+impl VerifyingKey {
+    /// A shared secret for `HS256`, `HS384` or `HS512`.
+    ///
+    /// # Errors
+    ///
+    /// Refuses another algorithm, a secret shorter than the hash (32, 48 or 64 bytes), a placeholder, and one that is
+    /// too regular to be random.
+    pub fn hmac(algorithm: Algorithm, secret: &[u8]) -> Result<Self, AuthError> {
+        Ok(Self {
+            id: None,
+            algorithm,
+            material: Material::Hmac(hmac_key(algorithm, secret)?),
+        })
+    }
+
+    /// An RSA public key of 2048 to 8192 bits, for one of `RS*` and `PS*`; both numbers in big-endian bytes without
+    /// leading zeros.
+    ///
+    /// # Errors
+    ///
+    /// Refuses another algorithm, a modulus under 2048 or over 8192 bits, and an exponent that is even, under 3 or
+    /// over 33 bits.
+    pub fn rsa(algorithm: Algorithm, modulus: &[u8], exponent: &[u8]) -> Result<Self, AuthError> {
+        let mut problems = Problems::none();
+        if rsa_parameters(algorithm).is_none() {
+            problems.push("alg", "is not an RSA algorithm");
+        }
+        let bits = modulus.first().map_or(0, |first| {
+            modulus.len() * 8 - first.leading_zeros() as usize
+        });
+        if !(2048..=8192).contains(&bits) || modulus.first() == Some(&0) {
+            problems.push("n", "is not a number of 2048 to 8192 bits");
+        }
+        let small = exponent.len() <= 5 && exponent.first() != Some(&0);
+        let value = exponent
+            .iter()
+            .take(5)
+            .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+        if !small || value < 3 || value % 2 == 0 || value >> 33 != 0 {
+            problems.push("e", "is not an odd number from 3 to 2^33");
+        }
+        let material = Material::Rsa(RsaPublicKeyComponents {
+            n: modulus.into(),
+            e: exponent.into(),
+        });
+        Ok(problems.into_result(Self {
+            id: None,
+            algorithm,
+            material,
+        })?)
+    }
+
+    /// An elliptic-curve public key for `ES256` or `ES384` (an uncompressed point: 4, x, y), or one for `EdDSA` over
+    /// Ed25519 (32 bytes).
+    ///
+    /// # Errors
+    ///
+    /// Refuses another algorithm and a key of another form. Whether a point lies on its curve shows when it is used:
+    /// no signature verifies against one that does not.
+    pub fn point(algorithm: Algorithm, key: &[u8]) -> Result<Self, AuthError> {
+        let Some((_, length)) = point_algorithm(algorithm) else {
+            return Err(AuthError::one("alg", "is not an elliptic-curve algorithm"));
+        };
+        if key.len() != length || (length != 32 && key[0] != 4) {
+            return Err(AuthError::one("key", "does not have the form of the curve"));
+        }
+        Ok(Self {
+            id: None,
+            algorithm,
+            material: Material::Point(key.into()),
+        })
+    }
+
+    /// Names the key, as `kid` in the header of a token does.
+    #[must_use]
+    pub fn id(mut self, kid: &str) -> Self {
+        self.id = Some(kid.into());
+        self
+    }
+
+    /// The name of the key, if it has one.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The one algorithm that the key is for.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn is_symmetric(&self) -> bool {
+        self.algorithm.family() == AlgorithmFamily::Hmac
+    }
+
+    /// Whether `signature` is this key's over `message`. HMAC is compared in constant time.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.material {
+            Material::Hmac(key) => hmac::verify(key, message, signature).is_ok(),
+            Material::Rsa(key) => rsa_parameters(self.algorithm)
+                .is_some_and(|parameters| key.verify(parameters, message, signature).is_ok()),
+            Material::Point(key) => {
+                point_algorithm(self.algorithm).is_some_and(|(algorithm, _)| {
+                    signature::UnparsedPublicKey::new(algorithm, key)
+                        .verify(message, signature)
+                        .is_ok()
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+fn hmac_key(algorithm: Algorithm, secret: &[u8]) -> Result<hmac::Key, AuthError> {
+    let Some((hash, min_len)) = min_secret(algorithm) else {
+        return Err(AuthError::one("alg", "is not an HMAC algorithm"));
+    };
+    secret::check(secret, min_len).map_err(|weak| AuthError::one("secret", weak.to_string()))?;
+    Ok(hmac::Key::new(hash, secret))
+}
+
+/// The shared secret of an issuer, and the one before it while tokens made with that are still alive.
+///
+/// Each has an id derived from it, which our own tokens name; tokens without one are tried against both.
+///
+/// # Example
+///
+/// ```
+/// use palisade_auth::HmacKeys;
+///
+/// let keys = HmacKeys::current("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu")?
+///     .previous("Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o")?;
+/// # Ok::<(), palisade_auth::AuthError>(())
+/// ```
+///
+/// A placeholder is an error of the first line, in any case and with any separators:
+///
+/// ```
+/// # use palisade_auth::HmacKeys;
+/// assert!(HmacKeys::current("Your_Secret_Key-Change-In-Production").is_err());
+/// ```
+#[derive(Clone)]
+pub struct HmacKeys {
+    algorithm: Algorithm,
+    current: (Box<str>, hmac::Key),
+    previous: Option<(Box<str>, hmac::Key)>,
+}
+
+impl HmacKeys {
+    /// The secret for `HS256`: at least 32 bytes from a random generator.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a secret that is too short, a well-known placeholder, or too regular to be random.
+    pub fn current(secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
+        Self::current_for(Algorithm::HS256, secret)
+    }
+
+    /// The secret for `HS256`, `HS384` or `HS512`: at least 32, 48 or 64 bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`current`](Self::current), and refuses other algorithms.
+    pub fn current_for(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
+        Ok(Self {
+            algorithm,
+            current: named(algorithm, secret.as_ref())?,
+            previous: None,
+        })
+    }
+
+    /// The secret used until now, whose tokens are accepted but no longer made. Drop it once they have expired.
+    ///
+    /// # Errors
+    ///
+    /// As for [`current`](Self::current); one that equals the current secret is refused as well.
+    pub fn previous(mut self, secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
+        let previous = named(self.algorithm, secret.as_ref())?;
+        if previous.0 == self.current.0 {
+            return Err(AuthError::one("previous", "is the current secret"));
+        }
+        self.previous = Some(previous);
+        Ok(self)
+    }
+
+    pub(crate) const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn signing(&self) -> (&str, &hmac::Key) {
+        (&self.current.0, &self.current.1)
+    }
+
+    pub(crate) fn verifying(&self) -> Vec<VerifyingKey> {
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .map(|(id, key)| VerifyingKey {
+                id: Some(id.clone()),
+                algorithm: self.algorithm,
+                material: Material::Hmac(key.clone()),
+            })
+            .collect()
+    }
+}
+
+/// An id that tells keys apart and no more of them than any token of theirs does.
+fn named(algorithm: Algorithm, secret: &[u8]) -> Result<(Box<str>, hmac::Key), AuthError> {
+    let key = hmac_key(algorithm, secret)?;
+    let tag = hmac::sign(&key, b"palisade-auth: id of an HMAC key");
+    let id = URL_SAFE_NO_PAD.encode(&tag.as_ref()[..9]);
+    Ok((id.into(), key))
+}
+
+impl fmt::Debug for HmacKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HmacKeys")
+            .field("algorithm", &self.algorithm)
+            .field("current", &self.current.0)
+            .field("previous", &self.previous.as_ref().map(|(id, _)| id))
+            .finish()
+    }
+}
+
+/// The keys of one issuer.
+#[derive(Debug, Clone, Default)]
+pub struct KeySet(Vec<VerifyingKey>);
+
+impl KeySet {
+    /// These keys.
+    ///
+    /// # Errors
+    ///
+    /// Refuses an empty set, two keys with one id and algorithm, and a set that mixes secrets with public keys: then a
+    /// public key could be taken for a secret.
+    pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, AuthError> {
+        let keys: Vec<_> = keys.into_iter().collect();
+        let mut problems = Problems::none();
+        if keys.is_empty() {
+            problems.push("keys", "is empty");
+        }
+        let symmetric = keys.iter().filter(|key| key.is_symmetric()).count();
+        if symmetric != 0 && symmetric != keys.len() {
+            problems.push("keys", "mixes shared secrets with public keys");
+        }
+        for (position, key) in keys.iter().enumerate() {
+            let same =
+                |other: &VerifyingKey| other.id == key.id && other.algorithm == key.algorithm;
+            if key.id.is_some() && keys[..position].iter().any(same) {
+                problems.push(format!("keys[{position}].kid"), "is that of another key");
+            }
+        }
+        Ok(problems.into_result(Self(keys))?)
+    }
+
+    /// The one or two secrets of an issuer, which cannot be confused.
+    pub(crate) fn of_hmac(keys: &HmacKeys) -> Self {
+        Self(keys.verifying())
+    }
+
+    /// The keys in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
+        self.0.iter()
+    }
+
+    /// Keeps what the issuer's list of algorithms allows.
+    pub(crate) fn retain(&mut self, allowed: impl Fn(Algorithm) -> bool) {
+        self.0.retain(|key| allowed(key.algorithm));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Verifies with the key that `kid` names, or, without one, with the only ones that it can be.
+    pub(crate) fn verify(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Refusal> {
+        let mut candidates = self.0.iter().filter(|key| {
+            key.algorithm == algorithm && kid.is_none_or(|kid| key.id.as_deref() == Some(kid))
+        });
+        let first = candidates.next().ok_or(Refusal::UnknownKey)?;
+        let second = candidates.next();
+        // A shared secret may have a predecessor; among several public keys nothing but `kid` may choose.
+        if candidates.next().is_some() || (second.is_some() && !first.is_symmetric()) {
+            return Err(Refusal::UnknownKey);
+        }
+        if first.verify(message, signature)
+            || second.is_some_and(|key| key.verify(message, signature))
+        {
+            Ok(())
+        } else {
+            Err(Refusal::BadSignature)
+        }
+    }
+}
+
+/// SHA-256, by which tokens and keys are known where they must not be kept.
+pub(crate) type Digest = [u8; 32];
+
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
+}
+
+/// Whether two digests are the same, in a time that does not depend on where they differ.
+pub(crate) fn same_digest(one: &Digest, other: &Digest) -> bool {
+    let difference = one
+        .iter()
+        .zip(other)
+        .fold(0_u8, |difference, (one, other)| difference | (one ^ other));
+    std::hint::black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEukD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aE!";
+
+    #[test]
+    fn a_secret_needs_the_length_of_its_hash() {
+        for (algorithm, needed) in [
+            (Algorithm::HS256, 32),
+            (Algorithm::HS384, 48),
+            (Algorithm::HS512, 64),
+        ] {
+            let bytes = SECRET.as_bytes();
+            assert!(VerifyingKey::hmac(algorithm, &bytes[..needed]).is_ok());
+            let error = VerifyingKey::hmac(algorithm, &bytes[..needed - 1]).unwrap_err();
+            assert!(error.to_string().starts_with("secret: "), "{error}");
+        }
+        assert!(VerifyingKey::hmac(Algorithm::HS256, b"").is_err());
+        assert!(VerifyingKey::hmac(Algorithm::RS256, SECRET.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn small_and_odd_rsa_keys_are_refused() {
+        let modulus = |bytes: usize| vec![0xc3; bytes];
+        let rsa = |n: &[u8], e: &[u8]| VerifyingKey::rsa(Algorithm::RS256, n, e).is_ok();
+        assert!(rsa(&modulus(256), &[1, 0, 1]) && rsa(&modulus(1024), &[3]));
+        assert!(!rsa(&modulus(255), &[1, 0, 1]), "2040 bits");
+        assert!(!rsa(&modulus(1025), &[1, 0, 1]), "8200 bits");
+        let mut padded = modulus(256);
+        padded[0] = 0;
+        assert!(
+            !rsa(&padded, &[1, 0, 1]),
+            "a leading zero hides a small modulus"
+        );
+        for exponent in [
+            &[][..],
+            &[0],
+            &[1],
+            &[2],
+            &[1, 0, 0],
+            &[0, 3],
+            &[2, 0, 0, 0, 1],
+            &[1; 6],
+        ] {
+            assert!(!rsa(&modulus(256), exponent), "{exponent:?}");
+        }
+        assert!(VerifyingKey::rsa(Algorithm::HS256, &modulus(256), &[3]).is_err());
+    }
+
+    #[test]
+    fn points_have_the_form_of_their_curve() {
+        let mut p256 = [7; 65];
+        p256[0] = 4;
+        assert!(VerifyingKey::point(Algorithm::ES256, &p256).is_ok());
+        assert!(VerifyingKey::point(Algorithm::ES384, &p256).is_err());
+        p256[0] = 2;
+        assert!(VerifyingKey::point(Algorithm::ES256, &p256).is_err());
+        assert!(VerifyingKey::point(Algorithm::EdDSA, &[7; 32]).is_ok());
+        assert!(
+            VerifyingKey::point(Algorithm::EdDSA, &[7; 57]).is_err(),
+            "Ed448"
+        );
+        assert!(VerifyingKey::point(Algorithm::ES256, &[]).is_err());
+    }
+
+    #[test]
+    fn sets_that_could_be_confused_are_refused() {
+        let secret = || VerifyingKey::hmac(Algorithm::HS256, SECRET.as_bytes()).unwrap();
+        let public = || VerifyingKey::point(Algorithm::EdDSA, &[7; 32]).unwrap();
+        assert!(KeySet::new([]).is_err());
+        assert!(KeySet::new([secret(), public()]).is_err());
+        assert!(KeySet::new([public().id("a"), public().id("a")]).is_err());
+        assert!(KeySet::new([public().id("a"), public().id("b")]).is_ok());
+    }
+
+    #[test]
+    fn without_a_kid_only_one_public_key_may_be_meant() {
+        let public = |byte: u8| VerifyingKey::point(Algorithm::EdDSA, &[byte; 32]).unwrap();
+        let two = KeySet::new([public(1).id("a"), public(2).id("b")]).unwrap();
+        let verify = |kid| two.verify(kid, Algorithm::EdDSA, b"m", b"s");
+        assert_eq!(verify(None), Err(Refusal::UnknownKey));
+        assert_eq!(verify(Some("c")), Err(Refusal::UnknownKey));
+        assert_eq!(verify(Some("a")), Err(Refusal::BadSignature));
+    }
+
+    #[test]
+    fn debug_says_nothing_of_a_secret() {
+        let keys = HmacKeys::current(SECRET).unwrap();
+        let debug = format!("{keys:?} {:?}", keys.verifying());
+        assert!(!debug.contains("kD2v"), "{debug}");
+    }
+
+    #[test]
+    fn the_previous_secret_must_be_another() {
+        assert!(HmacKeys::current(SECRET).unwrap().previous(SECRET).is_err());
+    }
+
+    #[test]
+    fn digests_differ_wherever_they_differ() {
+        let one = sha256(b"a");
+        assert!(same_digest(&one, &sha256(b"a")));
+        for position in 0..32 {
+            let mut other = one;
+            other[position] ^= 1;
+            assert!(!same_digest(&one, &other));
+        }
+    }
+}

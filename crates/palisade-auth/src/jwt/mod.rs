@@ -1,0 +1,17 @@
+//! JSON Web Tokens: RFC 7515, 7517, 7518, 7519, 8037, 8725 and 9068, and nothing that they leave to taste.
+
+pub(crate) mod cache;
+pub(crate) mod claims;
+pub(crate) mod issue;
+pub(crate) mod issuer;
+pub(crate) mod json;
+pub(crate) mod keys;
+pub(crate) mod parse;
+mod verifier;
+pub(crate) mod verify;
+
+pub use self::claims::{InvalidClaims, TokenClaims};
+pub use self::issue::{IssuedToken, TokenIssuer, TokenIssuerBuilder};
+pub use self::issuer::{Issuer, TokenType};
+pub use self::keys::{HmacKeys, KeySet, VerifyingKey};
+pub use self::verifier::{JwtVerifier, JwtVerifierBuilder};

@@ -1,0 +1,243 @@
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use palisade_core::time::{UnixTime, WallClock};
+use palisade_core::{Principal, Problems};
+
+use super::cache::TokenCache;
+use super::issuer::{Issuer, TrustedIssuer};
+use super::keys::{Digest, sha256};
+use super::verify::{Verified, verify};
+use crate::outcome::Outcome;
+use crate::revocation::{Answer, CheckRevocation, Standing, TokenRef};
+use crate::{AuthError, Refusal};
+
+/// Decides whether a JSON Web Token may speak for somebody.
+///
+/// Clones share the cache of verified tokens. Before any cryptography a token must be well formed to the letter; its
+/// key is chosen by issuer and `kid` from what was configured here, and by nothing that the token brings along.
+///
+/// # Example
+///
+/// ```
+/// use palisade_auth::{HmacKeys, Issuer, JwtVerifier};
+/// # let secret = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
+///
+/// let jwt = JwtVerifier::builder()
+///     .issuer(Issuer::hmac("bookings", HmacKeys::current(secret)?).audience("api://bookings"))
+///     .build()?;
+/// assert!(jwt.verify("eyJhbGciOiJub25lIn0.e30.").is_err());
+/// # Ok::<(), palisade_auth::AuthError>(())
+/// ```
+#[derive(Clone)]
+pub struct JwtVerifier(Arc<Inner>);
+
+struct Inner {
+    issuers: Vec<TrustedIssuer>,
+    cache: Option<TokenCache>,
+    revocation: Option<Arc<dyn CheckRevocation>>,
+    clock: WallClock,
+}
+
+/// Collects issuers and settings for a [`JwtVerifier`].
+#[derive(Clone)]
+pub struct JwtVerifierBuilder {
+    issuers: Vec<Issuer>,
+    cache: usize,
+    revocation: Option<Arc<dyn CheckRevocation>>,
+    clock: WallClock,
+}
+
+impl JwtVerifier {
+    /// 10,000 verified tokens are remembered unless told otherwise: some 10 MB when all are in use.
+    pub const DEFAULT_CACHE: usize = 10_000;
+
+    /// Starts without any issuer.
+    #[must_use]
+    pub fn builder() -> JwtVerifierBuilder {
+        JwtVerifierBuilder {
+            issuers: Vec::new(),
+            cache: Self::DEFAULT_CACHE,
+            revocation: None,
+            clock: WallClock::system(),
+        }
+    }
+
+    /// Decides about one token where nothing must be waited for.
+    ///
+    /// # Errors
+    ///
+    /// The reason, which is for records and not for the caller. [`Refusal::StoreUnavailable`] when a store would have
+    /// to be waited for; use [`authenticate`](Self::authenticate) then.
+    pub fn verify(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
+        let now = self.now();
+        match self.check(token.as_bytes(), &sha256(token.as_bytes()), now) {
+            Outcome::Now(result) => result,
+            Outcome::Later(_) => Err(Refusal::StoreUnavailable),
+        }
+    }
+
+    /// Decides about one token, and waits for the stores that must be asked.
+    ///
+    /// # Errors
+    ///
+    /// The reason, which is for records and not for the caller.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it leaves nothing behind.
+    pub async fn authenticate(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
+        let now = self.now();
+        match self.check(token.as_bytes(), &sha256(token.as_bytes()), now) {
+            Outcome::Now(result) => result,
+            Outcome::Later(later) => later.await,
+        }
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.0.clock.now()
+    }
+
+    /// Decides about a token with this digest. Only a store that has to be asked over the network makes it wait.
+    pub(crate) fn check(&self, token: &[u8], digest: &Digest, now: UnixTime) -> Outcome {
+        let verified = match self.verified(token, digest, now) {
+            Ok(verified) => verified,
+            Err(refusal) => return Outcome::Now(Err(refusal)),
+        };
+        self.ask_revocation(verified)
+    }
+
+    fn verified(
+        &self,
+        token: &[u8],
+        digest: &Digest,
+        now: UnixTime,
+    ) -> Result<Arc<Verified>, Refusal> {
+        let inner = &*self.0;
+        let generation_of = |issuer: usize| inner.issuers[issuer].keys.generation();
+        if let Some(cache) = &inner.cache
+            && let Some(known) = cache.find(digest, generation_of, now)
+        {
+            return Ok(known);
+        }
+        let verified = Arc::new(verify(token, &inner.issuers, now)?);
+        if let Some(cache) = &inner.cache {
+            cache.keep(*digest, &verified, now);
+        }
+        Ok(verified)
+    }
+
+    fn ask_revocation(&self, verified: Arc<Verified>) -> Outcome {
+        let Some(revocation) = &self.0.revocation else {
+            return Outcome::Now(Ok(Arc::clone(&verified.principal)));
+        };
+        match revocation.check(&verified.token_ref()) {
+            Answer::Now(standing) => Outcome::Now(verified.standing(standing)),
+            Answer::Later(later) => {
+                Outcome::Later(Box::pin(async move { verified.standing(later.await) }))
+            }
+        }
+    }
+}
+
+impl Verified {
+    fn token_ref(&self) -> TokenRef<'_> {
+        TokenRef {
+            issuer: self.principal.issuer(),
+            subject: self.principal.subject(),
+            id: self.id.as_deref(),
+            session: self.principal.session_id(),
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+        }
+    }
+
+    fn standing(&self, standing: Standing) -> Result<Arc<Principal>, Refusal> {
+        match standing {
+            Standing::Good => Ok(Arc::clone(&self.principal)),
+            Standing::Revoked => Err(Refusal::Revoked),
+            Standing::Unknown => Err(Refusal::StoreUnavailable),
+        }
+    }
+}
+
+impl JwtVerifierBuilder {
+    /// Accepts the tokens of one more issuer.
+    #[must_use]
+    pub fn issuer(mut self, issuer: Issuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// Asks this store, for every request, whether the token was revoked. Default: nothing is ever revoked.
+    #[must_use]
+    pub fn revocation(mut self, store: impl CheckRevocation) -> Self {
+        self.revocation = Some(Arc::new(store));
+        self
+    }
+
+    /// Sets how many verified tokens are remembered; 0 turns the cache off. Default 10,000.
+    ///
+    /// An entry lives to the token's `exp`, 5 minutes at most, and falls when the issuer's keys change. Expiry and
+    /// revocation are asked for every request all the same.
+    #[must_use]
+    pub const fn cache(mut self, tokens: usize) -> Self {
+        self.cache = tokens;
+        self
+    }
+
+    /// Sets the clock that `exp`, `nbf` and `iat` are held against; default the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: WallClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The verifier.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem at once: no issuer, two of one name, no audience, no key left for the allowed algorithms,
+    /// a leeway over 60 seconds.
+    pub fn build(self) -> Result<JwtVerifier, AuthError> {
+        let mut problems = Problems::none();
+        if self.issuers.is_empty() {
+            problems.push("issuers", "is empty");
+        }
+        let mut issuers: Vec<TrustedIssuer> = Vec::with_capacity(self.issuers.len());
+        for (position, issuer) in self.issuers.into_iter().enumerate() {
+            let prefix = format!("issuers[{position}].");
+            if issuers.iter().any(|known| known.name == issuer.name) {
+                problems.push(format!("{prefix}name"), "is that of another issuer");
+            }
+            match issuer.build() {
+                Ok(issuer) => issuers.push(issuer),
+                Err(part) => problems.append(&prefix, part),
+            }
+        }
+        Ok(problems.into_result(JwtVerifier(Arc::new(Inner {
+            issuers,
+            cache: NonZeroUsize::new(self.cache).map(TokenCache::new),
+            revocation: self.revocation,
+            clock: self.clock,
+        })))?)
+    }
+}
+
+impl fmt::Debug for JwtVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.issuers.iter().map(|issuer| &*issuer.name).collect();
+        f.debug_struct("JwtVerifier")
+            .field("issuers", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for JwtVerifierBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtVerifierBuilder")
+            .field("issuers", &self.issuers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! Decides about one token. Pure: no clock, no store, no HTTP.
+
+use std::sync::Arc;
+
+use palisade_core::Principal;
+use palisade_core::time::UnixTime;
+
+use super::claims::{Registered, TokenClaims};
+use super::issuer::TrustedIssuer;
+use super::parse::{Compact, Header, decode};
+use crate::Refusal;
+
+/// A token that holds, and what must be known of it to ask whether it was revoked.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) principal: Arc<Principal>,
+    /// The place of its issuer in the list.
+    pub(crate) issuer: usize,
+    pub(crate) expires_at: UnixTime,
+    pub(crate) issued_at: Option<UnixTime>,
+    pub(crate) id: Option<Box<str>>,
+    /// The generation of the issuer's keys, read before they were used.
+    pub(crate) generation: u64,
+}
+
+/// Verifies one token at one time.
+pub(crate) fn verify(
+    token: &[u8],
+    issuers: &[TrustedIssuer],
+    now: UnixTime,
+) -> Result<Verified, Refusal> {
+    let compact = Compact::split(token)?;
+    let header = decode(compact.header)?;
+    let header = Header::parse(&header)?;
+    if header.alg.is_none() {
+        return Err(Refusal::AlgorithmNotAllowed);
+    }
+    let payload = decode(compact.payload)?;
+    let claims = Registered::parse(&payload)?;
+    let name = claims.iss.as_ref().ok_or(Refusal::UnknownIssuer)?;
+    let position = issuers
+        .iter()
+        .position(|issuer| *issuer.name == *name.0)
+        .ok_or(Refusal::UnknownIssuer)?;
+    let issuer = &issuers[position];
+    if !issuer.token_type.accepts(&header) || claims.says_other_use() || claims.has_nonce() {
+        return Err(Refusal::WrongType);
+    }
+
+    let generation = issuer.keys.generation();
+    let signature = decode(compact.signature)?;
+    issuer.verify(&header, compact.signing_input, &signature)?;
+
+    let (expires_at, subject) = issuer.rules.check(&claims, now)?;
+    let principal = claims.principal(&issuer.name, subject, expires_at);
+    let issued_at = claims.iat.map(|iat| UnixTime::from_secs(iat.floor()));
+    let id = claims.jti.as_ref().map(|jti| (*jti.0).into());
+    let raw = TokenClaims::new(payload);
+    let principal = match &issuer.adapt {
+        Some(adapt) => adapt(principal, &raw),
+        None => principal,
+    };
+    Ok(Verified {
+        principal: Arc::new(principal.claims(raw)),
+        issuer: position,
+        expires_at,
+        issued_at,
+        id,
+        generation,
+    })
+}

@@ -1,0 +1,60 @@
+//! Tokens that must no longer pass although they have not expired.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use palisade_core::time::UnixTime;
+
+/// What a store is asked about.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct TokenRef<'a> {
+    /// `iss`.
+    pub issuer: &'a str,
+    /// `sub`.
+    pub subject: &'a str,
+    /// `jti`, unique by issuer.
+    pub id: Option<&'a str>,
+    /// `sid`.
+    pub session: Option<&'a str>,
+    /// `iat`, in whole seconds.
+    pub issued_at: Option<UnixTime>,
+    /// `exp`, in whole seconds.
+    pub expires_at: UnixTime,
+}
+
+/// What a store knows about a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// Nothing speaks against it.
+    Good,
+    /// It, its session or its subject was revoked.
+    Revoked,
+    /// The store could not be asked: the request is refused with 503.
+    Unknown,
+}
+
+/// A store's answer: at once, or later.
+pub enum Answer {
+    /// Known at once; costs no allocation.
+    Now(Standing),
+    /// The store has to be asked over the network.
+    Later(Pin<Box<dyn Future<Output = Standing> + Send>>),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(standing) => f.debug_tuple("Now").field(standing).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
+}
+
+/// Says whether tokens were revoked. Asked for every request, also when the token itself is in the cache.
+pub trait CheckRevocation: Send + Sync + 'static {
+    /// Looks a token up.
+    fn check(&self, token: &TokenRef<'_>) -> Answer;
+}
