@@ -1,1 +1,38 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod builder;
+mod decision;
+mod digest;
+mod error;
+mod future;
+mod headers;
+mod key;
+mod layer;
+mod limit;
+mod limiter;
+mod limits;
+mod policy;
+mod refusal;
+mod select;
+mod service;
+mod store;
+mod view;
+
+pub use builder::RateLimitBuilder;
+pub use decision::{Decision, Outcome};
+pub use error::Error;
+pub use future::ResponseFuture;
+pub use headers::Headers;
+pub use key::{Key, KeyChain};
+pub use layer::RateLimitLayer;
+pub use limit::{
+    Burst, DAY, HOUR, Limit, MINUTE, Rate, SECOND, burst, per_day, per_hour, per_minute, per_second,
+};
+pub use limiter::RateLimiter;
+pub use limits::NoKey;
+pub use policy::Policy;
+pub use select::Selection;
+pub use service::RateLimit;
+pub use store::Memory;
+pub use view::RequestView;

@@ -1,0 +1,366 @@
+use std::fmt;
+use std::sync::Arc;
+
+use palisade_core::time::WallClock;
+use palisade_core::{ClientIp, Handle, Name, PathSet, Problems};
+
+use crate::digest::Hasher;
+use crate::error::Error;
+use crate::headers::{Headers, WallTime};
+use crate::key::{Chain, KeyChain};
+use crate::layer::RateLimitLayer;
+use crate::limit::Limit;
+use crate::limits::{Cost, Counted, DEFAULT_BACKSTOP, Exempt, Limits, NoKey};
+use crate::policy::Policy;
+use crate::select::{Route, Select, Selection};
+use crate::store::Memory;
+use crate::view::RequestView;
+
+/// Collects the settings of a [`RateLimitLayer`]; [`build`](Self::build) reports every mistake at once.
+#[derive(Clone)]
+#[must_use = "nothing is limited until the layer is built"]
+pub struct RateLimitBuilder {
+    policies: Vec<Policy>,
+    routes: Vec<(Box<str>, Name)>,
+    select: Option<Select>,
+    key: KeyChain,
+    client_ip: ClientIp,
+    backstop: Option<Limit>,
+    site: Option<Limit>,
+    cost: Option<Arc<Cost>>,
+    exempt_paths: PathSet,
+    exempt: Option<Arc<Exempt>>,
+    count_preflight: bool,
+    no_key: NoKey,
+    shadow: bool,
+    headers: Headers,
+    store: Option<Memory>,
+    wall_clock: WallClock,
+}
+
+impl RateLimitBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            policies: Vec::new(),
+            routes: Vec::new(),
+            select: None,
+            key: KeyChain::new().client_ip(),
+            client_ip: ClientIp::peer(),
+            backstop: Some(DEFAULT_BACKSTOP),
+            site: None,
+            cost: None,
+            exempt_paths: PathSet::operational(),
+            exempt: None,
+            count_preflight: false,
+            no_key: NoKey::default(),
+            shadow: false,
+            headers: Headers::default(),
+            store: None,
+            wall_clock: WallClock::system(),
+        }
+    }
+
+    /// Adds a policy. The first one decides about requests for which neither a route nor the selection names another;
+    /// default [`Policy::clients`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policies.push(policy);
+        self
+    }
+
+    /// Lets the named policy decide about a path, or a method and a path: `/auth/token`, `POST /auth/token`, or
+    /// `GET /files/*` for what lies below. Paths are compared as they are sent. Routes come before the selection, and
+    /// the first one that fits wins.
+    pub fn route(mut self, route: &str, policy: impl Into<Name>) -> Self {
+        self.routes.push((route.into(), policy.into()));
+        self
+    }
+
+    /// Chooses the policy for each request that has no route, by whatever the closure sees.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_ratelimit::{Policy, RateLimitLayer};
+    ///
+    /// let tiers = RateLimitLayer::builder()
+    ///     .policy(Policy::public())
+    ///     .policy(Policy::authenticated())
+    ///     .policy(Policy::admin())
+    ///     .select(|request| match request.principal() {
+    ///         Some(principal) if principal.has_role("admin") => "admin",
+    ///         Some(_) => "authenticated",
+    ///         None => "public",
+    ///     })
+    ///     .build()?;
+    /// # let _ = tiers;
+    /// # Ok::<(), palisade_ratelimit::Error>(())
+    /// ```
+    pub fn select<T: Into<Selection>>(
+        mut self,
+        select: impl Fn(&RequestView<'_>) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.select = Some(Select::new(select));
+        self
+    }
+
+    /// Sets where keys come from; default the client's address alone.
+    pub fn key(mut self, chain: KeyChain) -> Self {
+        self.key = chain;
+        self
+    }
+
+    /// Sets how the client's address is found where no scope has decided it; default the peer's address.
+    pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
+        self.client_ip = client_ip;
+        self
+    }
+
+    /// Sets the limit by address that requests with a claimed key are charged to besides their own.
+    ///
+    /// Default a token bucket of 200 a second with bursts of 400, the same as for clients without a claim.
+    pub fn ip_backstop(mut self, limit: Limit) -> Self {
+        self.backstop = Some(limit);
+        self
+    }
+
+    /// Charges claimed keys to nothing but their own limit.
+    ///
+    /// # Security
+    ///
+    /// Everybody can then avoid the limit by claiming another key with each request. Right only behind something that
+    /// checks or sets the claimed header.
+    pub fn insecure_no_ip_backstop(mut self) -> Self {
+        self.backstop = None;
+        self
+    }
+
+    /// Sets a looser limit that all v6 addresses of one /48 share, besides those of each /64; default none.
+    ///
+    /// A /48 is what one site commonly gets, with 65,536 networks of /64.
+    pub fn v6_site_limit(mut self, limit: Limit) -> Self {
+        self.site = Some(limit);
+        self
+    }
+
+    /// Sets the cost of each request, default 1. A request of cost 0 passes, and is shown its limit.
+    ///
+    /// A cost above what the policy admits at once is refused for good, as `cost_over_capacity`. The backstop counts
+    /// requests, whatever their cost.
+    pub fn cost(mut self, cost: impl Fn(&RequestView<'_>) -> u32 + Send + Sync + 'static) -> Self {
+        self.cost = Some(Arc::new(cost));
+        self
+    }
+
+    /// Sets the paths that are not counted; default `/healthz`, `/readyz` and `/metrics`, so that no flood blinds the
+    /// operators' probes.
+    pub fn exempt_paths(mut self, paths: PathSet) -> Self {
+        self.exempt_paths = paths;
+        self
+    }
+
+    /// Does not count requests for which the closure says so.
+    pub fn exempt_if(
+        mut self,
+        exempt: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.exempt = Some(Arc::new(exempt));
+        self
+    }
+
+    /// Counts CORS preflights too. By default they are not, because browsers send them on their own account.
+    pub fn count_preflight(mut self) -> Self {
+        self.count_preflight = true;
+        self
+    }
+
+    /// Sets what happens to requests that have no key; default [`NoKey::Share`].
+    pub fn no_key(mut self, outcome: NoKey) -> Self {
+        self.no_key = outcome;
+        self
+    }
+
+    /// Puts every policy into [shadow mode](Policy::shadow).
+    pub fn shadow(mut self) -> Self {
+        self.shadow = true;
+        self
+    }
+
+    /// Sets which header fields tell clients about their limit; default [`Headers::Both`].
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets where counts are kept; default a [`Memory`] of its own for 100,000 keys a policy.
+    pub fn store(mut self, store: Memory) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Sets where wall time for `X-RateLimit-Reset` comes from; default the system's clock.
+    pub fn wall_clock(mut self, clock: WallClock) -> Self {
+        self.wall_clock = clock;
+        self
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] with every problem: names that are not allowed or used twice, limits that cannot work, routes
+    /// to policies that do not exist, and policies that share a store with others of their name but not their limits.
+    pub fn build(mut self) -> Result<RateLimitLayer, Error> {
+        let mut problems = Problems::none();
+        if self.policies.is_empty() {
+            self.policies.push(Policy::clients());
+        }
+        let store = self.store.take().unwrap_or_default();
+        let hasher = store.hasher();
+        if hasher.is_none() {
+            problems.push("store", "the operating system gave no random bytes");
+        }
+        let assembly = Assembly {
+            store: &store,
+            hasher,
+            shadow: self.shadow,
+        };
+        self.check_names(&mut problems);
+        let policies = self
+            .policies
+            .iter()
+            .filter_map(|policy| assembly.count(policy, &mut problems));
+        let policies: Box<[Counted]> = policies.collect();
+        let internal = |name, limit: Option<Limit>, problems: &mut Problems| {
+            let policy = Policy::new(Name::from_static(name)).limit(limit?);
+            assembly.count(&policy, problems)
+        };
+        let chain = self
+            .key
+            .compile()
+            .map_err(|part| problems.append("", part))
+            .ok();
+        let own_chains = policies.iter().filter_map(|policy| policy.chain.as_ref());
+        let has_claims = chain.iter().chain(own_chains).any(Chain::has_claims);
+        let backstop = internal(
+            "ip-backstop",
+            self.backstop.filter(|_| has_claims),
+            &mut problems,
+        );
+        let site = internal("v6-site", self.site, &mut problems);
+        let routes = self.compile_routes(&mut problems);
+        match (problems.into_result(()), hasher, chain) {
+            (Ok(()), Some(hasher), Some(chain)) => Ok(RateLimitLayer::new(Handle::new(Limits {
+                policies,
+                backstop,
+                site,
+                routes,
+                select: self.select,
+                chain,
+                client_ip: self.client_ip,
+                cost: self.cost,
+                exempt_paths: self.exempt_paths,
+                exempt: self.exempt,
+                count_preflight: self.count_preflight,
+                no_key: self.no_key,
+                headers: self.headers,
+                hasher,
+                store,
+                wall: WallTime::new(self.wall_clock),
+                told: crate::limits::Told::default(),
+            }))),
+            (Err(problems), ..) => Err(problems.into()),
+            (Ok(()), ..) => Err(Problems::one("key", "cannot be used").into()),
+        }
+    }
+
+    fn check_names(&self, problems: &mut Problems) {
+        for (position, policy) in self.policies.iter().enumerate() {
+            let name = policy.name();
+            if self.policies[..position]
+                .iter()
+                .any(|earlier| earlier.name() == name)
+            {
+                problems.push(
+                    format!("policies.{name}"),
+                    "there are two policies of this name",
+                );
+            }
+            if ["ip-backstop", "v6-site"].contains(&name.as_str()) {
+                problems.push(
+                    format!("policies.{name}"),
+                    "this name is taken by the layer itself",
+                );
+            }
+        }
+    }
+
+    fn compile_routes(&self, problems: &mut Problems) -> Box<[Route]> {
+        let mut routes = Vec::with_capacity(self.routes.len());
+        for (text, name) in &self.routes {
+            let policy = self
+                .policies
+                .iter()
+                .position(|policy| policy.name() == *name);
+            if policy.is_none() {
+                problems.push(
+                    format!("route {text:?}"),
+                    format!("there is no policy named {name:?}"),
+                );
+            }
+            match Route::parse(text, policy.unwrap_or(0)) {
+                Ok(route) => routes.push(route),
+                Err(part) => problems.append("", part),
+            }
+        }
+        routes.into()
+    }
+}
+
+/// What a policy needs in order to be counted.
+struct Assembly<'a> {
+    store: &'a Memory,
+    hasher: Option<Hasher>,
+    shadow: bool,
+}
+
+impl Assembly<'_> {
+    fn count(&self, policy: &Policy, problems: &mut Problems) -> Option<Counted> {
+        let name = policy.name();
+        let prefix = format!("policies.{name}.");
+        let rules = policy
+            .compile()
+            .map_err(|part| problems.append(&prefix, part))
+            .ok();
+        let chain = policy.key.as_ref().map(KeyChain::compile).transpose();
+        let chain = chain.map_err(|part| problems.append(&prefix, part)).ok()?;
+        let rules = rules?;
+        let table = self.store.table(name, &rules, self.hasher?);
+        if table.is_none() {
+            problems.push(
+                format!("policies.{name}"),
+                "another layer on the same store has a policy of this name with other limits",
+            );
+        }
+        Some(Counted {
+            name,
+            rules,
+            table: table?,
+            chain,
+            shadow: self.shadow || policy.shadow,
+            refund: policy.refund.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for RateLimitBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitBuilder")
+            .field("policies", &self.policies)
+            .field("routes", &self.routes)
+            .field("key", &self.key)
+            .field("client_ip", &self.client_ip)
+            .field("headers", &self.headers)
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}

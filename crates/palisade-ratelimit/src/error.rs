@@ -1,0 +1,13 @@
+use palisade_core::Problems;
+
+/// What can go wrong outside a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot work; every problem is named.
+    #[error("rate limits: {0}")]
+    Config(#[from] Problems),
+    /// No policy has this name.
+    #[error("there is no rate limit policy named {0:?}")]
+    UnknownPolicy(Box<str>),
+}

@@ -1,0 +1,54 @@
+use palisade_core::Handle;
+use tower_layer::Layer;
+
+use crate::builder::RateLimitBuilder;
+use crate::limiter::RateLimiter;
+use crate::limits::Limits;
+use crate::service::RateLimit;
+
+/// Limits how often each key may call a service.
+///
+/// Counts live in the layer: its clones, and every service that it makes, count together. See the
+/// [crate's documentation](crate) for the two places where it stands.
+#[derive(Debug, Clone)]
+pub struct RateLimitLayer(Option<Handle<Limits>>);
+
+impl RateLimitLayer {
+    pub(crate) const fn new(limits: Handle<Limits>) -> Self {
+        Self(Some(limits))
+    }
+
+    /// Starts to build a layer. With nothing set it counts clients by address, 200 a second with bursts of 400.
+    pub fn builder() -> RateLimitBuilder {
+        RateLimitBuilder::new()
+    }
+
+    /// A layer that limits nothing, as fast as if it were not there.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// The layer's policies without HTTP, with the same counts. One that is off has no policies.
+    ///
+    /// A limiter of a layer that is off refuses every check as [`UnknownPolicy`](crate::Outcome::UnknownPolicy).
+    #[must_use]
+    pub fn limiter(&self) -> RateLimiter {
+        RateLimiter(self.0.clone())
+    }
+
+    /// Keeps the layer for the rest of the process, so that clones of its services count nothing; see
+    /// [`Handle::leak`]. Call it once, at start-up.
+    #[must_use]
+    pub fn leak(self) -> Self {
+        Self(self.0.map(Handle::leak))
+    }
+}
+
+impl<S> Layer<S> for RateLimitLayer {
+    type Service = RateLimit<S>;
+
+    fn layer(&self, inner: S) -> RateLimit<S> {
+        RateLimit::new(inner, self.0.clone())
+    }
+}

@@ -1,0 +1,116 @@
+use super::{Check, Fit, Limit};
+
+const MOST: usize = Limit::MAX_EXACT as usize;
+
+/// Keeps for each admitted unit the time at which the window lets it go. The order of the words has no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ExactLog {
+    quota: u32,
+    /// How many words there are: what the quota was before it was scaled.
+    slots: u32,
+    window: u64,
+}
+
+impl ExactLog {
+    pub(super) fn new(quota: u32, window: u64) -> Self {
+        let quota = quota.min(Limit::MAX_EXACT);
+        Self {
+            quota,
+            slots: quota,
+            window,
+        }
+    }
+
+    pub(super) fn words(&self) -> usize {
+        self.slots as usize
+    }
+
+    fn log<'a>(&self, state: &'a [u64]) -> &'a [u64] {
+        &state[..self.words()]
+    }
+
+    pub(super) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
+        let quota = u64::from(self.quota);
+        let log = self.log(state);
+        let used = log.iter().filter(|release| **release > now).count() as u64;
+        let after = used.saturating_add(cost);
+        let left = self.full_at(state).saturating_sub(now);
+        if after <= quota {
+            let reset = if cost > 0 {
+                self.window.max(left)
+            } else {
+                left
+            };
+            return Check {
+                fit: Fit::Fits,
+                remaining: quota - after,
+                reset,
+            };
+        }
+        let fit = if cost > quota {
+            Fit::Never
+        } else {
+            Fit::Wait(nth_release(log, now, after - quota) - now)
+        };
+        Check {
+            fit,
+            remaining: quota.saturating_sub(used),
+            reset: left,
+        }
+    }
+
+    pub(super) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+        let release = now.saturating_add(self.window);
+        let free = state[..self.words()]
+            .iter_mut()
+            .filter(|slot| **slot <= now);
+        for slot in free.take(usize::try_from(cost).unwrap_or(MOST)) {
+            *slot = release;
+        }
+    }
+
+    pub(super) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
+        let release = charged_at.saturating_add(self.window);
+        let charged = state[..self.words()]
+            .iter_mut()
+            .filter(|slot| **slot == release);
+        for slot in charged.take(usize::try_from(cost).unwrap_or(MOST)) {
+            *slot = 0;
+        }
+    }
+
+    pub(super) fn full_at(&self, state: &[u64]) -> u64 {
+        self.log(state).iter().copied().max().unwrap_or(0)
+    }
+
+    pub(super) fn quota(&self) -> u32 {
+        self.quota
+    }
+
+    pub(super) fn window(&self) -> u64 {
+        self.window
+    }
+
+    pub(super) fn scaled(&self, scale: impl Fn(u32) -> u32) -> Self {
+        Self {
+            quota: scale(self.quota).min(self.slots),
+            ..*self
+        }
+    }
+}
+
+/// When the `n`th of the units that are still held is released, 1 being the next; `now` where there are not so many.
+fn nth_release(log: &[u64], now: u64, n: u64) -> u64 {
+    let mut held = [u64::MAX; MOST];
+    let mut count = 0;
+    for (slot, release) in held
+        .iter_mut()
+        .zip(log.iter().filter(|release| **release > now))
+    {
+        *slot = *release;
+        count += 1;
+    }
+    held[..count].sort_unstable();
+    let position = usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
+    held[..count].get(position).copied().unwrap_or(now)
+}

@@ -1,0 +1,87 @@
+use super::{Check, Fit};
+
+/// Counts from a key's first request to the end of its window. State: when the window began, and the count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FixedWindow {
+    quota: u32,
+    window: u64,
+}
+
+impl FixedWindow {
+    pub(super) fn new(quota: u32, window: u64) -> Self {
+        Self { quota, window }
+    }
+
+    pub(super) fn words(&self) -> usize {
+        2
+    }
+
+    /// What was used in the window that is open now, and how long it stays open.
+    fn open(&self, state: &[u64], now: u64) -> (u64, u64) {
+        let left = self.full_at(state).saturating_sub(now);
+        if left == 0 { (0, 0) } else { (state[1], left) }
+    }
+
+    pub(super) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
+        let quota = u64::from(self.quota);
+        let (used, left) = self.open(state, now);
+        let after = used.saturating_add(cost);
+        if after <= quota {
+            let reset = if used == 0 && cost > 0 {
+                self.window
+            } else {
+                left
+            };
+            return Check {
+                fit: Fit::Fits,
+                remaining: quota - after,
+                reset,
+            };
+        }
+        Check {
+            fit: if cost > quota {
+                Fit::Never
+            } else {
+                Fit::Wait(left)
+            },
+            remaining: quota.saturating_sub(used),
+            reset: left,
+        }
+    }
+
+    pub(super) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+        if self.open(state, now).0 == 0 {
+            state[0] = now;
+            state[1] = 0;
+        }
+        state[1] = state[1].saturating_add(cost);
+    }
+
+    pub(super) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
+        // A window that began after the charge has nothing of it. The charge may carry a time a little before the
+        // window that it opened, when two threads read the clock in one order and came here in the other.
+        if charged_at.saturating_add(self.window) > state[0] && charged_at < self.full_at(state) {
+            state[1] = state[1].saturating_sub(cost);
+        }
+    }
+
+    pub(super) fn full_at(&self, state: &[u64]) -> u64 {
+        if state[1] == 0 {
+            0
+        } else {
+            state[0].saturating_add(self.window)
+        }
+    }
+
+    pub(super) fn quota(&self) -> u32 {
+        self.quota
+    }
+
+    pub(super) fn window(&self) -> u64 {
+        self.window
+    }
+
+    pub(super) fn scaled(&self, scale: impl Fn(u32) -> u32) -> Self {
+        Self::new(scale(self.quota), self.window)
+    }
+}

@@ -1,0 +1,98 @@
+use std::num::NonZeroU32;
+
+use super::{ExactLog, FixedWindow, SlidingWindow, TokenBucket};
+
+/// A limit, ready to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    TokenBucket(TokenBucket),
+    FixedWindow(FixedWindow),
+    SlidingWindow(SlidingWindow),
+    ExactLog(ExactLog),
+}
+
+/// Whether a cost fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// It does.
+    Fits,
+    /// Not yet: it will in so many nanoseconds, if nobody else uses the key.
+    Wait(u64),
+    /// It is more than the limit ever admits at once.
+    Never,
+}
+
+/// What a rule says about a cost, before anything is charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Check {
+    pub(crate) fit: Fit,
+    /// Whole units left: after the cost where it fits, now where it does not.
+    pub(crate) remaining: u64,
+    /// Nanoseconds until the limit is full again, likewise.
+    pub(crate) reset: u64,
+}
+
+macro_rules! each {
+    ($rule:expr, $inner:ident => $call:expr) => {
+        match $rule {
+            Rule::TokenBucket($inner) => $call,
+            Rule::FixedWindow($inner) => $call,
+            Rule::SlidingWindow($inner) => $call,
+            Rule::ExactLog($inner) => $call,
+        }
+    };
+}
+
+impl Rule {
+    /// How many words of state a key needs.
+    pub(crate) fn words(&self) -> usize {
+        each!(self, rule => rule.words())
+    }
+
+    /// What would happen to a request of this cost now.
+    #[inline]
+    pub(crate) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
+        each!(self, rule => rule.check(state, now, cost))
+    }
+
+    /// Charges a cost that [`check`](Self::check) found to fit at the same time in the same state.
+    #[inline]
+    pub(crate) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+        each!(self, rule => rule.commit(state, now, cost));
+    }
+
+    /// Gives back what was charged at that time.
+    pub(crate) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
+        each!(self, rule => rule.refund(state, charged_at, cost));
+    }
+
+    /// From when on the state says no more than zeros would.
+    #[inline]
+    pub(crate) fn full_at(&self, state: &[u64]) -> u64 {
+        each!(self, rule => rule.full_at(state))
+    }
+
+    /// The sustained rate, or the window's quota.
+    pub(crate) fn quota(&self) -> u32 {
+        each!(self, rule => rule.quota())
+    }
+
+    /// The time over which [`quota`](Self::quota) holds, in nanoseconds.
+    pub(crate) fn window(&self) -> u64 {
+        each!(self, rule => rule.window())
+    }
+
+    /// The same rule with its numbers multiplied by `quota / base`, at least 1 each.
+    pub(crate) fn scaled(&self, quota: NonZeroU32, base: u32) -> Self {
+        let scale = |number: u32| {
+            let scaled = u64::from(number) * u64::from(quota.get()) / u64::from(base.max(1));
+            u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
+        };
+        match self {
+            Self::TokenBucket(rule) => Self::TokenBucket(rule.scaled(scale)),
+            Self::FixedWindow(rule) => Self::FixedWindow(rule.scaled(scale)),
+            Self::SlidingWindow(rule) => Self::SlidingWindow(rule.scaled(scale)),
+            Self::ExactLog(rule) => Self::ExactLog(rule.scaled(scale)),
+        }
+    }
+}

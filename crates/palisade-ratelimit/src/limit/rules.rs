@@ -1,0 +1,159 @@
+use std::cmp::Ordering;
+use std::num::NonZeroU32;
+
+use super::{Check, Fit, Limit, Rule};
+
+/// How many limits a policy may have.
+pub(crate) const MAX_RULES: usize = 8;
+/// How many words of state a key may need at most.
+pub(crate) const MAX_WORDS: usize = MAX_RULES * Limit::MAX_EXACT as usize;
+
+/// The limits of one policy, decided together: all or nothing. Their states lie one behind the other.
+///
+/// Kept in place rather than on the heap, so that a request with a quota of its own costs no allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    rules: [Option<Rule>; MAX_RULES],
+    words: usize,
+}
+
+/// What several rules say together: the word of the one that is closest to its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Assessment {
+    pub(crate) fit: Fit,
+    pub(crate) remaining: u64,
+    pub(crate) reset: u64,
+    pub(crate) quota: u32,
+    pub(crate) window: u64,
+}
+
+impl Assessment {
+    /// `Greater` where `self` is closer to its limit: it never fits, waits longer, or has fewer left.
+    pub(crate) fn closeness(&self, other: &Self) -> Ordering {
+        let rank = |fit| match fit {
+            Fit::Fits => (0_u8, 0),
+            Fit::Wait(nanos) => (1, nanos),
+            Fit::Never => (2, 0),
+        };
+        rank(self.fit)
+            .cmp(&rank(other.fit))
+            .then_with(|| other.remaining.cmp(&self.remaining))
+            .then_with(|| self.reset.cmp(&other.reset))
+    }
+
+    /// The one that is closer to its limit.
+    pub(crate) fn closer(self, other: Self) -> Self {
+        if other.closeness(&self) == Ordering::Greater {
+            other
+        } else {
+            self
+        }
+    }
+
+    pub(crate) fn fits(&self) -> bool {
+        self.fit == Fit::Fits
+    }
+
+    fn of(rule: &Rule, check: Check) -> Self {
+        let Check {
+            fit,
+            remaining,
+            reset,
+        } = check;
+        Self {
+            fit,
+            remaining,
+            reset,
+            quota: rule.quota(),
+            window: rule.window(),
+        }
+    }
+}
+
+impl Rules {
+    /// The rules in this order; at most [`MAX_RULES`], which the caller has checked, and at least one.
+    pub(crate) fn new(rules: &[Rule]) -> Option<Self> {
+        if rules.is_empty() || rules.len() > MAX_RULES {
+            return None;
+        }
+        let mut kept = [None; MAX_RULES];
+        for (slot, rule) in kept.iter_mut().zip(rules) {
+            *slot = Some(*rule);
+        }
+        Some(Self {
+            rules: kept,
+            words: rules.iter().map(Rule::words).sum(),
+        })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().map_while(Option::as_ref)
+    }
+
+    /// How many words of state a key needs.
+    pub(crate) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// What would happen to a request of this cost now.
+    #[inline]
+    pub(crate) fn assess(&self, state: &[u64], now: u64, cost: u64) -> Option<Assessment> {
+        let mut rest = state;
+        let mut closest: Option<Assessment> = None;
+        for rule in self.iter() {
+            let (own, others) = rest.split_at(rule.words());
+            rest = others;
+            let assessed = Assessment::of(rule, rule.check(own, now, cost));
+            closest = Some(match closest {
+                None => assessed,
+                Some(closest) => closest.closer(assessed),
+            });
+        }
+        closest
+    }
+
+    /// Charges every rule a cost that [`assess`](Self::assess) found to fit.
+    #[inline]
+    pub(crate) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+        self.each_mut(state, |rule, own| rule.commit(own, now, cost));
+    }
+
+    /// Gives back what was charged at that time.
+    pub(crate) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
+        self.each_mut(state, |rule, own| rule.refund(own, charged_at, cost));
+    }
+
+    #[inline]
+    fn each_mut(&self, state: &mut [u64], mut act: impl FnMut(&Rule, &mut [u64])) {
+        let mut rest = state;
+        for rule in self.iter() {
+            let (own, others) = rest.split_at_mut(rule.words());
+            rest = others;
+            act(rule, own);
+        }
+    }
+
+    /// From when on the state says no more than zeros would.
+    #[inline]
+    pub(crate) fn full_at(&self, state: &[u64]) -> u64 {
+        let mut rest = state;
+        let mut latest = 0;
+        for rule in self.iter() {
+            let (own, others) = rest.split_at(rule.words());
+            rest = others;
+            latest = latest.max(rule.full_at(own));
+        }
+        latest
+    }
+
+    /// The same rules, where the first one's quota is `quota` and all other numbers keep their proportion to it.
+    pub(crate) fn scaled(&self, quota: NonZeroU32) -> Self {
+        let base = self.iter().next().map_or(1, Rule::quota);
+        Self {
+            rules: self
+                .rules
+                .map(|rule| rule.map(|rule| rule.scaled(quota, base))),
+            ..*self
+        }
+    }
+}

@@ -1,0 +1,205 @@
+use super::{Check, Fit};
+
+/// Into how many steps the window is cut.
+const STEPS: u64 = 16;
+/// A trailing window touches one step more than it is long.
+const LANES: u64 = STEPS + 1;
+
+/// Counts by steps of a sixteenth of the window.
+///
+/// State: the number of the newest step, the sum over all lanes, and the count of each of the last 17 steps, packed.
+/// The lane of a step is its number modulo 17. The oldest step, of which only a part lies in the trailing window, is
+/// counted in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SlidingWindow {
+    quota: u32,
+    window: u64,
+    step: u64,
+    packing: Packing,
+}
+
+/// How wide a lane is. No lane ever holds more than the quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Narrow,
+    Wide,
+}
+
+impl Packing {
+    const fn lanes_per_word(self) -> u64 {
+        match self {
+            Self::Narrow => 4,
+            Self::Wide => 2,
+        }
+    }
+
+    const fn bits(self) -> u64 {
+        64 / self.lanes_per_word()
+    }
+
+    const fn most(self) -> u64 {
+        (1 << self.bits()) - 1
+    }
+}
+
+const NEWEST: usize = 0;
+const SUM: usize = 1;
+const FIRST_LANE: usize = 2;
+
+impl SlidingWindow {
+    pub(super) fn new(quota: u32, window: u64) -> Self {
+        let packing = if quota <= u32::from(u16::MAX) {
+            Packing::Narrow
+        } else {
+            Packing::Wide
+        };
+        Self {
+            quota,
+            window,
+            step: window.div_ceil(STEPS),
+            packing,
+        }
+    }
+
+    pub(super) fn words(&self) -> usize {
+        FIRST_LANE + LANES.div_ceil(self.packing.lanes_per_word()) as usize
+    }
+
+    fn place(&self, step: u64) -> (usize, u64) {
+        let lane = step % LANES;
+        let per_word = self.packing.lanes_per_word();
+        (
+            FIRST_LANE + (lane / per_word) as usize,
+            lane % per_word * self.packing.bits(),
+        )
+    }
+
+    fn count(&self, state: &[u64], step: u64) -> u64 {
+        let (word, shift) = self.place(step);
+        state[word] >> shift & self.packing.most()
+    }
+
+    fn set_count(&self, state: &mut [u64], step: u64, count: u64) {
+        let (word, shift) = self.place(step);
+        state[word] =
+            state[word] & !(self.packing.most() << shift) | count.min(self.packing.most()) << shift;
+    }
+
+    /// The steps whose lanes must be emptied before `step` can be the newest.
+    fn stale(newest: u64, step: u64) -> impl Iterator<Item = u64> {
+        let first = (newest + 1).max((step + 1).saturating_sub(LANES));
+        first..step + 1
+    }
+
+    fn used(&self, state: &[u64], step: u64) -> u64 {
+        let expired: u64 = Self::stale(state[NEWEST], step)
+            .map(|stale| self.count(state, stale))
+            .sum();
+        state[SUM].saturating_sub(expired)
+    }
+
+    /// When the requests of this step stop counting.
+    fn release(&self, step: u64) -> u64 {
+        (step + LANES).saturating_mul(self.step)
+    }
+
+    /// The step of `now`; never before the newest, when two threads read the clock in one order and came in the other.
+    fn step_of(&self, state: &[u64], now: u64) -> u64 {
+        (now / self.step).max(state[NEWEST])
+    }
+
+    pub(super) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
+        let quota = u64::from(self.quota);
+        let step = self.step_of(state, now);
+        let used = self.used(state, step);
+        let after = used.saturating_add(cost);
+        let left = if used == 0 {
+            0
+        } else {
+            self.full_at(state).saturating_sub(now)
+        };
+        if after <= quota {
+            let reset = if cost > 0 {
+                self.release(step).saturating_sub(now)
+            } else {
+                left
+            };
+            return Check {
+                fit: Fit::Fits,
+                remaining: quota - after,
+                reset,
+            };
+        }
+        let fit = if cost > quota {
+            Fit::Never
+        } else {
+            Fit::Wait(self.wait(state, now, step, after - quota))
+        };
+        Check {
+            fit,
+            remaining: quota.saturating_sub(used),
+            reset: left,
+        }
+    }
+
+    /// How long until the oldest steps have released `surplus`.
+    fn wait(&self, state: &[u64], now: u64, step: u64, surplus: u64) -> u64 {
+        let mut released = 0;
+        for held in (step + 1).saturating_sub(LANES)..=state[NEWEST] {
+            released += self.count(state, held);
+            if released >= surplus {
+                return self.release(held).saturating_sub(now);
+            }
+        }
+        self.release(step).saturating_sub(now)
+    }
+
+    pub(super) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+        let step = self.step_of(state, now);
+        let sum = self.used(state, step).saturating_add(cost);
+        for stale in Self::stale(state[NEWEST], step) {
+            self.set_count(state, stale, 0);
+        }
+        state[NEWEST] = step;
+        state[SUM] = sum;
+        let count = self.count(state, step).saturating_add(cost);
+        self.set_count(state, step, count);
+    }
+
+    pub(super) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
+        let step = charged_at / self.step;
+        let newest = state[NEWEST];
+        if step > newest || step + LANES <= newest {
+            return;
+        }
+        let count = self.count(state, step);
+        let given_back = count.min(cost);
+        self.set_count(state, step, count - given_back);
+        state[SUM] = state[SUM].saturating_sub(given_back);
+    }
+
+    pub(super) fn full_at(&self, state: &[u64]) -> u64 {
+        if state[SUM] == 0 {
+            0
+        } else {
+            self.release(state[NEWEST])
+        }
+    }
+
+    pub(super) fn quota(&self) -> u32 {
+        self.quota
+    }
+
+    pub(super) fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// Keeps the width of the lanes, which the state has already: a quota that outgrows them is brought down.
+    pub(super) fn scaled(&self, scale: impl Fn(u32) -> u32) -> Self {
+        let most = u32::try_from(self.packing.most()).unwrap_or(u32::MAX);
+        Self {
+            quota: scale(self.quota).min(most),
+            ..*self
+        }
+    }
+}

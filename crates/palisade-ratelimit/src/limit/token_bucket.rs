@@ -1,0 +1,99 @@
+use palisade_core::Problems;
+
+use super::{Burst, Check, Fit, LONGEST, Rate, nanos};
+
+/// The generic cell rate algorithm: the state is the time at which the bucket is full again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TokenBucket {
+    /// Time between two tokens.
+    interval: u64,
+    /// Time to fill the whole bucket.
+    depth: u64,
+    burst: u32,
+    quota: u32,
+    period: u64,
+}
+
+impl TokenBucket {
+    pub(super) fn new(rate: Rate, burst: Burst, problems: &mut Problems) -> Option<Self> {
+        let bucket = Self::from_numbers(rate.count(), nanos(rate.period()), burst.count());
+        if bucket
+            .interval
+            .checked_mul(burst.count().into())
+            .is_none_or(|depth| depth > nanos(LONGEST))
+        {
+            problems.push(
+                "burst",
+                format!("of {} takes more than 366 days to refill", burst.count()),
+            );
+            return None;
+        }
+        Some(bucket)
+    }
+
+    fn from_numbers(quota: u32, period: u64, burst: u32) -> Self {
+        let interval = period.div_ceil(u64::from(quota.max(1)));
+        Self {
+            interval,
+            depth: interval.saturating_mul(burst.into()),
+            burst,
+            quota,
+            period,
+        }
+    }
+
+    pub(super) fn words(&self) -> usize {
+        1
+    }
+
+    #[inline]
+    pub(super) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
+        let debt = state[0].saturating_sub(now);
+        let price = cost.saturating_mul(self.interval);
+        let after = debt.saturating_add(price);
+        if after <= self.depth {
+            return Check {
+                fit: Fit::Fits,
+                remaining: (self.depth - after) / self.interval,
+                reset: after,
+            };
+        }
+        Check {
+            fit: if price > self.depth {
+                Fit::Never
+            } else {
+                Fit::Wait(after - self.depth)
+            },
+            remaining: self.depth.saturating_sub(debt) / self.interval,
+            reset: debt,
+        }
+    }
+
+    #[inline]
+    pub(super) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+        state[0] = state[0]
+            .max(now)
+            .saturating_add(cost.saturating_mul(self.interval));
+    }
+
+    pub(super) fn refund(&self, state: &mut [u64], _charged_at: u64, cost: u64) {
+        state[0] = state[0].saturating_sub(cost.saturating_mul(self.interval));
+    }
+
+    #[inline]
+    pub(super) fn full_at(&self, state: &[u64]) -> u64 {
+        state[0]
+    }
+
+    pub(super) fn quota(&self) -> u32 {
+        self.quota
+    }
+
+    pub(super) fn window(&self) -> u64 {
+        self.period
+    }
+
+    pub(super) fn scaled(&self, scale: impl Fn(u32) -> u32) -> Self {
+        Self::from_numbers(scale(self.quota), self.period, scale(self.burst))
+    }
+}

@@ -1,0 +1,206 @@
+use std::fmt;
+use std::sync::Arc;
+
+use http::StatusCode;
+use palisade_core::{Name, Problems};
+
+use crate::key::KeyChain;
+use crate::limit::{DAY, HOUR, Limit, MAX_RULES, MINUTE, Rules, burst, per_minute, per_second};
+
+/// A named set of limits that count together: a request passes all of them, or is charged to none.
+///
+/// # Example
+///
+/// ```
+/// use palisade_ratelimit::{DAY, Limit, Policy, burst, per_second};
+///
+/// let user = Policy::new("user")
+///     .limit(Limit::token_bucket(per_second(10), burst(20)))
+///     .limit(Limit::sliding(5_000, DAY));
+/// # let _ = user;
+/// ```
+#[derive(Clone)]
+pub struct Policy {
+    name: Name,
+    limits: Vec<Limit>,
+    pub(crate) key: Option<KeyChain>,
+    pub(crate) shadow: bool,
+    pub(crate) refund: Option<Arc<Refund>>,
+}
+
+/// Whether a response with this status gives its charge back.
+pub(crate) type Refund = dyn Fn(StatusCode) -> bool + Send + Sync;
+
+impl Policy {
+    /// A policy without limits: add at least one, and at most 8.
+    ///
+    /// The name is 1 to 64 characters of `[A-Za-z0-9_.:-]`. It stands in headers, records and metrics.
+    #[must_use]
+    pub fn new(name: impl Into<Name>) -> Self {
+        Self {
+            name: name.into(),
+            limits: Vec::new(),
+            key: None,
+            shadow: false,
+            refund: None,
+        }
+    }
+
+    /// `public`: 100 an hour in any trailing hour. For callers that nobody knows.
+    #[must_use]
+    pub fn public() -> Self {
+        Self::new(Name::from_static("public")).limit(Limit::sliding(100, HOUR))
+    }
+
+    /// `authenticated`: 500 an hour in any trailing hour. For callers that have signed in.
+    #[must_use]
+    pub fn authenticated() -> Self {
+        Self::new(Name::from_static("authenticated")).limit(Limit::sliding(500, HOUR))
+    }
+
+    /// `admin`: 1000 an hour in any trailing hour. For people who operate the service.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self::new(Name::from_static("admin")).limit(Limit::sliding(1_000, HOUR))
+    }
+
+    /// `strict`: 10 a minute, exactly, by the client's address. For what is dear or dangerous.
+    #[must_use]
+    pub fn strict() -> Self {
+        Self::new(Name::from_static("strict"))
+            .limit(Limit::exact(10, MINUTE))
+            .key(KeyChain::new().client_ip())
+    }
+
+    /// `login`: 5 a minute, exactly, by the client's address, whatever the request claims in its headers.
+    ///
+    /// Count failures by account as well, with [`RateLimiter::check`](crate::RateLimiter::check): one address may try
+    /// many accounts, and many addresses one.
+    #[must_use]
+    pub fn login() -> Self {
+        Self::new(Name::from_static("login"))
+            .limit(Limit::exact(5, MINUTE))
+            .key(KeyChain::new().client_ip())
+    }
+
+    /// `standard`: 60 a minute with bursts of 10, 1000 an hour and 10,000 a day.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self::new(Name::from_static("standard"))
+            .limit(Limit::token_bucket(per_minute(60), burst(10)))
+            .limit(Limit::sliding(1_000, HOUR))
+            .limit(Limit::sliding(10_000, DAY))
+    }
+
+    /// `clients`: 200 a second with bursts of 400. What stands in front of everything, by address: several people may
+    /// share an address, and a browser opens a page with dozens of requests.
+    #[must_use]
+    pub fn clients() -> Self {
+        Self::new(Name::from_static("clients"))
+            .limit(Limit::token_bucket(per_second(200), burst(400)))
+    }
+
+    /// Adds a limit.
+    #[must_use]
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limits.push(limit);
+        self
+    }
+
+    /// Finds the keys of this policy by a chain of its own instead of the layer's.
+    #[must_use]
+    pub fn key(mut self, chain: KeyChain) -> Self {
+        self.key = Some(chain);
+        self
+    }
+
+    /// Counts, records and marks, but refuses nothing; for trying a limit out.
+    ///
+    /// A request that would have been refused passes with a [`Decision`](crate::Decision) in its extensions, and is
+    /// charged nothing.
+    #[must_use]
+    pub const fn shadow(mut self) -> Self {
+        self.shadow = true;
+        self
+    }
+
+    /// Gives the charge back when the response has such a status, say 304, or for a login anything that is not a
+    /// failure.
+    ///
+    /// A request whose response nobody waits for keeps its charge.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_ratelimit::Policy;
+    ///
+    /// let failures_only = Policy::login().refund_when(|status| status.is_success());
+    /// # let _ = failures_only;
+    /// ```
+    #[must_use]
+    pub fn refund_when(
+        mut self,
+        refund: impl Fn(StatusCode) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.refund = Some(Arc::new(refund));
+        self
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn name(&self) -> Name {
+        self.name
+    }
+
+    /// The rules that decide this policy.
+    pub(crate) fn compile(&self) -> Result<Rules, Problems> {
+        let mut problems = Problems::none();
+        if !is_policy_name(self.name.as_str()) {
+            problems.push(
+                "name",
+                "must be 1 to 64 characters of A-Z, a-z, 0-9, '_', '.', ':' and '-'",
+            );
+        }
+        if self.limits.is_empty() {
+            problems.push("limits", "there is none, there must be at least one");
+        } else if self.limits.len() > MAX_RULES {
+            problems.push(
+                "limits",
+                format!(
+                    "there are {}, there must be at most {MAX_RULES}",
+                    self.limits.len()
+                ),
+            );
+        }
+        let mut rules = Vec::with_capacity(self.limits.len());
+        for (position, limit) in self.limits.iter().enumerate() {
+            match limit.compile() {
+                Ok(rule) => rules.push(rule),
+                Err(part) => problems.append(&format!("limits[{position}]."), part),
+            }
+        }
+        match Rules::new(&rules) {
+            Some(rules) => problems.into_result(rules),
+            None => Err(problems),
+        }
+    }
+}
+
+/// What stands in a structured field as a string without escapes, and is safe in a log line and a metric's label.
+fn is_policy_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte))
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("name", &self.name)
+            .field("limits", &self.limits)
+            .field("key", &self.key)
+            .field("shadow", &self.shadow)
+            .finish_non_exhaustive()
+    }
+}

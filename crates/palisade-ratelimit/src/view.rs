@@ -1,0 +1,92 @@
+use std::cell::OnceCell;
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Extensions, HeaderMap, Method, Request, Uri};
+use palisade_core::{ClientAddr, ClientIp, Principal, RequestScope, peer_addr};
+
+/// What closures see of a request: its head, who sends it, and nothing of its body.
+pub struct RequestView<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+    scope: Option<&'a RequestScope>,
+    client_ip: &'a ClientIp,
+    client: OnceCell<Option<ClientAddr>>,
+}
+
+impl<'a> RequestView<'a> {
+    #[inline]
+    pub(crate) fn new<B>(request: &'a Request<B>, client_ip: &'a ClientIp) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+            scope: RequestScope::current(request.extensions()),
+            client_ip,
+            client: OnceCell::new(),
+        }
+    }
+
+    /// The method.
+    #[must_use]
+    pub const fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// The URI.
+    #[must_use]
+    pub const fn uri(&self) -> &'a Uri {
+        self.uri
+    }
+
+    /// The path of the URI, neither decoded nor normalised.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        self.uri.path()
+    }
+
+    /// The header fields.
+    #[must_use]
+    pub const fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// The extensions.
+    #[must_use]
+    pub const fn extensions(&self) -> &'a Extensions {
+        self.extensions
+    }
+
+    /// Who is calling, if an authentication layer stands outside this one and has proved it.
+    #[must_use]
+    pub fn principal(&self) -> Option<Arc<Principal>> {
+        self.scope?.principal()
+    }
+
+    /// The client's address; `None` when the server did not say who the peer is.
+    #[must_use]
+    pub fn client(&self) -> Option<ClientAddr> {
+        *self.client.get_or_init(|| {
+            let decided = self.scope.and_then(RequestScope::client);
+            let peer = || peer_addr(self.extensions).map(|addr| addr.ip());
+            decided.or_else(|| self.client_ip.resolve(peer(), self.headers))
+        })
+    }
+
+    pub(crate) const fn scope(&self) -> Option<&'a RequestScope> {
+        self.scope
+    }
+}
+
+impl fmt::Debug for RequestView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither headers nor the query: both may hold credentials.
+        f.debug_struct("RequestView")
+            .field("method", self.method)
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
