@@ -31,4 +31,4 @@ pub use principal::{Ownership, Principal, PrincipalKind};
 pub use problems::{Problem, Problems};
 pub use rejection::{Code, Rejection, RejectionContext, Renderer};
 pub use request_id::{InvalidRequestId, RequestId, TraceParent};
-pub use scope::{LimitDecision, RequestScope, ScopeLayer, ScopeService};
+pub use scope::{LateSink, LimitDecision, RequestScope, ScopeLayer, ScopeService};

@@ -51,7 +51,8 @@ struct State {
     late: Option<LateSink>,
 }
 
-type LateSink = Arc<dyn Fn(Option<&RequestId>, SecurityEvent) + Send + Sync>;
+/// Where events go that are noted after a request is over, with the request's id.
+pub type LateSink = Arc<dyn Fn(Option<&RequestId>, SecurityEvent) + Send + Sync>;
 
 /// What one limit decided about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,10 +255,7 @@ impl RequestScope {
 
     /// The same as [`on_late_event`](Self::on_late_event) with a sink that many requests share, so that setting it
     /// allocates nothing.
-    pub fn on_late_event_shared(
-        &self,
-        sink: Arc<dyn Fn(Option<&RequestId>, SecurityEvent) + Send + Sync>,
-    ) {
+    pub fn on_late_event_shared(&self, sink: LateSink) {
         self.state().late = Some(sink);
     }
 
