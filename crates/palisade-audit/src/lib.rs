@@ -1,1 +1,37 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod audit;
+mod body;
+mod builder;
+mod class;
+mod entry;
+mod error;
+mod flight;
+mod format;
+mod future;
+mod guard;
+mod layer;
+mod policy;
+mod record;
+mod redact;
+mod service;
+mod sink;
+mod trail;
+
+pub use audit::{Audit, AuditStats};
+pub use body::AuditBody;
+pub use builder::AuditBuilder;
+pub use class::{Class, Delivery};
+pub use error::AuditError;
+pub use format::Format;
+pub use future::ResponseFuture;
+pub use guard::{Guard, Shutdown};
+pub use layer::AuditLayer;
+pub use policy::{Level, Matcher, Policy, any, path, prefix};
+pub use record::{Outcome, Record};
+pub use redact::{Action, MASK, Redactor};
+pub use service::AuditService;
+pub use sink::{MemorySink, RollingFile, Sink, StdoutSink};
+pub use trail::batch::{Batch, Line};
+pub use trail::tail::{Subscription, Tailed};

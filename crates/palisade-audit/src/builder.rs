@@ -1,0 +1,276 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use palisade_core::time::WallClock;
+use palisade_core::{ClientIp, Problems};
+
+use crate::audit::Shared;
+use crate::class::Deliveries;
+use crate::format::json::TimeText;
+use crate::format::native::Tools;
+use crate::guard::{Finished, Guard};
+use crate::redact::Redaction;
+use crate::sink::file::FileSink;
+use crate::sink::{Sink, SinkThread};
+use crate::trail::alarm::Alarm;
+use crate::trail::queue::{Item, Queue, Room};
+use crate::trail::tail::Live;
+use crate::trail::writer::{Work, Writer};
+use crate::{Audit, AuditError, Class, Delivery, Policy, Record, Redactor, RollingFile};
+
+/// Describes a trail; see [`Audit::builder`].
+#[must_use = "nothing is recorded until the trail is opened"]
+pub struct AuditBuilder {
+    service: Box<str>,
+    file: Option<RollingFile>,
+    sinks: Vec<Box<dyn Sink>>,
+    policy: Policy,
+    redactor: Redactor,
+    deliveries: Deliveries,
+    client_ip: ClientIp,
+    headers: Vec<String>,
+    clock: WallClock,
+    capacity: usize,
+    recent: usize,
+    sync_every: Duration,
+}
+
+impl AuditBuilder {
+    /// Records that may wait for the writer by default: 8,192, some hundred milliseconds of a busy service, and at
+    /// most about 8 MB.
+    pub const DEFAULT_CAPACITY: usize = 8_192;
+
+    /// Records kept in memory by default for [`Audit::recent`]: 1,000, about half a megabyte.
+    pub const DEFAULT_RECENT: usize = 1_000;
+
+    pub(crate) fn new(service: &str) -> Self {
+        Self {
+            service: service.into(),
+            file: None,
+            sinks: Vec::new(),
+            policy: Policy::operational_exempt(),
+            redactor: Redactor::defaults(),
+            deliveries: Deliveries::default(),
+            client_ip: ClientIp::peer(),
+            headers: vec!["user-agent".to_owned()],
+            clock: WallClock::system(),
+            capacity: Self::DEFAULT_CAPACITY,
+            recent: Self::DEFAULT_RECENT,
+            sync_every: Duration::from_secs(1),
+        }
+    }
+
+    /// Writes to this file; a second call replaces the first. The file is the trail that counts: what waits for the
+    /// disk waits for it.
+    pub fn file(mut self, file: RollingFile) -> Self {
+        self.file = Some(file);
+        self
+    }
+
+    /// Also writes to this sink. Where there is no file, the first sink is the trail that counts.
+    pub fn sink(mut self, sink: impl Sink) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// Sets which requests are recorded at which level; default [`Policy::operational_exempt`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets what is taken out of records; default [`Redactor::defaults`].
+    pub fn redact(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
+        self
+    }
+
+    /// Sets how hard the trail tries to keep records of a class. By default [`Class::Authentication`],
+    /// [`Class::Authorization`], [`Class::Admin`] and [`Class::Configuration`] block, and the rest is best effort:
+    /// what an attacker would like to see lost is held on to, and a slow disk slows nothing else down.
+    pub fn deliver(mut self, class: Class, delivery: Delivery) -> Self {
+        self.deliveries.set(class, delivery);
+        self
+    }
+
+    /// Sets how the client's address is found where no outer layer has decided it; default the peer's.
+    pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
+        self.client_ip = client_ip;
+        self
+    }
+
+    /// Sets which request headers are recorded, redacted by name; default `user-agent` alone.
+    pub fn headers<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.headers = names
+            .into_iter()
+            .map(|name| name.as_ref().to_owned())
+            .collect();
+        self
+    }
+
+    /// Sets how many records may wait for the writer: 16 to 1,000,000; default
+    /// [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY). A quarter is kept for records that are not best effort.
+    pub fn capacity(mut self, records: usize) -> Self {
+        self.capacity = records;
+        self
+    }
+
+    /// Sets how many of the latest records stay in memory for [`Audit::recent`], at most 100,000; default
+    /// [`DEFAULT_RECENT`](Self::DEFAULT_RECENT).
+    pub fn recent(mut self, records: usize) -> Self {
+        self.recent = records;
+        self
+    }
+
+    /// Sets how long a record that nobody waits for may stay in the system's cache before it is forced to the disk;
+    /// at least 10 milliseconds, default 1 second: what a power failure may cost.
+    pub fn sync_every(mut self, period: Duration) -> Self {
+        self.sync_every = period;
+        self
+    }
+
+    /// Sets the clock that timestamps come from; for tests.
+    pub fn clock(mut self, clock: WallClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the trail and starts its writer.
+    ///
+    /// Keep the [`Guard`] until the service has ended: dropping it writes what is left and closes the trail.
+    ///
+    /// # Errors
+    ///
+    /// Names every setting that cannot be used, the file or directory that cannot be written, or the file that
+    /// another trail writes.
+    pub fn open(mut self) -> Result<(Audit, Guard), AuditError> {
+        let headers = self.check()?;
+        let alarm = Alarm::start().map_err(AuditError::io("alarm thread"))?;
+        let queue = Arc::new(Queue::new(self.capacity));
+        let live = Arc::new(Live::new(self.recent));
+        let shared = self.shared(&queue, &live, &alarm, headers);
+        let writer = self.writer(&queue, &live)?;
+        let finished = Arc::new(Finished::default());
+        let report = Arc::clone(&finished);
+        std::thread::Builder::new()
+            .name("palisade-audit".into())
+            .spawn(move || {
+                // Reports when the thread ends, by whatever way.
+                let _report = report.on_drop();
+                writer.run();
+            })
+            .map_err(AuditError::io("writer thread"))?;
+        Ok((Audit::new(shared), Guard::new(queue, alarm, finished)))
+    }
+
+    fn check(&self) -> Result<Vec<HeaderName>, Problems> {
+        let mut problems = Problems::none();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if self.service.is_empty() || self.service.len() > 64 || !self.service.bytes().all(plain) {
+            problems.push(
+                "service",
+                "must be 1 to 64 characters of A-Z, a-z, 0-9, '-', '_' and '.'",
+            );
+        }
+        if self.file.is_none() && self.sinks.is_empty() {
+            problems.push("sinks", "there is neither a file nor another sink");
+        }
+        if let Some(file) = &self.file {
+            file.check(&mut problems);
+        }
+        if !(16..=1_000_000).contains(&self.capacity) {
+            problems.push("capacity", "must be 16 to 1000000");
+        }
+        if self.recent > 100_000 {
+            problems.push("recent", "must be at most 100000");
+        }
+        if self.sync_every < Duration::from_millis(10) {
+            problems.push("sync_every", "must be at least 10 milliseconds");
+        }
+        let mut headers = Vec::new();
+        for name in &self.headers {
+            match name.parse::<HeaderName>() {
+                Ok(name) => headers.push(name),
+                Err(_) => problems.push("headers", format!("{name:?} is not the name of a header")),
+            }
+        }
+        problems.into_result(headers)
+    }
+
+    fn shared(
+        &self,
+        queue: &Arc<Queue>,
+        live: &Arc<Live>,
+        alarm: &Alarm,
+        headers: Vec<HeaderName>,
+    ) -> Shared {
+        let (late_queue, clock, deliveries) = (
+            Arc::clone(queue),
+            self.clock.clone(),
+            self.deliveries.clone(),
+        );
+        Shared {
+            service: self.service.clone(),
+            queue: Arc::clone(queue),
+            live: Arc::clone(live),
+            alarm: alarm.clone(),
+            clock: self.clock.clone(),
+            client_ip: self.client_ip.clone(),
+            policy: self.policy.clone(),
+            deliveries: self.deliveries.clone(),
+            headers,
+            late: Arc::new(move |id, event| {
+                let record = Record::late(id, &event);
+                let room = match deliveries.of(record.class) {
+                    Delivery::BestEffort => Room::Ordinary,
+                    _ => Room::Over,
+                };
+                late_queue.push(Item::Record(Box::new((clock.now(), record)), None), room);
+            }),
+        }
+    }
+
+    fn writer(&mut self, queue: &Arc<Queue>, live: &Arc<Live>) -> Result<Writer, AuditError> {
+        let file = match self.file.take() {
+            Some(file) => Some(FileSink::open(file, &self.service, self.clock.now())?),
+            None => None,
+        };
+        let mut sinks = std::mem::take(&mut self.sinks).into_iter();
+        let first = if file.is_none() { sinks.next() } else { None };
+        let others = sinks
+            .enumerate()
+            .map(|(nth, sink)| SinkThread::spawn(format!("sink-{}", nth + 1), sink))
+            .collect::<Result<_, _>>()
+            .map_err(AuditError::io("sink thread"))?;
+        Ok(Writer {
+            queue: Arc::clone(queue),
+            live: Arc::clone(live),
+            policy: std::mem::take(&mut self.policy),
+            clock: self.clock.clone(),
+            tools: Tools {
+                service: self.service.clone(),
+                redaction: Redaction::new(std::mem::take(&mut self.redactor)),
+                time: TimeText::default(),
+            },
+            file,
+            first,
+            others,
+            sync_every: self.sync_every,
+            work: Work::default(),
+        })
+    }
+}
+
+impl fmt::Debug for AuditBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditBuilder")
+            .field("service", &self.service)
+            .field("file", &self.file)
+            .field("sinks", &self.sinks.len())
+            .field("policy", &self.policy)
+            .field("redact", &self.redactor)
+            .finish_non_exhaustive()
+    }
+}

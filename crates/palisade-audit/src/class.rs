@@ -1,0 +1,140 @@
+use std::time::Duration;
+
+use palisade_core::EventKind;
+
+/// What kind of thing a record is about; it decides how hard the trail tries to keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Class {
+    /// A plain request.
+    Access,
+    /// Somebody proved who they are, or failed to.
+    Authentication,
+    /// A principal was refused, or a limit or an origin check said no.
+    Authorization,
+    /// An administrator did something.
+    Admin,
+    /// A configuration or a key was changed.
+    Configuration,
+    /// Sensitive data was read or written.
+    Data,
+    /// What the service does by itself: breakers, stores, the trail.
+    Operations,
+}
+
+impl Class {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Access,
+        Self::Authentication,
+        Self::Authorization,
+        Self::Admin,
+        Self::Configuration,
+        Self::Data,
+        Self::Operations,
+    ];
+
+    /// The class of a security event.
+    #[must_use]
+    pub const fn of(kind: EventKind) -> Self {
+        match kind {
+            EventKind::LoginSuccess
+            | EventKind::LoginFailure
+            | EventKind::RevokedTokenUse
+            | EventKind::RefreshReuse
+            | EventKind::TokenCreated
+            | EventKind::TokenRevoked => Self::Authentication,
+            EventKind::AuthorizationFailure => Self::Authorization,
+            EventKind::AdminAction => Self::Admin,
+            EventKind::ConfigurationChange => Self::Configuration,
+            EventKind::DataAccess => Self::Data,
+            // A flood of refusals must not be able to hold up the service that refuses them.
+            EventKind::ExcessRateLimit
+            | EventKind::MaliciousCors
+            | EventKind::CrossOriginRequest
+            | EventKind::InputValidationFailure => Self::Access,
+            _ => Self::Operations,
+        }
+    }
+
+    /// The name of the class in records and metrics, such as `authentication`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Authentication => "authentication",
+            Self::Authorization => "authorization",
+            Self::Admin => "admin",
+            Self::Configuration => "configuration",
+            Self::Data => "data",
+            Self::Operations => "operations",
+        }
+    }
+}
+
+/// How hard the trail tries to keep a record, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// Never holds a request up. When the queue is full the record is lost, and the trail says how many were, where
+    /// they are missing (`audit_gap`).
+    #[default]
+    BestEffort,
+    /// Holds the response back until the queue has room, at most this long; then the record is lost and counted.
+    Block(Duration),
+    /// Holds the response back until the record is on the disk (one `fsync` serves all that wait), at most
+    /// [`Delivery::SYNC_TIMEOUT`]; then the response goes out and the record follows.
+    Durable,
+    /// As [`Durable`](Self::Durable), and the client gets 503 instead of a response that has no record. While the
+    /// trail cannot be written the request does not reach the service at all.
+    FailClosed,
+}
+
+impl Delivery {
+    /// How long a response waits for the disk: 5 seconds, well above what a busy disk needs and below what most
+    /// clients and proxies wait.
+    pub const SYNC_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// How long [`Block`](Self::Block) waits by default: 1 second, long against a slow write, short against a
+    /// client's patience.
+    pub const BLOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+    /// Whether the response waits until its record is on the disk.
+    #[must_use]
+    pub const fn is_synced(self) -> bool {
+        matches!(self, Self::Durable | Self::FailClosed)
+    }
+}
+
+/// The delivery of each class.
+#[derive(Debug, Clone)]
+pub(crate) struct Deliveries([Delivery; Class::ALL.len()]);
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        let block = Delivery::Block(Delivery::BLOCK_TIMEOUT);
+        let mut deliveries = Self([Delivery::BestEffort; Class::ALL.len()]);
+        for class in [
+            Class::Authentication,
+            Class::Authorization,
+            Class::Admin,
+            Class::Configuration,
+        ] {
+            deliveries.set(class, block);
+        }
+        deliveries
+    }
+}
+
+impl Deliveries {
+    pub(crate) fn set(&mut self, class: Class, delivery: Delivery) {
+        self.0[class as usize] = delivery;
+    }
+
+    pub(crate) fn of(&self, class: Class) -> Delivery {
+        self.0[class as usize]
+    }
+
+    pub(crate) fn any_fails_closed(&self) -> bool {
+        self.0.contains(&Delivery::FailClosed)
+    }
+}

@@ -1,0 +1,208 @@
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use palisade_core::time::{Instant, UnixTime};
+use palisade_core::{ClientAddr, EventKind, Principal, RequestScope, SecurityEvent, Severity};
+
+use crate::{Class, Delivery, Outcome};
+
+/// The longest part of a path, query or header that is kept, in bytes.
+const MAX_TEXT: usize = 4_096;
+
+/// Text buffers that grew beyond this are not kept for the next request.
+const KEEP_TEXT: usize = 2_048;
+
+/// An entry moves between threads as one pointer, and its memory is used again.
+pub(crate) type Slot = Box<Entry>;
+
+/// What is known of a request in flight. Its memory is used again for later requests.
+///
+/// Texts are copied rather than shared: a shared slice would keep the server's whole read buffer alive until the
+/// record is written, and be freed on another thread.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) at: UnixTime,
+    pub(crate) started: Option<Instant>,
+    pub(crate) duration: Duration,
+    pub(crate) delivery: Delivery,
+    pub(crate) method: Method,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) grpc_status: Option<u32>,
+    /// Bytes of the response body that the client's side took.
+    pub(crate) sent: u64,
+    /// The whole length of the body, where it was known.
+    pub(crate) expected: Option<u64>,
+    pub(crate) client: Option<ClientAddr>,
+    pub(crate) scope: Option<RequestScope>,
+    pub(crate) principal: Option<Arc<Principal>>,
+    pub(crate) events: Vec<SecurityEvent>,
+    pub(crate) stage: Option<&'static str>,
+    text: Vec<u8>,
+    path: Range<usize>,
+    query: Option<Range<usize>>,
+    host: Option<Range<usize>>,
+    headers: Vec<(HeaderName, Range<usize>)>,
+}
+
+impl Entry {
+    pub(crate) fn with_room() -> Self {
+        Self {
+            text: Vec::with_capacity(256),
+            ..Self::default()
+        }
+    }
+
+    /// Makes the entry fit for the next request.
+    pub(crate) fn clear(&mut self) {
+        let mut text = std::mem::take(&mut self.text);
+        let mut headers = std::mem::take(&mut self.headers);
+        let mut events = std::mem::take(&mut self.events);
+        text.clear();
+        text.shrink_to(KEEP_TEXT);
+        headers.clear();
+        events.clear();
+        *self = Self {
+            text,
+            headers,
+            events,
+            ..Self::default()
+        };
+    }
+
+    pub(crate) fn set_target(&mut self, method: &Method, uri: &Uri, host: Option<&HeaderValue>) {
+        self.method = method.clone();
+        self.path = self.keep(uri.path().as_bytes());
+        self.query = uri.query().map(|query| self.keep(query.as_bytes()));
+        let host = match uri.authority() {
+            // An authority may carry user info, which is a credential.
+            Some(authority) => authority.as_str().rsplit('@').next().map(str::as_bytes),
+            None => host.map(HeaderValue::as_bytes),
+        };
+        self.host = host.map(|host| self.keep(host));
+    }
+
+    pub(crate) fn add_header(&mut self, name: &HeaderName, value: &HeaderValue) {
+        let range = self.keep(value.as_bytes());
+        self.headers.push((name.clone(), range));
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.text.len();
+        self.text
+            .extend_from_slice(&bytes[..bytes.len().min(MAX_TEXT)]);
+        start..self.text.len()
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        let bytes = self.text.get(self.path.clone()).unwrap_or_default();
+        match std::str::from_utf8(bytes) {
+            Ok(path) => path,
+            // A long path may have been cut inside a character.
+            Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn query(&self) -> Option<&[u8]> {
+        self.text.get(self.query.clone()?)
+    }
+
+    pub(crate) fn host(&self) -> Option<&[u8]> {
+        self.text.get(self.host.clone()?)
+    }
+
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> {
+        self.headers
+            .iter()
+            .map(|(name, range)| (name, self.text.get(range.clone()).unwrap_or_default()))
+    }
+
+    /// How the request went, as far as its status says.
+    pub(crate) fn outcome_of_status(&self) -> Outcome {
+        if self.grpc_status.is_some_and(|status| status != 0) {
+            return match self.grpc_status {
+                Some(7 | 8 | 16) => Outcome::Denied,
+                _ => Outcome::Failure,
+            };
+        }
+        match self.status.map_or(0, |status| status.as_u16()) {
+            401 | 403 | 407 | 429 | 511 => Outcome::Denied,
+            400.. => Outcome::Failure,
+            _ => Outcome::Success,
+        }
+    }
+
+    /// The gravest of the events, which explains a refusal best.
+    pub(crate) fn gravest(&self) -> Option<&SecurityEvent> {
+        self.events.iter().max_by_key(|event| event.how_severe())
+    }
+
+    /// How grave the request is by itself: its events have records of their own.
+    pub(crate) fn severity(&self) -> Severity {
+        match self.outcome {
+            Some(Outcome::Panic | Outcome::Error) => Severity::Critical,
+            Some(Outcome::Denied | Outcome::Incomplete | Outcome::Aborted) => Severity::Warn,
+            _ if self.status.is_some_and(|status| status.is_server_error()) => Severity::Warn,
+            _ => Severity::Info,
+        }
+    }
+
+    /// The classes of what happened: plain access, and those of its events.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = Class> {
+        let events = self.events.iter().map(SecurityEvent::kind).map(Class::of);
+        std::iter::once(Class::Access).chain(events)
+    }
+
+    /// The class that a lost record is counted under.
+    pub(crate) fn main_class(&self) -> Class {
+        self.gravest()
+            .map(SecurityEvent::kind)
+            .map_or(Class::Access, Class::of)
+    }
+
+    /// A copy that says that the response has begun; the events go with it.
+    pub(crate) fn stage_begun(&mut self) -> Self {
+        self.stage = Some("response_complete");
+        Self {
+            at: self.at,
+            started: self.started,
+            duration: self.duration,
+            delivery: self.delivery,
+            method: self.method.clone(),
+            status: self.status,
+            outcome: None,
+            grpc_status: self.grpc_status,
+            sent: 0,
+            expected: self.expected,
+            client: self.client,
+            scope: self.scope.clone(),
+            principal: self.principal.clone(),
+            events: std::mem::take(&mut self.events),
+            stage: Some("response_started"),
+            text: self.text.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            host: self.host.clone(),
+            headers: self.headers.clone(),
+        }
+    }
+}
+
+/// Whether an event says by itself that something was refused.
+pub(crate) const fn outcome_of_event(kind: EventKind) -> Outcome {
+    match kind {
+        EventKind::LoginFailure
+        | EventKind::RevokedTokenUse
+        | EventKind::RefreshReuse
+        | EventKind::AuthorizationFailure
+        | EventKind::ExcessRateLimit
+        | EventKind::MaliciousCors
+        | EventKind::CrossOriginRequest
+        | EventKind::InputValidationFailure
+        | EventKind::BreakerRejection => Outcome::Denied,
+        EventKind::CryptoFailure | EventKind::StoreUnavailable => Outcome::Failure,
+        _ => Outcome::Success,
+    }
+}

@@ -1,0 +1,34 @@
+use std::io;
+use std::path::PathBuf;
+
+use palisade_core::Problems;
+
+/// Why a trail could not be opened or a record not be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// Settings that cannot be used, all of them.
+    #[error("audit settings: {0}")]
+    Settings(#[from] Problems),
+    /// A file or a directory of the trail could not be used.
+    #[error("audit trail {path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process, or another trail of this one, writes this file.
+    #[error("audit trail {0} is written by somebody else")]
+    InUse(PathBuf),
+    /// The record could not be kept: the queue stayed full, the disk refused it, or the trail is shut down.
+    #[error("the audit record was not kept")]
+    NotKept,
+}
+
+impl AuditError {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}

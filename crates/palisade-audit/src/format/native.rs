@@ -1,0 +1,124 @@
+use super::json::{self, TimeText};
+use super::view::View;
+use crate::redact::Redaction;
+
+/// What all lines of a trail share.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    pub(crate) service: Box<str>,
+    pub(crate) redaction: Redaction,
+    pub(crate) time: TimeText,
+}
+
+/// Appends a record without its closing brace, behind which the seal goes.
+pub(crate) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Tools) {
+    out.extend_from_slice(b"{\"timestamp\":\"");
+    tools.time.write(out, view.at);
+    out.extend_from_slice(b"\",\"seq\":");
+    json::number(out, seq);
+    json::text(out, "event", view.event.as_bytes());
+    json::word(out, "severity", view.severity.as_str());
+    json::word(out, "class", view.class.as_str());
+    json::text(out, "service", tools.service.as_bytes());
+    if let Some(outcome) = view.outcome {
+        json::word(out, "outcome", outcome.as_str());
+    }
+    who(out, view, tools);
+    if let Some(id) = view.request_id {
+        json::word(out, "request_id", id.as_str());
+    }
+    if let Some(trace) = view.trace {
+        json::key(out, "trace_id");
+        out.push(b'"');
+        json::hex(out, &trace.trace_id);
+        out.push(b'"');
+    }
+    request(out, view, tools);
+    why(out, view, tools);
+}
+
+pub(crate) fn close(out: &mut Vec<u8>) {
+    out.push(b'}');
+}
+
+fn who(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
+    if let Some(who) = view.who() {
+        json::text(out, "actor", who.as_bytes());
+    }
+    if let Some(principal) = view.principal {
+        json::word(out, "actor_type", principal.kind().as_str());
+        json::text(out, "issuer", principal.issuer().as_bytes());
+        if let Some(tenant) = principal.tenant_name() {
+            json::text(out, "tenant", tenant.as_bytes());
+        }
+    }
+    for (name, value) in [("action", view.action), ("resource", view.resource)] {
+        if let Some(value) = value {
+            json::key(out, name);
+            tools.redaction.text(out, value.as_bytes());
+        }
+    }
+    if let Some(ip) = view.client {
+        json::ip(out, "client_ip", ip);
+    }
+}
+
+fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
+    let Some(entry) = view.request else { return };
+    json::text(out, "method", entry.method.as_str().as_bytes());
+    json::key(out, "path");
+    tools.redaction.text(out, entry.path().as_bytes());
+    let Some(duration) = view.duration else {
+        return;
+    };
+    if let Some(query) = entry.query() {
+        json::key(out, "query");
+        tools.redaction.query(out, query);
+    }
+    if let Some(host) = entry.host() {
+        json::text(out, "host", host);
+    }
+    for (name, value) in entry.headers() {
+        json::key(
+            out,
+            if *name == http::header::USER_AGENT {
+                "user_agent"
+            } else {
+                name.as_str()
+            },
+        );
+        tools.redaction.named(out, name.as_str(), value);
+    }
+    if let Some(status) = entry.status {
+        json::count(out, "status", status.as_u16().into());
+    }
+    if let Some(status) = entry.grpc_status {
+        json::count(out, "grpc_status", status.into());
+    }
+    if let Some(stage) = entry.stage {
+        json::word(out, "stage", stage);
+    }
+    json::count(out, "bytes", entry.sent);
+    json::count(
+        out,
+        "duration_us",
+        u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+    );
+}
+
+fn why(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
+    if let Some(policy) = view.policy {
+        json::text(out, "policy", policy.as_bytes());
+    }
+    if let Some(reason) = view.reason {
+        json::text(out, "reason", reason.as_bytes());
+    }
+    if let Some(text) = view.text {
+        json::key(out, "detail");
+        tools.redaction.text(out, text.as_bytes());
+    }
+    if !view.details.is_empty() {
+        json::key(out, "details");
+        tools.redaction.details(out, view.details);
+    }
+}

@@ -1,0 +1,67 @@
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use palisade_core::{Code, Rejection, RejectionContext, ResponseBody};
+use tower_service::Service;
+
+use crate::flight::InFlight;
+use crate::{Audit, AuditBody, Delivery, ResponseFuture};
+
+/// The service made by [`AuditLayer`](crate::AuditLayer).
+#[derive(Debug, Clone)]
+pub struct AuditService<S> {
+    inner: S,
+    audit: Option<Audit>,
+}
+
+impl<S> AuditService<S> {
+    pub(crate) const fn new(inner: S, audit: Option<Audit>) -> Self {
+        Self { inner, audit }
+    }
+}
+
+impl<S, Rq, B> Service<Request<Rq>> for AuditService<S>
+where
+    S: Service<Request<Rq>, Response = Response<B>>,
+    B: Body<Data = Bytes>,
+{
+    type Response = Response<AuditBody<B>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, B>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
+        let Some(audit) = &self.audit else {
+            return ResponseFuture::off(self.inner.call(request));
+        };
+        let mut flight = InFlight::enter(audit, &mut request);
+        let deliveries = &audit.shared().deliveries;
+        let fails_closed = flight.delivery() == Delivery::FailClosed;
+        let context =
+            (fails_closed || deliveries.any_fails_closed()).then(|| RejectionContext::of(&request));
+        if let Some(context) = &context
+            && fails_closed
+            && (audit.shared().queue.is_refusing() || !flight.is_reserved())
+        {
+            return ResponseFuture::refused(refusal(context), flight);
+        }
+        flight.set_inside(true);
+        let inner = self.inner.call(request);
+        flight.set_inside(false);
+        ResponseFuture::running(inner, flight, context)
+    }
+}
+
+/// What a client gets while there is no trail.
+pub(crate) fn refusal<B>(context: &RejectionContext) -> Response<ResponseBody<B>> {
+    tracing::error!(target: "palisade_audit", "request refused: its record cannot be kept");
+    Rejection::new(Code::Unavailable)
+        .retry_after(std::time::Duration::from_secs(1))
+        .into_response(context)
+}

@@ -1,0 +1,66 @@
+//! Where lines go.
+
+mod memory;
+mod stdout;
+mod thread;
+
+pub(crate) mod file;
+
+use std::io;
+
+pub use self::file::RollingFile;
+pub use self::memory::MemorySink;
+pub use self::stdout::StdoutSink;
+pub(crate) use self::thread::SinkThread;
+use crate::{Batch, Format};
+
+/// A place to which records go; closures of `&Batch` are sinks too.
+///
+/// Every sink but the trail's first one has a thread and a bounded queue of its own, so that a slow one stops no
+/// other. Lines that a sink does not take are counted, and it gets an `audit_gap` record once it takes lines again.
+///
+/// # Example
+///
+/// ```
+/// use palisade_audit::{Audit, Batch};
+///
+/// let (audit, guard) = Audit::builder("bookings")
+///     .sink(|batch: &Batch| {
+///         batch.lines().for_each(|line| println!("{}", line.text));
+///         Ok(())
+///     })
+///     .open()?;
+/// # drop((audit, guard));
+/// # Ok::<(), palisade_audit::AuditError>(())
+/// ```
+pub trait Sink: Send + 'static {
+    /// Takes lines, all or (with an error) none that it would take again.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the sink; the lines count as lost for it.
+    fn write(&mut self, batch: &Batch) -> io::Result<()>;
+
+    /// Makes durable what was taken.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the sink; requests that wait for their record are told that it was not kept.
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The form in which the sink wants its lines; default [`Format::Native`].
+    fn format(&self) -> Format {
+        Format::Native
+    }
+}
+
+impl<F> Sink for F
+where
+    F: FnMut(&Batch) -> io::Result<()> + Send + 'static,
+{
+    fn write(&mut self, batch: &Batch) -> io::Result<()> {
+        self(batch)
+    }
+}

@@ -1,0 +1,8 @@
+//! From the queue to the disk: what knows nothing of HTTP.
+
+pub(crate) mod ack;
+pub(crate) mod alarm;
+pub(crate) mod batch;
+pub(crate) mod queue;
+pub(crate) mod tail;
+pub(crate) mod writer;

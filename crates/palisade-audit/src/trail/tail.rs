@@ -1,0 +1,136 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast;
+
+use super::batch::Batch;
+
+/// Batches that a slow subscriber may lag behind before it misses some.
+const LAG: usize = 64;
+
+/// The latest records, and whoever watches them come in.
+#[derive(Debug)]
+pub(crate) struct Live {
+    keep: usize,
+    recent: Mutex<Recent>,
+    sender: Mutex<Option<broadcast::Sender<Arc<Batch>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Recent {
+    batches: VecDeque<Arc<Batch>>,
+    lines: usize,
+}
+
+impl Live {
+    pub(crate) fn new(keep: usize) -> Self {
+        Self {
+            keep,
+            recent: Mutex::default(),
+            sender: Mutex::new(Some(broadcast::Sender::new(LAG))),
+        }
+    }
+
+    pub(crate) fn publish(&self, batch: &Arc<Batch>) {
+        if self.keep > 0 {
+            self.recent().push(Arc::clone(batch), self.keep);
+        }
+        if let Some(sender) = self.sender().as_ref() {
+            // Nobody may be listening, which is no error.
+            let _ = sender.send(Arc::clone(batch));
+        }
+    }
+
+    /// Ends every subscription.
+    pub(crate) fn end(&self) {
+        *self.sender() = None;
+    }
+
+    pub(crate) fn latest(&self, wanted: usize) -> Vec<String> {
+        let batches: Vec<Arc<Batch>> = self.recent().batches.iter().map(Arc::clone).collect();
+        let mut latest = Vec::new();
+        'enough: for batch in batches.iter().rev() {
+            for nth in (0..batch.len()).rev() {
+                if latest.len() >= wanted.min(self.keep) {
+                    break 'enough;
+                }
+                latest.extend(batch.line(nth).map(|line| line.text.to_owned()));
+            }
+        }
+        latest.reverse();
+        latest
+    }
+
+    pub(crate) fn subscribe(&self) -> Subscription {
+        Subscription {
+            receiver: self.sender().as_ref().map(broadcast::Sender::subscribe),
+            batch: None,
+        }
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Option<broadcast::Sender<Arc<Batch>>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recent {
+    fn push(&mut self, batch: Arc<Batch>, keep: usize) {
+        self.lines += batch.len();
+        self.batches.push_back(batch);
+        while let Some(oldest) = self.batches.front().map(|batch| batch.len()) {
+            if self.lines - oldest < keep {
+                break;
+            }
+            self.lines -= oldest;
+            self.batches.pop_front();
+        }
+    }
+}
+
+/// The records as they are written, for a dashboard; see [`Audit::subscribe`](crate::Audit::subscribe).
+#[derive(Debug)]
+pub struct Subscription {
+    receiver: Option<broadcast::Receiver<Arc<Batch>>>,
+    batch: Option<(Arc<Batch>, usize)>,
+}
+
+/// What a [`Subscription`] yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tailed {
+    /// A record, as a line of native JSON without the line feed.
+    Record(String),
+    /// The subscriber was too slow, and so many groups of records passed it by. They are in the trail.
+    Missed(u64),
+}
+
+impl Subscription {
+    /// The next record; `None` once the trail is shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Tailed> {
+        loop {
+            if let Some((batch, nth)) = &mut self.batch {
+                let line = batch.line(*nth).map(|line| line.text.to_owned());
+                *nth += 1;
+                if let Some(line) = line {
+                    return Some(Tailed::Record(line));
+                }
+                self.batch = None;
+            }
+            match self.receiver.as_mut()?.recv().await {
+                Ok(batch) => self.batch = Some((batch, 0)),
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    return Some(Tailed::Missed(missed));
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
