@@ -1,1 +1,5 @@
-//! Tests that cross crates.
+//! What the tests that cross crates share: a hostile service, and real servers to put layers into.
+
+pub mod hostile;
+pub mod rpc;
+pub mod servers;

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+#[allow(unreachable_pub, reason = "public to the fuzz targets")]
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 

@@ -1,0 +1,100 @@
+//! One of each layer, set up so that an ordinary request passes.
+
+use std::net::SocketAddr;
+
+use http::{HeaderValue, Request};
+use palisade_audit::{Audit, AuditLayer, MemorySink};
+use palisade_auth::{AuthLayer, Guard, RequireRole, RequireScope, Roles, ServiceToken};
+use palisade_breaker::{BreakerLayer, HttpHealth, RespondWhenOpen};
+use palisade_core::{PeerAddr, Principal, RequestScope, ScopeLayer};
+use palisade_crypto::{FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
+use palisade_headers::{CorsLayer, CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer};
+use palisade_ratelimit::RateLimitLayer;
+
+/// Made for these tests with `openssl rand -base64 32`.
+pub(crate) const TOKEN: &str = "yvR3JmUq0x5cQf1sZ8kT7dWnB2aLhG9oEi4pXuYw";
+
+/// A request that every layer lets pass.
+pub(crate) fn request<B>(body: B) -> Request<B> {
+    let mut request = Request::new(body);
+    *request.method_mut() = http::Method::POST;
+    let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap();
+    request.headers_mut().insert("authorization", bearer);
+    let peer: SocketAddr = "203.0.113.7:4433".parse().unwrap();
+    request.extensions_mut().insert(PeerAddr(peer));
+    let alice = Principal::user("https://idp.example/", "alice")
+        .roles(["admin"])
+        .scopes(["write"]);
+    RequestScope::enter(request.extensions_mut()).push_principal(alice.into());
+    request
+}
+
+pub(crate) fn scope() -> ScopeLayer {
+    ScopeLayer::default()
+}
+
+pub(crate) fn request_id() -> RequestIdLayer {
+    RequestIdLayer::new()
+}
+
+pub(crate) fn security_headers() -> SecurityHeadersLayer {
+    SecurityHeadersLayer::page()
+}
+
+pub(crate) fn cors() -> CorsLayer {
+    CorsLayer::api()
+}
+
+pub(crate) fn cross_origin_guard() -> CrossOriginGuardLayer {
+    CrossOriginGuardLayer::new()
+}
+
+pub(crate) fn rate_limit() -> RateLimitLayer {
+    let often = palisade_ratelimit::Limit::token_bucket(
+        palisade_ratelimit::per_second(1_000_000),
+        palisade_ratelimit::burst(1_000_000),
+    );
+    let policy = palisade_ratelimit::Policy::new("contract").limit(often);
+    RateLimitLayer::builder().policy(policy).build().unwrap()
+}
+
+pub(crate) fn auth() -> AuthLayer {
+    let crm = ServiceToken::new("crm", TOKEN)
+        .unwrap()
+        .scopes(["write"])
+        .roles(["admin"]);
+    AuthLayer::new().service(crm).unwrap()
+}
+
+pub(crate) fn require_scope() -> Guard {
+    RequireScope::all(["write"])
+}
+
+pub(crate) fn require_role() -> Guard {
+    let roles = Roles::ladder(["user", "facilitator", "admin"]).unwrap();
+    RequireRole::at_least("facilitator", &roles)
+}
+
+/// The trail ends with the test, when the last handle is dropped.
+pub(crate) fn audit() -> AuditLayer {
+    AuditLayer::new(trail(&MemorySink::new()))
+}
+
+pub(crate) fn trail(sink: &MemorySink) -> Audit {
+    let (audit, guard) = Audit::builder("contract")
+        .sink(sink.clone())
+        .open()
+        .unwrap();
+    // Its drop would wait for the writer and close the trail.
+    std::mem::forget(guard);
+    audit
+}
+
+pub(crate) fn field_crypto() -> FieldCryptoLayer {
+    let cipher = FieldCipher::new(Keyring::single(Key::generate().unwrap()).unwrap());
+    FieldCryptoLayer::new(cipher).encrypt_response(Fields::DEFAULT_SENSITIVE)
+}
+
+pub(crate) fn breaker() -> BreakerLayer<HttpHealth, RespondWhenOpen> {
+    BreakerLayer::http("contract").respond_when_open()
+}
