@@ -141,7 +141,7 @@ impl ClientIp {
             let text = text.as_ref().trim();
             match network(text) {
                 Ok(net) if net.prefix_len() == 0 => {
-                    problems.push(text, "would trust every address")
+                    problems.push(text, "would trust every address");
                 }
                 Ok(net) => trusted.push(net),
                 Err(reason) => problems.push(text, reason),
@@ -183,6 +183,18 @@ impl ClientIp {
             _ => bits,
         };
         self
+    }
+
+    /// Whether this peer is a proxy whose headers may be believed; for headers other than the client's address, such as
+    /// `X-Forwarded-Proto`.
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        match &self.trust {
+            Trust::Nobody => false,
+            Trust::Networks(trusted) => trusted.iter().any(|net| net.contains(&peer)),
+            Trust::Hops(_) => true,
+        }
     }
 
     /// The client's address, or `None` when the server did not say who the peer is.
@@ -283,5 +295,23 @@ impl FromStr for ClientIp {
             },
             None => Self::trusting(text.split(',')),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_trusted_and_a_client_is_not() {
+        let trusts = |setting: &str, peer: &str| {
+            let setting: ClientIp = setting.parse().unwrap();
+            setting.trusts(peer.parse().unwrap())
+        };
+        assert!(!trusts("", "10.0.0.1"));
+        assert!(trusts("10.0.0.0/8", "10.0.0.1"));
+        assert!(trusts("10.0.0.0/8", "::ffff:10.0.0.1"));
+        assert!(!trusts("10.0.0.0/8", "11.0.0.1"));
+        assert!(trusts("hops:1", "198.51.100.9"));
     }
 }
