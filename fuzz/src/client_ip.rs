@@ -20,7 +20,7 @@ pub(crate) fn check(data: &[u8]) {
         let client = |peer, headers: &HeaderMap| {
             client_ip
                 .resolve(Some(peer), headers)
-                .map(|client| client.ip())
+                .map(palisade_core::ClientAddr::ip)
         };
         assert_eq!(
             client(OUTSIDE, &sent),

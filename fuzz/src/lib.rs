@@ -2,8 +2,11 @@
 
 mod client_ip;
 
-/// Each target, by the name of its file in `fuzz_targets/` and of its directory in `corpus/`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("client_ip", client_ip::check)];
+/// A target's name, which is that of its file in `fuzz_targets/` and of its directory in `corpus/`, and what it checks.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Each target.
+pub const TARGETS: &[Target] = &[("client_ip", client_ip::check)];
 
 /// Runs the target of this name.
 ///
