@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod cors;
+pub mod cross_origin;
+mod error;
+mod origin;
+pub mod request_id;
+pub mod security;
+mod template;
+
+pub use cors::{Cors, CorsBuilder, CorsLayer};
+pub use cross_origin::{CrossOriginGuard, CrossOriginGuardLayer};
+pub use error::HeadersError;
+pub use request_id::{
+    IdFormat, PropagateRequestId, PropagateRequestIdLayer, RequestIdLayer, RequestIdService,
+};
+pub use security::{CspNonce, HeaderOverrides, Merge, SecurityHeaders, SecurityHeadersLayer};
+
+/// The target of every event that this crate emits through `tracing`.
+const TARGET: &str = "palisade_headers";

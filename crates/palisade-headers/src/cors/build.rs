@@ -1,0 +1,263 @@
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use palisade_core::Problems;
+
+use super::policy::{Allowed, Policy};
+use super::{CorsLayer, names};
+use crate::HeadersError;
+use crate::origin::{OriginPattern, Origins};
+use crate::template::{Merge, Template};
+
+/// Collects a CORS policy; [`try_build`](Self::try_build) reports all that is wrong with it.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct CorsBuilder {
+    origins: Vec<String>,
+    methods: Vec<Result<Method, String>>,
+    headers: Vec<String>,
+    expose: Vec<String>,
+    credentials: bool,
+    max_age: Duration,
+    status: StatusCode,
+}
+
+impl CorsBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            origins: Vec::new(),
+            methods: Vec::new(),
+            headers: Vec::new(),
+            expose: names::LIMITS.map(str::to_owned).to_vec(),
+            credentials: false,
+            max_age: Duration::from_secs(600),
+            status: StatusCode::NO_CONTENT,
+        }
+    }
+
+    /// Adds origins whose pages may read answers: `https://app.example`, `https://*.example.com` for every host with at
+    /// least one label in front of the domain, or `*` for everybody.
+    pub fn origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
+        self.origins.extend(origins.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds methods; default none. `GET`, `HEAD` and `POST` need no preflight by themselves, but do with other headers
+    /// or content types, so name them.
+    pub fn methods<M>(mut self, methods: impl IntoIterator<Item = M>) -> Self
+    where
+        M: TryInto<Method> + ToString,
+    {
+        self.methods.extend(methods.into_iter().map(|method| {
+            let text = method.to_string();
+            method.try_into().map_err(|_| text)
+        }));
+        self
+    }
+
+    /// Adds request headers that scripts may set, or `*` for all but `Authorization`; default none.
+    pub fn headers<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.headers.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds response headers that scripts may read.
+    ///
+    /// `X-Request-ID`, `Retry-After` and every `X-RateLimit` and `RateLimit` header are there from the start, because a
+    /// client cannot back off from a limit that it cannot see; [`expose_only`](Self::expose_only) takes them away.
+    pub fn expose<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.expose.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets the response headers that scripts may read to exactly these.
+    pub fn expose_only<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.expose = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says whether requests with cookies, client certificates or HTTP authentication may be read; default not.
+    pub const fn credentials(mut self, allowed: bool) -> Self {
+        self.credentials = allowed;
+        self
+    }
+
+    /// Sets for how long a browser remembers a preflight, in whole seconds; default 10 minutes, the longest that all
+    /// browsers keep to. An origin that is taken off the list may send requests for so long.
+    pub const fn max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = max_age;
+        self
+    }
+
+    /// Sets the status of an allowed preflight to 200, for middleboxes and old browsers that mistrust 204, the default.
+    pub const fn preflight_ok(mut self) -> Self {
+        self.status = StatusCode::OK;
+        self
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// Names every mistake: no origin at all, `*` with credentials or beside other origins, plain HTTP with
+    /// credentials (this machine excepted), `null`, paths, wildcards over public suffixes, and methods or headers that
+    /// browsers never let scripts use.
+    pub fn try_build(self) -> Result<CorsLayer, HeadersError> {
+        let mut problems = Problems::none();
+        let allowed = self.allowed(&mut problems);
+        let methods = self.method_list(&mut problems);
+        let headers = name_list(
+            "headers",
+            &self.headers,
+            self.credentials,
+            names::is_forbidden_request_header,
+            &mut problems,
+        );
+        let expose = name_list(
+            "expose",
+            &self.expose,
+            self.credentials,
+            names::is_forbidden_response_header,
+            &mut problems,
+        );
+        problems.into_result(()).map_err(HeadersError::Cors)?;
+
+        let mut preflight = HeaderMap::new();
+        let mut actual = HeaderMap::new();
+        let origin = match allowed {
+            Allowed::Everybody => HeaderValue::from_static("*"),
+            // The place of the origin, which is not known yet.
+            Allowed::Listed(_) => HeaderValue::from_static(""),
+        };
+        for map in [&mut preflight, &mut actual] {
+            map.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            if self.credentials {
+                map.insert(
+                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                    HeaderValue::from_static("true"),
+                );
+            }
+        }
+        let max_age = HeaderValue::from(self.max_age.as_secs());
+        preflight.insert(header::VARY, Policy::VARY_PREFLIGHT);
+        for (name, value) in [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, headers),
+            (header::ACCESS_CONTROL_MAX_AGE, Some(max_age)),
+        ] {
+            if let Some(value) = value {
+                preflight.insert(name, value);
+            }
+        }
+        if let Some(value) = expose {
+            actual.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, value);
+        }
+        if matches!(allowed, Allowed::Listed(_)) {
+            actual.insert(header::VARY, Policy::VARY_ORIGIN);
+        }
+        let merge = |name: &HeaderName| match *name {
+            header::VARY | header::ACCESS_CONTROL_EXPOSE_HEADERS => Merge::Append,
+            _ => Merge::IfAbsent,
+        };
+        let entries = actual
+            .iter()
+            .map(|(name, value)| (name, value, merge(name)));
+        Ok(CorsLayer::of(Policy {
+            actual: Template::new(entries, &[]),
+            allowed,
+            preflight,
+            status: self.status,
+        }))
+    }
+
+    fn allowed(&self, problems: &mut Problems) -> Allowed {
+        if self.origins.is_empty() {
+            problems.push("origins", "are missing; name them, or '*' for everybody");
+        }
+        let everybody = self.origins.iter().any(|origin| origin == "*");
+        if everybody && self.credentials {
+            problems.push(
+                "credentials",
+                "are on with origin '*', so every site could act as its visitor",
+            );
+        }
+        if everybody && self.origins.len() > 1 {
+            problems.push("origins", "have '*' beside others, which then mean nothing");
+        }
+        let mut listed = Origins::default();
+        for origin in self.origins.iter().filter(|origin| *origin != "*") {
+            let field = format!("origins {origin:?}");
+            match OriginPattern::parse(origin) {
+                Ok(pattern) if self.credentials && pattern.is_insecure() => {
+                    problems.push(
+                        field,
+                        "is plain HTTP, which anybody on the way can change, with credentials on",
+                    );
+                }
+                Ok(pattern) => listed.add(&pattern),
+                Err(reason) => problems.push(field, reason),
+            }
+        }
+        if everybody {
+            Allowed::Everybody
+        } else {
+            Allowed::Listed(listed)
+        }
+    }
+
+    fn method_list(&self, problems: &mut Problems) -> Option<HeaderValue> {
+        let mut list: Vec<&str> = Vec::new();
+        for method in &self.methods {
+            match method {
+                Ok(method) if method.as_str() == "*" && self.credentials => {
+                    problems.push(
+                        "methods \"*\"",
+                        "means a method of that name while credentials are on",
+                    );
+                }
+                Ok(method) if names::is_forbidden_method(method) => {
+                    problems.push(
+                        format!("methods {:?}", method.as_str()),
+                        "cannot be used by scripts",
+                    );
+                }
+                Ok(method) if list.contains(&method.as_str()) => {}
+                Ok(method) => list.push(method.as_str()),
+                Err(text) => problems.push(format!("methods {text:?}"), "is not a method"),
+            }
+        }
+        joined(&list)
+    }
+}
+
+fn name_list(
+    field: &str,
+    names: &[String],
+    credentials: bool,
+    is_forbidden: impl Fn(&str) -> bool,
+    problems: &mut Problems,
+) -> Option<HeaderValue> {
+    let mut list: Vec<&str> = Vec::new();
+    for name in names {
+        let place = || format!("{field} {name:?}");
+        let lower = name.to_ascii_lowercase();
+        if name == "*" && credentials {
+            problems.push(
+                place(),
+                "means a header of that name while credentials are on",
+            );
+        } else if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            problems.push(place(), "is not a header's name");
+        } else if is_forbidden(&lower) {
+            problems.push(place(), "is out of reach of scripts");
+        } else if !list.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            list.push(name);
+        }
+    }
+    joined(&list)
+}
+
+fn joined(list: &[&str]) -> Option<HeaderValue> {
+    // Names and methods are visible ASCII.
+    (!list.is_empty()).then(|| HeaderValue::from_str(&list.join(", ")).ok())?
+}

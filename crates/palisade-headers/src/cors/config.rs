@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use super::{CorsBuilder, CorsLayer};
+use crate::HeadersError;
+
+/// A CORS policy as configurations write it: from environment variables, or with feature `serde` from any format.
+///
+/// # Example
+///
+/// ```
+/// use palisade_headers::cors::CorsConfig;
+///
+/// let vars = [("CORS_ORIGINS", "https://app.example, https://*.tenant.example"), ("CORS_METHODS", "GET,POST")];
+/// let config = CorsConfig::from_vars(|name| {
+///     vars.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string())
+/// });
+/// assert_eq!(config.origins.len(), 2);
+/// assert!(config.try_build().is_ok());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub struct CorsConfig {
+    /// Origins, wildcards such as `https://*.example.com`, or `*`; default `*`.
+    pub origins: Vec<String>,
+    /// Methods; default `GET` and `POST`.
+    pub methods: Vec<String>,
+    /// Request headers; default those of [`CorsLayer::api`].
+    pub headers: Vec<String>,
+    /// Response headers beside the limits' own; default none.
+    pub expose: Vec<String>,
+    /// Whether answers to requests with cookies may be read; default not.
+    pub credentials: bool,
+    /// For how many seconds a browser remembers a preflight; default 600.
+    pub max_age_seconds: u64,
+}
+
+impl Default for CorsConfig {
+    fn default() -> Self {
+        let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+        Self {
+            origins: texts(&["*"]),
+            methods: texts(&["GET", "POST"]),
+            headers: texts(&[
+                "Authorization",
+                "Content-Type",
+                "X-Track-ID",
+                "Idempotency-Key",
+            ]),
+            expose: Vec::new(),
+            credentials: false,
+            max_age_seconds: 600,
+        }
+    }
+}
+
+impl CorsConfig {
+    /// Reads `CORS_ORIGINS`, `CORS_METHODS` and `CORS_HEADERS`, lists with commas between them, through `read`.
+    ///
+    /// A variable that is not set, or empty, leaves the default.
+    #[must_use]
+    pub fn from_vars(read: impl Fn(&str) -> Option<String>) -> Self {
+        let mut config = Self::default();
+        for (name, list) in [
+            ("CORS_ORIGINS", &mut config.origins),
+            ("CORS_METHODS", &mut config.methods),
+            ("CORS_HEADERS", &mut config.headers),
+        ] {
+            let given = read(name).map(|text| split(&text)).unwrap_or_default();
+            if !given.is_empty() {
+                *list = given;
+            }
+        }
+        config
+    }
+
+    /// Reads the same variables from the environment of the process.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::from_vars(|name| std::env::var(name).ok())
+    }
+
+    /// A builder with these settings, answering preflights with 200 as [`CorsLayer::api`] does.
+    pub fn into_builder(self) -> CorsBuilder {
+        CorsLayer::builder()
+            .origins(self.origins)
+            .methods(self.methods.iter().map(String::as_str))
+            .headers(self.headers)
+            .expose(self.expose)
+            .credentials(self.credentials)
+            .max_age(Duration::from_secs(self.max_age_seconds))
+            .preflight_ok()
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// As [`CorsBuilder::try_build`].
+    pub fn try_build(self) -> Result<CorsLayer, HeadersError> {
+        self.into_builder().try_build()
+    }
+}
+
+fn split(list: &str) -> Vec<String> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,102 @@
+use http::Method;
+use palisade_core::Handle;
+use tower_layer::Layer;
+
+use super::policy::{Allowed, Policy};
+use super::{Cors, CorsBuilder};
+use crate::origin::Origins;
+
+/// Says which pages of other origins may read the answers of a service.
+///
+/// # Example
+///
+/// ```
+/// use http::Method;
+/// use palisade_headers::CorsLayer;
+/// use tower::{Layer, ServiceExt};
+///
+/// # tokio_test::block_on(async {
+/// let cors = CorsLayer::builder()
+///     .origins(["https://app.example", "https://*.tenant.example"])
+///     .methods([Method::GET, Method::POST])
+///     .headers(["authorization", "content-type"])
+///     .credentials(true)
+///     .try_build()?;
+/// let service = cors.layer(tower::service_fn(|_: http::Request<()>| async {
+///     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
+/// }));
+///
+/// let preflight = http::Request::options("/")
+///     .header("origin", "https://a.tenant.example")
+///     .header("access-control-request-method", "POST")
+///     .body(())?;
+/// let response = service.oneshot(preflight).await?;
+/// assert_eq!(response.status(), 204);
+/// assert_eq!(response.headers()["access-control-allow-origin"], "https://a.tenant.example");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct CorsLayer(Option<Handle<Policy>>);
+
+impl CorsLayer {
+    /// Begins a policy: no origin, no method, no header, no credentials yet.
+    pub fn builder() -> CorsBuilder {
+        CorsBuilder::new()
+    }
+
+    /// For public APIs whose callers prove themselves by a header, not by a cookie.
+    ///
+    /// Every origin may read, without credentials; `GET` and `POST`; `Authorization`, `Content-Type`, `X-Track-ID` and
+    /// `Idempotency-Key`; `X-Request-ID`, `Retry-After` and every limit header are exposed; a preflight is answered 200.
+    pub fn api() -> Self {
+        Self::builder()
+            .origins(["*"])
+            .methods([Method::GET, Method::POST])
+            .headers([
+                "Authorization",
+                "Content-Type",
+                "X-Track-ID",
+                "Idempotency-Key",
+            ])
+            .preflight_ok()
+            .try_build()
+            // A test holds that these settings build; were they not to, nobody of another origin would read anything.
+            .unwrap_or_else(|_| Self::of(Policy::nobody()))
+    }
+
+    /// Switched off: every request and response passes as it is.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn of(policy: Policy) -> Self {
+        Self(Some(Handle::new(policy)))
+    }
+
+    /// The origins that may read, unless everybody may or the layer is off.
+    pub(crate) fn listed_origins(&self) -> Option<&Origins> {
+        match &self.0.as_ref()?.allowed {
+            Allowed::Listed(origins) => Some(origins),
+            Allowed::Everybody => None,
+        }
+    }
+
+    /// Keeps the policy for the rest of the process, so that a response copies its headers without counting; see
+    /// [`Handle::leak`].
+    pub fn leak(self) -> Self {
+        Self(
+            self.0
+                .map(|policy| Handle::new((*policy).clone().leak()).leak()),
+        )
+    }
+}
+
+impl<S> Layer<S> for CorsLayer {
+    type Service = Cors<S>;
+
+    fn layer(&self, inner: S) -> Cors<S> {
+        Cors::new(inner, self.0.clone())
+    }
+}

@@ -1,0 +1,61 @@
+//! Names that a CORS policy cannot use, because browsers never send or show them.
+
+use http::Method;
+
+/// Methods that scripts cannot use (Fetch, section 2.2.1).
+pub(super) fn is_forbidden_method(method: &Method) -> bool {
+    ["CONNECT", "TRACE", "TRACK"]
+        .iter()
+        .any(|name| method.as_str().eq_ignore_ascii_case(name))
+}
+
+/// Request headers that scripts cannot set (Fetch, section 2.2.2); `name` is in lower case.
+pub(super) fn is_forbidden_request_header(name: &str) -> bool {
+    const NAMES: [&str; 21] = [
+        "accept-charset",
+        "accept-encoding",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "access-control-request-private-network",
+        "connection",
+        "content-length",
+        "cookie",
+        "cookie2",
+        "date",
+        "dnt",
+        "expect",
+        "host",
+        "keep-alive",
+        "origin",
+        "referer",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    NAMES.contains(&name) || name == "via" || name.starts_with("proxy-") || name.starts_with("sec-")
+}
+
+/// Response headers that scripts never see (Fetch, section 2.2.2); `name` is in lower case.
+pub(super) fn is_forbidden_response_header(name: &str) -> bool {
+    matches!(name, "set-cookie" | "set-cookie2")
+}
+
+/// What a client of an API has to see to behave well: its request's id, and how far it is from its limits.
+pub(super) const LIMITS: [&str; 14] = [
+    "X-Request-ID",
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-RateLimit-Used",
+    "X-RateLimit-Resource",
+    "X-RateLimit-Policy",
+    "X-RateLimit-Scope",
+    "RateLimit",
+    "RateLimit-Policy",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+];

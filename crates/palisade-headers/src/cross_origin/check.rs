@@ -1,0 +1,223 @@
+//! The decision, which knows headers and nothing of services.
+
+use http::{HeaderMap, HeaderName, Method, Request, header};
+
+use super::pattern::Pattern;
+use crate::origin::Origins;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rules {
+    pub(super) trusted: Origins,
+    pub(super) bypasses: Vec<Pattern>,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CrossOrigin {
+    /// The browser says so itself.
+    FetchMetadata,
+    /// An old browser, or something that has dropped `Sec-Fetch-Site`: the hosts differ.
+    Origin,
+}
+
+impl CrossOrigin {
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::FetchMetadata => "sec_fetch_site",
+            Self::Origin => "origin_is_not_host",
+        }
+    }
+}
+
+impl Rules {
+    #[inline]
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), CrossOrigin> {
+        if matches!(
+            *request.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS
+        ) {
+            return Ok(());
+        }
+        self.check_unsafe(request)
+    }
+
+    fn check_unsafe<B>(&self, request: &Request<B>) -> Result<(), CrossOrigin> {
+        let headers = request.headers();
+        let why = match site(headers) {
+            Site::Same => return Ok(()),
+            Site::Other => CrossOrigin::FetchMetadata,
+            Site::Unsaid => {
+                let mut origins = headers
+                    .get_all(header::ORIGIN)
+                    .iter()
+                    .filter(|origin| !origin.is_empty());
+                match (origins.next(), origins.next()) {
+                    (None, _) => return Ok(()),
+                    (Some(origin), None) if is_own(origin.as_bytes(), host(request)) => {
+                        return Ok(());
+                    }
+                    _ => CrossOrigin::Origin,
+                }
+            }
+        };
+        if self.is_exempt(request) {
+            Ok(())
+        } else {
+            Err(why)
+        }
+    }
+
+    fn is_exempt<B>(&self, request: &Request<B>) -> bool {
+        let mut origins = request.headers().get_all(header::ORIGIN).iter();
+        let trusted = match (origins.next(), origins.next()) {
+            (Some(origin), None) => self.trusted.contains(origin.as_bytes()),
+            _ => false,
+        };
+        trusted
+            || (!self.bypasses.is_empty() && {
+                let host = host(request).unwrap_or_default();
+                let name = host_name(host).to_ascii_lowercase();
+                self.bypasses
+                    .iter()
+                    .any(|pattern| pattern.matches(request.method(), &name, request.uri().path()))
+            })
+    }
+}
+
+/// What the browser says about where the request comes from.
+enum Site {
+    Same,
+    Other,
+    Unsaid,
+}
+
+/// A header that is there twice was not written by a browser: then every value has to be a good one.
+fn site(headers: &HeaderMap) -> Site {
+    let mut said = Site::Unsaid;
+    for value in headers.get_all(SEC_FETCH_SITE) {
+        match value.as_bytes() {
+            b"" => {}
+            b"same-origin" | b"none" => said = Site::Same,
+            _ => return Site::Other,
+        }
+    }
+    said
+}
+
+/// The host that was asked for, with its port if there is one.
+fn host<B>(request: &Request<B>) -> Option<&str> {
+    match request.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => {
+            let mut hosts = request.headers().get_all(header::HOST).iter();
+            match (hosts.next(), hosts.next()) {
+                (Some(host), None) => host.to_str().ok(),
+                _ => None,
+            }
+        }
+    }
+}
+
+fn host_name(authority: &str) -> &str {
+    match authority.rfind(':') {
+        Some(at) if !authority[at..].contains(']') => &authority[..at],
+        _ => authority,
+    }
+}
+
+/// Whether an `Origin` names the host that was asked for, byte for byte: browsers leave default ports out of both.
+fn is_own(origin: &[u8], host: Option<&str>) -> bool {
+    let (Ok(origin), Some(host)) = (std::str::from_utf8(origin), host) else {
+        return false;
+    };
+    origin
+        .split_once("://")
+        .is_some_and(|(_, authority)| authority == host && !host.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder().method(method).uri("/transfer");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn passes(method: &str, headers: &[(&str, &str)]) -> bool {
+        Rules::default().check(&request(method, headers)).is_ok()
+    }
+
+    // The cases of `TestCrossOriginProtectionSecFetchSite` and `TestCrossOriginProtectionOriginHost` in Go's csrf_test.go.
+    #[test]
+    fn requests_are_judged_as_go_judges_them() {
+        let host = ("host", "example.com");
+        for (method, headers, expected) in [
+            ("POST", vec![("sec-fetch-site", "same-origin")], true),
+            ("POST", vec![("sec-fetch-site", "none")], true),
+            ("POST", vec![("sec-fetch-site", "cross-site")], false),
+            ("POST", vec![("sec-fetch-site", "same-site")], false),
+            ("POST", vec![], true),
+            ("POST", vec![("origin", "https://example.com")], true),
+            ("POST", vec![("origin", "https://attacker.example")], false),
+            ("POST", vec![("origin", "null")], false),
+            ("GET", vec![("sec-fetch-site", "cross-site")], true),
+            ("HEAD", vec![("sec-fetch-site", "cross-site")], true),
+            ("OPTIONS", vec![("sec-fetch-site", "cross-site")], true),
+            ("PUT", vec![("sec-fetch-site", "cross-site")], false),
+            ("DELETE", vec![("sec-fetch-site", "cross-site")], false),
+            ("PATCH", vec![("sec-fetch-site", "cross-site")], false),
+            ("POST", vec![("origin", "https://example.com:443")], false),
+            ("POST", vec![("origin", "http://example.com")], true),
+        ] {
+            let mut headers = headers;
+            headers.push(host);
+            assert_eq!(passes(method, &headers), expected, "{method} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn headers_that_are_there_twice_do_not_help() {
+        let host = ("host", "example.com");
+        assert!(!passes(
+            "POST",
+            &[
+                host,
+                ("sec-fetch-site", "same-origin"),
+                ("sec-fetch-site", "cross-site")
+            ]
+        ));
+        assert!(!passes(
+            "POST",
+            &[
+                host,
+                ("origin", "https://example.com"),
+                ("origin", "https://attacker.example")
+            ]
+        ));
+        assert!(!passes(
+            "POST",
+            &[
+                host,
+                ("host", "attacker.example"),
+                ("origin", "https://attacker.example")
+            ]
+        ));
+        assert!(!passes("POST", &[("host", ""), ("origin", "https://")]));
+    }
+
+    #[test]
+    fn the_authority_of_the_target_is_the_host() {
+        let request = Request::post("https://example.com/x")
+            .header("host", "attacker.example")
+            .header("origin", "https://attacker.example")
+            .body(())
+            .unwrap();
+        assert_eq!(Rules::default().check(&request), Err(CrossOrigin::Origin));
+    }
+}

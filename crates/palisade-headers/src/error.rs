@@ -1,0 +1,28 @@
+use palisade_core::Problems;
+
+/// A configuration that cannot be used, with everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadersError {
+    /// The CORS policy.
+    #[error("CORS: {0}")]
+    Cors(Problems),
+    /// The security headers.
+    #[error("security headers: {0}")]
+    Security(Problems),
+    /// The cross-origin guard.
+    #[error("cross-origin guard: {0}")]
+    CrossOrigin(Problems),
+}
+
+impl HeadersError {
+    /// Every problem, in the order in which it was found.
+    #[must_use]
+    pub const fn problems(&self) -> &Problems {
+        match self {
+            Self::Cors(problems) | Self::Security(problems) | Self::CrossOrigin(problems) => {
+                problems
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Request};
+use palisade_core::RequestScope;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::layer::{TRACEPARENT, X_REQUEST_ID};
+
+/// Puts the id and the trace of the request being served onto a call to another service. For clients.
+///
+/// They come from the [`RequestScope`] in the extensions of the outgoing request; put
+/// [`RequestScope::outbound`] there. The id replaces an `X-Request-ID` that is there already, as in a request that is
+/// being forwarded; a `traceparent` that is there already stays, because a tracer wrote it for this very call.
+///
+/// # Example
+///
+/// ```
+/// use palisade_core::{RequestId, RequestScope};
+/// use palisade_headers::PropagateRequestIdLayer;
+/// use tower::{Layer, ServiceExt};
+///
+/// # tokio_test::block_on(async {
+/// let client = PropagateRequestIdLayer::new().layer(tower::service_fn(|request: http::Request<()>| async move {
+///     assert_eq!(request.headers()["x-request-id"], "id-1");
+///     Ok::<_, std::convert::Infallible>(http::Response::new(()))
+/// }));
+/// # let scope = RequestScope::detached();
+/// # scope.set_request_id(RequestId::new("id-1").unwrap());
+/// let mut call = http::Request::new(());
+/// call.extensions_mut().insert(scope.outbound());
+/// client.oneshot(call).await.unwrap();
+/// # });
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[must_use = "a layer does nothing until it wraps a client"]
+pub struct PropagateRequestIdLayer {
+    on: bool,
+}
+
+impl PropagateRequestIdLayer {
+    /// A layer that passes both on.
+    pub const fn new() -> Self {
+        Self { on: true }
+    }
+
+    /// Switched off: every call passes as it is.
+    pub const fn off() -> Self {
+        Self { on: false }
+    }
+
+    /// Does nothing, because there is nothing to share; it is here so that every layer has it.
+    pub const fn leak(self) -> Self {
+        self
+    }
+}
+
+impl Default for PropagateRequestIdLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Layer<S> for PropagateRequestIdLayer {
+    type Service = PropagateRequestId<S>;
+
+    fn layer(&self, inner: S) -> PropagateRequestId<S> {
+        PropagateRequestId { inner, on: self.on }
+    }
+}
+
+/// The service made by [`PropagateRequestIdLayer`].
+#[derive(Debug, Clone)]
+pub struct PropagateRequestId<S> {
+    inner: S,
+    on: bool,
+}
+
+impl<S, Rq> Service<Request<Rq>> for PropagateRequestId<S>
+where
+    S: Service<Request<Rq>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, mut request: Request<Rq>) -> S::Future {
+        if self.on {
+            propagate(&mut request);
+        }
+        self.inner.call(request)
+    }
+}
+
+fn propagate<Rq>(request: &mut Request<Rq>) {
+    let Some(scope) = RequestScope::current(request.extensions()) else {
+        return;
+    };
+    let id = scope.request_id().map(|id| id.as_header().clone());
+    let trace = scope.trace_parent();
+    let headers = request.headers_mut();
+    if let Some(id) = id {
+        let _ = headers.try_insert(X_REQUEST_ID, id);
+    }
+    if let Some(trace) = trace.filter(|_| !headers.contains_key(TRACEPARENT)) {
+        // Hexadecimal digits and dashes are visible ASCII.
+        if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
+            let _ = headers.try_insert(TRACEPARENT, value);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+use http::{Extensions, HeaderMap, HeaderName};
+use palisade_core::time::WallClock;
+use palisade_core::{ClientIp, Handle, RequestId, peer_addr};
+use tower_layer::Layer;
+
+use super::{IdFormat, RequestIdService};
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Gives every request an id; see [the rules](crate::request_id).
+///
+/// Put it outside all layers that log, refuse or call others.
+///
+/// # Example
+///
+/// ```
+/// use palisade_headers::RequestIdLayer;
+/// use palisade_core::RequestScope;
+/// use tower::{Layer, ServiceExt};
+///
+/// # tokio_test::block_on(async {
+/// let service = RequestIdLayer::new().layer(tower::service_fn(|request: http::Request<()>| async move {
+///     let id = RequestScope::current(request.extensions()).and_then(RequestScope::request_id).cloned();
+///     Ok::<_, std::convert::Infallible>(http::Response::new(id.map(|id| id.to_string())))
+/// }));
+/// let request = http::Request::get("/").header("x-request-id", "chosen-by-the-caller").body(())?;
+/// let response = service.oneshot(request).await?;
+/// let id = response.headers()["x-request-id"].to_str()?;
+/// assert_eq!(response.body().as_deref(), Some(id));
+/// assert_ne!(id, "chosen-by-the-caller");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct RequestIdLayer(Option<Handle<Settings>>);
+
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    trust: Trust,
+    pub(super) format: IdFormat,
+    pub(super) clock: WallClock,
+}
+
+#[derive(Debug, Clone)]
+enum Trust {
+    Nobody,
+    Proxies(ClientIp),
+    Everybody,
+}
+
+impl RequestIdLayer {
+    /// A layer that trusts nobody's id and makes UUIDs of version 7.
+    pub fn new() -> Self {
+        Self(Some(Handle::new(Settings {
+            trust: Trust::Nobody,
+            format: IdFormat::default(),
+            clock: WallClock::system(),
+        })))
+    }
+
+    /// Switched off: no scope, no id, every request and response passes as it is.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    fn change(self, change: impl FnOnce(&mut Settings)) -> Self {
+        Self(self.0.map(|settings| {
+            let mut settings = (*settings).clone();
+            change(&mut settings);
+            Handle::new(settings)
+        }))
+    }
+
+    /// Accepts the id and the trace of peers that are proxies by this setting, such as a gateway in front that makes the
+    /// ids.
+    pub fn trust_proxies(self, proxies: ClientIp) -> Self {
+        self.change(|settings| settings.trust = Trust::Proxies(proxies))
+    }
+
+    /// Accepts the id and the trace of every caller.
+    ///
+    /// # Security
+    ///
+    /// Right only where no outsider can send a request, or where the proxy in front overwrites both headers. A caller
+    /// who chooses ids can make one request look like another in every log.
+    pub fn trust_callers(self) -> Self {
+        self.change(|settings| settings.trust = Trust::Everybody)
+    }
+
+    /// Sets how fresh ids are made; default [`IdFormat::UuidV7`].
+    pub fn format(self, format: IdFormat) -> Self {
+        self.change(|settings| settings.format = format)
+    }
+
+    /// Replaces the clock that a UUID's time comes from; for tests.
+    pub fn clock(self, clock: WallClock) -> Self {
+        self.change(|settings| settings.clock = clock)
+    }
+
+    /// Keeps the settings for the rest of the process; see [`Handle::leak`].
+    pub fn leak(self) -> Self {
+        Self(self.0.map(Handle::leak))
+    }
+}
+
+impl Settings {
+    #[inline]
+    pub(super) fn trusts(&self, extensions: &Extensions) -> bool {
+        match &self.trust {
+            Trust::Nobody => false,
+            Trust::Everybody => true,
+            Trust::Proxies(proxies) => {
+                peer_addr(extensions).is_some_and(|peer| proxies.trusts(peer.ip()))
+            }
+        }
+    }
+}
+
+/// The caller's id, if it sent one that may be an id. A header that is there twice is none.
+pub(super) fn sent_id(headers: &HeaderMap) -> Option<RequestId> {
+    [X_REQUEST_ID, X_CORRELATION_ID].iter().find_map(|name| {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => RequestId::from_header(value).ok(),
+            _ => None,
+        }
+    })
+}
+
+impl Default for RequestIdLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Layer<S> for RequestIdLayer {
+    type Service = RequestIdService<S>;
+
+    fn layer(&self, inner: S) -> RequestIdService<S> {
+        RequestIdService::new(inner, self.0.clone())
+    }
+}

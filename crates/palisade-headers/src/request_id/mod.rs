@@ -1,0 +1,22 @@
+//! An id for every request: in the scope, in the span of every event, on the response, and on calls to others.
+//!
+//! Rules:
+//!
+//! 1. By default an id that the caller sends is thrown away and a fresh one made: whoever chooses ids can make two
+//!    requests look like one.
+//! 2. Where the layer is [told to trust](RequestIdLayer::trust_callers), `X-Request-ID`, else `X-Correlation-ID`, is
+//!    accepted if it is 1 to 128 characters of `[A-Za-z0-9._-]`. Anything else is as good as none.
+//! 3. The response carries the id in `X-Request-ID`, over whatever the handler set: it is the id that stands in the logs.
+//! 4. `traceparent` (W3C Trace Context) is read under the same trust, and passed on with the id.
+
+mod client;
+mod future;
+mod generate;
+mod layer;
+mod service;
+
+pub use self::client::{PropagateRequestId, PropagateRequestIdLayer};
+pub use self::future::ResponseFuture;
+pub use self::generate::IdFormat;
+pub use self::layer::RequestIdLayer;
+pub use self::service::RequestIdService;

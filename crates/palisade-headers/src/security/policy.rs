@@ -1,0 +1,174 @@
+//! What a layer was told, and what it made ready from that.
+
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, header};
+use palisade_core::RequestScope;
+
+use super::{CspNonce, HeaderOverrides, HstsWhen, NoStore, csp};
+use crate::template::{Merge, Template, leaked};
+
+/// What a layer was told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) policies: Vec<csp::Prepared>,
+    pub(super) merges: Vec<(HeaderName, Merge)>,
+    pub(super) strip: Vec<HeaderName>,
+    pub(super) hsts_when: HstsWhen,
+    pub(super) no_store: NoStore,
+}
+
+impl Settings {
+    pub(super) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.remove(&name);
+        self.headers.push((name, value));
+    }
+
+    pub(super) fn set_policy(&mut self, policy: csp::Prepared) {
+        self.remove(&policy.name);
+        self.set(policy.name.clone(), policy.fixed.clone());
+        self.policies.push(policy);
+    }
+
+    pub(super) fn remove(&mut self, name: &HeaderName) {
+        self.headers.retain(|(known, _)| known != name);
+        self.policies.retain(|policy| policy.name != *name);
+    }
+
+    fn merge_of(&self, name: &HeaderName) -> Merge {
+        let last = self.merges.iter().rev().find(|(known, _)| known == name);
+        last.map_or(Merge::IfAbsent, |(_, merge)| *merge)
+    }
+}
+
+/// What a layer made ready.
+#[derive(Debug, Clone)]
+pub(super) struct Policy {
+    pub(super) settings: Settings,
+    template: Template,
+    /// Those of the policies that have a nonce.
+    nonces: Vec<csp::Prepared>,
+    /// The value of `Strict-Transport-Security`, where it is not for every response.
+    hsts: Option<HeaderValue>,
+    /// Whether no response is changed, but by overrides.
+    idle: bool,
+}
+
+/// What has to be kept of a request until its response is there.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    nonce: Option<CspNonce>,
+    hsts: bool,
+    credentials: bool,
+    scope: Option<RequestScope>,
+}
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+impl Policy {
+    pub(super) fn new(settings: Settings) -> Self {
+        let mut always = settings.headers.clone();
+        if settings.no_store == NoStore::Always {
+            always.retain(|(name, _)| *name != header::CACHE_CONTROL);
+            always.push((header::CACHE_CONTROL, NO_STORE));
+        }
+        let mut hsts = None;
+        if let HstsWhen::OverTls(_) = settings.hsts_when {
+            let at = always
+                .iter()
+                .position(|(name, _)| *name == header::STRICT_TRANSPORT_SECURITY);
+            hsts = at.map(|at| always.remove(at).1);
+        }
+        let entries = always
+            .iter()
+            .map(|(name, value)| (name, value, settings.merge_of(name)));
+        let template = Template::new(entries, &settings.strip);
+        let nonces = settings.policies.iter().filter(|policy| policy.has_nonce());
+        Self {
+            idle: template.is_empty() && hsts.is_none() && settings.no_store == NoStore::Never,
+            template,
+            nonces: nonces.cloned().collect(),
+            hsts,
+            settings,
+        }
+    }
+
+    pub(super) fn leak(mut self) -> Self {
+        self.template = self.template.leak();
+        self.hsts = self.hsts.as_ref().map(leaked);
+        self
+    }
+
+    #[inline]
+    pub(super) fn see<B>(&self, request: &mut Request<B>) -> Seen {
+        let mut seen = Seen::default();
+        if !self.nonces.is_empty() {
+            seen.nonce = Some(nonce(request.extensions_mut()));
+        }
+        if self.hsts.is_some() {
+            let when = &self.settings.hsts_when;
+            seen.hsts = when.holds(request.uri(), request.headers(), request.extensions());
+        }
+        if self.settings.no_store == NoStore::Authenticated {
+            let headers = request.headers();
+            seen.credentials =
+                headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE);
+            if !seen.credentials {
+                // The principal is found by a layer further in, if at all: look when the response is there.
+                seen.scope = RequestScope::current(request.extensions()).cloned();
+            }
+        }
+        seen
+    }
+
+    #[inline]
+    pub(super) fn apply(
+        &self,
+        seen: &Seen,
+        headers: &mut HeaderMap,
+        overrides: Option<&HeaderOverrides>,
+    ) {
+        if self.idle && overrides.is_none() {
+            return;
+        }
+        self.template.apply(headers, |ours| {
+            let nonce = seen.nonce.as_ref().and_then(CspNonce::if_read);
+            if let Some(nonce) = nonce {
+                for policy in &self.nonces {
+                    if let Some(value) = policy.with_nonce(nonce) {
+                        let _ = ours.try_insert(&policy.name, value);
+                    }
+                }
+            }
+            if let (true, Some(value)) = (seen.hsts, &self.hsts) {
+                let _ = ours.try_insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
+            }
+            if seen.authenticated() {
+                let _ = ours.try_insert(header::CACHE_CONTROL, NO_STORE);
+            }
+            if let Some(overrides) = overrides {
+                overrides.apply(ours, nonce);
+            }
+        });
+    }
+}
+
+impl Seen {
+    fn authenticated(&self) -> bool {
+        let principal = || {
+            self.scope
+                .as_ref()
+                .is_some_and(|scope| scope.principal().is_some())
+        };
+        self.credentials || principal()
+    }
+}
+
+/// The request's nonce; two layers with a nonce share it.
+fn nonce(extensions: &mut Extensions) -> CspNonce {
+    if let Some(nonce) = CspNonce::of(extensions) {
+        return nonce;
+    }
+    let nonce = CspNonce::unread();
+    extensions.insert(nonce.clone());
+    nonce
+}

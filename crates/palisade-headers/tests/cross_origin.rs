@@ -1,0 +1,185 @@
+//! What `CrossOriginGuardLayer` refuses, and how.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty};
+use palisade_core::{EventKind, RequestScope};
+use palisade_headers::{CorsLayer, CrossOriginGuardLayer};
+use tower::{Layer, ServiceExt, service_fn};
+
+async fn status(guard: CrossOriginGuardLayer, request: Request<()>) -> u16 {
+    let handler = service_fn(|_: Request<()>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    });
+    guard
+        .layer(handler)
+        .oneshot(request)
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
+}
+
+fn post(path: &str, headers: &[(&str, &str)]) -> Request<()> {
+    let mut request = Request::post(path).header("host", "example.com");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap()
+}
+
+const FORGED: [(&str, &str); 2] = [
+    ("sec-fetch-site", "cross-site"),
+    ("origin", "https://attacker.example"),
+];
+
+#[tokio::test]
+async fn a_forged_request_is_refused_in_the_one_format_and_recorded() {
+    let mut request = post("/transfer", &FORGED);
+    let scope = RequestScope::enter(request.extensions_mut());
+    let handler = service_fn(|_: Request<()>| async {
+        panic!("the handler is out of reach");
+        #[expect(unreachable_code, reason = "names the type")]
+        Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    });
+    let response = CrossOriginGuardLayer::new()
+        .layer(handler)
+        .oneshot(request)
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 403);
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = std::str::from_utf8(&body).unwrap();
+    assert!(body.contains("AUTHORIZATION_ERROR"), "{body}");
+    assert!(!body.contains("attacker"), "{body}");
+    let events = scope.close();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].kind(), EventKind::CrossOriginRequest);
+    assert_eq!(events[0].reason_code(), Some("sec_fetch_site"));
+}
+
+#[tokio::test]
+async fn a_trusted_origin_passes_and_its_neighbours_do_not() {
+    let guard = CrossOriginGuardLayer::new()
+        .add_trusted_origin("https://admin.example")
+        .and_then(|guard| guard.add_trusted_origin("https://*.tenant.example"))
+        .unwrap();
+    for (origin, expected) in [
+        ("https://admin.example", 200),
+        ("https://a.tenant.example", 200),
+        ("https://tenant.example", 403),
+        ("http://admin.example", 403),
+        ("https://admin.example.evil.com", 403),
+        ("null", 403),
+    ] {
+        for site in ["cross-site", "same-site", ""] {
+            let request = post("/x", &[("sec-fetch-site", site), ("origin", origin)]);
+            assert_eq!(
+                status(guard.clone(), request).await,
+                expected,
+                "{origin} {site}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cors_lists_is_trusted_too() {
+    let cors = CorsLayer::builder()
+        .origins(["https://app.example"])
+        .try_build()
+        .unwrap();
+    let guard = CrossOriginGuardLayer::new()
+        .trust_cors(&cors)
+        .trust_cors(&CorsLayer::api());
+    let from = |origin| {
+        post(
+            "/x",
+            &[("sec-fetch-site", "cross-site"), ("origin", origin)],
+        )
+    };
+    assert_eq!(
+        status(guard.clone(), from("https://app.example")).await,
+        200
+    );
+    assert_eq!(status(guard, from("https://attacker.example")).await, 403);
+}
+
+#[tokio::test]
+async fn a_bypass_lets_its_requests_pass_alone() {
+    let guard = CrossOriginGuardLayer::new()
+        .add_insecure_bypass("POST /webhooks/{provider}")
+        .unwrap();
+    assert_eq!(
+        status(guard.clone(), post("/webhooks/pay", &FORGED)).await,
+        200
+    );
+    assert_eq!(
+        status(guard.clone(), post("/webhooks/pay?x=1", &FORGED)).await,
+        200
+    );
+    for path in [
+        "/webhooks/",
+        "/webhooks/pay/../../transfer",
+        "/webhooks/%2e%2e",
+        "/transfer",
+    ] {
+        assert_eq!(
+            status(guard.clone(), post(path, &FORGED)).await,
+            403,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_setting_is_an_error_that_names_it() {
+    let error = CrossOriginGuardLayer::new()
+        .add_trusted_origin("https://a.example/path")
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cross-origin guard: trusted origin \"https://a.example/path\": has a path, but an origin ends with its host \
+         or port"
+    );
+    assert!(
+        CrossOriginGuardLayer::new()
+            .add_insecure_bypass("/a/{x")
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn off_lets_everything_pass() {
+    assert_eq!(
+        status(CrossOriginGuardLayer::off().leak(), post("/x", &FORGED)).await,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_grpc_call_is_refused_in_its_own_terms() {
+    let mut request = post("/a.B/C", &FORGED);
+    request
+        .headers_mut()
+        .insert("content-type", "application/grpc".parse().unwrap());
+    let handler = service_fn(|_: Request<()>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    });
+    let response = CrossOriginGuardLayer::new()
+        .layer(handler)
+        .oneshot(request)
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            &response.headers()["grpc-status"]
+        ),
+        (200, &"7".parse().unwrap())
+    );
+}

@@ -1,0 +1,241 @@
+//! Which id a request has, and where it shows.
+
+use std::convert::Infallible;
+
+use http::{HeaderMap, Request, Response};
+use palisade_core::time::{UnixTime, WallClock};
+use palisade_core::{ClientIp, PeerAddr, RequestId, RequestScope};
+use palisade_headers::{IdFormat, PropagateRequestIdLayer, RequestIdLayer};
+use tower::{Layer, ServiceExt, service_fn};
+
+/// What the handler and what the caller see.
+struct Seen {
+    scope: RequestScope,
+    request: HeaderMap,
+    response: HeaderMap,
+}
+
+impl Seen {
+    fn id(&self) -> String {
+        let id = self.response["x-request-id"].to_str().unwrap().to_owned();
+        assert_eq!(
+            self.scope.request_id().unwrap().as_str(),
+            id,
+            "scope and response agree"
+        );
+        id
+    }
+}
+
+async fn serve(layer: RequestIdLayer, request: Request<()>) -> Seen {
+    let handler = service_fn(|request: Request<()>| async move {
+        let scope = RequestScope::current(request.extensions()).unwrap().clone();
+        let mut response = Response::new((scope, request.headers().clone()));
+        response
+            .headers_mut()
+            .insert("x-request-id", "of-an-upstream".parse().unwrap());
+        Ok::<_, Infallible>(response)
+    });
+    let (head, (scope, request)) = layer
+        .layer(handler)
+        .oneshot(request)
+        .await
+        .unwrap()
+        .into_parts();
+    Seen {
+        scope,
+        request,
+        response: head.headers,
+    }
+}
+
+fn sent(headers: &[(&str, &[u8])]) -> Request<()> {
+    let mut request = Request::builder();
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap()
+}
+
+const TRACE: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test]
+async fn an_id_from_outside_is_thrown_away() {
+    let request = sent(&[
+        ("x-request-id", b"chosen"),
+        ("x-correlation-id", b"chosen"),
+        ("traceparent", TRACE),
+    ]);
+    let seen = serve(RequestIdLayer::new(), request).await;
+    assert_ne!(seen.id(), "chosen");
+    assert_eq!(seen.scope.trace_parent(), None);
+    assert!(seen.request.is_empty(), "nothing of it reaches the handler");
+}
+
+#[tokio::test]
+async fn a_trusted_id_is_kept_from_either_header() {
+    let layer = RequestIdLayer::new().trust_callers();
+    let both = sent(&[
+        ("x-correlation-id", b"second"),
+        ("x-request-id", b"first"),
+        ("traceparent", TRACE),
+    ]);
+    let seen = serve(layer.clone(), both).await;
+    assert_eq!(seen.id(), "first");
+    assert_eq!(
+        seen.scope.trace_parent().unwrap().to_string().as_bytes(),
+        TRACE
+    );
+    assert_eq!(
+        serve(layer.clone(), sent(&[("x-correlation-id", b"second")]))
+            .await
+            .id(),
+        "second"
+    );
+    let longest = "x".repeat(128);
+    assert_eq!(
+        serve(layer, sent(&[("x-request-id", longest.as_bytes())]))
+            .await
+            .id(),
+        longest
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_an_id_is_replaced_even_when_trusted() {
+    let layer = RequestIdLayer::new().trust_callers();
+    let long = "x".repeat(129);
+    for bad in [
+        &b""[..],
+        b"a b",
+        b"a\tb",
+        b"a\"b",
+        b"a;b",
+        b"\xff\xfe",
+        b"<script>",
+        b"../../etc",
+        long.as_bytes(),
+    ] {
+        let id = serve(layer.clone(), sent(&[("x-request-id", bad)]))
+            .await
+            .id();
+        assert_eq!(id.len(), 36, "{bad:?}");
+    }
+    let twice = sent(&[("x-request-id", b"one"), ("x-request-id", b"two")]);
+    assert_eq!(serve(layer, twice).await.id().len(), 36);
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_is_believed() {
+    let layer = RequestIdLayer::new().trust_proxies(ClientIp::trusting(["10.0.0.0/8"]).unwrap());
+    for (peer, kept) in [("10.1.2.3:1", true), ("198.51.100.9:1", false)] {
+        let mut request = sent(&[("x-request-id", b"of-the-proxy")]);
+        request
+            .extensions_mut()
+            .insert(PeerAddr(peer.parse().unwrap()));
+        let id = serve(layer.clone(), request).await.id();
+        assert_eq!(id == "of-the-proxy", kept, "{peer}");
+    }
+    let unknown = serve(layer, sent(&[("x-request-id", b"of-the-proxy")])).await;
+    assert_ne!(
+        unknown.id(),
+        "of-the-proxy",
+        "a peer that is not known is not trusted"
+    );
+}
+
+#[tokio::test]
+async fn an_id_that_is_set_already_stays() {
+    let mut request = sent(&[("x-request-id", b"sent")]);
+    RequestScope::enter(request.extensions_mut()).set_request_id(RequestId::new("outer").unwrap());
+    assert_eq!(
+        serve(RequestIdLayer::new().trust_callers(), request)
+            .await
+            .id(),
+        "outer"
+    );
+}
+
+#[tokio::test]
+async fn the_format_and_the_clock_can_be_chosen() {
+    let random = serve(RequestIdLayer::new().format(IdFormat::Random), sent(&[]))
+        .await
+        .id();
+    assert_eq!(random.len(), 32);
+    // 2026-11-20T16:00:00Z is 1795190400 s by `date -d`, and 1795190400000 is 0x01a1f9afa400.
+    let clock = WallClock::from_fn(|| UnixTime::from_secs(1_795_190_400));
+    let id = serve(RequestIdLayer::new().clock(clock), sent(&[]))
+        .await
+        .id();
+    assert_eq!(&id[..15], "01a1f9af-a400-7");
+}
+
+#[tokio::test]
+async fn off_passes_everything_as_it_is() {
+    let handler = service_fn(|request: Request<()>| async move {
+        assert!(RequestScope::current(request.extensions()).is_none());
+        assert_eq!(request.headers()["x-request-id"], "sent");
+        Ok::<_, Infallible>(Response::new(()))
+    });
+    let service = RequestIdLayer::off().trust_callers().leak().layer(handler);
+    let response = service
+        .oneshot(sent(&[("x-request-id", b"sent")]))
+        .await
+        .unwrap();
+    assert!(response.headers().is_empty());
+}
+
+/// The headers of an outgoing call that begins with these, made inside a request with id and trace.
+async fn call(layer: PropagateRequestIdLayer, headers: &[(&str, &[u8])]) -> HeaderMap {
+    let served = serve(
+        RequestIdLayer::new().trust_callers(),
+        sent(&[("x-request-id", b"id-1"), ("traceparent", TRACE)]),
+    )
+    .await;
+    let upstream = service_fn(|request: Request<()>| async move {
+        Ok::<_, Infallible>(Response::new(request.headers().clone()))
+    });
+    let mut request = sent(headers);
+    request.extensions_mut().insert(served.scope.outbound());
+    layer
+        .layer(upstream)
+        .oneshot(request)
+        .await
+        .unwrap()
+        .into_body()
+}
+
+#[tokio::test]
+async fn a_call_to_another_service_carries_id_and_trace() {
+    let headers = call(PropagateRequestIdLayer::new(), &[]).await;
+    assert_eq!(headers["x-request-id"], "id-1");
+    assert_eq!(headers["traceparent"].as_bytes(), TRACE);
+}
+
+#[tokio::test]
+async fn a_forwarded_id_is_replaced_and_a_tracers_own_trace_stays() {
+    let own = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    let headers = call(
+        PropagateRequestIdLayer::new(),
+        &[("x-request-id", b"forged"), ("traceparent", own)],
+    )
+    .await;
+    assert_eq!(headers["x-request-id"], "id-1");
+    assert_eq!(headers["traceparent"].as_bytes(), own);
+}
+
+#[tokio::test]
+async fn a_call_outside_any_request_is_left_alone() {
+    let upstream = service_fn(|request: Request<()>| async move {
+        Ok::<_, Infallible>(Response::new(request.headers().clone()))
+    });
+    let request = sent(&[("x-request-id", b"own")]);
+    let headers = PropagateRequestIdLayer::new()
+        .layer(upstream)
+        .oneshot(request)
+        .await
+        .unwrap()
+        .into_body();
+    assert_eq!(headers["x-request-id"], "own");
+    assert!(call(PropagateRequestIdLayer::off(), &[]).await.is_empty());
+}

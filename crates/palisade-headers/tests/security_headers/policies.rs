@@ -1,0 +1,138 @@
+//! Nonces, and headers that depend on the request.
+
+use http::{Request, Response};
+use palisade_core::{Principal, RequestScope};
+use palisade_headers::security::{
+    Csp, Hsts, HstsWhen, NoStore, OverTls, ReportingEndpoints, Source,
+};
+use palisade_headers::{CspNonce, SecurityHeadersLayer};
+
+use crate::{headers_of, lines, plain, with};
+
+#[tokio::test]
+async fn a_nonce_that_the_handler_read_is_in_the_policy_and_never_twice_the_same() {
+    let mut seen = Vec::new();
+    for _ in 0..100 {
+        let headers = headers_of(SecurityHeadersLayer::page(), Request::new(()), |request| {
+            let nonce = CspNonce::of(request.extensions()).unwrap();
+            Response::builder()
+                .header("x-nonce", nonce.as_str())
+                .body(())
+                .unwrap()
+        })
+        .await;
+        let nonce = headers["x-nonce"].to_str().unwrap().to_owned();
+        assert_eq!(nonce.len(), 22, "128 bits in base64url");
+        assert_eq!(
+            headers["content-security-policy"],
+            format!(
+                "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self' 'nonce-{nonce}'; \
+                 img-src 'self' data:; font-src 'self'; connect-src 'self'; media-src 'self'; manifest-src 'self'; \
+                 object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+                 upgrade-insecure-requests"
+            )
+        );
+        assert!(!seen.contains(&nonce));
+        seen.push(nonce);
+    }
+}
+
+#[tokio::test]
+async fn a_nonce_in_two_policies_is_one() {
+    let policy = Csp::new().script_src([Source::Nonce]).report_to("csp");
+    let endpoints = ReportingEndpoints::new()
+        .endpoint("csp", "https://reports.example/csp")
+        .unwrap();
+    let layer = SecurityHeadersLayer::page()
+        .csp_report_only(&policy)
+        .reporting_endpoints(&endpoints);
+    let headers = headers_of(layer, Request::new(()), |request| {
+        let nonce = CspNonce::of(request.extensions()).unwrap();
+        Response::builder()
+            .header("x-nonce", nonce.as_str())
+            .body(())
+            .unwrap()
+    })
+    .await;
+    let nonce = headers["x-nonce"].to_str().unwrap();
+    assert_eq!(
+        headers["content-security-policy-report-only"],
+        format!("script-src 'nonce-{nonce}'; report-to csp")
+    );
+    assert!(
+        headers["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .contains(nonce)
+    );
+    assert_eq!(
+        headers["reporting-endpoints"],
+        "csp=\"https://reports.example/csp\""
+    );
+}
+
+#[tokio::test]
+async fn an_unread_nonce_leaves_no_source_that_it_held_back() {
+    let policy = Csp::new()
+        .script_src([
+            Source::Nonce,
+            Source::StrictDynamic,
+            Source::UnsafeInline,
+            Source::host("https://cdn.example").unwrap(),
+        ])
+        .style_src([Source::SelfOrigin, Source::Nonce, Source::UnsafeInline]);
+    let headers = plain(SecurityHeadersLayer::none().csp(&policy)).await;
+    assert_eq!(
+        headers["content-security-policy"],
+        "script-src 'none'; style-src 'self'"
+    );
+}
+
+#[tokio::test]
+async fn hsts_waits_for_tls_where_it_is_told_to() {
+    let layer = SecurityHeadersLayer::none()
+        .hsts(Hsts::default())
+        .hsts_when(HstsWhen::OverTls(palisade_core::ClientIp::peer()));
+    assert!(plain(layer.clone()).await.is_empty());
+    let mut request = Request::new(());
+    request.extensions_mut().insert(OverTls);
+    let headers = headers_of(layer, request, |_| Response::new(())).await;
+    assert_eq!(
+        lines(&headers),
+        ["strict-transport-security: max-age=31536000; includeSubDomains"]
+    );
+}
+
+#[tokio::test]
+async fn answers_to_the_authenticated_stay_out_of_caches() {
+    let layer = SecurityHeadersLayer::none().no_store(NoStore::Authenticated);
+    let request = |name: &str| Request::get("/").header(name, "x").body(()).unwrap();
+    for (name, stored) in [
+        ("authorization", false),
+        ("cookie", false),
+        ("accept", true),
+    ] {
+        let headers = headers_of(layer.clone(), request(name), |_| Response::new(())).await;
+        assert_eq!(headers.get("cache-control").is_none(), stored, "{name}");
+    }
+    let cached = headers_of(layer.clone(), request("cookie"), |_| {
+        with(&[("cache-control", "private")])
+    })
+    .await;
+    assert_eq!(
+        cached["cache-control"], "private",
+        "the handler knows better"
+    );
+
+    let mut request = Request::new(());
+    let scope = RequestScope::enter(request.extensions_mut());
+    let by_key = headers_of(layer, request, |_| {
+        scope.push_principal(Principal::user("iss", "alice").into());
+        Response::new(())
+    })
+    .await;
+    assert_eq!(
+        by_key["cache-control"], "no-store",
+        "found by a layer further in"
+    );
+}
