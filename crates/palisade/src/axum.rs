@@ -41,7 +41,9 @@ use crate::{Protected, Stack};
 /// ```
 #[must_use]
 pub fn protect(router: Router, stack: Stack) -> ProtectedRouter {
-    ProtectedRouter { inner: stack.leak().layer(router) }
+    ProtectedRouter {
+        inner: stack.leak().layer(router),
+    }
 }
 
 /// 404 in the one format, for [`Router::fallback`].
@@ -82,7 +84,9 @@ impl Service<Request> for ProtectedRouter {
 
     #[inline]
     fn call(&mut self, request: Request) -> ResponseFuture {
-        ResponseFuture { inner: self.inner.call(request) }
+        ResponseFuture {
+            inner: self.inner.call(request),
+        }
     }
 }
 
@@ -99,7 +103,10 @@ where
     }
 
     fn call(&mut self, stream: IncomingStream<'_, L>) -> Self::Future {
-        ready(Ok(Connection { router: self.clone(), peer: *stream.remote_addr() }))
+        ready(Ok(Connection {
+            router: self.clone(),
+            peer: *stream.remote_addr(),
+        }))
     }
 }
 

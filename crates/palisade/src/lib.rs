@@ -7,9 +7,9 @@ mod stack;
 pub mod axum;
 
 pub use palisade_core::{
-    ClientAddr, ClientIp, ClientIpError, Code, EventKind, Handle, Name, PathSet, PeerAddr, Principal, PrincipalKind,
-    Problems, Rejection, RejectionContext, Renderer, RequestId, RequestScope, ResponseBody, ScopeLayer, SecurityEvent,
-    Severity, time,
+    ClientAddr, ClientIp, ClientIpError, Code, EventKind, Handle, Name, PathSet, PeerAddr,
+    Principal, PrincipalKind, Problems, Rejection, RejectionContext, Renderer, RequestId,
+    RequestScope, ResponseBody, ScopeLayer, SecurityEvent, Severity, time,
 };
 pub use stack::{Protected, Stack};
 

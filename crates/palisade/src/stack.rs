@@ -1,3 +1,11 @@
+#[cfg(not(all(
+    feature = "audit",
+    feature = "auth",
+    feature = "crypto",
+    feature = "headers",
+    feature = "ratelimit"
+)))]
+mod absent;
 mod stations;
 
 use std::fmt;
@@ -178,7 +186,13 @@ type Stations<S> = Station<
                     CorsLayer,
                     Station<
                         CrossOriginGuardLayer,
-                        Station<RateLimitLayer, Station<AuthLayer, Station<RateLimitLayer, Station<FieldCryptoLayer, S>>>>,
+                        Station<
+                            RateLimitLayer,
+                            Station<
+                                AuthLayer,
+                                Station<RateLimitLayer, Station<FieldCryptoLayer, S>>,
+                            >,
+                        >,
                     >,
                 >,
             >,
@@ -201,7 +215,9 @@ impl<S> Layer<S> for Stack {
         let inner = self.audit.layer(inner);
         let inner = self.security_headers.layer(inner);
         let inner = self.request_id.layer(inner);
-        Protected { stations: self.scope.layer(inner) }
+        Protected {
+            stations: self.scope.layer(inner),
+        }
     }
 }
 
@@ -215,7 +231,9 @@ where
     Stations<S>: Clone,
 {
     fn clone(&self) -> Self {
-        Self { stations: self.stations.clone() }
+        Self {
+            stations: self.stations.clone(),
+        }
     }
 }
 
@@ -227,7 +245,8 @@ impl<S> fmt::Debug for Protected<S> {
 
 impl<S, Rq, B> Service<Request<Rq>> for Protected<S>
 where
-    S: Service<Request<Rq>, Response = Response<B>>,
+    // `Clone`, because authentication may have to ask a store while the ready service waits.
+    S: Service<Request<Rq>, Response = Response<B>> + Clone,
     B: Body<Data = Bytes>,
 {
     type Response = <Stations<S> as Service<Request<Rq>>>::Response;

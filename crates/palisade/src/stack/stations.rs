@@ -1,4 +1,4 @@
-//! The layer of each station, or [`Absent`] where its feature is off, so that the stack has one shape.
+//! The layer of each station, or `Absent` where its feature is off, so that the stack has one shape.
 
 #[cfg(feature = "audit")]
 pub(super) use palisade_audit::AuditLayer;
@@ -7,9 +7,20 @@ pub(super) use palisade_auth::AuthLayer;
 #[cfg(feature = "crypto")]
 pub(super) use palisade_crypto::FieldCryptoLayer;
 #[cfg(feature = "headers")]
-pub(super) use palisade_headers::{CorsLayer, CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer};
+pub(super) use palisade_headers::{
+    CorsLayer, CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer,
+};
 #[cfg(feature = "ratelimit")]
 pub(super) use palisade_ratelimit::RateLimitLayer;
+
+#[cfg(not(all(
+    feature = "audit",
+    feature = "auth",
+    feature = "crypto",
+    feature = "headers",
+    feature = "ratelimit"
+)))]
+use super::absent::Absent;
 
 #[cfg(not(feature = "audit"))]
 pub(super) type AuditLayer = Absent;
@@ -27,26 +38,3 @@ pub(super) type RequestIdLayer = Absent;
 pub(super) type SecurityHeadersLayer = Absent;
 #[cfg(not(feature = "ratelimit"))]
 pub(super) type RateLimitLayer = Absent;
-
-/// No layer at all.
-#[derive(Debug, Clone)]
-pub struct Absent;
-
-#[allow(dead_code, reason = "used unless every feature is on")]
-impl Absent {
-    pub(super) const fn off() -> Self {
-        Self
-    }
-
-    pub(super) const fn leak(self) -> Self {
-        self
-    }
-}
-
-impl<S> tower_layer::Layer<S> for Absent {
-    type Service = S;
-
-    fn layer(&self, inner: S) -> S {
-        inner
-    }
-}
