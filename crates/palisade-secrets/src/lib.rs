@@ -1,1 +1,25 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod bearer;
+mod builder;
+mod cache;
+mod environment;
+mod error;
+pub mod generate;
+mod layer;
+mod policy;
+pub mod provider;
+mod secret;
+mod secrets;
+
+pub use bearer::{Bearer, BearerLayer, ResponseFuture};
+pub use builder::SecretsBuilder;
+pub use environment::Environment;
+pub use error::{Error, ProviderError};
+pub use layer::{SecretsLayer, SecretsService};
+pub use policy::Rule;
+pub use provider::{EnvVars, Fetched, MountedDirectory, Provider, Stage};
+pub use secrecy::{ExposeSecret, SecretString};
+pub use secret::{Pair, Secret};
+pub use secrets::{Access, Secrets};

@@ -1,0 +1,91 @@
+//! Outbound requests, signed.
+
+mod future;
+mod service;
+mod token;
+
+use std::fmt;
+
+use palisade_core::Handle;
+use tower_layer::Layer;
+
+pub use self::future::ResponseFuture;
+pub use self::service::Bearer;
+use self::token::Tokens;
+use crate::{Error, Secrets};
+
+/// Signs outbound requests with a bearer token (RFC 6750, section 2.1), which may rotate.
+///
+/// It sets `Authorization`, in the place of whatever stands there. When no token can be had the request is not sent, and
+/// the answer is 503.
+///
+/// # Example
+///
+/// ```
+/// use palisade_secrets::BearerLayer;
+///
+/// let layer = BearerLayer::fixed("kD2vGq0yX8mTn5cWbR7s")?;
+/// assert!(BearerLayer::fixed("two words").is_err());
+/// # let _ = layer;
+/// # Ok::<(), palisade_secrets::Error>(())
+/// ```
+///
+/// # Security
+///
+/// The token goes wherever the client inside sends the request. Put the layer around a client for one service, not
+/// around one that follows redirects to others.
+#[derive(Clone)]
+pub struct BearerLayer {
+    tokens: Option<Handle<Tokens>>,
+}
+
+impl BearerLayer {
+    /// Signs with this token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when it has other characters than RFC 6750 allows.
+    pub fn fixed(token: &str) -> Result<Self, Error> {
+        Ok(Self {
+            tokens: Some(Handle::new(Tokens::fixed(token)?)),
+        })
+    }
+
+    /// Signs with the token that a secret holds, and with the new one once it rotates.
+    #[must_use]
+    pub fn rotating(secrets: &Secrets, name: &str) -> Self {
+        Self {
+            tokens: Some(Handle::new(Tokens::rotating(secrets.clone(), name))),
+        }
+    }
+
+    /// A layer that passes everything through, of the same type.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { tokens: None }
+    }
+
+    /// Keeps the state for the rest of the process; see [`Handle::leak`].
+    #[must_use]
+    pub fn leak(self) -> Self {
+        Self {
+            tokens: self.tokens.map(Handle::leak),
+        }
+    }
+}
+
+impl<S> Layer<S> for BearerLayer {
+    type Service = Bearer<S>;
+
+    fn layer(&self, inner: S) -> Bearer<S> {
+        Bearer::new(inner, self.tokens.clone())
+    }
+}
+
+impl fmt::Debug for BearerLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BearerLayer")
+            .field(&self.tokens.as_deref())
+            .finish()
+    }
+}

@@ -1,0 +1,111 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body::Body;
+use palisade_core::{
+    Code, EventKind, Handle, Rejection, RejectionContext, RequestScope, ResponseBody, SecurityEvent,
+};
+use tower_service::Service;
+
+use super::future::ResponseFuture;
+use super::token::Tokens;
+use crate::Error;
+
+/// The service made by [`BearerLayer`](super::BearerLayer).
+///
+/// It waits for a token before it is ready, so that `call` never does.
+pub struct Bearer<S> {
+    inner: S,
+    tokens: Option<Handle<Tokens>>,
+    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// A copy of the token, from `poll_ready` to `call`.
+    signature: Option<Result<HeaderValue, Error>>,
+}
+
+impl<S> Bearer<S> {
+    pub(super) fn new(inner: S, tokens: Option<Handle<Tokens>>) -> Self {
+        Self {
+            inner,
+            tokens,
+            waiting: None,
+            signature: None,
+        }
+    }
+
+    /// Ready once it is decided what `call` signs with, or why it cannot.
+    fn poll_token(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(tokens) = &self.tokens else {
+            return Poll::Ready(());
+        };
+        if self.waiting.is_none() {
+            self.signature = tokens.now();
+            if self.signature.is_some() {
+                return Poll::Ready(());
+            }
+        }
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let tokens = tokens.clone();
+            Box::pin(async move { tokens.wait().await })
+        });
+        ready!(waiting.as_mut().poll(cx));
+        self.waiting = None;
+        self.signature = tokens.now();
+        Poll::Ready(())
+    }
+}
+
+impl<S: Clone> Clone for Bearer<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.tokens.clone())
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Bearer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bearer")
+            .field("inner", &self.inner)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, Rq, B> Service<Request<Rq>> for Bearer<S>
+where
+    S: Service<Request<Rq>, Response = Response<B>>,
+    B: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, B>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        ready!(self.poll_token(cx));
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
+        let Some(tokens) = &self.tokens else {
+            return ResponseFuture::sent(self.inner.call(request));
+        };
+        match self.signature.take().or_else(|| tokens.now()) {
+            Some(Ok(value)) => {
+                request.headers_mut().insert(header::AUTHORIZATION, value);
+                ResponseFuture::sent(self.inner.call(request))
+            }
+            refusal => {
+                if let Some(Err(error)) = refusal {
+                    tracing::error!(target: "palisade_secrets", %error, "no token to sign with");
+                }
+                RequestScope::enter(request.extensions_mut())
+                    .record(SecurityEvent::new(EventKind::StoreUnavailable).reason("no_token"));
+                let context = RejectionContext::of(&request);
+                ResponseFuture::refused(Rejection::new(Code::Unavailable).into_response(&context))
+            }
+        }
+    }
+}

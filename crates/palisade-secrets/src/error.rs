@@ -1,0 +1,87 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade_core::{Name, Problems};
+
+/// What can go wrong. It never holds a secret.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Secrets or settings that are not accepted, all of them at once.
+    #[error("secrets refused: {0}")]
+    Refused(Problems),
+    /// No provider has it.
+    #[error("secret {name} is missing")]
+    Missing {
+        /// The name that was asked for.
+        name: Box<str>,
+    },
+    /// A provider could not say whether it has it, and so no later one was asked.
+    #[error("secret {name}: {provider}: {source}")]
+    Provider {
+        /// The name that was asked for.
+        name: Box<str>,
+        /// Which provider.
+        provider: Name,
+        /// What went wrong.
+        source: ProviderError,
+    },
+    /// It is older than may be, and could not be read anew.
+    #[error("secret {name} is {} s old and could not be read anew: {source}", age.as_secs())]
+    Stale {
+        /// The name that was asked for.
+        name: Box<str>,
+        /// Its age.
+        age: Duration,
+        /// Why it could not be read anew.
+        source: ProviderError,
+    },
+    /// It is there, but is not what was asked for.
+    #[error("secret {name}: {field} {reason}")]
+    Invalid {
+        /// The name that was asked for.
+        name: Box<str>,
+        /// The part that is wrong, or `value`.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file or a random value could not be made.
+    #[error("{what}: {source}")]
+    Generate {
+        /// What was being made.
+        what: String,
+        /// What went wrong.
+        source: Arc<std::io::Error>,
+    },
+}
+
+/// Why a provider could not answer.
+///
+/// The message is shown and logged, so it must not hold a secret; mind errors of parsers, which quote what they read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    message: Cow<'static, str>,
+    #[source]
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ProviderError {
+    /// An error with this message.
+    #[must_use]
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// Keeps the error that caused it, which must not hold a secret either.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+}

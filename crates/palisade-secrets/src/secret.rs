@@ -1,0 +1,122 @@
+use std::fmt;
+use std::sync::Arc;
+
+use palisade_core::Name;
+use secrecy::{ExposeSecret, SecretString};
+
+/// A secret with where it came from. Clones share it; the last one wipes it.
+///
+/// # Example
+///
+/// ```
+/// use palisade_secrets::{ExposeSecret, Secret};
+///
+/// let token = Secret::new("t0k3n").version("v7");
+/// assert_eq!(token.expose_secret(), "t0k3n");
+/// assert!(!format!("{token:?}").contains("t0k3n"));
+/// ```
+#[derive(Clone)]
+pub struct Secret(Arc<Inner>);
+
+struct Inner {
+    value: SecretString,
+    version: Option<Box<str>>,
+    source: Name,
+}
+
+impl Secret {
+    /// A secret without a version, of the source `literal`.
+    #[must_use]
+    pub fn new(value: impl Into<SecretString>) -> Self {
+        Self(Arc::new(Inner {
+            value: value.into(),
+            version: None,
+            source: Name::from_static("literal"),
+        }))
+    }
+
+    /// Sets the version by which its provider knows it.
+    #[must_use]
+    pub fn version(self, version: &str) -> Self {
+        self.rebuilt(Some(version.into()), None)
+    }
+
+    pub(crate) fn with_source(self, source: Name) -> Self {
+        self.rebuilt(None, Some(source))
+    }
+
+    fn rebuilt(self, version: Option<Box<str>>, source: Option<Name>) -> Self {
+        match Arc::try_unwrap(self.0) {
+            Ok(inner) => Self(Arc::new(Inner {
+                version: version.or(inner.version),
+                source: source.unwrap_or(inner.source),
+                value: inner.value,
+            })),
+            Err(shared) => Self(Arc::new(Inner {
+                value: shared.value.clone(),
+                version: version.or_else(|| shared.version.clone()),
+                source: source.unwrap_or(shared.source),
+            })),
+        }
+    }
+
+    /// The version by which its provider knows it.
+    #[must_use]
+    pub fn version_text(&self) -> Option<&str> {
+        self.0.version.as_deref()
+    }
+
+    /// The provider that it came from.
+    #[must_use]
+    pub fn source(&self) -> Name {
+        self.0.source
+    }
+
+    /// Whether both have the same text; takes the same time wherever they differ.
+    #[must_use]
+    pub fn same_value(&self, other: &Self) -> bool {
+        let (a, b) = (
+            self.expose_secret().as_bytes(),
+            other.expose_secret().as_bytes(),
+        );
+        let differences = a.iter().zip(b).fold(0, |found, (a, b)| found | (a ^ b));
+        a.len() == b.len() && std::hint::black_box(differences) == 0
+    }
+
+    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl ExposeSecret<str> for Secret {
+    fn expose_secret(&self) -> &str {
+        self.0.value.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret")
+            .field("value", &"[redacted]")
+            .field("version", &self.0.version)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+/// A secret and the one before it, while both are good.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Pair {
+    /// The one to use.
+    pub current: Secret,
+    /// The one before it, to accept for a while.
+    pub previous: Option<Secret>,
+}
+
+impl Pair {
+    /// Both, the current first.
+    pub fn iter(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}

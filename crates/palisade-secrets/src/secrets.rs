@@ -1,0 +1,352 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::Extensions;
+use palisade_core::{Handle, Name, Problems, time};
+
+use crate::cache::{Decision, Known, Snapshot, Times};
+use crate::provider::AnyProvider;
+use crate::{Environment, Error, Pair, Secret, SecretsBuilder, Stage};
+
+/// The secrets of a service, from a chain of providers, kept fresh.
+///
+/// Reading a secret that is known takes no lock and does not allocate. Clones share what is known.
+///
+/// # Example
+///
+/// ```
+/// use palisade_secrets::{EnvVars, Environment, ExposeSecret, Secrets};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), palisade_secrets::Error> {
+/// // In a service: `EnvVars::new().file_suffix("_FILE")`.
+/// let variables = EnvVars::from_fn(|name| (name == "CRM_TOKEN").then(|| "kD2vGq0yX8mTn5cWbR7s".into()));
+/// let secrets = Secrets::builder(Environment::Production)
+///     .provider(variables)
+///     .require(["CRM_TOKEN"])
+///     .build()
+///     .await?;
+/// assert_eq!(secrets.secret("CRM_TOKEN").await?.expose_secret(), "kD2vGq0yX8mTn5cWbR7s");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Secrets(pub(crate) Handle<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) environment: Environment,
+    pub(crate) providers: Vec<Box<dyn AnyProvider>>,
+    pub(crate) times: Times,
+    pub(crate) warnings: OnceLock<Problems>,
+    pub(crate) known: [ArcSwap<Snapshot>; 3],
+    /// Taken to replace a snapshot, never to read one.
+    pub(crate) writing: Mutex<()>,
+    pub(crate) on_access: Option<Arc<OnAccess>>,
+    pub(crate) on_change: Mutex<Vec<Callback>>,
+}
+
+pub(crate) type OnAccess = dyn Fn(&Access<'_>) + Send + Sync;
+type Callback = (Box<str>, Arc<dyn Fn(&Secret) + Send + Sync>);
+
+/// That a secret was read, for a trail.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Access<'a> {
+    /// The name of the secret.
+    pub name: &'a str,
+    /// The provider that it came from.
+    pub source: Name,
+    /// Its version, if the provider knows one.
+    pub version: Option<&'a str>,
+}
+
+impl Secrets {
+    /// Starts the secrets of a service that runs in this environment.
+    pub fn builder(environment: Environment) -> SecretsBuilder {
+        SecretsBuilder::new(environment)
+    }
+
+    /// The secrets that a [`SecretsLayer`](crate::SecretsLayer) put into a request.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// Keeps them for the rest of the process; see [`Handle::leak`].
+    #[must_use]
+    pub fn leak(self) -> Self {
+        Self(self.0.leak())
+    }
+
+    /// Where the service runs.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        self.0.environment
+    }
+
+    /// What would have stopped the start in production.
+    #[must_use]
+    pub fn warnings(&self) -> &Problems {
+        static NONE: Problems = Problems::none();
+        self.0.warnings.get().unwrap_or(&NONE)
+    }
+
+    /// A secret.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] when no provider has it, [`Error::Provider`] when one could not say, [`Error::Stale`] when it
+    /// is older than `max_stale` and could not be read anew.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time; another reader then asks the providers.
+    pub async fn secret(&self, name: &str) -> Result<Secret, Error> {
+        self.staged(name, Stage::Current).await
+    }
+
+    /// A version of a secret.
+    ///
+    /// # Errors
+    ///
+    /// As [`secret`](Self::secret).
+    pub async fn staged(&self, name: &str, stage: Stage) -> Result<Secret, Error> {
+        match self.cached_at(name, stage) {
+            Some(read) => read,
+            None => {
+                let read = self.read_anew(name, stage).await;
+                self.note(name, &read);
+                read
+            }
+        }
+    }
+
+    /// A secret that is known and good, without waiting. `None` says that [`secret`](Self::secret) would wait.
+    pub fn cached(&self, name: &str) -> Option<Result<Secret, Error>> {
+        self.cached_at(name, Stage::Current)
+    }
+
+    /// A secret and the one before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`secret`](Self::secret), for either; that there is none before it is no error.
+    pub async fn pair(&self, name: &str) -> Result<Pair, Error> {
+        let current = self.secret(name).await?;
+        let previous = match self.staged(name, Stage::Previous).await {
+            Ok(previous) => Some(previous),
+            Err(Error::Missing { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Pair { current, previous })
+    }
+
+    /// Calls `then` with each new value of a secret, so that keyrings and verifiers can swap.
+    ///
+    /// It is called by whoever reads the new value first, so it must not wait.
+    pub fn on_change(&self, name: &str, then: impl Fn(&Secret) + Send + Sync + 'static) {
+        let mut callbacks = lock(&self.0.on_change);
+        callbacks.push((name.into(), Arc::new(then)));
+    }
+
+    /// Says that whoever checks a secret no longer accepts it, so that it is read anew by the next reader.
+    ///
+    /// `version` is that of the secret that was refused, so that news of an old one does nothing; of those without a
+    /// version the value decides. At most one read in 10 seconds comes of it, or a false alarm would load the source.
+    pub fn report_rejected(&self, name: &str, rejected: &Secret) {
+        let known = self.known(name, Stage::Current);
+        let now = time::now();
+        let is_current = known.secret.as_ref().is_some_and(|secret| {
+            secret.version_text() == rejected.version_text() && secret.same_value(rejected)
+        });
+        if is_current && known.may_be_rejected(now) {
+            self.learn(name, Stage::Current, |known| known.rejected(now));
+        }
+    }
+
+    #[inline]
+    fn cached_at(&self, name: &str, stage: Stage) -> Option<Result<Secret, Error>> {
+        let snapshot = self.0.known[stage as usize].load();
+        let known = snapshot.get(name)?;
+        let decision = if known.is_fixed() {
+            Decision::Use
+        } else {
+            known.decide(time::now())
+        };
+        let read = match decision {
+            Decision::Refresh => return None,
+            Decision::Stale => Err(stale(name, known)),
+            Decision::Use => outcome(name, known),
+            Decision::UseAndRefresh => {
+                self.refresh_meanwhile(name, stage, known);
+                outcome(name, known)
+            }
+        };
+        self.note(name, &read);
+        Some(read)
+    }
+
+    fn note(&self, name: &str, read: &Result<Secret, Error>) {
+        if let (Some(on_access), Ok(secret)) = (&self.0.on_access, read) {
+            on_access(&Access {
+                name,
+                source: secret.source(),
+                version: secret.version_text(),
+            });
+        }
+    }
+
+    /// Asks again without making anybody wait, if nobody does so yet.
+    fn refresh_meanwhile(&self, name: &str, stage: Stage, known: &Known) {
+        let Ok(flight) = Arc::clone(&known.flight).try_lock_owned() else {
+            return;
+        };
+        // Without a runtime there is nobody to do it; the next reader after the time to live waits.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (secrets, name) = (self.clone(), Box::<str>::from(name));
+            runtime.spawn(async move {
+                let _ = secrets.ask(&name, stage).await;
+                drop(flight);
+            });
+        }
+    }
+
+    async fn read_anew(&self, name: &str, stage: Stage) -> Result<Secret, Error> {
+        let seen = self.known(name, stage);
+        let flight = seen.flight.lock().await;
+        let now_known = self.known(name, stage);
+        if now_known.attempt != seen.attempt {
+            // Somebody asked while this reader waited; what they learned is as new as it gets.
+            return settled(name, &now_known);
+        }
+        let learned = self.ask(name, stage).await;
+        drop(flight);
+        settled(name, &learned)
+    }
+
+    /// What is known of a secret, with a place to keep it if there is none yet.
+    fn known(&self, name: &str, stage: Stage) -> Arc<Known> {
+        if let Some(known) = self.0.known[stage as usize].load().get(name) {
+            return Arc::clone(known);
+        }
+        let _writing = lock(&self.0.writing);
+        let snapshot = self.0.known[stage as usize].load_full();
+        if let Some(known) = snapshot.get(name) {
+            return Arc::clone(known);
+        }
+        let known = Arc::new(Known::unread(time::now()));
+        let mut next = (*snapshot).clone();
+        next.insert(name.into(), Arc::clone(&known));
+        self.0.known[stage as usize].store(Arc::new(next));
+        known
+    }
+
+    /// Asks the providers in their order. The caller holds the flight.
+    async fn ask(&self, name: &str, stage: Stage) -> Arc<Known> {
+        let mut answer = Ok(None);
+        for provider in &self.0.providers {
+            match provider.fetch(name, stage).await {
+                Ok(None) => {}
+                Ok(Some(fetched)) => {
+                    let secret = fetched.secret.with_source(provider.name());
+                    answer = Ok(Some((secret, fetched.fixed)));
+                    break;
+                }
+                Err(error) => {
+                    answer = Err((provider.name(), error));
+                    break;
+                }
+            }
+        }
+        let (now, times) = (time::now(), self.0.times);
+        self.learn(name, stage, |known| match answer {
+            Ok(Some((secret, fixed))) => {
+                // Without random bytes the jitter is none, which does no harm.
+                let jitter = palisade_core::random::bytes::<1>().unwrap_or_default()[0];
+                known.found(secret, fixed, times, now, f64::from(jitter) / 255.0)
+            }
+            Ok(None) => known.absent(times, now),
+            Err(failure) => {
+                tracing::warn!(target: "palisade_secrets", secret = name, provider = %failure.0, error = %failure.1, "secret not read");
+                known.failed(failure, times, now)
+            }
+        })
+    }
+
+    /// Puts what was learned in the place of what was known.
+    pub(crate) fn learn(
+        &self,
+        name: &str,
+        stage: Stage,
+        next: impl FnOnce(&Known) -> Known,
+    ) -> Arc<Known> {
+        let before = self.known(name, stage);
+        let learned = {
+            let _writing = lock(&self.0.writing);
+            let snapshot = self.0.known[stage as usize].load_full();
+            let latest = snapshot.get(name).unwrap_or(&before);
+            let learned = Arc::new(next(latest));
+            let mut replaced = (*snapshot).clone();
+            replaced.insert(name.into(), Arc::clone(&learned));
+            self.0.known[stage as usize].store(Arc::new(replaced));
+            learned
+        };
+        if let (Stage::Current, Some(old), Some(new)) = (stage, &before.secret, &learned.secret)
+            && !old.same_value(new)
+        {
+            let callbacks = lock(&self.0.on_change).clone();
+            for (_, then) in callbacks.iter().filter(|(wanted, _)| **wanted == *name) {
+                then(new);
+            }
+        }
+        learned
+    }
+}
+
+/// What a reader gets of what is known.
+fn outcome(name: &str, known: &Known) -> Result<Secret, Error> {
+    match (&known.secret, &known.failure) {
+        (Some(secret), _) => Ok(secret.clone()),
+        (None, Some((provider, source))) => Err(Error::Provider {
+            name: name.into(),
+            provider: *provider,
+            source: source.clone(),
+        }),
+        (None, None) => Err(Error::Missing { name: name.into() }),
+    }
+}
+
+/// What a reader gets right after the providers were asked.
+fn settled(name: &str, known: &Known) -> Result<Secret, Error> {
+    if known.secret.is_some() && !known.is_usable(time::now()) {
+        return Err(stale(name, known));
+    }
+    outcome(name, known)
+}
+
+fn stale(name: &str, known: &Known) -> Error {
+    match &known.failure {
+        Some((_, source)) => Error::Stale {
+            name: name.into(),
+            age: known.age(time::now()),
+            source: source.clone(),
+        },
+        None => Error::Missing { name: name.into() },
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.known[0].load().keys().cloned().collect();
+        f.debug_struct("Secrets")
+            .field("environment", &self.0.environment)
+            .field("providers", &self.0.providers)
+            .field("names", &names)
+            .finish_non_exhaustive()
+    }
+}
