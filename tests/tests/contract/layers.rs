@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use http::{HeaderValue, Request};
+use palisade::Stack;
 use palisade_audit::{Audit, AuditLayer, MemorySink};
 use palisade_auth::{AuthLayer, Guard, RequireRole, RequireScope, Roles, ServiceToken};
 use palisade_breaker::{BreakerLayer, HttpHealth, RespondWhenOpen};
@@ -96,4 +97,17 @@ pub(crate) fn field_crypto() -> FieldCryptoLayer {
 
 pub(crate) fn breaker() -> BreakerLayer<HttpHealth, RespondWhenOpen> {
     BreakerLayer::http("contract").respond_when_open()
+}
+
+pub(crate) fn stack() -> Stack {
+    Stack::new()
+        .request_id(request_id())
+        .security_headers(security_headers())
+        .audit(audit())
+        .cors(cors())
+        .cross_origin_guard(cross_origin_guard())
+        .limit_clients(rate_limit())
+        .auth(auth())
+        .limit_principals(rate_limit())
+        .field_crypto(field_crypto())
 }

@@ -125,6 +125,9 @@ fits! {
     audit: layers::audit();
     field_crypto: layers::field_crypto();
     breaker: layers::breaker();
+    stack: layers::stack();
+    stack_leaked: layers::stack().leak();
+    stack_off: palisade::Stack::new();
 }
 
 /// A layer that refuses answers in the way that its caller reads, on each server.
@@ -154,4 +157,33 @@ async fn a_refusal_is_a_status_to_grpc_and_a_problem_to_http() {
         .await
         .unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_protected_router_covers_what_no_route_answers() {
+    let app = palisade::axum::protect(
+        router()
+            .fallback(palisade::axum::not_found)
+            .method_not_allowed_fallback(palisade::axum::method_not_allowed),
+        layers::stack(),
+    );
+    let server =
+        servers::start(async move |listener| axum::serve(listener, app).await.unwrap()).await;
+    says_hello(&server).await;
+    let bearer = format!("Bearer {TOKEN}");
+    for (method, path, status) in [("GET", "/nowhere", 404), ("DELETE", "/", 405)] {
+        let answer =
+            servers::request(server.addr, method, path, &[("authorization", &bearer)]).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        for header in [
+            "x-content-type-options: nosniff",
+            "x-request-id: ",
+            "content-type: application/problem+json",
+        ] {
+            assert!(
+                answer.head.contains(header),
+                "{header} is missing: {answer:?}"
+            );
+        }
+    }
 }

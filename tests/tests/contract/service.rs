@@ -201,4 +201,7 @@ contract! {
     breaker: layers::breaker();
     breaker_leaked: layers::breaker().leak();
     breaker_off: layers::breaker().off();
+    stack: layers::stack();
+    stack_leaked: layers::stack().leak();
+    stack_off: palisade::Stack::new();
 }

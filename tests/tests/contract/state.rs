@@ -88,6 +88,17 @@ async fn one_trail_takes_the_records_of_every_service_that_a_layer_makes() {
 }
 
 #[tokio::test]
+async fn one_stack_counts_over_every_service_that_it_makes() {
+    let once = Policy::new("once").limit(Limit::token_bucket(per_hour(1), burst(1)));
+    let limits = RateLimitLayer::builder().policy(once).build().unwrap();
+    let stack = palisade::Stack::new().limit_clients(limits);
+    let handler = || service_fn(answering_200 as Answers);
+    assert_eq!(status(stack.layer(handler())).await, 200);
+    assert_eq!(status(stack.clone().layer(handler())).await, 429);
+    assert_eq!(status(stack.leak().layer(handler())).await, 429);
+}
+
+#[tokio::test]
 async fn a_renderer_of_the_scope_speaks_for_the_layers_inside() {
     let teapot = Renderer::new(|rejection, _| {
         let mut response = Response::new(Bytes::from(rejection.code().as_str()));

@@ -6,6 +6,8 @@ use crate::{crates, files, none_of, packages, read, root, shown};
 
 /// No file is longer than this, tests and documentation included.
 const LINES: usize = 400;
+/// Nor is one that holds tests alone, which are read one at a time.
+const LINES_OF_TESTS: usize = 600;
 /// Nor has it more lines of code than this, which are neither blank, comment nor test.
 const LINES_OF_CODE: usize = 300;
 
@@ -22,11 +24,16 @@ fn no_file_is_too_long_to_read() {
         }
         let text = read(&path);
         let lines = text.lines().count();
-        if lines > LINES {
-            problems.push(format!("{name}: {lines} lines, at most {LINES}"));
+        let (most, only_tests) = if holds_only_tests(&path) {
+            (LINES_OF_TESTS, true)
+        } else {
+            (LINES, false)
+        };
+        if lines > most {
+            problems.push(format!("{name}: {lines} lines, at most {most}"));
         }
         let code = lines_of_code(&text);
-        if code > LINES_OF_CODE && !is_test_code(&path) {
+        if code > LINES_OF_CODE && !only_tests {
             problems.push(format!(
                 "{name}: {code} lines of code, at most {LINES_OF_CODE}"
             ));
@@ -48,14 +55,22 @@ fn what_is_excused_from_the_limit_still_needs_it() {
     );
 }
 
-fn is_test_code(path: &Path) -> bool {
-    let own_file = path
-        .file_stem()
-        .is_some_and(|stem| stem == "tests" || stem.to_string_lossy().ends_with("_tests"));
-    own_file
-        || path
-            .components()
-            .any(|component| component.as_os_str() == "tests")
+/// Whether a file lies under `tests/`, or is a module that its parent declares under `#[cfg(test)]`.
+fn holds_only_tests(path: &Path) -> bool {
+    let under_tests = path
+        .components()
+        .any(|component| component.as_os_str() == "tests");
+    let (Some(dir), Some(stem)) = (path.parent(), path.file_stem()) else {
+        return under_tests;
+    };
+    let declared = format!("#[cfg(test)]\nmod {};", stem.to_string_lossy());
+    let parents = ["mod.rs", "lib.rs", "main.rs"].map(|name| dir.join(name));
+    let beside = dir.with_extension("rs");
+    under_tests
+        || parents
+            .iter()
+            .chain([&beside])
+            .any(|parent| parent.is_file() && read(parent).contains(&declared))
 }
 
 /// Lines outside `#[cfg(test)]` modules, which stand last, that are neither blank nor comment.
