@@ -24,8 +24,12 @@ pub type Counter = fn(&mut dyn FnMut()) -> Allocated;
 /// What this run is for: timing, or counting allocations.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
-    Time { rounds: usize },
+    Time {
+        rounds: usize,
+    },
     Count(Counter),
+    /// Ours alone, over and over, for a profiler to look at.
+    Profile,
 }
 
 /// One figure of one side.
@@ -62,6 +66,9 @@ pub(crate) struct Outcome {
 
 /// How long one batch of a round takes, long enough for the clock and short enough to fall between two preemptions.
 pub(crate) const BATCH: Duration = Duration::from_millis(2);
+
+/// How long ours runs for a profiler.
+const PROFILED: Duration = Duration::from_secs(5);
 
 type Batch = Box<dyn FnMut(u64)>;
 
@@ -185,6 +192,13 @@ pub(crate) fn compare_cpu(mode: Mode, ours: Option<Side>, peers: Vec<(String, Si
 }
 
 fn beside(mode: Mode, clock: Clock, mut ours: Option<Side>, peers: Vec<(String, Side)>) -> Outcome {
+    if let (Mode::Profile, Some(ours)) = (mode, &mut ours) {
+        let start = now();
+        while start.elapsed() < PROFILED {
+            (ours.run)(ours.largest.min(1_024));
+            (ours.settle)();
+        }
+    }
     let (names, mut theirs): (Vec<_>, Vec<_>) = peers.into_iter().unzip();
     let figures = figures(mode, clock, ours.iter_mut().chain(&mut theirs));
     let (mine, figures) = figures.split_at(usize::from(ours.is_some()));
@@ -209,6 +223,7 @@ fn figures<'a>(mode: Mode, clock: Clock, sides: impl Iterator<Item = &'a mut Sid
             };
             match mode {
                 Mode::Time { .. } => track.calibrate(side.largest),
+                Mode::Profile => track.each.push(0.0),
                 Mode::Count(counter) => {
                     let allocs = track.allocs(counter, side.largest);
                     track.each.push(allocs);
@@ -243,6 +258,7 @@ fn figures<'a>(mode: Mode, clock: Clock, sides: impl Iterator<Item = &'a mut Sid
             allocs: Some(net(best, side)),
             ..Figure::default()
         },
+        Mode::Profile => Figure::default(),
     };
     shape.iter().map(figure).collect()
 }

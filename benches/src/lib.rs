@@ -15,6 +15,7 @@ mod json_log;
 mod machine;
 mod measure;
 mod measures;
+mod ours;
 mod peers;
 mod peers_by_hand;
 mod report;
@@ -36,12 +37,16 @@ use crate::measure::{Found, Measure};
 const ROUNDS: usize = 100;
 const QUICK_ROUNDS: usize = 10;
 
-/// The program that times: `palisade-benches [--quick] [NAME]`, or `palisade-benches serve KIND TOKEN-SECRET`.
+/// The program that times: `palisade-benches [--quick] [NAME]`.
+///
+/// `profile NAME` runs our side of a measure alone for five seconds, as in `perf record -g palisade-benches profile
+/// breaker/closed`; `serve KIND SECRET` is one of the servers that `wrk` drives.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
         Some("serve") => servers::serve(&arguments[1..]),
+        Some("profile") => profile(&arguments[1..]),
         _ => time(&arguments),
     };
     exit(result)
@@ -70,6 +75,13 @@ fn exit(result: Result<(), Box<dyn Error>>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn profile(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    for measure in selected(arguments.first().map(String::as_str)) {
+        let _ = with_runtime(|| Found::take(measure, Mode::Profile))?;
+    }
+    Ok(())
 }
 
 fn time(arguments: &[String]) -> Result<(), Box<dyn Error>> {
@@ -108,9 +120,12 @@ fn with_runtime<T>(work: impl FnOnce() -> T) -> Result<T, Box<dyn Error>> {
     Ok(work())
 }
 
-/// The measures whose name begins with this, or all.
+/// The measure of this name, or those whose name begins with it, or all.
 fn selected(name: Option<&str>) -> Vec<Measure> {
     let name = name.unwrap_or("");
+    if let Some(exact) = measures::all().find(|measure| measure.name == name) {
+        return vec![exact];
+    }
     measures::all()
         .filter(|measure| measure.name.starts_with(name))
         .collect()

@@ -33,20 +33,33 @@ pub(crate) const ORIGIN: &str = "https://app.example";
 
 /// How often a limit lets a request pass.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Rate {
-    /// So often that none is ever refused.
-    Endless,
-    /// Once, and then not again while anything is measured.
-    Once,
+pub(crate) struct Rate {
+    /// The time between two requests, once the burst is spent.
+    pub(crate) period: Duration,
+    pub(crate) burst: u32,
 }
 
 impl Rate {
+    /// For one key: so often that no request is refused while anything is measured.
+    pub(crate) const ENDLESS: Self = Self {
+        period: Duration::from_secs(1),
+        burst: 30_000_000,
+    };
+    /// For many keys: none is refused, and none is full again while anything is measured, so that none can be
+    /// forgotten.
+    pub(crate) const LIVE: Self = Self {
+        period: Duration::from_secs(60),
+        burst: 500_000,
+    };
+    /// Once, and then not again while anything is measured.
+    pub(crate) const ONCE: Self = Self {
+        period: Duration::from_secs(36_000),
+        burst: 1,
+    };
+
     fn builder(self) -> GovernorConfigBuilder<PeerIpKeyExtractor, NoOpMiddleware> {
         let mut builder = GovernorConfigBuilder::default();
-        match self {
-            Self::Endless => builder.per_nanosecond(1).burst_size(1_000_000),
-            Self::Once => builder.per_second(36_000).burst_size(1),
-        };
+        builder.period(self.period).burst_size(self.burst);
         builder
     }
 }

@@ -31,9 +31,8 @@ pub(crate) fn claims(number: u64) -> Claims {
 /// An access token signed with a shared secret; each number gives another one.
 pub(crate) fn hs256(secret: &str, number: u64) -> Result<String, Box<dyn Error>> {
     let key = EncodingKey::from_secret(secret.as_bytes());
-    Ok(encode(
-        &Header::new(Algorithm::HS256),
-        &claims(number),
-        &key,
-    )?)
+    let mut header = Header::new(Algorithm::HS256);
+    // Of an access token (RFC 9068, section 2.1), which ours insists on and the peers do not look at.
+    header.typ = Some("at+jwt".to_owned());
+    Ok(encode(&header, &claims(number), &key)?)
 }

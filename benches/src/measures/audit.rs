@@ -1,9 +1,11 @@
 //! `audit/*`, beside tower-http's `TraceLayer` with JSON lines through tracing-appender.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
+use palisade_audit::{Audit, AuditLayer, Guard};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -12,6 +14,7 @@ use crate::goal::Goal;
 use crate::harness::{Mode, Outcome, Side, compare, compare_cpu};
 use crate::json_log::{JsonLog, trace_layer};
 use crate::measure::Measure;
+use crate::ours;
 use crate::versions::version;
 
 pub(crate) const MEASURES: &[Measure] = &[
@@ -70,18 +73,33 @@ where
         .settle(LARGEST, move || waiting.settle())
 }
 
+/// Ours with all its defaults, and what keeps its writer going.
+fn ours(directory: &str) -> Result<(Side, Guard)> {
+    let (audit, guard) = ours::trail(directory)?;
+    let service = AuditLayer::new(audit.clone()).layer(Handler::<Body>::new());
+    expect(&service, template().request::<Body>(), StatusCode::OK)?;
+    let (with, without) = (template(), template());
+    let side = Side::new(move || finish(&service, with.request::<Body>()))
+        .over(move || finish(&Handler::<Body>::new(), without.request::<Body>()))
+        .settle(LARGEST, move || written(&audit));
+    Ok((side, guard))
+}
+
+/// Waits until every record is written. Sleeps, so that waiting costs no processor time.
+pub(crate) fn written(audit: &Audit) {
+    while audit.stats().pending > 0 {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
 fn request_path(mode: Mode) -> Result<Outcome> {
-    Ok(compare(
-        mode,
-        None,
-        vec![(peer(), theirs("peer-request-path.log")?)],
-    ))
+    let (ours, _writer) = ours("request-path")?;
+    let theirs = theirs("peer-request-path.log")?;
+    Ok(compare(mode, Some(ours), vec![(peer(), theirs)]))
 }
 
 fn whole_cpu(mode: Mode) -> Result<Outcome> {
-    Ok(compare_cpu(
-        mode,
-        None,
-        vec![(peer(), theirs("peer-whole-cpu.log")?)],
-    ))
+    let (ours, _writer) = ours("whole-cpu")?;
+    let theirs = theirs("peer-whole-cpu.log")?;
+    Ok(compare_cpu(mode, Some(ours), vec![(peer(), theirs)]))
 }

@@ -11,6 +11,7 @@ use crate::exchange::{Handler, Template, side};
 use crate::goal::Goal;
 use crate::harness::{Mode, Outcome, Side, compare};
 use crate::measure::Measure;
+use crate::ours;
 use crate::peers::{AUDIENCE, Claims, ISSUER, jwt_authorizer};
 use crate::tokens;
 use crate::versions::version;
@@ -37,9 +38,11 @@ fn hs256_hit(mode: Mode) -> Result<Outcome> {
     let template = Template::get().bearer(&tokens::hs256(&secret, 1)?)?;
     let theirs = jwt_authorizer(&secret)?.layer(Handler::<axum07::body::Body>::new());
     let theirs = side::<_, axum07::body::Body, _>(theirs, &template, StatusCode::OK)?;
+    let ours = ours::auth(&secret)?.layer(Handler::<axum::body::Body>::new());
+    let ours = side::<_, axum::body::Body, _>(ours, &template, StatusCode::OK)?;
     Ok(compare(
         mode,
-        None,
+        Some(ours),
         vec![(version("jwt-authorizer"), theirs)],
     ))
 }
@@ -54,6 +57,16 @@ fn hs256_miss(mode: Mode) -> Result<Outcome> {
     validation.validate_nbf = true;
     validation.leeway = 30;
     decode::<Claims>(&token, &key, &validation)?;
+    let verifier = ours::jwt(&secret, 0)?;
+    let own_token = token.clone();
+    verifier
+        .verify(&own_token)
+        .map_err(|refusal| format!("{refusal:?}"))?;
+    let ours = Side::new(move || verifier.verify(black_box(&own_token)).is_ok());
     let theirs = Side::new(move || decode::<Claims>(black_box(&token), &key, &validation).is_ok());
-    Ok(compare(mode, None, vec![(version("jsonwebtoken"), theirs)]))
+    Ok(compare(
+        mode,
+        Some(ours),
+        vec![(version("jsonwebtoken"), theirs)],
+    ))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use failsafe::CircuitBreaker as _;
 use http::{Response, StatusCode};
+use palisade_breaker::BreakerLayer;
 use recloser::Recloser;
 use tower_layer::Layer;
 use tower_resilience_circuitbreaker::CircuitBreakerLayer;
@@ -104,7 +105,8 @@ fn closed(mode: Mode) -> Result<Outcome> {
         (version("failsafe"), failsafe),
         (version("recloser"), recloser),
     ];
-    Ok(compare(mode, None, peers))
+    let ours = plain(BreakerLayer::new("bench").leak().layer(WORKS));
+    Ok(compare(mode, Some(ours), peers))
 }
 
 fn http(mode: Mode) -> Result<Outcome> {
@@ -113,7 +115,11 @@ fn http(mode: Mode) -> Result<Outcome> {
         .build()?
         .layer(Handler::<Body>::new());
     let theirs = side::<_, Body, _>(theirs, &Template::get(), StatusCode::OK)?;
-    Ok(compare(mode, None, vec![(resilience_name(), theirs)]))
+    let ours = BreakerLayer::http("bench")
+        .leak()
+        .layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
+    Ok(compare(mode, Some(ours), vec![(resilience_name(), theirs)]))
 }
 
 fn many_calls<S>(service: S) -> Shared
@@ -145,7 +151,8 @@ fn two_threads(mode: Mode) -> Result<Outcome> {
         (version("failsafe"), failsafe),
         (version("recloser"), recloser),
     ];
-    Ok(scaling(mode, None, peers))
+    let ours = many_calls(BreakerLayer::new("bench").leak().layer(WORKS));
+    Ok(scaling(mode, Some(ours), peers))
 }
 
 fn rejection(mode: Mode) -> Result<Outcome> {
@@ -159,5 +166,8 @@ fn rejection(mode: Mode) -> Result<Outcome> {
         return Err("tower-resilience did not open".into());
     }
     let theirs = plain(theirs);
-    Ok(compare(mode, None, vec![(resilience_name(), theirs)]))
+    let layer = BreakerLayer::new("bench").leak();
+    layer.handle().force_open();
+    let ours = plain(layer.layer(WORKS));
+    Ok(compare(mode, Some(ours), vec![(resilience_name(), theirs)]))
 }

@@ -1,8 +1,21 @@
 //! `crypto/*`, beside ring alone and beside what a service without us writes by hand.
 
+use std::convert::Infallible;
 use std::error::Error;
+use std::future::{Ready, ready};
+use std::hint::black_box;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::goal::Goal;
+use palisade_crypto::{Context, FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
+
+use crate::exchange::{Template, expect, finish};
 use crate::harness::{Mode, Outcome, Side, compare};
 use crate::measure::Measure;
 use crate::peers_by_hand::ByHand;
@@ -26,6 +39,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "three fields of a JSON body of 1 KiB sealed (by hand: parse, seal with ring, write)",
         goals: &[Goal::RatioAtMost(0.3)],
         run: body,
+    },
+    Measure {
+        name: "crypto/pass-through",
+        what: "a body of another content type through the layer",
+        goals: &[Goal::AtMost(100.0)],
+        run: pass_through,
     },
 ];
 
@@ -60,7 +79,9 @@ fn ring_alone() -> String {
 fn seal(mode: Mode) -> Result<Outcome> {
     let ring = ByHand::new()?;
     let theirs = Side::new(move || ring.seal_bytes(TEXT.as_bytes()));
-    Ok(compare(mode, None, vec![(ring_alone(), theirs)]))
+    let cipher = cipher()?;
+    let ours = Side::new(move || cipher.encrypt_str(black_box(TEXT), &EMAIL));
+    Ok(compare(mode, Some(ours), vec![(ring_alone(), theirs)]))
 }
 
 fn open(mode: Mode) -> Result<Outcome> {
@@ -70,7 +91,11 @@ fn open(mode: Mode) -> Result<Outcome> {
         .ok_or("ring did not seal")?;
     ring.open_bytes(&sealed).ok_or("ring did not open")?;
     let theirs = Side::new(move || ring.open_bytes(&sealed));
-    Ok(compare(mode, None, vec![(ring_alone(), theirs)]))
+    let cipher = cipher()?;
+    let own_sealed = cipher.encrypt_str(TEXT, &EMAIL)?;
+    cipher.decrypt_str(&own_sealed, &EMAIL)?;
+    let ours = Side::new(move || cipher.decrypt_str(black_box(&own_sealed), &EMAIL));
+    Ok(compare(mode, Some(ours), vec![(ring_alone(), theirs)]))
 }
 
 fn body(mode: Mode) -> Result<Outcome> {
@@ -78,9 +103,71 @@ fn body(mode: Mode) -> Result<Outcome> {
     let body = booking();
     ring.seal_fields(body.as_bytes(), &FIELDS)
         .ok_or("the body was not sealed by hand")?;
+    let own_body = Bytes::from(body.clone());
     let theirs = Side::new(move || ring.seal_fields(body.as_bytes(), &FIELDS));
     let name = format!("{} by hand with {}", version("serde_json"), version("ring"));
-    Ok(compare(mode, None, vec![(name, theirs)]))
+    let json = Answers {
+        content_type: "application/json",
+        body: own_body,
+    };
+    let ours = sealing(&json)?;
+    Ok(compare(mode, Some(ours), vec![(name, theirs)]))
+}
+
+/// A cipher with a key of its own.
+fn cipher() -> Result<FieldCipher> {
+    Ok(FieldCipher::new(Keyring::single(Key::generate()?)?))
+}
+
+const EMAIL: Context<'_> = Context::new("users").path("/email").tenant("t1");
+
+/// A service that answers with a body that is known in full.
+#[derive(Debug, Clone)]
+struct Answers {
+    content_type: &'static str,
+    body: Bytes,
+}
+
+impl Service<Request<Full<Bytes>>> for Answers {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<std::result::Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<std::result::Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future {
+        let mut response = Response::new(Full::new(self.body.clone()));
+        let content_type = HeaderValue::from_static(self.content_type);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
+        ready(Ok(response))
+    }
+}
+
+/// The layer around such a service, less the service, with the body read to its end.
+fn sealing(answers: &Answers) -> Result<Side> {
+    let layer = FieldCryptoLayer::new(cipher()?)
+        .record_type("bookings")
+        .encrypt_response(Fields::paths(FIELDS.map(|field| format!("/{field}"))))
+        .leak();
+    let service = layer.layer(answers.clone());
+    let bare = answers.clone();
+    let template = Template::get();
+    expect(&service, template.request(), StatusCode::OK)?;
+    let bare_template = template.clone();
+    Ok(Side::new(move || finish(&service, template.request()))
+        .over(move || finish(&bare, bare_template.request())))
+}
+
+fn pass_through(mode: Mode) -> Result<Outcome> {
+    let text = Answers {
+        content_type: "text/html",
+        body: Bytes::from(booking()),
+    };
+    Ok(compare(mode, Some(sealing(&text)?), Vec::new()))
 }
 
 #[cfg(test)]

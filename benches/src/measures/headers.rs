@@ -5,6 +5,7 @@ use std::error::Error;
 use axum::body::Body;
 use axum_helmet::{Helmet, HelmetLayer};
 use http::StatusCode;
+use palisade_headers::{RequestIdLayer, SecurityHeadersLayer};
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_layer::Layer;
@@ -13,6 +14,7 @@ use crate::exchange::{Handler, Template, side};
 use crate::goal::Goal;
 use crate::harness::{Mode, Outcome, compare};
 use crate::measure::Measure;
+use crate::ours;
 use crate::peers::{ORIGIN, cors, set_header};
 use crate::versions::version;
 
@@ -36,6 +38,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         run: cors_credentials,
     },
     Measure {
+        name: "headers/cors-1000-origins",
+        what: "the same with 1,000 origins, of which the last one asks",
+        goals: &[Goal::RatioAtMost(1.3)],
+        run: cors_many_origins,
+    },
+    Measure {
         name: "headers/request-id",
         what: "an id made, and put into the response",
         goals: &[Goal::RatioAtMost(0.2)],
@@ -55,7 +63,13 @@ fn six(mode: Mode) -> Result<Outcome> {
         .layer(set_header(5))
         .service(Handler::<Body>::new());
     let theirs = side::<_, Body, _>(theirs, &Template::get(), StatusCode::OK)?;
-    Ok(compare(mode, None, vec![(version("tower-http"), theirs)]))
+    let ours = ours::six_headers().layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
+    Ok(compare(
+        mode,
+        Some(ours),
+        vec![(version("tower-http"), theirs)],
+    ))
 }
 
 fn twelve(mode: Mode) -> Result<Outcome> {
@@ -73,7 +87,11 @@ fn twelve(mode: Mode) -> Result<Outcome> {
         (version("tower-helmet"), tower),
         (version("axum-helmet"), axum),
     ];
-    Ok(compare(mode, None, peers))
+    let ours = SecurityHeadersLayer::owasp()
+        .leak()
+        .layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
+    Ok(compare(mode, Some(ours), peers))
 }
 
 fn from_origin() -> Template {
@@ -83,7 +101,28 @@ fn from_origin() -> Template {
 fn cors_credentials(mode: Mode) -> Result<Outcome> {
     let theirs = cors(1)?.layer(Handler::<Body>::new());
     let theirs = side::<_, Body, _>(theirs, &from_origin(), StatusCode::OK)?;
-    Ok(compare(mode, None, vec![(version("tower-http"), theirs)]))
+    let ours = ours::cors(1)?.layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(ours, &from_origin(), StatusCode::OK)?;
+    Ok(compare(
+        mode,
+        Some(ours),
+        vec![(version("tower-http"), theirs)],
+    ))
+}
+
+/// Beside our own with one origin, since what counts is that a list is not walked through.
+fn cors_many_origins(mode: Mode) -> Result<Outcome> {
+    let theirs = cors(1_000)?.layer(Handler::<Body>::new());
+    let theirs = side::<_, Body, _>(theirs, &from_origin(), StatusCode::OK)?;
+    let one = ours::cors(1)?.layer(Handler::<Body>::new());
+    let one = side::<_, Body, _>(one, &from_origin(), StatusCode::OK)?;
+    let ours = ours::cors(1_000)?.layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(ours, &from_origin(), StatusCode::OK)?;
+    let peers = vec![
+        ("ours with one origin".to_owned(), one),
+        (version("tower-http"), theirs),
+    ];
+    Ok(compare(mode, Some(ours), peers))
 }
 
 fn request_id(mode: Mode) -> Result<Outcome> {
@@ -93,5 +132,7 @@ fn request_id(mode: Mode) -> Result<Outcome> {
         .service(Handler::<Body>::new());
     let theirs = side::<_, Body, _>(theirs, &Template::get(), StatusCode::OK)?;
     let name = format!("{} with {}", version("tower-http"), version("uuid"));
-    Ok(compare(mode, None, vec![(name, theirs)]))
+    let ours = RequestIdLayer::new().leak().layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
+    Ok(compare(mode, Some(ours), vec![(name, theirs)]))
 }

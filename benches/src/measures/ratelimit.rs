@@ -4,6 +4,7 @@ use std::error::Error;
 
 use axum::body::Body;
 use http::StatusCode;
+use palisade_ratelimit::Headers;
 use tower_governor::GovernorLayer;
 use tower_layer::Layer;
 
@@ -11,6 +12,7 @@ use crate::exchange::{Addresses, Handler, Template, exchange, shared, side};
 use crate::goal::Goal;
 use crate::harness::{BYTES, Figure, Mode, Outcome, Side, compare};
 use crate::measure::Measure;
+use crate::ours;
 use crate::peers::{Rate, governor, governor_with_headers};
 use crate::scaling::scaling;
 use crate::versions::version;
@@ -55,6 +57,8 @@ pub(crate) const MEASURES: &[Measure] = &[
 ];
 
 const MILLION: u32 = 1 << 20;
+/// What a store holds by default.
+const KEYS: usize = 100_000;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -63,22 +67,30 @@ fn peer() -> String {
 }
 
 fn ip_key(mode: Mode) -> Result<Outcome> {
-    let theirs = GovernorLayer::new(governor(Rate::Endless)?).layer(Handler::<Body>::new());
+    let theirs = GovernorLayer::new(governor(Rate::ENDLESS)?).layer(Handler::<Body>::new());
     let theirs = side::<_, Body, _>(theirs, &Template::get(), StatusCode::OK)?;
-    Ok(compare(mode, None, vec![(peer(), theirs)]))
+    let ours = ours::limit(Rate::ENDLESS, Headers::Off, KEYS)?.layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
+    Ok(compare(mode, Some(ours), vec![(peer(), theirs)]))
 }
 
 fn ip_key_headers(mode: Mode) -> Result<Outcome> {
-    let theirs = governor_with_headers(Rate::Endless)?.layer(Handler::<Body>::new());
+    let theirs = governor_with_headers(Rate::ENDLESS)?.layer(Handler::<Body>::new());
     let theirs = side::<_, Body, _>(theirs, &Template::get(), StatusCode::OK)?;
-    Ok(compare(mode, None, vec![(peer(), theirs)]))
+    let ours = ours::limit(Rate::ENDLESS, Headers::Both, KEYS)?.layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
+    Ok(compare(mode, Some(ours), vec![(peer(), theirs)]))
 }
 
 fn refusal(mode: Mode) -> Result<Outcome> {
-    let theirs = GovernorLayer::new(governor(Rate::Once)?).layer(Handler::<Body>::new());
+    let theirs = GovernorLayer::new(governor(Rate::ONCE)?).layer(Handler::<Body>::new());
     let _ = exchange(&theirs, Template::get().request::<Body>());
     let theirs = side::<_, Body, _>(theirs, &Template::get(), StatusCode::TOO_MANY_REQUESTS)?;
-    Ok(compare(mode, None, vec![(peer(), theirs)]))
+    // The peer's refusal has two headers, so ours gets its own as well.
+    let ours = ours::limit(Rate::ONCE, Headers::Both, KEYS)?.layer(Handler::<Body>::new());
+    let _ = exchange(&ours, Template::get().request::<Body>());
+    let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::TOO_MANY_REQUESTS)?;
+    Ok(compare(mode, Some(ours), vec![(peer(), theirs)]))
 }
 
 /// A side whose requests come from `count` addresses, all of which have been there before.
@@ -102,24 +114,32 @@ where
 }
 
 fn many_keys(mode: Mode) -> Result<Outcome> {
-    let theirs = GovernorLayer::new(governor(Rate::Endless)?).layer(Handler::<Body>::new());
+    let theirs = GovernorLayer::new(governor(Rate::LIVE)?).layer(Handler::<Body>::new());
     let theirs = from_many(theirs, MILLION);
-    Ok(compare(mode, None, vec![(peer(), theirs)]))
+    let ours = ours::limit(Rate::LIVE, Headers::Off, MILLION as usize)?;
+    let ours = from_many(ours.layer(Handler::<Body>::new()), MILLION);
+    Ok(compare(mode, Some(ours), vec![(peer(), theirs)]))
 }
 
 fn two_threads(mode: Mode) -> Result<Outcome> {
-    let theirs = GovernorLayer::new(governor(Rate::Endless)?).layer(Handler::<Body>::new());
+    let theirs = GovernorLayer::new(governor(Rate::LIVE)?).layer(Handler::<Body>::new());
     let theirs = shared::<_, Body>(theirs, Template::get(), 16_384);
-    Ok(scaling(mode, None, vec![(peer(), theirs)]))
+    let ours = ours::limit(Rate::LIVE, Headers::Off, KEYS)?.layer(Handler::<Body>::new());
+    let ours = shared::<_, Body>(ours, Template::get(), 16_384);
+    Ok(scaling(mode, Some(ours), vec![(peer(), theirs)]))
 }
 
 fn bytes_per_key(mode: Mode) -> Result<Outcome> {
     let theirs = memory(mode, || {
-        Ok(GovernorLayer::new(governor(Rate::Endless)?).layer(Handler::<Body>::new()))
+        Ok(GovernorLayer::new(governor(Rate::LIVE)?).layer(Handler::<Body>::new()))
+    })?;
+    let ours = memory(mode, || {
+        let layer = ours::limit(Rate::LIVE, Headers::Off, 1_000_000)?;
+        Ok(layer.layer(Handler::<Body>::new()))
     })?;
     Ok(Outcome {
         unit: BYTES,
-        ours: None,
+        ours: Some(ours),
         peers: vec![(peer(), theirs)],
     })
 }

@@ -105,7 +105,7 @@ fn rps(mode: Mode, is_ours: impl Fn(Kind) -> Option<bool>) -> Result<Outcome> {
         ours: None,
         peers: Vec::new(),
     };
-    if matches!(mode, Mode::Count(_)) {
+    if !matches!(mode, Mode::Time { .. }) {
         return Ok(outcome);
     }
     let driven = servers::driven()?;

@@ -39,7 +39,7 @@ pub(crate) fn theirs(secret: &str) -> Result<Router, Box<dyn Error>> {
             .layer(set_header(4))
             .layer(set_header(5))
             .layer(cors(1)?)
-            .layer(governor_with_headers(Rate::Endless)?)
+            .layer(governor_with_headers(Rate::ENDLESS)?)
             .layer(layer_fn(move |inner| Outer(authorize.layer(Inner(inner))))),
     ))
 }

@@ -1,0 +1,77 @@
+//! Ours, each set up to do what the peer does. Everything is leaked, as `Stack` and the examples do at start-up.
+
+use std::error::Error;
+use std::fs;
+use std::time::Duration;
+
+use http::{Method, header};
+use palisade_audit::{Audit, Guard, RollingFile};
+use palisade_auth::{AuthLayer, HmacKeys, Issuer, JwtVerifier};
+use palisade_headers::{CorsLayer, SecurityHeadersLayer};
+use palisade_ratelimit::{Headers, Limit, Memory, Policy, RateLimitLayer, burst};
+
+use crate::peers::{AUDIENCE, ISSUER, Rate, origin_list};
+use crate::report::scratch;
+
+/// One token bucket by the peer's address.
+pub(crate) fn limit(
+    rate: Rate,
+    headers: Headers,
+    keys: usize,
+) -> Result<RateLimitLayer, Box<dyn Error>> {
+    let rate_limit = palisade_ratelimit::Rate::new(1, rate.period);
+    let policy = Policy::new("bench").limit(Limit::token_bucket(rate_limit, burst(rate.burst)));
+    let layer = RateLimitLayer::builder()
+        .policy(policy)
+        .headers(headers)
+        .store(Memory::with_capacity(keys))
+        .build()?;
+    Ok(layer.leak())
+}
+
+/// The six headers that the peers set too.
+pub(crate) fn six_headers() -> SecurityHeadersLayer {
+    SecurityHeadersLayer::api()
+        .without(header::HeaderName::from_static(
+            "cross-origin-resource-policy",
+        ))
+        .leak()
+}
+
+/// CORS for a list of origins with credentials, exposing what the peer exposes.
+pub(crate) fn cors(origins: usize) -> Result<CorsLayer, Box<dyn Error>> {
+    let layer = CorsLayer::builder()
+        .origins(origin_list(origins))
+        .methods([Method::GET, Method::POST])
+        .headers(["authorization", "content-type"])
+        .credentials(true)
+        .expose_only(["x-request-id", "retry-after"])
+        .max_age(Duration::from_secs(600))
+        .try_build()?;
+    Ok(layer.leak())
+}
+
+/// A verifier of tokens by a shared secret that remembers so many of them.
+pub(crate) fn jwt(secret: &str, cache: usize) -> Result<JwtVerifier, Box<dyn Error>> {
+    let issuer = Issuer::hmac(ISSUER, HmacKeys::current(secret)?).audience(AUDIENCE);
+    Ok(JwtVerifier::builder().issuer(issuer).cache(cache).build()?)
+}
+
+/// The layer that takes such tokens.
+pub(crate) fn auth(secret: &str) -> Result<AuthLayer, Box<dyn Error>> {
+    Ok(AuthLayer::new()
+        .bearer(jwt(secret, JwtVerifier::DEFAULT_CACHE)?)
+        .leak())
+}
+
+/// A trail into `target/bench/NAME`, over what was there.
+pub(crate) fn trail(name: &str) -> Result<(Audit, Guard), Box<dyn Error>> {
+    let directory = scratch().join(name);
+    if directory.exists() {
+        fs::remove_dir_all(&directory)?;
+    }
+    let (audit, guard) = Audit::builder("bench")
+        .file(RollingFile::new(directory))
+        .open()?;
+    Ok((audit.leak(), guard))
+}
