@@ -17,6 +17,8 @@ mod refusal;
 mod select;
 mod service;
 mod store;
+#[cfg(test)]
+mod test_support;
 mod view;
 
 pub use builder::RateLimitBuilder;

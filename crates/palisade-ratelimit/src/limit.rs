@@ -5,6 +5,8 @@
 
 mod exact_log;
 mod fixed_window;
+#[cfg(test)]
+mod properties;
 mod rate;
 mod rule;
 mod rules;

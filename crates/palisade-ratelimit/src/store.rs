@@ -2,6 +2,8 @@
 
 mod memory;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use self::memory::Memory;
 pub(crate) use self::memory::{Charge, MAX_CHARGES, Table, charge};

@@ -591,7 +591,9 @@ async fn shadow_mode_marks_and_refuses_nothing() {
         let events = scope.close();
         seen.push((
             body == "marked",
-            events.first().and_then(|event| event.reason_code()),
+            events
+                .first()
+                .and_then(palisade_core::SecurityEvent::reason_code),
             scope.limits()[0].allowed,
         ));
     }

@@ -17,7 +17,8 @@ use crate::limit::{Assessment, MAX_WORDS, Rules};
 /// A table holds at least `capacity` keys that are not full, and never more memory than 42 bytes a key for one token
 /// bucket (times 1.75 the bytes that [`Limit`](crate::Limit) names, plus 28, for others). It grows as it needs to.
 /// A key whose limits have refilled makes room for the next without loss. When all are in use, the key that is soonest
-/// to be full again makes room, so that a key in debt outlives the others; [`overflowed`](Self::overflowed) counts that.
+/// to be full again makes room, and one that is over its limit only after all that are not, so that a flood of keys ends
+/// nobody's debt; [`overflowed`](Self::overflowed) counts that.
 /// Keys that clients merely claim can hold at most half of a table.
 ///
 /// # Example
@@ -209,7 +210,7 @@ impl Table {
             .sum()
     }
 
-    fn live(&self, now: u64) -> usize {
+    pub(crate) fn live(&self, now: u64) -> usize {
         self.sum(|shard| shard.live(now))
     }
 
@@ -344,7 +345,7 @@ impl<'a> Held<'a> {
         }
         let slot = match self.slot {
             Some(slot) => slot,
-            None => self.shard.claim(&charge.key, now),
+            None => self.shard.claim(&charge.key, now, &charge.table.rules),
         };
         let state = self.shard.state_mut(slot);
         charge.rules.commit(state, now, charge.cost);

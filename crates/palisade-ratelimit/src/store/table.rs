@@ -1,6 +1,7 @@
 use std::num::NonZeroUsize;
 
 use crate::digest::{HashedKey, Spots};
+use crate::limit::Rules;
 
 /// How many slots share a set.
 const WAYS: usize = 8;
@@ -146,17 +147,17 @@ impl Shard {
 
     /// A slot for a key that has none, with a state of zeros.
     ///
-    /// Takes a free slot, or grows, or else overwrites the key that is soonest to be full again.
-    pub(crate) fn claim(&mut self, key: &HashedKey, now: u64) -> Slot {
+    /// Takes a free slot, or grows, or else overwrites the key that can best be spared.
+    pub(crate) fn claim(&mut self, key: &HashedKey, now: u64, rules: &Rules) -> Slot {
         let slot = loop {
             if let Some(slot) = self.free_slot(key, now) {
                 break slot;
             }
             if self.sets >= self.most_sets.get() {
                 self.overflowed += 1;
-                break self.soonest_full(key);
+                break self.spare(key, now, rules);
             }
-            self.grow(now);
+            self.grow(now, rules);
         };
         self.take(slot, key);
         slot
@@ -190,17 +191,24 @@ impl Shard {
         best.map(|(_, slot)| slot)
     }
 
-    fn soonest_full(&self, key: &HashedKey) -> Slot {
-        let [first, second] = self.candidates(key);
-        let mut soonest = Slot { set: first, way: 0 };
-        for set in [first, second] {
-            for way in ways(key) {
-                if self.full_at(set, way) < self.full_at(soonest.set, soonest.way) {
-                    soonest = Slot { set, way };
-                }
-            }
-        }
-        soonest
+    /// The slot whose key can best be spared: the soonest to be full again, and one that is over its limit only where
+    /// all are. With windows every key that came once is full a whole window later, whether it is in debt or not.
+    #[cold]
+    fn spare(&self, key: &HashedKey, now: u64, rules: &Rules) -> Slot {
+        let rank = |slot: &Slot| {
+            let in_debt = rules
+                .assess(self.state(*slot), now, 1)
+                .is_some_and(|next| !next.fits());
+            (in_debt, self.full_at(slot.set, slot.way))
+        };
+        let slots = self
+            .candidates(key)
+            .into_iter()
+            .flat_map(|set| ways(key).map(move |way| Slot { set, way }));
+        slots.min_by_key(rank).unwrap_or(Slot {
+            set: self.start,
+            way: 0,
+        })
     }
 
     /// Where the two sets of a key begin.
@@ -218,10 +226,15 @@ impl Shard {
         [self.start + first * width, self.start + second * width]
     }
 
-    /// Doubles the shard, or what is left to the most; keys that are full are left behind.
+    /// Doubles the shard, or goes to its most in one step where that is near; keys that are full are left behind.
+    ///
+    /// Half of the most is less than the capacity that was asked for. So a shard that holds its share has its most,
+    /// and no flood makes it grow further.
     #[cold]
-    fn grow(&mut self, now: u64) {
-        let sets = self.sets.saturating_mul(2).min(self.most_sets.get());
+    fn grow(&mut self, now: u64, rules: &Rules) {
+        let most = self.most_sets.get();
+        let doubled = self.sets.saturating_mul(2);
+        let sets = if doubled > most / 2 { most } else { doubled };
         let (words, start) = allocate(sets * self.shape.set_words());
         let grown = Self {
             words,
@@ -233,13 +246,13 @@ impl Shard {
         for number in 0..old.sets {
             let set = old.start + number * old.shape.set_words();
             for way in (0..WAYS).filter(|way| old.full_at(set, *way) > now) {
-                self.adopt(&old, Slot { set, way }, now);
+                self.adopt(&old, Slot { set, way }, now, rules);
             }
         }
     }
 
     /// Copies what `old` holds in a slot.
-    fn adopt(&mut self, old: &Self, slot: Slot, now: u64) {
+    fn adopt(&mut self, old: &Self, slot: Slot, now: u64, rules: &Rules) {
         let low = old.words[slot.set + slot.way];
         let high = old.words[slot.set + WAYS + slot.way];
         let claimed = slot.way < CLAIMED_WAYS;
@@ -251,7 +264,7 @@ impl Shard {
         };
         let new = self.free_slot(&key, now).unwrap_or_else(|| {
             self.overflowed += 1;
-            self.soonest_full(&key)
+            self.spare(&key, now, rules)
         });
         self.take(new, &key);
         self.state_mut(new).copy_from_slice(old.state(slot));

@@ -1,0 +1,362 @@
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use palisade_core::{Handle, Name};
+
+use super::*;
+use crate::digest::{HashedKey, Hasher};
+use crate::limit::{Assessment, HOUR, Limit, MINUTE, Rules, SECOND, burst, per_hour, per_second};
+use crate::test_support::{Dice, steps};
+
+fn rules(limits: &[Limit]) -> Rules {
+    let compiled: Vec<_> = limits
+        .iter()
+        .map(|limit| limit.compile().unwrap())
+        .collect();
+    Rules::new(&compiled).unwrap()
+}
+
+/// A policy's table in a store of its own.
+struct Bench {
+    store: Memory,
+    hasher: Hasher,
+    rules: Rules,
+    table: Handle<Table>,
+}
+
+impl Bench {
+    fn new(limits: &[Limit], capacity: usize) -> Self {
+        let store = Memory::with_capacity(capacity);
+        let hasher = store.hasher().unwrap();
+        let rules = rules(limits);
+        let table = store
+            .table(Name::from_static("bench"), &rules, hasher)
+            .unwrap();
+        Self {
+            store,
+            hasher,
+            rules,
+            table,
+        }
+    }
+
+    fn ip(&self, number: u32) -> HashedKey {
+        self.hasher.address(IpAddr::V4(Ipv4Addr::from_bits(number)))
+    }
+
+    fn claimed(&self, number: u32) -> HashedKey {
+        HashedKey {
+            claimed: true,
+            ..self.hasher.text(2, [b"x", &number.to_le_bytes()])
+        }
+    }
+
+    fn charge(&self, key: HashedKey, now: u64) -> Assessment {
+        let one = Charge {
+            table: &self.table,
+            rules: &self.rules,
+            key,
+            cost: 1,
+        };
+        charge(&[one], now).unwrap().1
+    }
+
+    fn admits(&self, key: HashedKey, now: u64) -> bool {
+        self.charge(key, now).fits()
+    }
+
+    fn live(&self, now: u64) -> usize {
+        self.table.live(now)
+    }
+}
+
+const S: u64 = 1_000_000_000;
+
+#[test]
+fn a_table_answers_as_a_map_of_its_keys_would() {
+    let policies = [
+        vec![Limit::token_bucket(per_second(10), burst(3))],
+        vec![
+            Limit::token_bucket(per_second(10), burst(3)),
+            Limit::fixed(5, SECOND),
+        ],
+        vec![Limit::exact(2, SECOND), Limit::sliding(20, MINUTE)],
+    ];
+    for (seed, limits) in policies.iter().enumerate() {
+        let bench = Bench::new(limits, 20_000);
+        let dice = &mut Dice::new(seed as u64);
+        let mut model: HashMap<u32, Vec<u64>> = HashMap::new();
+        let mut now = 0;
+        for _ in 0..steps(1_000_000) / 3 {
+            now += dice.below(S / 1_000);
+            // Some keys often, most of them seldom.
+            let number = if dice.below(4) == 0 {
+                dice.below(16)
+            } else {
+                dice.below(10_000)
+            } as u32;
+            let state = model
+                .entry(number)
+                .or_insert_with(|| vec![0; bench.rules.words()]);
+            let expected = bench.rules.assess(state, now, 1).unwrap();
+            if expected.fits() {
+                bench.rules.commit(state, now, 1);
+            }
+            let key = if number.is_multiple_of(2) {
+                bench.ip(number)
+            } else {
+                bench.claimed(number)
+            };
+            assert_eq!(bench.charge(key, now), expected, "key {number} at {now}");
+        }
+        assert_eq!(bench.store.overflowed(), 0);
+    }
+}
+
+#[test]
+fn a_table_holds_as_many_keys_as_it_was_made_for() {
+    for capacity in [100, 5_000, 100_000] {
+        let bench = Bench::new(&[Limit::fixed(1, HOUR)], capacity);
+        for number in 0..capacity as u32 {
+            assert!(bench.admits(bench.ip(number), 1));
+        }
+        for number in 0..capacity as u32 {
+            assert!(
+                !bench.admits(bench.ip(number), 2),
+                "key {number} of {capacity} was lost"
+            );
+        }
+        assert_eq!(bench.live(2), capacity);
+        assert_eq!(bench.store.overflowed(), 0);
+    }
+}
+
+#[test]
+fn a_key_of_one_token_bucket_takes_at_most_64_bytes() {
+    let capacity = 100_000;
+    let bench = Bench::new(&[Limit::token_bucket(per_hour(1), burst(1))], capacity);
+    for number in 0..capacity as u32 {
+        assert!(bench.admits(bench.ip(number), 1));
+    }
+    assert_eq!(bench.live(1), capacity);
+    let bytes = bench.store.bytes() / capacity;
+    assert!(bytes <= 64, "{bytes} bytes a key");
+}
+
+#[test]
+fn keys_that_are_full_again_make_room_without_loss() {
+    let bench = Bench::new(&[Limit::token_bucket(per_second(1), burst(1))], 1_000);
+    for generation in 0..50 {
+        let now = 1 + generation * 2 * S;
+        for number in 0..1_000 {
+            assert!(bench.admits(bench.ip(generation as u32 * 1_000 + number), now));
+        }
+        assert_eq!(bench.live(now), 1_000);
+    }
+    assert_eq!(bench.store.overflowed(), 0, "nothing live was pushed out");
+    assert!(bench.store.bytes() < 200_000, "{}", bench.store.bytes());
+}
+
+/// A table that never shrinks, or that grows without a bound, is a way to take a server down.
+#[test]
+fn a_flood_of_keys_grows_the_table_to_its_bound_and_ends_no_debt() {
+    for limit in [
+        Limit::token_bucket(per_hour(5), burst(5)),
+        Limit::exact(5, HOUR),
+        Limit::sliding(5, HOUR),
+    ] {
+        let capacity = 100_000;
+        let bench = Bench::new(&[limit], capacity);
+        for number in 0..capacity as u32 {
+            bench.charge(bench.ip(1_000_000_000 + number), 1);
+        }
+        let bytes = bench.store.bytes();
+        let debtors: Vec<_> = (0..20)
+            .map(|number| bench.ip(2_000_000_000 + number))
+            .collect();
+        for debtor in &debtors {
+            for _ in 0..5 {
+                assert!(bench.admits(*debtor, S));
+            }
+        }
+        // All within a second, so that no debt can end by itself.
+        // The whole flood for the default kind of limit, a tenth of it for the others.
+        let flood = steps(10_000_000)
+            / if limit == Limit::token_bucket(per_hour(5), burst(5)) {
+                1
+            } else {
+                10
+            };
+        for number in 0..flood as u32 {
+            let key = if number.is_multiple_of(2) {
+                bench.ip(number)
+            } else {
+                bench.claimed(number)
+            };
+            bench.charge(key, S + u64::from(number) % 1_000);
+        }
+        for debtor in &debtors {
+            assert!(
+                !bench.admits(*debtor, 2 * S),
+                "the flood ended a debt, {limit:?}"
+            );
+        }
+        assert!(bench.store.overflowed() > 0);
+        let grown = bench.store.bytes() as f64 / bytes as f64;
+        assert!(
+            grown <= 1.05 || bench.store.bytes() / capacity <= 64,
+            "grew by {grown}"
+        );
+        assert!(bench.live(2 * S) <= 2 * capacity);
+    }
+}
+
+#[test]
+fn claimed_keys_hold_at_most_half_of_the_table() {
+    let capacity = 10_000;
+    let bench = Bench::new(&[Limit::fixed(1, HOUR)], capacity);
+    for number in 0..200_000 {
+        bench.charge(bench.claimed(number), 1);
+    }
+    let claimed = bench.live(1);
+    for number in 0..200_000 {
+        bench.charge(bench.ip(number), 1);
+    }
+    let slots = bench.live(1);
+    assert!(claimed * 2 <= slots, "{claimed} of {slots}");
+    assert!(slots >= capacity);
+}
+
+#[test]
+fn threads_together_admit_no_more_than_one_would() {
+    let limits = [
+        Limit::token_bucket(per_second(1_000), burst(50)),
+        Limit::sliding(500, Duration::from_millis(500)),
+        Limit::exact(64, Duration::from_millis(100)),
+    ];
+    let bench = Bench::new(&limits, 1_000);
+    let clock = AtomicU64::new(S);
+    let steps = steps(1_000_000) / 4;
+    let mut times: Vec<u64> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|seed| {
+                let (bench, clock) = (&bench, &clock);
+                scope.spawn(move || {
+                    let dice = &mut Dice::new(seed);
+                    let mut admitted = Vec::new();
+                    for _ in 0..steps {
+                        let now = clock.fetch_add(dice.below(400_000), Ordering::Relaxed);
+                        if bench.admits(bench.ip(7), now) {
+                            admitted.push(now);
+                        }
+                    }
+                    admitted
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    times.sort_unstable();
+    assert!(times.len() > 1_000);
+    let spread = |count: usize, window: u64| {
+        times
+            .iter()
+            .zip(&times[count..])
+            .all(|(first, last)| last - first >= window)
+    };
+    assert!(spread(500, S / 2), "over the sliding window");
+    assert!(spread(64, S / 10), "over the log");
+    for most in [60, 100, 1_000] {
+        // `most` + 1 admissions need at least the time in which all but the burst refill.
+        assert!(
+            spread(most, (most as u64 + 1 - 50) * S / 1_000),
+            "over the bucket"
+        );
+    }
+}
+
+#[test]
+fn charges_to_several_tables_are_all_or_nothing_between_threads() {
+    let first = Bench::new(&[Limit::fixed(1_000, HOUR)], 100);
+    let second = Bench::new(&[Limit::fixed(700, HOUR)], 100);
+    let passed = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (first, second, passed) = (&first, &second, &passed);
+            scope.spawn(move || {
+                let one = |bench: &'_ Bench| (bench.ip(1), bench.rules);
+                let (key, rules) = one(first);
+                let (other_key, other_rules) = one(second);
+                for _ in 0..1_000 {
+                    let mut charges = [
+                        Charge {
+                            table: &first.table,
+                            rules: &rules,
+                            key,
+                            cost: 1,
+                        },
+                        Charge {
+                            table: &second.table,
+                            rules: &other_rules,
+                            key: other_key,
+                            cost: 1,
+                        },
+                    ];
+                    // One thread names them the other way round, which must not end in a deadlock.
+                    if thread == 0 {
+                        charges.reverse();
+                    }
+                    passed.fetch_add(
+                        charge(&charges, 1).unwrap().1.fits().into(),
+                        Ordering::Relaxed,
+                    );
+                }
+            });
+        }
+    });
+    assert_eq!(passed.into_inner(), 700);
+    let left = first
+        .table
+        .peek(&first.rules, &first.ip(1), 1, 0)
+        .unwrap()
+        .remaining;
+    assert_eq!(
+        left, 300,
+        "3,300 refusals by the second charged the first nothing"
+    );
+}
+
+#[test]
+fn a_reset_key_is_as_good_as_new_and_a_refund_brings_back_one() {
+    for limit in [
+        Limit::fixed(2, HOUR),
+        Limit::sliding(2, HOUR),
+        Limit::exact(2, HOUR),
+    ] {
+        let bench = Bench::new(&[limit], 100);
+        let key = bench.ip(1);
+        assert!(bench.admits(key, S) && bench.admits(key, 2 * S) && !bench.admits(key, 3 * S));
+        bench.table.refund(&bench.rules, &key, 2 * S, 1);
+        assert!(bench.admits(key, 4 * S) && !bench.admits(key, 4 * S));
+        bench.table.reset(&key);
+        assert!(bench.admits(key, 5 * S) && bench.admits(key, 5 * S) && !bench.admits(key, 5 * S));
+    }
+}
+
+#[test]
+fn a_refused_newcomer_takes_no_slot() {
+    let bench = Bench::new(&[Limit::fixed(1, HOUR)], 100);
+    let dear = Charge {
+        table: &bench.table,
+        rules: &bench.rules,
+        key: bench.ip(1),
+        cost: 2,
+    };
+    assert!(!charge(&[dear], 1).unwrap().1.fits());
+    assert_eq!(bench.live(1), 0);
+}
