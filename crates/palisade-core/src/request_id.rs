@@ -8,6 +8,18 @@ use http::HeaderValue;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(HeaderValue);
 
+/// Which bytes may stand in an id.
+const ID_CHARACTERS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let character = byte as u8;
+        table[byte] = character.is_ascii_alphanumeric() || matches!(character, b'.' | b'_' | b'-');
+        byte += 1;
+    }
+    table
+};
+
 /// A text that cannot be a request id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a request id is 1 to 128 characters of A-Z, a-z, 0-9, '.', '_' and '-'")]
@@ -45,10 +57,11 @@ impl RequestId {
     }
 
     fn is_valid(bytes: &[u8]) -> bool {
+        // A fold without a way out: it is asked for every request, nearly always of 32 or 36 good characters.
         (1..=Self::MAX_LEN).contains(&bytes.len())
             && bytes
                 .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+                .fold(true, |valid, byte| valid & ID_CHARACTERS[usize::from(*byte)])
     }
 
     /// The id as text.
