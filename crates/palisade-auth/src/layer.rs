@@ -12,7 +12,7 @@ use crate::jwt::keys::sha256;
 use crate::outcome::{Later, Outcome};
 use crate::service::AuthService;
 use crate::service_token::{ServiceToken, ServiceTokens};
-use crate::{AuthError, JwtVerifier, Refusal};
+use crate::{ApiKeys, AuthError, JwtVerifier, Refusal};
 
 /// Whether an account may act at all, as the status hook of a layer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub struct AuthLayer(Option<Handle<Config>>);
 pub(crate) struct Config {
     bearer: Option<JwtVerifier>,
     services: ServiceTokens,
+    api_keys: Option<ApiKeys>,
     presence: Presence,
     skip: PathSet,
     status: Option<Status>,
@@ -86,6 +87,7 @@ impl AuthLayer {
             Handle::new(Config {
                 bearer: None,
                 services: ServiceTokens::default(),
+                api_keys: None,
                 presence: Presence::Required,
                 skip: PathSet::none(),
                 status: None,
@@ -129,6 +131,13 @@ impl AuthLayer {
         let mut result = Ok(());
         let layer = self.with(|config| result = config.services.add(service));
         result.map(|()| layer)
+    }
+
+    /// Accepts API keys, in `X-API-Key`.
+    #[must_use]
+    pub fn api_keys(self, keys: impl Into<ApiKeys>) -> Self {
+        let keys = keys.into();
+        self.with(|config| config.api_keys = Some(keys))
     }
 
     /// Lets requests pass that present nothing; what they present is still checked, and refused if it does not hold.
@@ -194,13 +203,18 @@ impl Config {
         if self.skip.contains(request.uri().path()) {
             return Decision::Anonymous;
         }
-        let places = Places { api_key: false };
+        let places = Places {
+            api_key: self.api_keys.is_some(),
+        };
         match credential::find(request.headers(), request.uri(), places) {
             Err(refusal) => Decision::Now(Err(refusal)),
             Ok(Credential::None) if self.presence == Presence::Optional => Decision::Anonymous,
             Ok(Credential::None) => Decision::Now(Err(Refusal::NoCredential)),
             Ok(Credential::Bearer(token)) => self.decided(self.check_bearer(token)),
-            Ok(Credential::ApiKey(_)) => Decision::Now(Err(Refusal::KeyUnknown)),
+            Ok(Credential::ApiKey(key)) => match &self.api_keys {
+                Some(keys) => self.decided(keys.check(key)),
+                None => Decision::Now(Err(Refusal::KeyUnknown)),
+            },
         }
     }
 

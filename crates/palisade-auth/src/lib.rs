@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod api_key;
 mod challenge;
 mod counters;
 mod credential;
@@ -12,6 +13,9 @@ mod guard;
 mod jwt;
 mod layer;
 mod outcome;
+#[cfg(feature = "password")]
+mod password;
+mod refresh;
 mod refusal;
 pub mod revocation;
 mod roles;
@@ -21,6 +25,7 @@ mod service_token;
 /// The signature algorithms of RFC 7518 and RFC 8037 that are known here.
 pub use jsonwebtoken::Algorithm;
 
+pub use api_key::{ApiKeyInfo, ApiKeyOwner, ApiKeyRecord, ApiKeys, MemoryApiKeys, NewApiKey};
 #[cfg(feature = "metrics")]
 pub use counters::FAILURES_TOTAL;
 pub use error::AuthError;
@@ -32,6 +37,9 @@ pub use jwt::{
     TokenClaims, TokenIssuer, TokenIssuerBuilder, TokenType, VerifyingKey,
 };
 pub use layer::{AccountStatus, AuthLayer};
+#[cfg(feature = "password")]
+pub use password::{Held, PasswordError, Passwords, PasswordsBuilder};
+pub use refresh::{RefreshToken, RefreshTokens, RefreshTokensBuilder};
 pub use refusal::Refusal;
 pub use roles::{Roles, RolesBuilder};
 pub use service::AuthService;

@@ -233,12 +233,12 @@ fn table() -> Vec<(&'static str, String, Refusal)> {
     );
     add(
         "signature one byte short",
-        format!("{head}.{payload}.{}", b64(&[0; 31])),
+        format!("{head}.{payload}.{}", b64([0; 31])),
         BadSignature,
     );
     add(
         "signature all zero",
-        format!("{head}.{payload}.{}", b64(&[0; 32])),
+        format!("{head}.{payload}.{}", b64([0; 32])),
         BadSignature,
     );
     add(

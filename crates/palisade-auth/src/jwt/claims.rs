@@ -258,7 +258,7 @@ impl ClaimRules {
 
 /// The claims of a verified token as its issuer wrote them, for what the application itself put there.
 #[derive(Clone)]
-pub struct TokenClaims(Box<[u8]>);
+pub struct TokenClaims(Vec<u8>);
 
 /// The claims are not of the type that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -266,8 +266,8 @@ pub struct TokenClaims(Box<[u8]>);
 pub struct InvalidClaims;
 
 impl TokenClaims {
-    pub(crate) fn new(json: Vec<u8>) -> Self {
-        Self(json.into())
+    pub(crate) const fn new(json: Vec<u8>) -> Self {
+        Self(json)
     }
 
     /// Reads the claims into a type of the application's own.

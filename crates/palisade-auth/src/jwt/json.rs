@@ -112,21 +112,28 @@ impl<'de> Visitor<'de> for Unique {
 }
 
 /// A list of texts, given as an array, or as one text with spaces between the words.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Words<'a>(Vec<Text<'a>>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Words<'a> {
+    // The usual form, which needs no list.
+    One(Text<'a>),
+    List(Vec<Text<'a>>),
+}
 
 impl<'a> Words<'a> {
     /// The words; a text without spaces is one.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .flat_map(|text| text.0.split(' '))
+        self.elements()
+            .flat_map(|text| text.split(' '))
             .filter(|word| !word.is_empty())
     }
 
     /// The elements as they are, spaces and all.
     pub(crate) fn elements(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|text| text.0.as_ref())
+        let texts = match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::List(texts) => texts,
+        };
+        texts.iter().map(|text| text.0.as_ref())
     }
 }
 
@@ -140,11 +147,11 @@ impl<'de> Visitor<'de> for WordsVisitor {
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Words<'de>, E> {
-        Ok(Words(vec![Text(Cow::Borrowed(text))]))
+        Ok(Words::One(Text(Cow::Borrowed(text))))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Words<'de>, E> {
-        Ok(Words(vec![Text(Cow::Owned(text.to_owned()))]))
+        Ok(Words::One(Text(Cow::Owned(text.to_owned()))))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Words<'de>, A::Error> {
@@ -152,7 +159,7 @@ impl<'de> Visitor<'de> for WordsVisitor {
         while let Some(text) = items.next_element()? {
             words.push(text);
         }
-        Ok(Words(words))
+        Ok(Words::List(words))
     }
 }
 

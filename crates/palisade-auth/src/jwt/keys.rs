@@ -260,6 +260,13 @@ impl HmacKeys {
         (&self.current.0, &self.current.1)
     }
 
+    /// The current key, then the previous one.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &hmac::Key> {
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .map(|(_, key)| key)
+    }
+
     pub(crate) fn verifying(&self) -> Vec<VerifyingKey> {
         std::iter::once(&self.current)
             .chain(&self.previous)

@@ -206,11 +206,13 @@ impl JwtVerifierBuilder {
             problems.push("issuers", "is empty");
         }
         let mut issuers: Vec<TrustedIssuer> = Vec::with_capacity(self.issuers.len());
+        let mut names = Vec::with_capacity(self.issuers.len());
         for (position, issuer) in self.issuers.into_iter().enumerate() {
             let prefix = format!("issuers[{position}].");
-            if issuers.iter().any(|known| known.name == issuer.name) {
+            if names.contains(&issuer.name) {
                 problems.push(format!("{prefix}name"), "is that of another issuer");
             }
+            names.push(issuer.name.clone());
             match issuer.build() {
                 Ok(issuer) => issuers.push(issuer),
                 Err(part) => problems.append(&prefix, part),

@@ -1,10 +1,14 @@
 //! Tokens that must no longer pass although they have not expired.
 
+mod memory;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
 use palisade_core::time::UnixTime;
+
+pub use self::memory::MemoryRevocation;
 
 /// What a store is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -57,4 +61,10 @@ impl fmt::Debug for Answer {
 pub trait CheckRevocation: Send + Sync + 'static {
     /// Looks a token up.
     fn check(&self, token: &TokenRef<'_>) -> Answer;
+}
+
+/// Ends sessions, so that the access tokens that name one fall together with its refresh tokens.
+pub trait RevokeSession: Send + Sync + 'static {
+    /// Revokes every token of the session, by its `sid`.
+    fn revoke_session(&self, issuer: &str, session: &str);
 }

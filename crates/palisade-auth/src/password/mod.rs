@@ -1,0 +1,361 @@
+//! Passwords: argon2id, away from the threads that serve requests, and never more of it than the machine bears.
+
+mod phc;
+
+use std::fmt;
+use std::sync::Arc;
+
+use palisade_core::{EventKind, Problems, RequestScope, SecurityEvent, random};
+use ring::pbkdf2;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::phc::{Cost, Stored};
+use crate::challenge::note;
+use crate::{AuthError, Refusal};
+
+/// Hashes and verifies passwords. Clones share the bound on how many are worked on.
+///
+/// # Example
+///
+/// ```
+/// use palisade_auth::Passwords;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let passwords = Passwords::builder().build()?;
+/// let stored = passwords.hash("correct horse battery staple").await?;
+/// assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+///
+/// assert!(passwords.verify("correct horse battery staple", Some(&stored)).await.is_ok());
+/// assert!(passwords.verify("incorrect horse", Some(&stored)).await.is_err());
+/// // An account that does not exist takes as long to refuse.
+/// assert!(passwords.verify("incorrect horse", None).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Passwords(Arc<Inner>);
+
+struct Inner {
+    cost: Cost,
+    min_chars: usize,
+    blocked: Option<Arc<Blocked>>,
+    /// What an unknown account is verified against.
+    dummy: Box<str>,
+    /// Those that work and those that wait for it.
+    admitted: Arc<Semaphore>,
+    working: Arc<Semaphore>,
+}
+
+type Blocked = dyn Fn(&str) -> bool + Send + Sync;
+
+/// Collects the settings of [`Passwords`].
+#[derive(Clone)]
+pub struct PasswordsBuilder {
+    cost: Cost,
+    min_chars: usize,
+    blocked: Option<Arc<Blocked>>,
+    workers: usize,
+    queue: usize,
+}
+
+/// A password that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Held {
+    /// Its hash is as strong as new ones.
+    Current,
+    /// Its hash is weaker than new ones or of an older kind: hash the password again and keep that.
+    Rehash,
+}
+
+/// Why a password was not hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PasswordError {
+    /// It has too few characters.
+    #[error("a password needs at least {0} characters")]
+    TooShort(usize),
+    /// It is longer than 1,024 bytes.
+    #[error("a password has at most 1024 bytes")]
+    TooLong,
+    /// It is on the list of those that everybody tries.
+    #[error("this password is well known; choose another one")]
+    Blocked,
+    /// Too many are being worked on: answer 503.
+    #[error("too many passwords are being checked")]
+    Overloaded,
+    /// The operating system gave no random bytes, or the hash could not be computed.
+    #[error("the password could not be hashed")]
+    Failed,
+}
+
+const MAX_BYTES: usize = 1024;
+const SALT: usize = 16;
+const HASH: usize = 32;
+
+impl Passwords {
+    /// 19 MiB, 2 passes, 1 lane: the first choice of OWASP's Password Storage Cheat Sheet for argon2id.
+    const DEFAULT_COST: Cost = Cost {
+        memory: 19_456,
+        passes: 2,
+        lanes: 1,
+    };
+
+    /// Starts with the defaults.
+    #[must_use]
+    pub fn builder() -> PasswordsBuilder {
+        PasswordsBuilder {
+            cost: Self::DEFAULT_COST,
+            min_chars: 8,
+            blocked: None,
+            workers: std::thread::available_parallelism()
+                .map_or(1, |cores| cores.get().div_ceil(2)),
+            queue: 64,
+        }
+    }
+
+    /// Hashes a new password, as a PHC string to be kept.
+    ///
+    /// # Errors
+    ///
+    /// Refuses one that is too short, too long or blocked, and all while too many are worked on.
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped, the work that has begun is finished in the background and counts as work until then.
+    pub async fn hash(&self, password: &str) -> Result<String, PasswordError> {
+        if password.chars().count() < self.0.min_chars {
+            return Err(PasswordError::TooShort(self.0.min_chars));
+        }
+        if password.len() > MAX_BYTES {
+            return Err(PasswordError::TooLong);
+        }
+        if self
+            .0
+            .blocked
+            .as_ref()
+            .is_some_and(|blocked| blocked(password))
+        {
+            return Err(PasswordError::Blocked);
+        }
+        let (cost, password) = (self.0.cost, password.to_owned());
+        let hashed = self.work(move || hash(cost, password.as_bytes())).await;
+        hashed
+            .map_err(|_| PasswordError::Overloaded)?
+            .ok_or(PasswordError::Failed)
+    }
+
+    /// Verifies a password against what is kept of the account's, or against a stand-in if there is no such account.
+    ///
+    /// Reads PHC strings of argon2id, and PBKDF2-HMAC-SHA-256 in Werkzeug's form. An account whose hash is of another
+    /// kind or cost than new ones takes its own time, until its password is hashed anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::WrongPassword`], also for an account that does not exist and for a hash that cannot be read;
+    /// [`Refusal::Overloaded`] while too many are worked on, which is to be answered with 503.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`hash`](Self::hash).
+    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<Held, Refusal> {
+        if password.len() > MAX_BYTES {
+            return Err(Refusal::WrongPassword);
+        }
+        let cost = self.0.cost;
+        let parsed = stored.and_then(Stored::parse);
+        if stored.is_some() && parsed.is_none() {
+            tracing::warn!(target: "palisade_auth", "a stored password hash cannot be read; nobody can sign in with it");
+        }
+        let exists = parsed.is_some();
+        let against = parsed.or_else(|| Stored::parse(&self.0.dummy));
+        let password = password.to_owned();
+        let matches = self
+            .work(move || against.is_some_and(|against| matches(&against, password.as_bytes())))
+            .await?;
+        if !(matches && exists) {
+            return Err(Refusal::WrongPassword);
+        }
+        let current = matches!(
+            stored.and_then(Stored::parse),
+            Some(Stored::Argon2id { cost: kept, hash, .. })
+                if kept.memory >= cost.memory && kept.passes >= cost.passes && hash.len() >= HASH
+        );
+        Ok(if current { Held::Current } else { Held::Rehash })
+    }
+
+    /// Verifies a password at sign-in, and notes the outcome in the request's scope, with the account: for the trail,
+    /// and for a limiter on failures.
+    ///
+    /// # Errors
+    ///
+    /// As for [`verify`](Self::verify).
+    pub async fn sign_in(
+        &self,
+        scope: &RequestScope,
+        account: &str,
+        password: &str,
+        stored: Option<&str>,
+    ) -> Result<Held, Refusal> {
+        let result = self.verify(password, stored).await;
+        match &result {
+            Ok(_) => scope.record(SecurityEvent::new(EventKind::LoginSuccess).subject(account)),
+            Err(refusal) => note(scope, *refusal, Some(account)),
+        }
+        result
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let shed = |_| Refusal::Overloaded;
+        let admitted = Arc::clone(&self.0.admitted)
+            .try_acquire_owned()
+            .map_err(shed)?;
+        let working = Arc::clone(&self.0.working).acquire_owned().await;
+        let permits: (OwnedSemaphorePermit, OwnedSemaphorePermit) =
+            (admitted, working.map_err(|_| Refusal::Overloaded)?);
+        let done = tokio::task::spawn_blocking(move || {
+            let result = job();
+            // Only now is there room for another, also when nobody waits for this one any more.
+            drop(permits);
+            result
+        });
+        done.await.map_err(|_| Refusal::Overloaded)
+    }
+}
+
+fn argon2id(cost: Cost, password: &[u8], salt: &[u8], out: &mut [u8]) -> bool {
+    let Ok(params) = argon2::Params::new(cost.memory, cost.passes, cost.lanes, Some(out.len()))
+    else {
+        return false;
+    };
+    argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
+        .hash_password_into(password, salt, out)
+        .is_ok()
+}
+
+fn hash(cost: Cost, password: &[u8]) -> Option<String> {
+    let salt = random::bytes::<SALT>().ok()?;
+    let mut out = [0; HASH];
+    argon2id(cost, password, &salt, &mut out).then(|| phc::text(cost, &salt, &out))
+}
+
+fn matches(stored: &Stored, password: &[u8]) -> bool {
+    match stored {
+        Stored::Argon2id { cost, salt, hash } => {
+            let mut out = vec![0; hash.len()];
+            argon2id(*cost, password, salt, &mut out) && same(&out, hash)
+        }
+        Stored::Pbkdf2Sha256 { rounds, salt, hash } => {
+            let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
+            pbkdf2::verify(algorithm, *rounds, salt, password, hash).is_ok()
+        }
+    }
+}
+
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let difference = one
+        .iter()
+        .zip(other)
+        .fold(0, |difference, (one, other)| difference | (one ^ other));
+    one.len() == other.len() && std::hint::black_box(difference) == 0
+}
+
+impl PasswordsBuilder {
+    /// Sets the work of argon2id: KiB of memory (8,192 to 262,144, default 19,456), passes (1 to 16, default 2) and
+    /// lanes (1 to 16, default 1).
+    #[must_use]
+    pub const fn cost(mut self, memory: u32, passes: u32, lanes: u32) -> Self {
+        self.cost = Cost {
+            memory,
+            passes,
+            lanes,
+        };
+        self
+    }
+
+    /// Sets how many characters a new password needs: 8 or more, default 8 (NIST SP 800-63B, section 5.1.1.2). Use 15
+    /// where the password is the only factor.
+    #[must_use]
+    pub const fn min_chars(mut self, chars: usize) -> Self {
+        self.min_chars = chars;
+        self
+    }
+
+    /// Refuses new passwords for which `blocked` says so, such as those on a list of leaked ones.
+    #[must_use]
+    pub fn blocked(mut self, blocked: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.blocked = Some(Arc::new(blocked));
+        self
+    }
+
+    /// Sets how many passwords are worked on at once; default half the cores, so that other requests keep the rest.
+    #[must_use]
+    pub const fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Sets how many more may wait; default 64, some two seconds' worth. Others are refused at once.
+    #[must_use]
+    pub const fn queue(mut self, queue: usize) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// The passwords. Hashes one to stand in for accounts that do not exist, which takes some 20 ms.
+    ///
+    /// # Errors
+    ///
+    /// Returns every setting that is out of its range.
+    pub fn build(self) -> Result<Passwords, AuthError> {
+        let mut problems = Problems::none();
+        let Cost {
+            memory,
+            passes,
+            lanes,
+        } = self.cost;
+        if !(8_192..=262_144).contains(&memory) {
+            problems.push("memory", "is not 8192 to 262144 KiB");
+        }
+        if !(1..=16).contains(&passes) || !(1..=16).contains(&lanes) {
+            problems.push("passes", "or lanes is not 1 to 16");
+        }
+        if self.min_chars < 8 || self.min_chars > MAX_BYTES {
+            problems.push("min_chars", "is not 8 to 1024");
+        }
+        if self.workers == 0 || self.workers > 1024 || self.queue > 1_000_000 {
+            problems.push("workers", "is not 1 to 1024, or queue is over 1000000");
+        }
+        problems.into_result(())?;
+        let nobody = random::bytes::<32>()?;
+        let dummy = hash(self.cost, &nobody).ok_or(AuthError::Issue("argon2 failed"))?;
+        Ok(Passwords(Arc::new(Inner {
+            cost: self.cost,
+            min_chars: self.min_chars,
+            blocked: self.blocked,
+            dummy: dummy.into(),
+            admitted: Arc::new(Semaphore::new(self.workers + self.queue)),
+            working: Arc::new(Semaphore::new(self.workers)),
+        })))
+    }
+}
+
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passwords")
+            .field("cost", &self.0.cost)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PasswordsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordsBuilder")
+            .field("cost", &self.cost)
+            .finish_non_exhaustive()
+    }
+}

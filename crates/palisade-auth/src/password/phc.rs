@@ -1,0 +1,185 @@
+//! Hashes of passwords as text: PHC strings for argon2, and Werkzeug's form for PBKDF2. Pure.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
+/// How much work argon2 is (RFC 9106).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// KiB of memory.
+    pub(super) memory: u32,
+    /// Passes over it.
+    pub(super) passes: u32,
+    /// Lanes.
+    pub(super) lanes: u32,
+}
+
+/// A stored hash.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Argon2id {
+        cost: Cost,
+        salt: Vec<u8>,
+        hash: Vec<u8>,
+    },
+    Pbkdf2Sha256 {
+        rounds: std::num::NonZeroU32,
+        salt: Vec<u8>,
+        hash: Vec<u8>,
+    },
+}
+
+/// The most that a stored hash may ask for, so that nobody who can write one can take the service down: 256 MiB, 16
+/// passes, 16 lanes, and two million rounds.
+const MAX: Cost = Cost {
+    memory: 256 * 1024,
+    passes: 16,
+    lanes: 16,
+};
+const MAX_ROUNDS: u32 = 2_000_000;
+
+impl Stored {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.len() > 512 {
+            return None;
+        }
+        match text.strip_prefix("$argon2id$v=19$") {
+            Some(rest) => argon2id(rest),
+            None => werkzeug(text),
+        }
+    }
+}
+
+fn argon2id(rest: &str) -> Option<Stored> {
+    let mut parts = rest.split('$');
+    let (cost, salt, hash) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut costs = cost.split(',');
+    let cost = Cost {
+        memory: number(costs.next()?.strip_prefix("m=")?)?,
+        passes: number(costs.next()?.strip_prefix("t=")?)?,
+        lanes: number(costs.next()?.strip_prefix("p=")?)?,
+    };
+    let fits = (8..=MAX.memory).contains(&cost.memory)
+        && (1..=MAX.passes).contains(&cost.passes)
+        && (1..=MAX.lanes).contains(&cost.lanes)
+        && cost.memory >= 8 * cost.lanes;
+    let salt = STANDARD_NO_PAD.decode(salt).ok()?;
+    let hash = STANDARD_NO_PAD.decode(hash).ok()?;
+    let form = parts.next().is_none() && costs.next().is_none();
+    let sizes = (8..=64).contains(&salt.len()) && (16..=64).contains(&hash.len());
+    (fits && form && sizes).then_some(Stored::Argon2id { cost, salt, hash })
+}
+
+/// `pbkdf2:sha256:600000$salt$hex`.
+fn werkzeug(text: &str) -> Option<Stored> {
+    let mut parts = text.strip_prefix("pbkdf2:sha256:")?.split('$');
+    let (rounds, salt, hash) = (parts.next()?, parts.next()?, parts.next()?);
+    let rounds = number(rounds)?;
+    let hash = hex(hash)?;
+    let fits = rounds <= MAX_ROUNDS && !salt.is_empty() && hash.len() == 32;
+    (fits && parts.next().is_none()).then_some(Stored::Pbkdf2Sha256 {
+        rounds: rounds.try_into().ok()?,
+        salt: salt.as_bytes().to_vec(),
+        hash,
+    })
+}
+
+/// Decimal digits without a sign or leading zeros.
+fn number(text: &str) -> Option<u32> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| {
+        let digits = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(digits, 16).ok()
+    };
+    let is_hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| text.as_bytes().chunks(2).map(pair).collect())?
+}
+
+/// The PHC string of an argon2id hash.
+pub(super) fn text(cost: Cost, salt: &[u8], hash: &[u8]) -> String {
+    let Cost {
+        memory,
+        passes,
+        lanes,
+    } = cost;
+    format!(
+        "$argon2id$v=19$m={memory},t={passes},p={lanes}${}${}",
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(hash)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phc_string_is_read_back() {
+        let cost = Cost {
+            memory: 19_456,
+            passes: 2,
+            lanes: 1,
+        };
+        let text = text(cost, &[7; 16], &[9; 32]);
+        assert!(
+            text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{text}"
+        );
+        let stored = Stored::parse(&text);
+        assert_eq!(
+            stored,
+            Some(Stored::Argon2id {
+                cost,
+                salt: vec![7; 16],
+                hash: vec![9; 32]
+            })
+        );
+    }
+
+    #[test]
+    fn what_would_cost_too_much_or_is_not_a_hash_is_refused() {
+        let salt = STANDARD_NO_PAD.encode([7; 16]);
+        let hash = STANDARD_NO_PAD.encode([9; 32]);
+        for cost in [
+            "m=4294967295,t=2,p=1",
+            "m=262145,t=2,p=1",
+            "m=19456,t=17,p=1",
+            "m=19456,t=2,p=17",
+            "m=19456,t=0,p=1",
+            "m=8,t=1,p=2",
+            "m=019456,t=2,p=1",
+            "m=-1,t=2,p=1",
+            "t=2,m=19456,p=1",
+            "m=19456,t=2",
+            "m=19456,t=2,p=1,x=1",
+            "",
+        ] {
+            let text = format!("$argon2id$v=19${cost}${salt}${hash}");
+            assert_eq!(Stored::parse(&text), None, "{cost}");
+        }
+        let good = format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${hash}");
+        assert!(Stored::parse(&good).is_some());
+        let hex = "9".repeat(64);
+        for bad in [
+            String::new(),
+            "plain text".to_owned(),
+            good.replace("v=19", "v=16"),
+            good.replace("argon2id", "argon2d"),
+            format!("{good}$x"),
+            good.replace(&hash, "AAAA"),
+            format!("$argon2id$v=19$m=19456,t=2,p=1$$ {hash}"),
+            format!("pbkdf2:sha256:2000001$salt${hex}"),
+            format!("pbkdf2:sha256:0$salt${hex}"),
+            format!("pbkdf2:sha256:1000$${hex}"),
+            format!("pbkdf2:sha1:1000$salt${hex}"),
+            "pbkdf2:sha256:1000$salt$zz".to_owned(),
+            "pbkdf2:sha256:1000$salt$é".to_owned(),
+        ] {
+            assert_eq!(Stored::parse(&bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! One family of refresh tokens, each made by using up the one before. Pure: handed the time.
+
+use std::time::Duration;
+
+use palisade_core::time::UnixTime;
+
+use crate::jwt::keys::{Digest, same_digest};
+
+/// How long families last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// From the first token to the last use, whatever happens.
+    pub(crate) lifetime: Duration,
+    /// From one use to the next.
+    pub(crate) idle: Duration,
+    /// How long the token before may still be presented, by a client that did not get the answer.
+    pub(crate) grace: Duration,
+}
+
+/// What is known of a family: no token, only digests.
+#[derive(Debug, Clone)]
+pub(crate) struct Family {
+    current: Digest,
+    previous: Option<Digest>,
+    rotated_at: UnixTime,
+    started_at: UnixTime,
+}
+
+/// What a presented token is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It was the current one, and its successor is now.
+    Rotated,
+    /// It was used a moment ago, and its successor has not been used yet: give out the same one again.
+    Replayed,
+    /// It was used before: somebody has a copy.
+    Reused,
+    /// The family is over.
+    Expired,
+}
+
+impl Family {
+    pub(crate) const fn begin(first: Digest, now: UnixTime) -> Self {
+        Self {
+            current: first,
+            previous: None,
+            rotated_at: now,
+            started_at: now,
+        }
+    }
+
+    /// Whether no token of the family can be used any more.
+    pub(crate) fn is_over(&self, now: UnixTime, rules: &Rules) -> bool {
+        now >= self.started_at.saturating_add(rules.lifetime)
+            || now >= self.rotated_at.saturating_add(rules.idle)
+    }
+
+    /// Uses a token that carries this family's MAC, and so was one of its tokens once.
+    pub(crate) fn present(
+        &mut self,
+        presented: &Digest,
+        successor: Digest,
+        now: UnixTime,
+        rules: &Rules,
+    ) -> Use {
+        if self.is_over(now, rules) {
+            return Use::Expired;
+        }
+        if same_digest(&self.current, presented) {
+            self.previous = Some(self.current);
+            self.current = successor;
+            self.rotated_at = now;
+            return Use::Rotated;
+        }
+        let in_grace = now <= self.rotated_at.saturating_add(rules.grace);
+        let is_previous = self
+            .previous
+            .is_some_and(|previous| same_digest(&previous, presented));
+        if in_grace && is_previous {
+            Use::Replayed
+        } else {
+            Use::Reused
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULES: Rules = Rules {
+        lifetime: Duration::from_secs(1_000),
+        idle: Duration::from_secs(100),
+        grace: Duration::from_secs(10),
+    };
+
+    fn token(number: u8) -> Digest {
+        [number; 32]
+    }
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::from_secs(1_800_000_000 + seconds)
+    }
+
+    #[test]
+    fn grace_lasts_ten_seconds_for_the_token_just_used() {
+        let mut family = Family::begin(token(0), at(0));
+        let present = |family: &mut Family, number, seconds| {
+            family.present(&token(number), token(number + 1), at(seconds), &RULES)
+        };
+        assert_eq!(present(&mut family, 0, 50), Use::Rotated);
+        assert_eq!(present(&mut family, 0, 60), Use::Replayed);
+        assert_eq!(present(&mut family, 0, 61), Use::Reused);
+    }
+
+    #[test]
+    fn once_the_successor_was_used_the_grace_is_over() {
+        let mut family = Family::begin(token(0), at(0));
+        assert_eq!(
+            family.present(&token(0), token(1), at(1), &RULES),
+            Use::Rotated
+        );
+        assert_eq!(
+            family.present(&token(1), token(2), at(1), &RULES),
+            Use::Rotated
+        );
+        assert_eq!(
+            family.present(&token(0), token(1), at(1), &RULES),
+            Use::Reused
+        );
+    }
+
+    #[test]
+    fn a_family_ends_by_idling_and_for_good() {
+        let mut family = Family::begin(token(0), at(0));
+        assert_eq!(
+            family.clone().present(&token(0), token(1), at(100), &RULES),
+            Use::Expired
+        );
+        for number in 0..20 {
+            let used = family.present(
+                &token(number),
+                token(number + 1),
+                at(u64::from(number) * 50),
+                &RULES,
+            );
+            assert_eq!(used, Use::Rotated);
+        }
+        assert_eq!(
+            family.present(&token(20), token(21), at(1_000), &RULES),
+            Use::Expired
+        );
+    }
+
+    proptest! {
+        /// Against a naive model: a list of all tokens, and who was used when.
+        #[test]
+        fn only_the_newest_token_rotates(uses in prop::collection::vec((0_u8..6, 0_u64..15), 1..40)) {
+            let rules = Rules { idle: Duration::from_secs(1_000), ..RULES };
+            let mut family = Family::begin(token(0), at(0));
+            let (mut newest, mut used_at, mut now) = (0_u8, None, 0);
+            for (back, pause) in uses {
+                now += pause;
+                let presented = newest.saturating_sub(back);
+                let expected = match newest - presented {
+                    0 => Use::Rotated,
+                    1 if used_at.is_some_and(|used: u64| now <= used + 10) => Use::Replayed,
+                    _ => Use::Reused,
+                };
+                let used = family.present(&token(presented), token(presented + 1), at(now), &rules);
+                prop_assert_eq!(used, expected);
+                if used == Use::Rotated {
+                    newest += 1;
+                    used_at = Some(now);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Refresh tokens: opaque, used once, and traitors when used twice (RFC 9700, section 4.14).
+
+mod family;
+mod token;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use palisade_core::time::{UnixTime, WallClock};
+use palisade_core::{EventKind, Principal, Problems, RequestScope, SecurityEvent};
+
+use self::family::{Family, Rules, Use};
+use self::token::{FamilyId, Token};
+use crate::challenge::note;
+use crate::revocation::RevokeSession;
+use crate::{AuthError, HmacKeys, Refusal};
+
+/// Refresh tokens in the memory of this process. Clones share them.
+///
+/// A family starts at sign-in. Each use gives out a successor and uses the token up. Whoever presents a used token
+/// again has a copy, so the whole family is revoked; only within 10 seconds, and while its successor is unused, the
+/// same successor is given out once more, because answers get lost.
+///
+/// # Example
+///
+/// ```
+/// use palisade_auth::{HmacKeys, RefreshTokens};
+/// use palisade_core::{Principal, RequestScope};
+/// # let secret = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
+/// # let scope = RequestScope::detached();
+///
+/// let refresh = RefreshTokens::memory(HmacKeys::current(secret)?).build()?;
+/// let first = refresh.begin(Principal::user("bookings", "alice"))?;
+/// // The principal now has a session, to be named in the access token.
+/// assert!(first.principal().session_id().is_some());
+///
+/// let second = refresh.rotate(first.as_str(), &scope).unwrap();
+/// assert_eq!(second.principal().subject(), "alice");
+/// assert_ne!(second.as_str(), first.as_str());
+/// # Ok::<(), palisade_auth::AuthError>(())
+/// ```
+#[derive(Clone)]
+pub struct RefreshTokens(Arc<Inner>);
+
+struct Inner {
+    keys: HmacKeys,
+    rules: Rules,
+    max_families: usize,
+    clock: WallClock,
+    sessions: Option<Arc<dyn RevokeSession>>,
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+/// So that two sign-ins rarely wait for each other.
+const SHARDS: usize = 16;
+
+#[derive(Default)]
+struct Shard {
+    families: HashMap<FamilyId, Entry>,
+    swept_at: UnixTime,
+}
+
+struct Entry {
+    family: Family,
+    principal: Arc<Principal>,
+}
+
+/// Collects the settings of [`RefreshTokens`].
+#[derive(Clone)]
+pub struct RefreshTokensBuilder {
+    keys: HmacKeys,
+    rules: Rules,
+    max_families: usize,
+    clock: WallClock,
+    sessions: Option<Arc<dyn RevokeSession>>,
+}
+
+/// A refresh token just given out. Its `Debug` does not show it.
+#[derive(Clone)]
+pub struct RefreshToken {
+    text: String,
+    principal: Arc<Principal>,
+}
+
+impl RefreshTokens {
+    /// 30 days, the longest life of a family unless told otherwise: then the user signs in again.
+    pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    /// 7 days, the longest pause between two uses unless told otherwise.
+    pub const DEFAULT_IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    /// 10 seconds: longer than a client waits before it tries again, shorter than a thief needs.
+    pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+    /// 100,000 families, some 50 MB.
+    pub const DEFAULT_FAMILIES: usize = 100_000;
+
+    /// Families in memory; the secret makes tokens that nobody else can make up.
+    #[must_use]
+    pub fn memory(keys: HmacKeys) -> RefreshTokensBuilder {
+        RefreshTokensBuilder {
+            keys,
+            rules: Rules {
+                lifetime: Self::DEFAULT_LIFETIME,
+                idle: Self::DEFAULT_IDLE,
+                grace: Self::DEFAULT_GRACE,
+            },
+            max_families: Self::DEFAULT_FAMILIES,
+            clock: WallClock::system(),
+            sessions: None,
+        }
+    }
+
+    /// Starts a family for a principal that has just signed in, and gives the principal its session.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the operating system gives no random bytes, or when there are too many families.
+    pub fn begin(&self, principal: Principal) -> Result<RefreshToken, AuthError> {
+        let token = Token::first()?;
+        let now = self.0.clock.now();
+        let principal = Arc::new(principal.session(&token.session()));
+        let entry = Entry {
+            family: Family::begin(token.digest(), now),
+            principal: Arc::clone(&principal),
+        };
+        let mut shard = self.shard(&token.family);
+        shard.sweep(now, &self.0.rules);
+        if shard.families.len() >= self.0.max_families.div_ceil(SHARDS) {
+            return Err(AuthError::Issue("there are too many sessions"));
+        }
+        shard.families.insert(token.family, entry);
+        Ok(RefreshToken {
+            text: token.to_text(&self.0.keys),
+            principal,
+        })
+    }
+
+    /// Uses a token up and gives out its successor, with the principal as it signed in.
+    ///
+    /// The event goes to `scope`: the family's reuse, or why the token was refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RefreshInvalid`] for a token that is forged, unknown, expired or revoked; nothing was looked up for a
+    /// forged one. [`Refusal::RefreshReused`] for one that was used before: its family is revoked by then.
+    pub fn rotate(&self, token: &str, scope: &RequestScope) -> Result<RefreshToken, Refusal> {
+        self.used(token, scope)
+            .inspect_err(|(refusal, subject)| {
+                let subject = subject.as_ref().map(|known| known.subject());
+                note(scope, *refusal, subject);
+            })
+            .map_err(|(refusal, _)| refusal)
+    }
+
+    fn used(
+        &self,
+        token: &str,
+        scope: &RequestScope,
+    ) -> Result<RefreshToken, (Refusal, Option<Arc<Principal>>)> {
+        let invalid = (Refusal::RefreshInvalid, None);
+        let Some(token) = Token::from_text(token, &self.0.keys) else {
+            return Err(invalid);
+        };
+        let now = self.0.clock.now();
+        let successor = token.successor(&self.0.keys);
+        let mut shard = self.shard(&token.family);
+        let Some(entry) = shard.families.get_mut(&token.family) else {
+            return Err(invalid);
+        };
+        let principal = Arc::clone(&entry.principal);
+        match entry
+            .family
+            .present(&token.digest(), successor.digest(), now, &self.0.rules)
+        {
+            Use::Rotated | Use::Replayed => Ok(RefreshToken {
+                text: successor.to_text(&self.0.keys),
+                principal,
+            }),
+            Use::Expired => {
+                shard.families.remove(&token.family);
+                Err((Refusal::RefreshInvalid, Some(principal)))
+            }
+            Use::Reused => {
+                shard.families.remove(&token.family);
+                drop(shard);
+                self.end_session(&principal, scope);
+                Err((Refusal::RefreshReused, Some(principal)))
+            }
+        }
+    }
+
+    /// Revokes the family of a token, such as at sign-out; `true` if there was one.
+    ///
+    /// Any token of the family will do, used or not. The session's access tokens fall with it, if
+    /// [`revoking`](RefreshTokensBuilder::revoking) was set.
+    pub fn revoke(&self, token: &str, scope: &RequestScope) -> bool {
+        let Some(token) = Token::from_text(token, &self.0.keys) else {
+            return false;
+        };
+        self.remove(&token.family, scope)
+    }
+
+    /// Revokes the family of a session, by the `sid` that its access tokens name; `true` if there was one.
+    pub fn revoke_session(&self, session: &str, scope: &RequestScope) -> bool {
+        token::family_of(session).is_some_and(|family| self.remove(&family, scope))
+    }
+
+    /// Revokes every family of a subject; says how many there were. Looks at all families.
+    pub fn revoke_subject(&self, issuer: &str, subject: &str, scope: &RequestScope) -> usize {
+        let of_subject = |entry: &Entry| {
+            entry.principal.issuer() == issuer && entry.principal.subject() == subject
+        };
+        let mut ended = Vec::new();
+        for shard in &self.0.shards {
+            let mut shard = locked(shard);
+            let removed = shard.families.extract_if(|_, entry| of_subject(entry));
+            ended.extend(removed.map(|(_, entry)| entry.principal));
+        }
+        for principal in &ended {
+            self.end_session(principal, scope);
+        }
+        ended.len()
+    }
+
+    fn remove(&self, family: &FamilyId, scope: &RequestScope) -> bool {
+        let removed = self.shard(family).families.remove(family);
+        if let Some(entry) = &removed {
+            self.end_session(&entry.principal, scope);
+        }
+        removed.is_some()
+    }
+
+    fn end_session(&self, principal: &Principal, scope: &RequestScope) {
+        if let (Some(sessions), Some(session)) = (&self.0.sessions, principal.session_id()) {
+            sessions.revoke_session(principal.issuer(), session);
+        }
+        scope.record(
+            SecurityEvent::new(EventKind::TokenRevoked)
+                .reason("refresh_family")
+                .subject(principal.subject()),
+        );
+    }
+
+    fn shard(&self, family: &FamilyId) -> MutexGuard<'_, Shard> {
+        locked(&self.0.shards[usize::from(family[0]) % SHARDS])
+    }
+}
+
+fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shard {
+    /// Forgets families that are over, once an hour at most.
+    fn sweep(&mut self, now: UnixTime, rules: &Rules) {
+        const PAUSE: Duration = Duration::from_secs(60 * 60);
+        if now.saturating_since(self.swept_at) >= PAUSE {
+            self.swept_at = now;
+            self.families
+                .retain(|_, entry| !entry.family.is_over(now, rules));
+        }
+    }
+}
+
+impl RefreshTokensBuilder {
+    /// Sets the longest life of a family, whatever happens; default 30 days.
+    #[must_use]
+    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.rules.lifetime = lifetime;
+        self
+    }
+
+    /// Sets the longest pause between two uses; default 7 days.
+    #[must_use]
+    pub const fn idle(mut self, idle: Duration) -> Self {
+        self.rules.idle = idle;
+        self
+    }
+
+    /// Sets for how long a token just used gets the same successor again; default 10 seconds, at most 60.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.rules.grace = grace;
+        self
+    }
+
+    /// Sets how many families there may be; default 100,000.
+    #[must_use]
+    pub const fn max_families(mut self, families: usize) -> Self {
+        self.max_families = families;
+        self
+    }
+
+    /// Revokes the access tokens of a session together with its family.
+    #[must_use]
+    pub fn revoking(mut self, sessions: impl RevokeSession) -> Self {
+        self.sessions = Some(Arc::new(sessions));
+        self
+    }
+
+    /// Sets the clock; default the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: WallClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The refresh tokens.
+    ///
+    /// # Errors
+    ///
+    /// Returns every setting that is out of its range.
+    pub fn build(self) -> Result<RefreshTokens, AuthError> {
+        let mut problems = Problems::none();
+        if self.rules.lifetime.is_zero() || self.rules.idle.is_zero() {
+            problems.push("lifetime", "or idle is zero");
+        }
+        if self.rules.grace > Duration::from_secs(60) {
+            problems.push("grace", "is over 60 seconds");
+        }
+        if self.max_families == 0 {
+            problems.push("max_families", "is 0, must be at least 1");
+        }
+        Ok(problems.into_result(RefreshTokens(Arc::new(Inner {
+            keys: self.keys,
+            rules: self.rules,
+            max_families: self.max_families,
+            clock: self.clock,
+            sessions: self.sessions,
+            shards: Default::default(),
+        })))?)
+    }
+}
+
+impl RefreshToken {
+    /// The token itself, for the response to the one it was made for and nowhere else.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The principal as it signed in, with the family's session: issue the access token for it.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshToken")
+            .field("principal", &self.principal)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RefreshTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshTokens")
+            .field("rules", &self.0.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RefreshTokensBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshTokensBuilder")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}

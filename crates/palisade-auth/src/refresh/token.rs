@@ -1,0 +1,170 @@
+//! The text of a refresh token: which family, a secret, and a MAC over both.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use palisade_core::random;
+use ring::hmac;
+
+use crate::jwt::keys::{Digest, sha256};
+use crate::{AuthError, HmacKeys};
+
+pub(crate) type FamilyId = [u8; 16];
+
+const PREFIX: &str = "rt_";
+const SECRET: usize = 32;
+const TAG: usize = 32;
+const BODY: usize = 16 + SECRET;
+
+#[derive(Clone)]
+pub(super) struct Token {
+    pub(super) family: FamilyId,
+    secret: [u8; SECRET],
+}
+
+impl Token {
+    /// The first token of a new family.
+    pub(super) fn first() -> Result<Self, AuthError> {
+        Ok(Self {
+            family: random::bytes()?,
+            secret: random::bytes()?,
+        })
+    }
+
+    /// The token that follows this one: always the same, and out of reach for whoever lacks this token or our key. So
+    /// it can be given out twice without being kept anywhere.
+    pub(super) fn successor(&self, keys: &HmacKeys) -> Self {
+        let tag = mac(keys, b"successor", &self.body());
+        let mut secret = [0; SECRET];
+        secret.copy_from_slice(sha256(tag.as_ref()).as_slice());
+        Self {
+            family: self.family,
+            secret,
+        }
+    }
+
+    /// What is kept of it.
+    pub(super) fn digest(&self) -> Digest {
+        sha256(&self.secret)
+    }
+
+    /// The name of the family's session, for `sid`. Not a secret.
+    pub(super) fn session(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.family)
+    }
+
+    pub(super) fn to_text(&self, keys: &HmacKeys) -> String {
+        let body = self.body();
+        let tag = sha256(mac(keys, b"token", &body).as_ref());
+        let mut text = String::with_capacity(PREFIX.len() + (BODY + TAG) * 4 / 3 + 1);
+        text.push_str(PREFIX);
+        URL_SAFE_NO_PAD.encode_string([&body[..], &tag[..]].concat(), &mut text);
+        text
+    }
+
+    /// `None` for whatever was not made with our key: no store is asked about it.
+    pub(super) fn from_text(text: &str, keys: &HmacKeys) -> Option<Self> {
+        let text = text.strip_prefix(PREFIX)?;
+        // Longer than any; do not decode what cannot be one.
+        if text.len() > 2 * (BODY + TAG) {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (body, tag) = bytes.split_first_chunk::<BODY>()?;
+        let tag: &Digest = tag.try_into().ok()?;
+        let made_here = keys.all().any(|key| {
+            let expected = sha256(hmac::sign(key, &labelled(b"token", body)).as_ref());
+            crate::jwt::keys::same_digest(&expected, tag)
+        });
+        if !made_here {
+            return None;
+        }
+        let (family, secret) = body.split_first_chunk()?;
+        Some(Self {
+            family: *family,
+            secret: secret.try_into().ok()?,
+        })
+    }
+
+    fn body(&self) -> [u8; BODY] {
+        let mut body = [0; BODY];
+        body[..16].copy_from_slice(&self.family);
+        body[16..].copy_from_slice(&self.secret);
+        body
+    }
+}
+
+/// The family of a session.
+pub(super) fn family_of(session: &str) -> Option<FamilyId> {
+    URL_SAFE_NO_PAD.decode(session).ok()?.try_into().ok()
+}
+
+fn mac(keys: &HmacKeys, label: &[u8], body: &[u8; BODY]) -> hmac::Tag {
+    let (_, key) = keys.signing();
+    hmac::sign(key, &labelled(label, body))
+}
+
+/// The label keeps these MACs apart from each other and from the signatures of tokens under the same key.
+fn labelled(label: &[u8], body: &[u8]) -> Vec<u8> {
+    [b"palisade-auth: refresh ", label, b"\0", body].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> HmacKeys {
+        HmacKeys::current("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu").unwrap()
+    }
+
+    #[test]
+    fn only_our_own_tokens_are_read() {
+        let token = Token::first().unwrap();
+        let text = token.to_text(&keys());
+        assert_eq!(
+            Token::from_text(&text, &keys()).unwrap().body(),
+            token.body()
+        );
+        let other = HmacKeys::current("Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o").unwrap();
+        assert!(Token::from_text(&text, &other).is_none());
+        let rotated = other.previous("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu").unwrap();
+        assert!(Token::from_text(&text, &rotated).is_some());
+        for position in 0..text.len() {
+            let mut changed = text.clone();
+            let other = if &text[position..=position] == "A" {
+                "B"
+            } else {
+                "A"
+            };
+            changed.replace_range(position..=position, other);
+            assert!(
+                Token::from_text(&changed, &keys()).is_none(),
+                "at {position}"
+            );
+        }
+        for bad in [
+            "",
+            "rt_",
+            "rt_AAAA",
+            &text[1..],
+            &text[..text.len() - 1],
+            &"rt_A".repeat(99),
+        ] {
+            assert!(Token::from_text(bad, &keys()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_successor_is_always_the_same_and_needs_token_and_key() {
+        let token = Token::first().unwrap();
+        assert_eq!(
+            token.successor(&keys()).body(),
+            token.successor(&keys()).body()
+        );
+        assert_ne!(token.successor(&keys()).secret, token.secret);
+        let other = HmacKeys::current("Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o").unwrap();
+        assert_ne!(
+            token.successor(&keys()).secret,
+            token.successor(&other).secret
+        );
+    }
+}

@@ -1,0 +1,363 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use palisade_core::time::{UnixTime, WallClock};
+
+use super::{Answer, CheckRevocation, RevokeSession, Standing, TokenRef};
+
+/// What was revoked, in the memory of this process. Clones share it.
+///
+/// # Example
+///
+/// ```
+/// use palisade_auth::revocation::MemoryRevocation;
+/// use palisade_auth::{HmacKeys, JwtVerifier, TokenIssuer};
+/// use palisade_core::Principal;
+/// # let secret = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
+///
+/// let revoked = MemoryRevocation::new();
+/// let tokens = TokenIssuer::hmac("bookings", HmacKeys::current(secret)?).audience("api").build()?;
+/// let jwt = JwtVerifier::builder().issuer(tokens.issuer()).revocation(revoked.clone()).build()?;
+///
+/// let issued = tokens.issue(&Principal::user("bookings", "alice"))?;
+/// assert!(jwt.verify(issued.as_str()).is_ok());
+/// revoked.revoke_token("bookings", issued.id(), issued.expires_at());
+/// assert!(jwt.verify(issued.as_str()).is_err());
+/// # Ok::<(), palisade_auth::AuthError>(())
+/// ```
+///
+/// # Security
+///
+/// What one process revokes another does not know, and a restart forgets. With several processes use a shared store.
+#[derive(Clone)]
+pub struct MemoryRevocation(Arc<Inner>);
+
+struct Inner {
+    tokens: Marks<UnixTime>,
+    sessions: Marks<UnixTime>,
+    subjects: Marks<NotBefore>,
+    max_lifetime: Duration,
+    clock: WallClock,
+}
+
+/// Tokens issued up to `not_before` are revoked.
+#[derive(Clone, Copy)]
+struct NotBefore {
+    not_before: UnixTime,
+    until: UnixTime,
+}
+
+trait Mark: Copy {
+    /// Whether the tokens that this mark is about have all expired.
+    fn is_over(&self, now: UnixTime) -> bool;
+    /// The mark that revokes what either revokes.
+    fn extended(self, other: Self) -> Self;
+}
+
+impl Mark for UnixTime {
+    fn is_over(&self, now: UnixTime) -> bool {
+        *self < now
+    }
+
+    fn extended(self, other: Self) -> Self {
+        self.max(other)
+    }
+}
+
+impl Mark for NotBefore {
+    fn is_over(&self, now: UnixTime) -> bool {
+        self.until < now
+    }
+
+    fn extended(self, other: Self) -> Self {
+        Self {
+            not_before: self.not_before.max(other.not_before),
+            until: self.until.max(other.until),
+        }
+    }
+}
+
+/// Marks by issuer and name.
+struct Marks<M> {
+    /// Read without the lock: most services have revoked nothing most of the time.
+    count: AtomicUsize,
+    by_issuer: RwLock<ByIssuer<M>>,
+}
+
+type ByIssuer<M> = HashMap<Box<str>, HashMap<Box<str>, M>>;
+
+impl<M: Mark> Marks<M> {
+    fn new() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            by_issuer: RwLock::new(HashMap::new()),
+        }
+    }
+
+    fn find(&self, issuer: &str, name: &str) -> Option<M> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let marks = self
+            .by_issuer
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        marks.get(issuer)?.get(name).copied()
+    }
+
+    fn set(&self, issuer: &str, name: &str, mark: M, now: UnixTime) {
+        let mut marks = self
+            .by_issuer
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = self.count.load(Ordering::Relaxed);
+        // Each doubling pays for one sweep, so that marks cost the same on average however many there are.
+        let count = if count >= 64 && count.is_power_of_two() {
+            marks
+                .values_mut()
+                .for_each(|names| names.retain(|_, mark| !mark.is_over(now)));
+            marks.values().map(HashMap::len).sum()
+        } else {
+            count
+        };
+        let names = marks.entry(issuer.into()).or_default();
+        let before = names.len();
+        names
+            .entry(name.into())
+            .and_modify(|known| *known = known.extended(mark))
+            .or_insert(mark);
+        let added = names.len() - before;
+        self.count.store(count + added, Ordering::Release);
+    }
+}
+
+impl MemoryRevocation {
+    /// Nothing is revoked yet. Sessions and subjects stay revoked for 24 hours and the largest leeway, by when every
+    /// token that they had has expired unless longer lives were configured.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::lasting(crate::Issuer::FOREIGN_LIFETIME)
+    }
+
+    /// The same, where tokens live for at most `max_lifetime`.
+    #[must_use]
+    pub fn lasting(max_lifetime: Duration) -> Self {
+        Self::with_clock(max_lifetime, WallClock::system())
+    }
+
+    /// The same, on a clock that a test controls.
+    #[must_use]
+    pub fn with_clock(max_lifetime: Duration, clock: WallClock) -> Self {
+        Self(Arc::new(Inner {
+            tokens: Marks::new(),
+            sessions: Marks::new(),
+            subjects: Marks::new(),
+            max_lifetime,
+            clock,
+        }))
+    }
+
+    /// Revokes one token by its `jti`, until it would have expired anyway.
+    pub fn revoke_token(&self, issuer: &str, id: &str, expires_at: UnixTime) {
+        let now = self.0.clock.now();
+        let until = expires_at.saturating_add(crate::Issuer::MAX_LEEWAY);
+        self.0.tokens.set(issuer, id, until, now);
+    }
+
+    /// Revokes every token of a session, by its `sid`, made or yet to be made.
+    pub fn revoke_session(&self, issuer: &str, session: &str) {
+        let now = self.0.clock.now();
+        self.0
+            .sessions
+            .set(issuer, session, self.lasting_from(now), now);
+    }
+
+    /// Revokes every token that a subject has by now, such as after a change of password.
+    ///
+    /// `iat` has whole seconds, so a token made within the same second as this call is revoked too, be it after.
+    pub fn revoke_subject(&self, issuer: &str, subject: &str) {
+        let now = self.0.clock.now();
+        let mark = NotBefore {
+            not_before: UnixTime::from_secs(now.as_secs()),
+            until: self.lasting_from(now),
+        };
+        self.0.subjects.set(issuer, subject, mark, now);
+    }
+
+    fn lasting_from(&self, now: UnixTime) -> UnixTime {
+        now.saturating_add(self.0.max_lifetime)
+            .saturating_add(crate::Issuer::MAX_LEEWAY)
+    }
+
+    /// How many tokens, sessions and subjects are marked as revoked now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let Inner {
+            tokens,
+            sessions,
+            subjects,
+            ..
+        } = &*self.0;
+        [&tokens.count, &sessions.count, &subjects.count]
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .sum()
+    }
+
+    /// Whether nothing is marked as revoked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn is_revoked(&self, token: &TokenRef<'_>) -> bool {
+        let Inner {
+            tokens,
+            sessions,
+            subjects,
+            ..
+        } = &*self.0;
+        let issuer = token.issuer;
+        token.id.is_some_and(|id| tokens.find(issuer, id).is_some())
+            || token
+                .session
+                .is_some_and(|session| sessions.find(issuer, session).is_some())
+            || subjects.find(issuer, token.subject).is_some_and(|mark| {
+                // One that does not say when it was made may be old.
+                token
+                    .issued_at
+                    .is_none_or(|issued_at| issued_at <= mark.not_before)
+            })
+    }
+}
+
+impl CheckRevocation for MemoryRevocation {
+    fn check(&self, token: &TokenRef<'_>) -> Answer {
+        Answer::Now(match self.is_revoked(token) {
+            true => Standing::Revoked,
+            false => Standing::Good,
+        })
+    }
+}
+
+impl RevokeSession for MemoryRevocation {
+    fn revoke_session(&self, issuer: &str, session: &str) {
+        Self::revoke_session(self, issuer, session);
+    }
+}
+
+impl Default for MemoryRevocation {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryRevocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryRevocation")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::from_secs(seconds)
+    }
+
+    fn store() -> (MemoryRevocation, Arc<AtomicU64>) {
+        let seconds = Arc::new(AtomicU64::new(NOW));
+        let read = Arc::clone(&seconds);
+        let clock = WallClock::from_fn(move || at(read.load(Ordering::Relaxed)));
+        (
+            MemoryRevocation::with_clock(Duration::from_secs(900), clock),
+            seconds,
+        )
+    }
+
+    fn token(issued_at: Option<u64>) -> TokenRef<'static> {
+        TokenRef {
+            issuer: "iss",
+            subject: "alice",
+            id: Some("t-1"),
+            session: Some("s-1"),
+            issued_at: issued_at.map(at),
+            expires_at: at(NOW + 900),
+        }
+    }
+
+    fn revoked(store: &MemoryRevocation, token: &TokenRef<'_>) -> bool {
+        matches!(store.check(token), Answer::Now(Standing::Revoked))
+    }
+
+    #[test]
+    fn a_token_is_found_by_id_by_session_and_by_subject() {
+        let good = token(Some(NOW));
+        for revoke in [
+            |store: &MemoryRevocation| store.revoke_token("iss", "t-1", at(NOW + 900)),
+            |store: &MemoryRevocation| store.revoke_session("iss", "s-1"),
+            |store: &MemoryRevocation| store.revoke_subject("iss", "alice"),
+        ] {
+            let (store, _) = store();
+            assert!(!revoked(&store, &good));
+            revoke(&store);
+            assert!(revoked(&store, &good));
+            assert!(
+                !revoked(
+                    &store,
+                    &TokenRef {
+                        issuer: "other",
+                        ..good
+                    }
+                ),
+                "same names elsewhere"
+            );
+        }
+    }
+
+    #[test]
+    fn a_subject_may_sign_in_again() {
+        let (store, _) = store();
+        store.revoke_subject("iss", "alice");
+        assert!(revoked(&store, &token(Some(NOW - 1))));
+        assert!(revoked(&store, &token(Some(NOW))), "the same second");
+        assert!(revoked(&store, &token(None)), "of unknown age");
+        assert!(!revoked(&store, &token(Some(NOW + 1))));
+    }
+
+    #[test]
+    fn a_revocation_is_only_ever_extended() {
+        let (store, seconds) = store();
+        store.revoke_subject("iss", "alice");
+        seconds.store(NOW - 100, Ordering::Relaxed);
+        store.revoke_subject("iss", "alice");
+        assert!(
+            revoked(&store, &token(Some(NOW))),
+            "a clock set back frees nobody"
+        );
+    }
+
+    #[test]
+    fn what_has_expired_is_swept() {
+        let (store, seconds) = store();
+        for id in 0..1_000 {
+            store.revoke_token("iss", &format!("t-{id}"), at(NOW));
+        }
+        assert_eq!(store.len(), 1_000);
+        seconds.store(NOW + 61, Ordering::Relaxed);
+        for id in 1_000..1_030 {
+            store.revoke_token("iss", &format!("t-{id}"), at(NOW + 900));
+        }
+        assert!(store.len() <= 30, "{}", store.len());
+    }
+}

@@ -1,0 +1,201 @@
+//! Passwords.
+#![cfg(feature = "password")]
+
+use std::time::Duration;
+
+use palisade_auth::{Held, PasswordError, Passwords, PasswordsBuilder, Refusal};
+use palisade_core::{EventKind, RequestScope};
+
+/// As cheap as is allowed.
+fn cheap() -> PasswordsBuilder {
+    Passwords::builder().cost(8_192, 1, 1)
+}
+
+#[tokio::test]
+async fn the_reference_implementations_hash_is_verified() {
+    // phc-winner-argon2, src/test.c: version 0x13, t=2, m=2^16, p=1, "password", "somesalt", argon2id.
+    let reference =
+        "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let passwords = cheap().build().unwrap();
+    assert_eq!(
+        passwords.verify("password", Some(reference)).await,
+        Ok(Held::Current)
+    );
+    assert_eq!(
+        passwords.verify("Password", Some(reference)).await,
+        Err(Refusal::WrongPassword)
+    );
+}
+
+#[tokio::test]
+async fn pbkdf2_in_werkzeugs_form_is_verified_and_to_be_hashed_anew() {
+    // RFC 7914, section 11: PBKDF2-HMAC-SHA-256 of "passwd" and "salt", one round; its first 32 bytes.
+    let rfc =
+        "pbkdf2:sha256:1$salt$55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc";
+    let passwords = cheap().build().unwrap();
+    assert_eq!(
+        passwords.verify("passwd", Some(rfc)).await,
+        Ok(Held::Rehash)
+    );
+    assert_eq!(
+        passwords.verify("password", Some(rfc)).await,
+        Err(Refusal::WrongPassword)
+    );
+}
+
+#[tokio::test]
+async fn a_cheaper_hash_is_to_be_hashed_anew() {
+    let old = cheap()
+        .build()
+        .unwrap()
+        .hash("correct horse")
+        .await
+        .unwrap();
+    let passwords = cheap().cost(8_193, 1, 1).build().unwrap();
+    assert_eq!(
+        passwords.verify("correct horse", Some(&old)).await,
+        Ok(Held::Rehash)
+    );
+}
+
+#[tokio::test]
+async fn nobody_signs_in_without_an_account() {
+    let passwords = cheap().build().unwrap();
+    for stored in [
+        None,
+        Some(""),
+        Some("plain"),
+        Some("$argon2id$v=19$m=1,t=1,p=1$$"),
+    ] {
+        assert_eq!(
+            passwords.verify("anything at all", stored).await,
+            Err(Refusal::WrongPassword)
+        );
+    }
+}
+
+#[tokio::test]
+async fn new_passwords_follow_the_rules() {
+    let passwords = cheap()
+        .blocked(|password| password == "password1")
+        .build()
+        .unwrap();
+    assert_eq!(
+        passwords.hash("seven77").await,
+        Err(PasswordError::TooShort(8))
+    );
+    assert!(
+        passwords.hash("äöüßäöüß").await.is_ok(),
+        "eight characters, not bytes"
+    );
+    assert_eq!(
+        passwords.hash(&"x".repeat(1025)).await,
+        Err(PasswordError::TooLong)
+    );
+    assert_eq!(
+        passwords.hash("password1").await,
+        Err(PasswordError::Blocked)
+    );
+    let one = passwords.hash("the same one").await.unwrap();
+    assert_ne!(
+        passwords.hash("the same one").await.unwrap(),
+        one,
+        "each has its own salt"
+    );
+}
+
+#[tokio::test]
+async fn what_would_wait_too_long_is_shed() {
+    let passwords = cheap().workers(1).queue(1).build().unwrap();
+    let work = |_| {
+        let passwords = passwords.clone();
+        async move { passwords.verify("anything at all", None).await }
+    };
+    let results = futures_join((0..10).map(work)).await;
+    let shed = results
+        .iter()
+        .filter(|result| **result == Err(Refusal::Overloaded))
+        .count();
+    assert_eq!(shed, 8, "one works and one waits: {results:?}");
+    assert_eq!(
+        work(0).await,
+        Err(Refusal::WrongPassword),
+        "there is room again"
+    );
+}
+
+/// Polls all before any is done: they share one thread.
+async fn futures_join<F: Future + Send + 'static>(
+    futures: impl Iterator<Item = F>,
+) -> Vec<F::Output>
+where
+    F::Output: Send,
+{
+    let tasks: Vec<_> = futures.map(tokio::spawn).collect();
+    let mut results = Vec::new();
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_given_up_makes_room_only_when_its_work_is_done() {
+    let passwords = cheap()
+        .cost(65_536, 4, 1)
+        .workers(1)
+        .queue(0)
+        .build()
+        .unwrap();
+    let given_up =
+        tokio::time::timeout(Duration::from_millis(1), passwords.verify("anything", None));
+    assert!(given_up.await.is_err());
+    assert_eq!(
+        passwords.verify("anything", None).await,
+        Err(Refusal::Overloaded)
+    );
+}
+
+#[tokio::test]
+async fn every_sign_in_is_noted_with_its_account() {
+    let passwords = cheap().build().unwrap();
+    let stored = passwords.hash("correct horse").await.unwrap();
+    let scope = RequestScope::detached();
+    let _ = passwords
+        .sign_in(&scope, "alice", "correct horse", Some(&stored))
+        .await;
+    let _ = passwords
+        .sign_in(&scope, "alice", "wrong horse", Some(&stored))
+        .await;
+    let _ = passwords
+        .sign_in(&scope, "mallory", "wrong horse", None)
+        .await;
+    let events = scope.close();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event.kind(), event.about().unwrap(), event.reason_code()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (EventKind::LoginSuccess, "alice", None),
+            (EventKind::LoginFailure, "alice", Some("wrong_password")),
+            (EventKind::LoginFailure, "mallory", Some("wrong_password")),
+        ]
+    );
+    assert!(!format!("{events:?}").contains("horse"));
+}
+
+#[test]
+fn settings_out_of_range_are_all_named() {
+    let error = Passwords::builder()
+        .cost(1, 0, 1)
+        .min_chars(4)
+        .workers(0)
+        .build()
+        .unwrap_err();
+    let text = error.to_string();
+    for field in ["memory", "passes", "min_chars", "workers"] {
+        assert!(text.contains(field), "{text}");
+    }
+}
