@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) client_ip: ClientIp,
     pub(crate) policy: Policy,
     pub(crate) deliveries: Deliveries,
+    /// Whether every request is refused while the trail cannot be written.
+    pub(crate) no_trail_no_service: bool,
     pub(crate) headers: Vec<HeaderName>,
     pub(crate) late: LateSink,
 }

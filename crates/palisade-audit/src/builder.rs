@@ -16,9 +16,15 @@ use crate::sink::file::FileSink;
 use crate::sink::{Sink, SinkThread};
 use crate::trail::alarm::Alarm;
 use crate::trail::queue::{Item, Queue, Room};
+use crate::trail::recover::Resume;
+use crate::trail::seal::Chain;
+use crate::trail::stream::Stream;
 use crate::trail::tail::Live;
 use crate::trail::writer::{Work, Writer};
-use crate::{Audit, AuditError, Class, Delivery, Policy, Record, Redactor, RollingFile};
+use crate::{
+    Audit, AuditError, Class, Delivery, Format, OnFailure, Policy, Record, Redactor, RollingFile,
+    Seal,
+};
 
 /// Describes a trail; see [`Audit::builder`].
 #[must_use = "nothing is recorded until the trail is opened"]
@@ -29,6 +35,8 @@ pub struct AuditBuilder {
     policy: Policy,
     redactor: Redactor,
     deliveries: Deliveries,
+    seal: Option<Seal>,
+    on_failure: OnFailure,
     client_ip: ClientIp,
     headers: Vec<String>,
     clock: WallClock,
@@ -53,6 +61,8 @@ impl AuditBuilder {
             policy: Policy::operational_exempt(),
             redactor: Redactor::defaults(),
             deliveries: Deliveries::default(),
+            seal: None,
+            on_failure: OnFailure::Block,
             client_ip: ClientIp::peer(),
             headers: vec!["user-agent".to_owned()],
             clock: WallClock::system(),
@@ -92,6 +102,18 @@ impl AuditBuilder {
     /// what an attacker would like to see lost is held on to, and a slow disk slows nothing else down.
     pub fn deliver(mut self, class: Class, delivery: Delivery) -> Self {
         self.deliveries.set(class, delivery);
+        self
+    }
+
+    /// Makes the trail tamper-evident; without this, records are numbered and no more.
+    pub fn seal(mut self, seal: Seal) -> Self {
+        self.seal = Some(seal);
+        self
+    }
+
+    /// Sets what happens while the file cannot be written; default [`OnFailure::Block`].
+    pub fn on_failure(mut self, policy: OnFailure) -> Self {
+        self.on_failure = policy;
         self
     }
 
@@ -180,6 +202,9 @@ impl AuditBuilder {
         if let Some(file) = &self.file {
             file.check(&mut problems);
         }
+        if let Some(seal) = &self.seal {
+            seal.check(&mut problems);
+        }
         if !(16..=1_000_000).contains(&self.capacity) {
             problems.push("capacity", "must be 16 to 1000000");
         }
@@ -220,6 +245,7 @@ impl AuditBuilder {
             client_ip: self.client_ip.clone(),
             policy: self.policy.clone(),
             deliveries: self.deliveries.clone(),
+            no_trail_no_service: self.on_failure == OnFailure::FailClosed,
             headers,
             late: Arc::new(move |id, event| {
                 let record = Record::late(id, &event);
@@ -233,17 +259,40 @@ impl AuditBuilder {
     }
 
     fn writer(&mut self, queue: &Arc<Queue>, live: &Arc<Live>) -> Result<Writer, AuditError> {
-        let file = match self.file.take() {
-            Some(file) => Some(FileSink::open(file, &self.service, self.clock.now())?),
-            None => None,
+        let (file, resume) = match self.file.take() {
+            Some(file) => {
+                let (file, resume) = FileSink::open(file, &self.service, self.clock.now())?;
+                (Some(file), resume)
+            }
+            None => (None, Resume::new()),
         };
         let mut sinks = std::mem::take(&mut self.sinks).into_iter();
         let first = if file.is_none() { sinks.next() } else { None };
         let others = sinks
             .enumerate()
             .map(|(nth, sink)| SinkThread::spawn(format!("sink-{}", nth + 1), sink))
-            .collect::<Result<_, _>>()
+            .collect::<Result<Vec<_>, _>>()
             .map_err(AuditError::io("sink thread"))?;
+        let chain = match self.seal.take() {
+            Some(seal) => Some(Chain::resume(seal, resume.head)?),
+            None => None,
+        };
+        let first_format = match (&file, &first) {
+            (Some(file), _) => file.format(),
+            (None, Some(sink)) => sink.format(),
+            (None, None) => Format::Native,
+        };
+        let mut streams = vec![Stream::new(first_format, chain)];
+        // The live tail is native, whatever the sinks want.
+        for format in others
+            .iter()
+            .map(SinkThread::format)
+            .chain([Format::Native])
+        {
+            if streams.iter().all(|stream| stream.format != format) {
+                streams.push(Stream::new(format, None));
+            }
+        }
         Ok(Writer {
             queue: Arc::clone(queue),
             live: Arc::clone(live),
@@ -258,6 +307,9 @@ impl AuditBuilder {
             first,
             others,
             sync_every: self.sync_every,
+            on_failure: self.on_failure,
+            resume,
+            streams,
             work: Work::default(),
         })
     }

@@ -138,3 +138,19 @@ impl Deliveries {
         self.0.contains(&Delivery::FailClosed)
     }
 }
+
+/// What happens while the file of a trail cannot be written: the disk is full, or fails.
+///
+/// In each case the reserve of the file is released first; see [`RollingFile::reserve`](crate::RollingFile::reserve).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// The writer tries again until it can. Records wait in the queue; once that is full, each class is delivered as
+    /// far as its [`Delivery`] goes. The default: nothing is lost that needs not be, and the service goes on.
+    #[default]
+    Block,
+    /// As [`Block`](Self::Block), and every request gets 503 meanwhile, whatever its class: no trail, no service.
+    FailClosed,
+    /// Lines go to standard error; in the file they are missing, and it says so (`audit_gap`) once it can be written.
+    Stderr,
+}

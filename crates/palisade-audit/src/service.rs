@@ -41,16 +41,16 @@ where
             return ResponseFuture::off(self.inner.call(request));
         };
         let mut flight = InFlight::enter(audit, &mut request);
-        let deliveries = &audit.shared().deliveries;
+        let shared = audit.shared();
         let fails_closed = flight.delivery() == Delivery::FailClosed;
-        let context =
-            (fails_closed || deliveries.any_fails_closed()).then(|| RejectionContext::of(&request));
-        if let Some(context) = &context
-            && fails_closed
-            && (audit.shared().queue.is_refusing() || !flight.is_reserved())
+        if shared.queue.is_refusing() && (fails_closed || shared.no_trail_no_service)
+            || fails_closed && !flight.is_reserved()
         {
-            return ResponseFuture::refused(refusal(context), flight);
+            let context = RejectionContext::of(&request);
+            return ResponseFuture::refused(refusal(&context), flight);
         }
+        let context = (fails_closed || shared.deliveries.any_fails_closed())
+            .then(|| RejectionContext::of(&request));
         flight.set_inside(true);
         let inner = self.inner.call(request);
         flight.set_inside(false);

@@ -336,6 +336,7 @@ fn read_all(directory: &std::path::Path) -> (usize, Vec<Value>) {
     let mut names: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "log"))
         .collect();
     // `svc_audit.0...` sorts before `svc_audit.log`.
     names.sort();

@@ -37,10 +37,6 @@ pub(crate) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     why(out, view, tools);
 }
 
-pub(crate) fn close(out: &mut Vec<u8>) {
-    out.push(b'}');
-}
-
 fn who(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     if let Some(who) = view.who() {
         json::text(out, "actor", who.as_bytes());

@@ -1,12 +1,18 @@
+mod finished;
+mod reserve;
+
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use palisade_core::Problems;
 use palisade_core::time::UnixTime;
 
-use crate::AuditError;
+use self::finished::Finished;
+use self::reserve::Reserve;
+use crate::trail::recover::{self, Resume};
+use crate::{AuditError, Format};
 
 /// A file that is finished and set aside when it is big or old enough.
 ///
@@ -27,6 +33,10 @@ pub struct RollingFile {
     max_bytes: Option<u64>,
     period: Option<Duration>,
     keep: Option<usize>,
+    reserve: u64,
+    format: Format,
+    #[cfg(feature = "gzip")]
+    gzip: bool,
 }
 
 impl RollingFile {
@@ -38,6 +48,10 @@ impl RollingFile {
             max_bytes: None,
             period: None,
             keep: None,
+            reserve: 256 << 10,
+            format: Format::Native,
+            #[cfg(feature = "gzip")]
+            gzip: false,
         }
     }
 
@@ -69,6 +83,30 @@ impl RollingFile {
         self
     }
 
+    /// Sets how many bytes are held back in `<service>_audit.reserve`, and released when the disk is full, so that the
+    /// trail can say so; default 256 KiB, some hundred records. 0 holds nothing back.
+    #[must_use]
+    pub const fn reserve(mut self, bytes: u64) -> Self {
+        self.reserve = bytes;
+        self
+    }
+
+    /// Sets the form of the lines; default [`Format::Native`].
+    #[must_use]
+    pub const fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Compresses finished files, all but the latest of them, in the background: `.log` becomes `.log.gz`.
+    #[cfg(feature = "gzip")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "gzip")))]
+    #[must_use]
+    pub const fn gzip(mut self) -> Self {
+        self.gzip = true;
+        self
+    }
+
     pub(crate) fn check(&self, problems: &mut Problems) {
         if self.max_bytes.is_some_and(|bytes| bytes < 4_096) {
             problems.push("file.max_bytes", "must be at least 4096");
@@ -85,47 +123,79 @@ impl RollingFile {
     }
 }
 
+/// How long a rotation that failed waits before it is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
 /// The file at work.
 #[derive(Debug)]
 pub(crate) struct FileSink {
     settings: RollingFile,
-    service: Box<str>,
+    finished: Finished,
+    reserve: Reserve,
     path: PathBuf,
     file: File,
     len: u64,
     /// The period in which the file was begun, counted from 1970.
     period: u64,
     dirty: bool,
+    not_before: UnixTime,
 }
 
 impl FileSink {
-    /// Opens the file in use, which only one trail may write.
+    /// Opens the file in use, which only one trail may write, and finds where the trail goes on.
+    ///
+    /// What a crash tore off is moved into a file of its own, `<service>_audit.torn.<UTC time>`.
     pub(crate) fn open(
         settings: RollingFile,
         service: &str,
         now: UnixTime,
-    ) -> Result<Self, AuditError> {
+    ) -> Result<(Self, Resume), AuditError> {
         std::fs::create_dir_all(&settings.directory)
             .map_err(AuditError::io(&settings.directory))?;
         let path = settings.directory.join(format!("{service}_audit.log"));
-        let file = open_file(&path).map_err(AuditError::io(&path))?;
+        let mut file = open_file(&path).map_err(AuditError::io(&path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(AuditError::InUse(path)),
             Err(TryLockError::Error(error)) => return Err(AuditError::io(path)(error)),
         }
-        let len = file.metadata().map_err(AuditError::io(&path))?.len();
+        let mut resume = recover::scan(&mut file).map_err(AuditError::io(&path))?;
         let mut sink = Self {
+            finished: Finished::new(&settings.directory, service),
+            reserve: Reserve::new(&settings.directory, service, settings.reserve),
             settings,
-            service: service.into(),
             path,
             file,
-            len,
+            len: resume.end,
             period: 0,
             dirty: false,
+            not_before: UnixTime::default(),
         };
         sink.period = sink.period_of(now);
-        Ok(sink)
+        let path = sink.path.clone();
+        if resume.torn > 0 {
+            sink.set_torn_aside(resume.end, now)
+                .map_err(AuditError::io(&path))?;
+        }
+        if resume.seq == 0 {
+            // The trail goes on from the file that was finished last.
+            let before = sink.finished.last().map_err(AuditError::io(&path))?;
+            resume.clean &= before.clean;
+            (resume.seq, resume.head) = (before.seq, before.head);
+        }
+        sink.reserve.hold();
+        Ok((sink, resume))
+    }
+
+    fn set_torn_aside(&mut self, end: u64, now: UnixTime) -> io::Result<()> {
+        let aside = self.finished.torn_path(now);
+        let mut torn = open_file(&aside)?;
+        self.file.seek(SeekFrom::Start(end))?;
+        io::copy(&mut self.file, &mut torn)?;
+        torn.sync_all()?;
+        sync_directory(&self.settings.directory)?;
+        self.file.set_len(end)?;
+        self.file.sync_all()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -144,26 +214,33 @@ impl FileSink {
             .settings
             .max_bytes
             .is_some_and(|max| self.len + more as u64 > max);
-        too_big || self.period_of(now) != self.period
+        let due = too_big || self.period_of(now) != self.period;
+        due && now >= self.not_before
     }
 
-    /// Appends `bytes`; on an error says how many went out before.
-    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<(), (usize, io::Error)> {
-        let mut done = 0;
-        while !bytes.is_empty() {
-            match self.file.write(bytes) {
-                Ok(0) => return Err((done, io::ErrorKind::WriteZero.into())),
-                Ok(wrote) => {
-                    self.dirty = true;
-                    self.len += wrote as u64;
-                    done += wrote;
-                    bytes = &bytes[wrote..];
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err((done, error)),
+    /// Appends `bytes`, all of them or, with an error, none.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.dirty = true;
+        match self.file.write_all(bytes) {
+            Ok(()) => {
+                self.len += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // A part may be there; a line is whole or not there at all.
+                self.file.set_len(self.len)?;
+                Err(error)
             }
         }
-        Ok(())
+    }
+
+    pub(crate) const fn format(&self) -> Format {
+        self.settings.format
+    }
+
+    /// Gives the disk back what was held for this; whether there was anything.
+    pub(crate) fn release_reserve(&mut self) -> bool {
+        self.reserve.release()
     }
 
     pub(crate) const fn is_dirty(&self) -> bool {
@@ -183,8 +260,10 @@ impl FileSink {
     /// The order matters: what is in the file is on the disk before its name changes, and both names are on the disk
     /// before anything is removed.
     pub(crate) fn rotate(&mut self, last: u64, now: UnixTime) -> io::Result<()> {
+        // Should it fail it is tried again, but not with every record.
+        self.not_before = now.saturating_add(RETRY);
         self.sync()?;
-        std::fs::rename(&self.path, self.finished_path(last, now))?;
+        std::fs::rename(&self.path, self.finished.path(last, now))?;
         let file = open_file(&self.path)?;
         // The new file is locked before the old one's lock goes with it.
         file.try_lock().map_err(io::Error::from)?;
@@ -192,7 +271,14 @@ impl FileSink {
         self.len = 0;
         self.period = self.period_of(now);
         sync_directory(&self.settings.directory)?;
-        self.remove_old()
+        self.not_before = UnixTime::default();
+        self.reserve.hold();
+        self.finished.tidy(self.settings.keep)?;
+        #[cfg(feature = "gzip")]
+        if self.settings.gzip {
+            self.finished.compress_in_background()?;
+        }
+        Ok(())
     }
 
     /// Begins a file anew where the one in use was renamed or removed by somebody else.
@@ -224,47 +310,6 @@ impl FileSink {
     fn is_in_place(&self) -> io::Result<bool> {
         self.path.try_exists()
     }
-
-    fn finished_path(&self, last: u64, now: UnixTime) -> PathBuf {
-        let time: String = now
-            .to_string()
-            .chars()
-            .filter(|found| !matches!(found, ':' | '-'))
-            .collect();
-        let name = format!("{}_audit.{last:012}.{time}.log", self.service);
-        self.settings.directory.join(name)
-    }
-
-    fn remove_old(&self) -> io::Result<()> {
-        let Some(keep) = self.settings.keep else {
-            return Ok(());
-        };
-        let mut finished = finished_files(&self.settings.directory, &self.service)?;
-        let excess = finished.len().saturating_sub(keep);
-        for old in finished.drain(..excess) {
-            std::fs::remove_file(old)?;
-        }
-        Ok(())
-    }
-}
-
-/// The finished files of a service, the oldest first.
-fn finished_files(directory: &Path, service: &str) -> io::Result<Vec<PathBuf>> {
-    let prefix = format!("{service}_audit.");
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        let number = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_prefix(&prefix))
-            .filter(|rest| rest.ends_with(".log") || rest.ends_with(".log.gz"))
-            .and_then(|rest| rest.split('.').next())
-            .and_then(|digits| digits.parse::<u64>().ok());
-        found.extend(number.map(|number| (number, path)));
-    }
-    found.sort();
-    Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
 fn open_file(path: &Path) -> io::Result<File> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use palisade_core::time;
 
 use super::Sink;
+use crate::Format;
 use crate::trail::batch::Batch;
 
 /// Groups of lines that may wait for a slow sink: with groups of up to some hundred lines, a few seconds of traffic.
@@ -17,6 +18,7 @@ const WAITING: usize = 256;
 #[derive(Debug)]
 pub(crate) struct SinkThread {
     name: String,
+    format: Format,
     sender: Option<SyncSender<Arc<Batch>>>,
     thread: Option<JoinHandle<()>>,
     lost: Arc<AtomicU64>,
@@ -30,6 +32,7 @@ impl SinkThread {
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
         let label = name.clone();
+        let format = sink.format();
         let thread = std::thread::Builder::new()
             .name(format!("palisade-audit-{name}"))
             .spawn(move || {
@@ -45,6 +48,7 @@ impl SinkThread {
             })?;
         Ok(Self {
             name,
+            format,
             sender: Some(sender),
             thread: Some(thread),
             lost,
@@ -54,6 +58,10 @@ impl SinkThread {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) const fn format(&self) -> Format {
+        self.format
     }
 
     /// Hands lines over without waiting.

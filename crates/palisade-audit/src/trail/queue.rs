@@ -66,7 +66,8 @@ pub(crate) struct Queue {
     wake: Condvar,
     capacity: usize,
     accepted: AtomicU64,
-    written: AtomicU64,
+    handled: AtomicU64,
+    unwritten: AtomicU64,
     lost: [AtomicU64; Class::ALL.len()],
     refusing: AtomicBool,
 }
@@ -104,7 +105,8 @@ impl Queue {
             wake: Condvar::new(),
             capacity,
             accepted: AtomicU64::new(0),
-            written: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            unwritten: AtomicU64::new(0),
             lost: [const { AtomicU64::new(0) }; Class::ALL.len()],
             refusing: AtomicBool::new(false),
         }
@@ -254,7 +256,22 @@ impl Queue {
     }
 
     pub(crate) fn count_written(&self, records: u64) {
-        self.written.fetch_add(records, Ordering::Relaxed);
+        self.handled.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Counts records that could not be written; what their classes were is no longer known.
+    pub(crate) fn count_unwritten(&self, records: u64) {
+        self.handled.fetch_add(records, Ordering::Relaxed);
+        self.unwritten.fetch_add(records, Ordering::Relaxed);
+        self.lost[Class::Operations as usize].fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Waits until the trail is shut down, at most this long; whether it is.
+    pub(crate) fn wait_for_close(&self, patience: Duration) -> bool {
+        let waited = self
+            .wake
+            .wait_timeout_while(self.state(), patience, |state| !state.closing);
+        waited.unwrap_or_else(PoisonError::into_inner).0.closing
     }
 
     pub(crate) fn lost_of(&self, class: Class) -> u64 {
@@ -269,15 +286,16 @@ impl Queue {
     }
 
     pub(crate) fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+        let handled = self.handled.load(Ordering::Relaxed);
+        handled.saturating_sub(self.unwritten.load(Ordering::Relaxed))
     }
 
     /// Records that were let in and are not written yet.
     pub(crate) fn pending(&self) -> u64 {
-        let written = self.written();
+        let handled = self.handled.load(Ordering::Relaxed);
         self.accepted
             .load(Ordering::Relaxed)
-            .saturating_sub(written)
+            .saturating_sub(handled)
     }
 
     /// Says that the trail cannot be written, or that it can again.

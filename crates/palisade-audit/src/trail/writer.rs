@@ -1,23 +1,36 @@
+mod control;
+
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade_core::time::{UnixTime, WallClock};
-use palisade_core::{Severity, time};
+use palisade_core::time;
+use palisade_core::time::{Instant, UnixTime, WallClock};
 
 use super::ack::Settle;
 use super::batch::Batch;
 use super::queue::{Item, Queue, Taken};
+use super::recover::Resume;
+use super::seal::{Chain, Hash};
+use super::stream::Stream;
 use super::tail::Live;
 use crate::entry::{Entry, Slot};
-use crate::format::native::{self, Tools};
+use crate::format::Format;
+use crate::format::native::Tools;
 use crate::format::view::View;
 use crate::policy::Seen;
 use crate::sink::file::FileSink;
 use crate::sink::{Sink, SinkThread};
-use crate::{Class, Level, Policy, Record};
+use crate::{Class, Level, OnFailure, Policy};
 
 /// Lines are handed on in groups of at most about this many bytes.
 const GROUP_BYTES: usize = 256 * 1_024;
+
+/// How long the writer waits before it tries a failed write again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Room for the end of a file, beside the line that may be the last one in it.
+const END_OF_FILE: usize = 512;
 
 /// Everything behind the queue; runs on one thread.
 pub(crate) struct Writer {
@@ -26,11 +39,15 @@ pub(crate) struct Writer {
     pub(crate) policy: Policy,
     pub(crate) clock: WallClock,
     pub(crate) tools: Tools,
+    pub(crate) on_failure: OnFailure,
     pub(crate) file: Option<FileSink>,
     /// The first sink of a trail without a file.
     pub(crate) first: Option<Box<dyn Sink>>,
     pub(crate) others: Vec<SinkThread>,
     pub(crate) sync_every: Duration,
+    pub(crate) resume: Resume,
+    /// The first is the one of the file, or of the first sink.
+    pub(crate) streams: Vec<Stream>,
     pub(crate) work: Work,
 }
 
@@ -38,13 +55,23 @@ pub(crate) struct Writer {
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     pub(crate) seq: u64,
-    batch: Batch,
+    /// Where the trail goes back to when later lines cannot be written.
+    written: Written,
     records: u64,
     settles: Vec<Settle>,
-    /// The time when the items were taken, near enough for rotation.
+    /// The time when the items were taken, near enough for rotation and checkpoints.
     now: UnixTime,
+    clock: Option<Instant>,
     told_lost: [u64; Class::ALL.len()],
-    last_sync: Option<time::Instant>,
+    last_sync: Option<Instant>,
+}
+
+/// What stands in the file.
+#[derive(Debug, Default, Clone, Copy)]
+struct Written {
+    seq: u64,
+    head: Hash,
+    told_lost: [u64; Class::ALL.len()],
 }
 
 impl Writer {
@@ -52,18 +79,27 @@ impl Writer {
         let mut items = Vec::new();
         let mut spent = Vec::new();
         self.work.now = self.clock.now();
-        self.control("audit_file_begin", Severity::Info, &[]);
+        self.work.clock = Some(time::now());
+        self.work.seq = self.resume.seq;
+        self.work.written.seq = self.resume.seq;
+        self.work.written.head = self.resume.head;
+        self.begin_file();
+        self.tell_recovered();
         self.flush();
         loop {
-            let tick = self.is_dirty().then_some(self.sync_every);
-            let taken = self.queue.take(&mut items, &mut spent, tick);
+            let taken = self.queue.take(&mut items, &mut spent, self.patience());
             self.work.now = self.clock.now();
+            self.work.clock = Some(time::now());
             self.notice_file();
             self.tell_lost();
             for item in items.drain(..) {
                 self.item(item, &mut spent);
-                self.flush_when_big();
+                self.checkpoint_when_due();
+                if self.streams[0].batch.bytes.len() >= GROUP_BYTES {
+                    self.flush();
+                }
             }
+            self.checkpoint_when_due();
             self.flush();
             self.sync_when_due();
             if taken == Taken::Last {
@@ -71,13 +107,19 @@ impl Writer {
             }
         }
         self.tell_lost();
-        self.control("audit_file_end", Severity::Info, &[]);
-        self.flush();
+        self.end_file();
         self.sync();
         self.live.end();
         for other in &mut self.others {
             other.finish(Duration::from_secs(1));
         }
+    }
+
+    /// How long the writer may sleep when nothing comes.
+    fn patience(&self) -> Option<Duration> {
+        let sync = self.is_dirty().then_some(self.sync_every);
+        let sign = self.streams[0].chain.as_ref().and_then(Chain::patience);
+        sync.into_iter().chain(sign).min()
     }
 
     fn item(&mut self, item: Item, spent: &mut Vec<Slot>) {
@@ -117,115 +159,47 @@ impl Writer {
 
     fn line(&mut self, view: &View<'_>) {
         self.rotate_when_due();
+        self.write_line(view, None);
+    }
+
+    fn write_line(&mut self, view: &View<'_>, signed_at: Option<Instant>) {
         self.work.seq += 1;
-        let batch = &mut self.work.batch;
-        native::open(&mut batch.bytes, self.work.seq, view, &mut self.tools);
-        native::close(&mut batch.bytes);
-        batch.end_line(view.severity);
-    }
-
-    /// A record of the trail about itself.
-    fn control(
-        &mut self,
-        event: &'static str,
-        severity: Severity,
-        details: &[(&'static str, u64)],
-    ) {
-        let mut record = Record::with(event, Class::Operations, severity);
-        for (name, value) in details {
-            record = record.detail(*name, *value);
-        }
-        self.write_control(&record);
-    }
-
-    fn write_control(&mut self, record: &Record) {
-        self.work.seq += 1;
-        let batch = &mut self.work.batch;
-        let view = View::of_record(self.work.now, record);
-        native::open(&mut batch.bytes, self.work.seq, &view, &mut self.tools);
-        native::close(&mut batch.bytes);
-        batch.end_line(view.severity);
-    }
-
-    /// Writes how many records were lost since this was written last.
-    fn tell_lost(&mut self) {
-        for class in Class::ALL {
-            let lost = self.queue.lost_of(class);
-            let fresh = lost - self.work.told_lost[class as usize];
-            if fresh > 0 {
-                self.work.told_lost[class as usize] = lost;
-                let record = Record::with("audit_gap", Class::Operations, Severity::Critical)
-                    .reason("queue_full")
-                    .detail("of_class", class.as_str())
-                    .detail("lost", fresh)
-                    .detail("lost_in_all", lost);
-                self.write_control(&record);
-            }
-        }
-        for nth in 0..self.others.len() {
-            let lost = self.others[nth].newly_lost();
-            if lost > 0 {
-                let record = Record::with("audit_gap", Class::Operations, Severity::Critical)
-                    .reason("sink_failed")
-                    .detail("sink", self.others[nth].name())
-                    .detail("lost", lost)
-                    .detail("lost_in_all", self.others[nth].lost());
-                self.write_control(&record);
-            }
+        for stream in &mut self.streams {
+            stream.line(self.work.seq, view, &mut self.tools, signed_at);
         }
     }
 
     fn rotate_when_due(&mut self) {
-        let now = self.work.now;
         let Some(file) = &self.file else { return };
-        if !file.is_due(self.work.batch.bytes.len() + 512, now) {
+        let more = self.streams[0].batch.bytes.len() + END_OF_FILE;
+        if !file.is_due(more, self.work.now) {
             return;
         }
-        self.control("audit_file_end", Severity::Info, &[]);
-        self.flush();
+        self.end_file();
         let last = self.work.seq;
         if let Some(file) = &mut self.file
-            && let Err(error) = file.rotate(last, now)
+            && let Err(error) = file.rotate(last, self.work.now)
         {
+            // The file in use goes on; the next record tries again.
             tracing::error!(target: "palisade_audit", path = %file.path().display(), %error, "rotation failed");
         }
-        self.control("audit_file_begin", Severity::Info, &[]);
-    }
-
-    fn notice_file(&mut self) {
-        let Some(file) = &mut self.file else { return };
-        match file.reopen_if_gone() {
-            Ok(false) => {}
-            Ok(true) => self.control("audit_file_replaced", Severity::Critical, &[]),
-            Err(error) => {
-                tracing::error!(target: "palisade_audit", path = %file.path().display(), %error, "file is gone");
-            }
-        }
-    }
-
-    fn flush_when_big(&mut self) {
-        if self.work.batch.bytes.len() >= GROUP_BYTES {
-            self.flush();
-        }
+        self.begin_file();
     }
 
     /// Hands the lines to all sinks, and settles what waits for them.
     fn flush(&mut self) {
         let mut kept = true;
-        if !self.work.batch.is_empty() {
-            let batch = Arc::new(std::mem::take(&mut self.work.batch));
-            kept = self.write_first(&batch);
-            self.others.iter().for_each(|other| other.send(&batch));
-            self.live.publish(&batch);
-            if let Some(mut batch) = Arc::into_inner(batch) {
-                batch.clear();
-                self.work.batch = batch;
-            }
+        if !self.streams[0].batch.is_empty() {
+            kept = self.hand_on();
         }
-        self.queue
-            .count_written(std::mem::take(&mut self.work.records));
+        let records = std::mem::take(&mut self.work.records);
+        if kept {
+            self.queue.count_written(records);
+        } else {
+            self.queue.count_unwritten(records);
+        }
         if !self.work.settles.is_empty() {
-            kept &= self.sync();
+            kept = kept && self.sync();
             let settles = self.work.settles.drain(..);
             if kept {
                 settles.for_each(Settle::kept);
@@ -233,17 +207,85 @@ impl Writer {
         }
     }
 
-    fn write_first(&mut self, batch: &Batch) -> bool {
-        let written = match (&mut self.file, &mut self.first) {
-            (Some(file), _) => file.write(batch.as_bytes()).map_err(|(_, error)| error),
-            (None, Some(sink)) => sink.write(batch),
-            (None, None) => Ok(()),
+    fn hand_on(&mut self) -> bool {
+        let batches: Vec<Arc<Batch>> = self.streams.iter_mut().map(Stream::take).collect();
+        let of = |format: Format| {
+            let nth = self
+                .streams
+                .iter()
+                .position(|stream| stream.format == format);
+            nth.and_then(|nth| batches.get(nth))
         };
-        if let Err(error) = &written {
-            tracing::error!(target: "palisade_audit", %error, lines = batch.len(), "write failed");
+        // Those that do not wait come first.
+        for other in &self.others {
+            if let Some(batch) = of(other.format()) {
+                other.send(batch);
+            }
         }
-        self.queue.set_refusing(written.is_err());
-        written.is_ok()
+        if let Some(native) = of(Format::Native) {
+            self.live.publish(native);
+        }
+        let kept = self.write_first(&batches[0]);
+        if kept {
+            self.work.written = Written {
+                seq: self.work.seq,
+                head: self.streams[0].head(),
+                told_lost: self.work.told_lost,
+            };
+        } else {
+            // The numbers and the chain go on from what is there.
+            self.work.seq = self.work.written.seq;
+            self.work.told_lost = self.work.written.told_lost;
+            self.streams[0].rewind(self.work.written.head);
+        }
+        for (stream, batch) in self.streams.iter_mut().zip(batches) {
+            stream.give_back(batch);
+        }
+        kept
+    }
+
+    /// Writes to the file, or to the first sink; a file that cannot be written is tried again for as long as the
+    /// policy says.
+    fn write_first(&mut self, batch: &Batch) -> bool {
+        let mut warned = false;
+        loop {
+            let written = match (&mut self.file, &mut self.first) {
+                (Some(file), _) => file.write(batch.as_bytes()),
+                (None, Some(sink)) => sink.write(batch),
+                (None, None) => Ok(()),
+            };
+            let Err(error) = written else {
+                self.queue.set_refusing(false);
+                return true;
+            };
+            if self.release_reserve(&error) {
+                continue;
+            }
+            if !warned {
+                tracing::error!(target: "palisade_audit", %error, lines = batch.len(), "audit records cannot be written");
+                warned = true;
+            }
+            self.queue.set_refusing(true);
+            let gives_up = self.on_failure == OnFailure::Stderr || self.file.is_none();
+            if gives_up || self.queue.wait_for_close(RETRY) {
+                if self.on_failure == OnFailure::Stderr {
+                    // Nothing is left to do where that fails, too.
+                    let _ = io::Write::write_all(&mut io::stderr().lock(), batch.as_bytes());
+                }
+                return false;
+            }
+        }
+    }
+
+    fn release_reserve(&mut self, error: &io::Error) -> bool {
+        let is_full = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        match &mut self.file {
+            Some(file) if is_full => file.release_reserve(),
+            _ => false,
+        }
     }
 
     fn is_dirty(&self) -> bool {

@@ -1,0 +1,184 @@
+//! What an interrupted writer left behind.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use super::seal::{self, Hash, SEAL};
+
+/// Read this much at once, from the end.
+const BLOCK: usize = 64 * 1_024;
+
+/// Where a trail goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Resume {
+    /// The number of the last record; 0 when there is none.
+    pub(crate) seq: u64,
+    /// The hash of the last line; all zero when there is none.
+    pub(crate) head: Hash,
+    /// Where the last whole line ends.
+    pub(crate) end: u64,
+    /// Bytes behind it, which a crash tore off.
+    pub(crate) torn: u64,
+    /// Whether the last writer ended in order.
+    pub(crate) clean: bool,
+}
+
+impl Resume {
+    /// The beginning of a trail.
+    pub(crate) fn new() -> Self {
+        Self {
+            clean: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// Looks for the last whole record of a file.
+pub(crate) fn scan(file: &mut File) -> io::Result<Resume> {
+    let len = file.seek(SeekFrom::End(0))?;
+    let mut tail = Vec::new();
+    let mut start = len;
+    while start > 0 {
+        let block = start.min(BLOCK as u64);
+        start -= block;
+        let mut bytes = vec![0; usize::try_from(block).unwrap_or(BLOCK)];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(&mut bytes)?;
+        bytes.extend_from_slice(&tail);
+        tail = bytes;
+        if let Some(found) = last_record(&tail, start == 0) {
+            let end = start + found.1 as u64;
+            return Ok(Resume {
+                end,
+                torn: len - end,
+                ..found.0
+            });
+        }
+    }
+    Ok(Resume {
+        torn: len,
+        clean: len == 0,
+        ..Resume::default()
+    })
+}
+
+/// The last whole record in `tail`, and where it ends. The first line may lack its beginning unless `whole` is set.
+pub(crate) fn last_record(tail: &[u8], whole: bool) -> Option<(Resume, usize)> {
+    let mut end = tail.iter().rposition(|byte| *byte == b'\n')?;
+    loop {
+        let start = tail[..end].iter().rposition(|byte| *byte == b'\n');
+        if start.is_none() && !whole {
+            return None;
+        }
+        let line = &tail[start.map_or(0, |at| at + 1)..end];
+        if let Some(seq) = seq_of(line) {
+            let resume = Resume {
+                seq,
+                head: seal::hash(line),
+                end: 0,
+                torn: 0,
+                clean: is_end(line) && end + 1 == tail.len(),
+            };
+            return Some((resume, end + 1));
+        }
+        end = start?;
+    }
+}
+
+/// The number of a record, if the line is a whole one.
+pub(crate) fn seq_of(line: &[u8]) -> Option<u64> {
+    // A file system may leave blocks of zeros behind a crash; they are no JSON.
+    serde_json::from_slice::<serde_json::Value>(line).ok()?;
+    let digits = match find_last(line, SEAL) {
+        Some(at) => &line[at + SEAL.len()..],
+        None => {
+            const SEQ: &[u8] = b"\"seq\":";
+            let at = line.windows(SEQ.len()).position(|part| part == SEQ)?;
+            &line[at + SEQ.len()..]
+        }
+    };
+    let len = digits
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    std::str::from_utf8(&digits[..len]).ok()?.parse().ok()
+}
+
+fn is_end(line: &[u8]) -> bool {
+    const END: &[u8] = b"\"audit_file_end\"";
+    line.windows(END.len()).any(|part| part == END)
+}
+
+/// Where `part` stands last in a line.
+pub(crate) fn find_last(line: &[u8], part: &[u8]) -> Option<usize> {
+    line.windows(part.len()).rposition(|found| found == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(seq: u64) -> String {
+        format!("{{\"timestamp\":\"t\",\"seq\":{seq},\"event\":\"x\"}}\n")
+    }
+
+    fn scanned(bytes: &[u8]) -> Resume {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, bytes).unwrap();
+        scan(&mut file).unwrap()
+    }
+
+    #[test]
+    fn an_empty_file_begins_at_zero() {
+        let resume = scanned(b"");
+        assert_eq!((resume.seq, resume.torn, resume.clean), (0, 0, true));
+    }
+
+    #[test]
+    fn the_last_whole_line_counts_and_what_is_behind_it_is_torn() {
+        let whole = line(1) + &line(2);
+        for torn in [
+            "",
+            "{",
+            "{\"timestamp\":\"t\",\"seq\":3",
+            "\0\0\0\0",
+            "\0\0\n\0",
+            "{\"seq\":9}",
+        ] {
+            let resume = scanned((whole.clone() + torn).as_bytes());
+            assert_eq!(resume.seq, 2, "{torn:?}");
+            assert_eq!(
+                (resume.end, resume.torn),
+                (whole.len() as u64, torn.len() as u64),
+                "{torn:?}"
+            );
+            assert_eq!(resume.head, seal::hash(line(2).trim_end().as_bytes()));
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_torn_line_is_all_torn() {
+        let resume = scanned(b"{\"seq\":1");
+        assert_eq!((resume.seq, resume.end, resume.torn), (0, 0, 8));
+    }
+
+    #[test]
+    fn lines_longer_than_a_block_are_found() {
+        let long = format!("{{\"seq\":7,\"path\":\"{}\"}}\n", "x".repeat(3 * BLOCK));
+        let resume = scanned((line(6) + &long + "torn").as_bytes());
+        assert_eq!((resume.seq, resume.torn), (7, 4));
+    }
+
+    #[test]
+    fn any_bytes_behind_whole_lines_leave_the_last_of_them() {
+        use proptest::prelude::*;
+        proptest!(|(count in 1_u64..20, torn in proptest::collection::vec(any::<u8>(), 0..200))| {
+            let whole: String = (1..=count).map(line).collect();
+            let mut bytes = whole.into_bytes();
+            bytes.extend_from_slice(&torn);
+            let resume = scanned(&bytes);
+            prop_assert_eq!(resume.seq, count);
+            prop_assert_eq!(resume.end + resume.torn, bytes.len() as u64);
+        });
+    }
+}

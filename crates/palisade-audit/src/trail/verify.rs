@@ -1,0 +1,288 @@
+use std::fmt;
+use std::io::{self, BufRead};
+
+use super::recover::find_last;
+use super::seal::{self, Hash, SEAL, SIGNATURE};
+
+/// Checks a sealed trail: that no line was changed, inserted, removed or moved, and who signed it.
+///
+/// Feed it the files in their order; [`report`](Self::report) says what was found.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use palisade_audit::{Audit, Class, RollingFile, Record, Seal, SigningKey, Verifier};
+///
+/// let directory = tempfile::tempdir()?;
+/// let key = SigningKey::generate()?;
+/// let public = key.public_key();
+/// let (audit, guard) = Audit::builder("bookings")
+///     .file(RollingFile::new(directory.path()))
+///     .seal(Seal::chain().checkpoint(key, 1_000, Duration::from_secs(60)))
+///     .open()?;
+/// audit.record(Record::new(palisade_core::EventKind::AdminAction));
+/// guard.shutdown(Duration::from_secs(5));
+///
+/// let text = std::fs::read(directory.path().join("bookings_audit.log"))?;
+/// let mut verifier = Verifier::new().key(public);
+/// verifier.read(&text[..])?;
+/// let report = verifier.report()?;
+/// assert_eq!((report.records, report.unsigned), (3, 0));
+///
+/// // Somebody turns a digit.
+/// let forged = String::from_utf8(text)?.replacen("authz_admin", "authz_admim", 1);
+/// let mut verifier = Verifier::new().key(public);
+/// verifier.read(forged.as_bytes())?;
+/// assert_eq!(verifier.report().unwrap_err().line, 3, "the next line's hash does not fit");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Verifier {
+    key: Option<[u8; 32]>,
+    max_unsigned: Option<u64>,
+    anchor: Option<(u64, Hash)>,
+    anchor_met: bool,
+    last: Option<(u64, Hash)>,
+    file: u64,
+    line: u64,
+    report: Report,
+    bad: Option<BadLine>,
+}
+
+/// What a check found where nothing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Records read.
+    pub records: u64,
+    /// Checkpoints whose signature is right; none are looked at without a key.
+    pub checkpoints: u64,
+    /// Records after the last such checkpoint, which nobody signed yet.
+    pub unsigned: u64,
+    /// The number of the first record.
+    pub first: u64,
+    /// The number of the last record.
+    pub last: u64,
+    /// The hash of the last line: keep it elsewhere, to see later that nothing before it was cut off or changed.
+    pub head: [u8; 32],
+}
+
+/// The first line that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("file {file}, line {line}: {fault}")]
+pub struct BadLine {
+    /// The file, counted from 1 in the order in which they were read.
+    pub file: u64,
+    /// The line in it, counted from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It is no sealed record.
+    NotSealed,
+    /// Its number does not follow the one before.
+    Sequence,
+    /// The hash in it is not that of the line before: that line was changed, or lines were removed, added or moved.
+    Chain,
+    /// The signature in it is not the key's.
+    Signature,
+    /// More records in a row than allowed are not signed: checkpoints were taken out.
+    Unsigned,
+    /// It does not end: the writer was interrupted, or the end was cut off.
+    Torn,
+    /// The record that is known from elsewhere is not there, or is another.
+    Anchor,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSealed => "is no sealed record",
+            Self::Sequence => "its number does not follow the one before",
+            Self::Chain => "the line before it is not the one that it was chained to",
+            Self::Signature => "its signature is not the key's",
+            Self::Unsigned => "too many records before it are not signed",
+            Self::Torn => "does not end",
+            Self::Anchor => "the record known from elsewhere is missing or another",
+        })
+    }
+}
+
+impl Verifier {
+    /// Checks the chain alone.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Also checks the signatures of checkpoints by this public key.
+    #[must_use]
+    pub const fn key(mut self, public: [u8; 32]) -> Self {
+        self.key = Some(public);
+        self
+    }
+
+    /// Also checks that there is a checkpoint at least every so many records: what the trail was opened with, and some
+    /// more (a checkpoint counts as a record, too). Without this a trail that was written anew without any checkpoint
+    /// is told from a good one by [`Report::unsigned`] alone.
+    #[must_use]
+    pub const fn max_unsigned(mut self, records: u64) -> Self {
+        self.max_unsigned = Some(records);
+        self
+    }
+
+    /// Also checks that this record is there with this hash, as an earlier [`Report`] gave them (`last` and `head`).
+    #[must_use]
+    pub const fn anchor(mut self, seq: u64, head: [u8; 32]) -> Self {
+        self.anchor = Some((seq, head));
+        self
+    }
+
+    /// Reads a file of the trail.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the reader alone; what is wrong with the trail is for [`report`](Self::report).
+    pub fn read(&mut self, mut file: impl BufRead) -> io::Result<()> {
+        let mut line = Vec::new();
+        if self.bad.is_none() {
+            self.file += 1;
+            self.line = 0;
+        }
+        while self.bad.is_none() {
+            line.clear();
+            if file.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            self.line += 1;
+            let checked = match line.strip_suffix(b"\n") {
+                Some(whole) => self.check(whole),
+                None => Err(Fault::Torn),
+            };
+            if let Err(fault) = checked {
+                self.bad = Some(BadLine {
+                    file: self.file,
+                    line: self.line,
+                    fault,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, line: &[u8]) -> Result<(), Fault> {
+        let (seq, prev) = seal_of(line).ok_or(Fault::NotSealed)?;
+        match self.last {
+            None => {
+                self.report.first = seq;
+                if seq == 1 && prev != [0; 32] {
+                    return Err(Fault::Chain);
+                }
+            }
+            Some((last, _)) if seq != last + 1 => return Err(Fault::Sequence),
+            Some((_, head)) if prev != head => return Err(Fault::Chain),
+            Some(_) => {}
+        }
+        self.report.records += 1;
+        self.report.unsigned += 1;
+        if self
+            .max_unsigned
+            .is_some_and(|max| self.report.unsigned > max)
+        {
+            return Err(Fault::Unsigned);
+        }
+        if let (Some(key), Some((signed, signature))) = (&self.key, signature_of(line)) {
+            if !seal::is_signed(key, signed, signature) {
+                return Err(Fault::Signature);
+            }
+            self.report.checkpoints += 1;
+            self.report.unsigned = 0;
+        }
+        let head = seal::hash(line);
+        if let Some((known, hash)) = self.anchor
+            && known == seq
+        {
+            if hash != head {
+                return Err(Fault::Anchor);
+            }
+            self.anchor_met = true;
+        }
+        self.last = Some((seq, head));
+        Ok(())
+    }
+
+    /// What was found.
+    ///
+    /// # Errors
+    ///
+    /// The first line that is wrong. A trail that does not hold the record of [`anchor`](Self::anchor) is wrong behind
+    /// its last line.
+    pub fn report(&self) -> Result<Report, BadLine> {
+        if let Some(bad) = self.bad {
+            return Err(bad);
+        }
+        if self.anchor.is_some() && !self.anchor_met {
+            return Err(BadLine {
+                file: self.file,
+                line: self.line + 1,
+                fault: Fault::Anchor,
+            });
+        }
+        let (last, head) = self.last.unwrap_or_default();
+        Ok(Report {
+            last,
+            head,
+            ..self.report
+        })
+    }
+}
+
+/// The number in a line's seal, and the hash of the line before.
+fn seal_of(line: &[u8]) -> Option<(u64, Hash)> {
+    // The seal is near the end; a quote in a text is escaped, so that nothing a client sends looks like it.
+    let tail = &line[line.len().saturating_sub(320)..];
+    let at = find_last(tail, SEAL)? + SEAL.len();
+    let rest = &tail[at..];
+    let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let seq = std::str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
+    let rest = rest[len..].strip_prefix(b",\"boot\":\"")?;
+    let (boot, rest) = rest.split_at_checked(16)?;
+    unhex::<8>(boot)?;
+    let rest = rest.strip_prefix(b"\",\"prev\":\"")?;
+    let (prev, rest) = rest.split_at_checked(64)?;
+    let prev = unhex(prev)?;
+    let end = rest.strip_prefix(b"\"}")?;
+    let is_end = matches!(end, b"}" | b"}}") || end.starts_with(SIGNATURE);
+    is_end.then_some((seq, prev))
+}
+
+/// What of a line is signed, and the signature.
+fn signature_of(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    // 64 bytes are 86 characters; the quote and the braces follow.
+    let tail = line.len().saturating_sub(SIGNATURE.len() + 86 + 3);
+    let at = tail + find_last(&line[tail..], SIGNATURE)?;
+    let rest = &line[at + SIGNATURE.len()..];
+    let len = rest.iter().position(|byte| *byte == b'"')?;
+    let is_end = matches!(&rest[len..], b"\"}" | b"\"}}");
+    // What follows a signature is not signed, so nothing else may.
+    is_end.then_some((&line[..at], &rest[..len]))
+}
+
+fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
