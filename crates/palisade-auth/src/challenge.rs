@@ -63,6 +63,13 @@ pub(crate) fn without_challenge(refusal: Refusal) -> Rejection {
     }
 }
 
+impl From<Refusal> for Rejection {
+    /// The answer of a handler that checks a password or a refresh token itself. It does not say why.
+    fn from(refusal: Refusal) -> Self {
+        without_challenge(refusal)
+    }
+}
+
 /// Left in a request's extensions by an [`AuthLayer`](crate::AuthLayer) that let it pass without a principal.
 #[derive(Debug, Clone)]
 pub(crate) struct Anonymous(pub(crate) HeaderValue);
@@ -115,6 +122,14 @@ pub(crate) fn note(scope: &RequestScope, refusal: Refusal, subject: Option<&str>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_handler_answers_a_refusal_without_its_reason() {
+        let refused = |refusal: Refusal| Rejection::from(refusal).code();
+        assert_eq!(refused(Refusal::WrongPassword), Code::Authentication);
+        assert_eq!(refused(Refusal::RefreshReused), Code::Authentication);
+        assert_eq!(refused(Refusal::Overloaded), Code::Unavailable);
+    }
 
     #[test]
     fn a_realm_cannot_break_out_of_its_quotes() {
