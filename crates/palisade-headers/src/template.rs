@@ -23,6 +23,9 @@ pub enum Merge {
 /// does not grow the clone.
 const USUAL: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
 
+/// How many headers of the handler beside those have a place in the index of a prepared map.
+const SPARE: usize = 2;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
     /// Indexed by which of the [`USUAL`] headers have a place.
@@ -54,13 +57,17 @@ impl Template {
         }
         let usual = USUAL.map(|name| !ours.contains_key(&name) && !stripped.contains_key(&name));
         let prepared = std::array::from_fn(|places| {
-            let mut map = HeaderMap::new();
+            // A full map grows even when a value is replaced, so there is room to spare.
+            let room = ours.len() + USUAL.len() + SPARE;
+            let mut map = HeaderMap::try_with_capacity(room).unwrap_or_default();
             for (bit, name) in USUAL.into_iter().enumerate() {
                 if places & (1 << bit) != 0 && usual[bit] {
                     let _ = map.try_insert(name, HeaderValue::from_static(""));
                 }
             }
-            map.extend(ours.clone());
+            for (name, value) in &ours {
+                let _ = map.try_insert(name, value.clone());
+            }
             map
         });
         Self {

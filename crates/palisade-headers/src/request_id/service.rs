@@ -58,7 +58,7 @@ impl Settings {
             None
         };
         let trace = trusted.then(|| trace_parent(request.headers())).flatten();
-        if !trusted {
+        if !trusted && !request.headers().is_empty() {
             // What is not believed must not reach a handler or an upstream as if it were the request's id.
             for name in [X_REQUEST_ID, X_CORRELATION_ID, TRACEPARENT] {
                 request.headers_mut().remove(name);

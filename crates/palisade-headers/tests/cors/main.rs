@@ -2,6 +2,8 @@
 
 mod answers;
 mod configuration;
+mod matrix;
+mod policies;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
