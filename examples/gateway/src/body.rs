@@ -34,8 +34,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
         let Raw(body) = Raw::from_request(request, state).await?;
         // The error of the parser may quote what was sent, which here may be a password.
-        serde_json::from_slice(&body)
-            .map(Self)
-            .map_err(|_| Rejection::new(Code::Validation).message("The body is not the JSON that is expected here"))
+        serde_json::from_slice(&body).map(Self).map_err(|_| {
+            Rejection::new(Code::Validation)
+                .message("The body is not the JSON that is expected here")
+        })
     }
 }

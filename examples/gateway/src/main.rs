@@ -1,2 +1,186 @@
-//! An example.
-fn main() {}
+//! A hardened booking API: the seven layers of palisade around an axum router, on embedded defaults.
+//!
+//! `cargo run -p gateway` needs no server and no configuration. What it serves, and how it is configured, stands in
+//! this package's README.
+
+mod app;
+mod body;
+mod booking;
+mod bookings;
+mod hardening;
+mod keys;
+mod quotes;
+mod routes;
+mod settings;
+mod store;
+mod upstream;
+mod users;
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use palisade::Problems;
+use palisade::audit::Guard;
+use palisade::axum::{ProtectedRouter, protect};
+use palisade::secrets::{Environment, ExposeSecret};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::bookings::Bookings;
+use crate::hardening::Hardening;
+use crate::keys::Keys;
+use crate::quotes::Quotes;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::users::Users;
+
+/// What the trail gets to write what is left, once the last request has ended.
+const FLUSH: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Settings(problems)) => {
+            for problem in problems.iter() {
+                eprintln!("gateway: {problem}");
+            }
+            ExitCode::from(2)
+        }
+        Err(StartError::Other(error)) => {
+            eprintln!("gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why the gateway did not start.
+enum StartError {
+    /// The operator's to mend: exit code 2.
+    Settings(Problems),
+    Other(Box<dyn std::error::Error>),
+}
+
+impl From<Problems> for StartError {
+    fn from(problems: Problems) -> Self {
+        Self::Settings(problems)
+    }
+}
+
+fn other(error: impl std::error::Error + 'static) -> StartError {
+    StartError::Other(Box::new(error))
+}
+
+async fn run() -> Result<(), StartError> {
+    let (settings, mut problems) = Settings::read(|name| std::env::var(name).ok());
+    // In development a start that fails anyway must not leave keys behind.
+    if !problems.is_empty() && settings.environment == Environment::Development {
+        return Err(problems.into());
+    }
+    let keys = match Keys::load(&settings).await {
+        Ok(keys) if problems.is_empty() => keys,
+        Ok(_) => return Err(problems.into()),
+        Err(part) => {
+            problems.append("", part);
+            return Err(problems.into());
+        }
+    };
+    std::fs::create_dir_all(&settings.data_dir).map_err(other)?;
+    let listener = TcpListener::bind(settings.addr).await.map_err(other)?;
+    let addr = listener.local_addr().map_err(other)?;
+    let welcome = welcome(addr, &keys);
+    let (service, trail) = assemble(&settings, keys).await?;
+
+    let stopped = stopped().map_err(other)?;
+    // A closed standard output is no reason not to serve.
+    let _ = std::io::stdout().write_all(welcome.as_bytes());
+    let served = axum::serve(listener, service)
+        .with_graceful_shutdown(stopped)
+        .await;
+    let lost = trail.shutdown(FLUSH).lost;
+    if lost > 0 {
+        tracing::error!(lost, "records of the trail were lost");
+    }
+    served.map_err(other)
+}
+
+/// Puts everything together: the database, the users, the layers, the routes.
+async fn assemble(settings: &Settings, keys: Keys) -> Result<(ProtectedRouter, Guard), StartError> {
+    let (audit, trail) = hardening::open_trail(&settings.data_dir).map_err(other)?;
+    let (upstream_addr, upstream) = upstream::start().await.map_err(other)?;
+    let Hardening {
+        stack,
+        ping,
+        failed_logins,
+    } = Hardening::new(settings, &audit, keys.auth, keys.cipher.clone())?;
+    let app = App {
+        bookings: Bookings::new(Store::open(&settings.data_dir).map_err(other)?, keys.cipher),
+        users: Users::demo(keys.demo_password.as_ref())
+            .await
+            .map_err(other)?,
+        tokens: keys.tokens,
+        refresh: keys.refresh,
+        roles: keys::roles().map_err(other)?,
+        failed_logins,
+        quotes: Quotes::new(
+            upstream_addr,
+            settings.breaker_threshold,
+            settings.breaker_open_for,
+        )
+        .map_err(other)?,
+        upstream,
+        audit,
+    };
+    Ok((
+        protect(routes::router(Box::leak(Box::new(app)), ping), stack),
+        trail,
+    ))
+}
+
+/// Resolves when the process is told to stop. Requests under way are then answered, new ones are not accepted.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    })
+}
+
+/// What a newcomer reads first. In production it is the address alone.
+fn welcome(addr: SocketAddr, keys: &Keys) -> String {
+    let mut text = format!("listening on http://{addr}\n");
+    let (Some(password), Some(api_key)) = (&keys.demo_password, &keys.api_key) else {
+        return text;
+    };
+    let password = password.expose_secret();
+    text += "\nname    password          role         scopes\n";
+    for user in users::DEMO {
+        text += &format!(
+            "{:6}  {password}  {:11}  {}\n",
+            user.name,
+            user.role,
+            user.scopes.join(" ")
+        );
+    }
+    text += &format!(
+        "\napi key: {api_key}\n\n\
+         curl -i http://{addr}/v1/ping\n\
+         curl -i http://{addr}/api/me -H 'X-API-Key: {api_key}'\n\
+         curl -s http://{addr}/auth/token --json '{{\"username\":\"alice\",\"password\":\"{password}\"}}'\n\
+         curl -i http://{addr}/api/quote\n"
+    );
+    text
+}

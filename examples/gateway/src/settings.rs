@@ -6,16 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use palisade::headers::CorsLayer;
+use palisade::headers::cors::CorsConfig;
+use palisade::secrets::Environment;
 use palisade::{ClientIp, Problems};
-
-/// How strict the start is about secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Environment {
-    /// Missing keys are made once and kept in the data directory.
-    Development,
-    /// Missing, weak and placeholder secrets are refused.
-    Production,
-}
 
 /// The settings that are no secrets.
 #[derive(Debug, Clone)]
@@ -28,7 +22,7 @@ pub(crate) struct Settings {
     pub(crate) burst: NonZeroU32,
     pub(crate) breaker_threshold: NonZeroU32,
     pub(crate) breaker_open_for: Duration,
-    pub(crate) cors_origins: String,
+    pub(crate) cors: CorsLayer,
     pub(crate) access_token_lifetime: Duration,
 }
 
@@ -37,43 +31,46 @@ pub(crate) struct Settings {
 const NOT_SERVED: [&str; 3] = ["REDIS_URL", "USE_AWS_SECRETS", "VAULT_ADDR"];
 
 impl Settings {
-    /// Reads the settings.
-    ///
-    /// # Errors
-    ///
-    /// Every variable that is wrong, by name.
-    pub(crate) fn read(var: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
-        let mut reader = Reader { var, problems: Problems::none() };
-        let environment = match reader.text("GATEWAY_ENV", "development").as_str() {
-            "production" => Environment::Production,
-            "development" => Environment::Development,
-            _ => {
-                reader.problems.push("GATEWAY_ENV", "must be development or production");
-                Environment::Production
-            }
+    /// Reads the settings, and says which variables are wrong; for those it takes the default, so that the start can
+    /// go on to look for what else is wrong.
+    pub(crate) fn read(var: impl Fn(&str) -> Option<String>) -> (Self, Problems) {
+        let mut reader = Reader {
+            var,
+            problems: Problems::none(),
         };
         for name in NOT_SERVED {
             if reader.set(name).is_some_and(|value| value != "false") {
-                reader.problems.push(name, "is not supported by this build; unset it");
+                reader
+                    .problems
+                    .push(name, "is not supported by this build; unset it");
             }
         }
-        let minutes = reader.number("ACCESS_TOKEN_EXPIRE_MINUTES", 15);
-        if minutes.get() > 15 {
-            reader.problems.push("ACCESS_TOKEN_EXPIRE_MINUTES", "must be from 1 to 15");
-        }
         let settings = Self {
-            addr: reader.parsed("GATEWAY_ADDR", "127.0.0.1:8080", "must be an address and a port, as in 127.0.0.1:8080"),
+            addr: reader.parsed(
+                "GATEWAY_ADDR",
+                "127.0.0.1:8080",
+                "must be an address and a port, as in 127.0.0.1:8080",
+            ),
             data_dir: reader.text("GATEWAY_DATA_DIR", "gateway-data").into(),
-            environment,
+            environment: reader.parsed(
+                "GATEWAY_ENV",
+                "development",
+                "must be development, staging or production",
+            ),
             client_ip: reader.client_ip(),
             requests_per_second: reader.number("RATE_LIMIT_REQUESTS_PER_SECOND", 10),
             burst: reader.number("RATE_LIMIT_BURST", 20),
             breaker_threshold: reader.number("CIRCUIT_BREAKER_THRESHOLD", 5),
-            breaker_open_for: Duration::from_secs(reader.number("CIRCUIT_BREAKER_TIMEOUT_SEC", 60).get().into()),
-            cors_origins: reader.text("CORS_ORIGINS", "*"),
-            access_token_lifetime: Duration::from_secs(u64::from(minutes.get()) * 60),
+            breaker_open_for: Duration::from_secs(
+                reader
+                    .number("CIRCUIT_BREAKER_TIMEOUT_SEC", 60)
+                    .get()
+                    .into(),
+            ),
+            cors: reader.cors(),
+            access_token_lifetime: reader.access_token_lifetime(),
         };
-        reader.problems.into_result(settings)
+        (settings, reader.problems)
     }
 }
 
@@ -85,32 +82,73 @@ struct Reader<F> {
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
     /// A variable that is set to nothing counts as not set.
     fn set(&self, name: &str) -> Option<String> {
-        (self.var)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        (self.var)(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
     }
 
     fn text(&self, name: &str, default: &str) -> String {
         self.set(name).unwrap_or_else(|| default.to_owned())
     }
 
-    fn parsed(&mut self, name: &str, default: &str, reason: &str) -> SocketAddr {
-        SocketAddr::from_str(&self.text(name, default)).unwrap_or_else(|_| {
+    fn parsed<T: FromStr>(&mut self, name: &str, default: &'static str, reason: &str) -> T
+    where
+        T::Err: std::fmt::Debug,
+    {
+        self.text(name, default).parse().unwrap_or_else(|_| {
             self.problems.push(name, reason);
-            SocketAddr::from(([127, 0, 0, 1], 0))
+            default.parse().expect("a default is valid")
         })
     }
 
     fn number(&mut self, name: &str, default: u32) -> NonZeroU32 {
-        self.text(name, &default.to_string()).parse().unwrap_or_else(|_| {
-            self.problems.push(name, format!("must be a whole number from 1 to {}", u32::MAX));
-            NonZeroU32::MIN
+        self.text(name, &default.to_string())
+            .parse()
+            .unwrap_or_else(|_| {
+                self.problems.push(
+                    name,
+                    format!("must be a whole number from 1 to {}", u32::MAX),
+                );
+                NonZeroU32::MIN
+            })
+    }
+
+    /// 1 minute to a day: a token that is out passes until it expires.
+    fn access_token_lifetime(&mut self) -> Duration {
+        const NAME: &str = "ACCESS_TOKEN_EXPIRE_MINUTES";
+        const DAY: u32 = 24 * 60;
+        let minutes = self.number(NAME, 15).get();
+        if minutes > DAY {
+            self.problems.push(NAME, "must be from 1 to 1440");
+        }
+        Duration::from_secs(u64::from(minutes.min(DAY)) * 60)
+    }
+
+    fn cors(&mut self) -> CorsLayer {
+        let built = CorsConfig::from_vars(|name| self.set(name))
+            .into_builder()
+            .methods(["GET", "POST", "DELETE"])
+            .headers([
+                "authorization",
+                "content-type",
+                "idempotency-key",
+                "x-api-key",
+                "x-track-id",
+            ])
+            .try_build();
+        built.unwrap_or_else(|error| {
+            self.problems.push("CORS_ORIGINS", error.to_string());
+            CorsLayer::off()
         })
     }
 
     fn client_ip(&mut self) -> ClientIp {
-        self.text("TRUSTED_PROXIES", "").parse().unwrap_or_else(|error: palisade::ClientIpError| {
-            self.problems.push("TRUSTED_PROXIES", error.to_string());
-            ClientIp::peer()
-        })
+        self.text("TRUSTED_PROXIES", "")
+            .parse()
+            .unwrap_or_else(|error: palisade::ClientIpError| {
+                self.problems.push("TRUSTED_PROXIES", error.to_string());
+                ClientIp::peer()
+            })
     }
 }
 
@@ -118,16 +156,31 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, Problems> {
-        Settings::read(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    fn read(variables: &[(&str, &str)]) -> (Settings, Problems) {
+        Settings::read(|name| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
     fn nothing_set_gives_the_defaults_of_the_contract() {
-        let settings = read(&[]).unwrap();
+        let (settings, problems) = read(&[]);
+        assert!(problems.is_empty(), "{problems}");
         assert_eq!(settings.addr.to_string(), "127.0.0.1:8080");
-        assert_eq!((settings.requests_per_second.get(), settings.burst.get()), (10, 20));
-        assert_eq!((settings.breaker_threshold.get(), settings.breaker_open_for.as_secs()), (5, 60));
+        assert_eq!(
+            (settings.requests_per_second.get(), settings.burst.get()),
+            (10, 20)
+        );
+        assert_eq!(
+            (
+                settings.breaker_threshold.get(),
+                settings.breaker_open_for.as_secs()
+            ),
+            (5, 60)
+        );
         assert_eq!(settings.access_token_lifetime.as_secs(), 900);
         assert_eq!(settings.environment, Environment::Development);
     }
@@ -141,12 +194,16 @@ mod tests {
             ("RATE_LIMIT_REQUESTS_PER_SECOND", "-1"),
             ("CIRCUIT_BREAKER_THRESHOLD", "many"),
             ("CIRCUIT_BREAKER_TIMEOUT_SEC", "1.5"),
-            ("ACCESS_TOKEN_EXPIRE_MINUTES", "16"),
+            ("ACCESS_TOKEN_EXPIRE_MINUTES", "1441"),
+            ("CORS_ORIGINS", "https://a.example/path"),
             ("TRUSTED_PROXIES", "10.0.0.0/99"),
             ("REDIS_URL", "redis://127.0.0.1"),
         ];
-        let problems = read(&wrong).unwrap_err();
-        let mut named: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        let (_, problems) = read(&wrong);
+        let mut named: Vec<_> = problems
+            .iter()
+            .map(|problem| problem.field.as_str())
+            .collect();
         let mut expected = wrong.map(|(name, _)| name).to_vec();
         (named.sort_unstable(), expected.sort_unstable());
         assert_eq!(named, expected);

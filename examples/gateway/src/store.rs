@@ -10,7 +10,8 @@ use crate::booking::Booking;
 /// The id of a booking, its JSON.
 const BOOKINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("bookings");
 /// The blind index of an e-mail address, the ids of its bookings.
-const BY_EMAIL: MultimapTableDefinition<'_, &[u8], &str> = MultimapTableDefinition::new("bookings_by_email");
+const BY_EMAIL: MultimapTableDefinition<'_, &[u8], &str> =
+    MultimapTableDefinition::new("bookings_by_email");
 
 /// Why the database did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +48,20 @@ impl Store {
     }
 
     /// Keeps a booking whose personal fields are sealed, findable by the blind index of its e-mail address.
-    pub(crate) async fn insert(&self, booking: Booking, email_index: Vec<u8>) -> Result<(), StoreError> {
+    pub(crate) async fn insert(
+        &self,
+        booking: Booking,
+        email_index: Vec<u8>,
+    ) -> Result<(), StoreError> {
         self.run(move |database| {
             let json = serde_json::to_vec(&booking)?;
             let write = database.begin_write()?;
-            write.open_table(BOOKINGS)?.insert(booking.id.as_str(), json.as_slice())?;
-            write.open_multimap_table(BY_EMAIL)?.insert(email_index.as_slice(), booking.id.as_str())?;
+            write
+                .open_table(BOOKINGS)?
+                .insert(booking.id.as_str(), json.as_slice())?;
+            write
+                .open_multimap_table(BY_EMAIL)?
+                .insert(email_index.as_slice(), booking.id.as_str())?;
             write.commit()?;
             Ok(())
         })
@@ -64,7 +73,9 @@ impl Store {
         self.run(move |database| {
             let table = database.begin_read()?.open_table(BOOKINGS)?;
             let found = table.get(id.as_str())?;
-            Ok(found.map(|json| serde_json::from_slice(json.value())).transpose()?)
+            Ok(found
+                .map(|json| serde_json::from_slice(json.value()))
+                .transpose()?)
         })
         .await
     }
@@ -96,7 +107,10 @@ impl Store {
     pub(crate) async fn by_email(&self, indexes: Vec<Vec<u8>>) -> Result<Vec<Booking>, StoreError> {
         self.run(move |database| {
             let read = database.begin_read()?;
-            let (by_email, bookings) = (read.open_multimap_table(BY_EMAIL)?, read.open_table(BOOKINGS)?);
+            let (by_email, bookings) = (
+                read.open_multimap_table(BY_EMAIL)?,
+                read.open_table(BOOKINGS)?,
+            );
             let mut found = Vec::new();
             for index in indexes {
                 for id in by_email.get(index.as_slice())? {
@@ -111,12 +125,18 @@ impl Store {
     }
 
     /// Removes a booking and its indexes; answers whether it was there.
-    pub(crate) async fn remove(&self, id: String, email_indexes: Vec<Vec<u8>>) -> Result<bool, StoreError> {
+    pub(crate) async fn remove(
+        &self,
+        id: String,
+        email_indexes: Vec<Vec<u8>>,
+    ) -> Result<bool, StoreError> {
         self.run(move |database| {
             let write = database.begin_write()?;
             let removed = write.open_table(BOOKINGS)?.remove(id.as_str())?.is_some();
             for index in email_indexes {
-                write.open_multimap_table(BY_EMAIL)?.remove(index.as_slice(), id.as_str())?;
+                write
+                    .open_multimap_table(BY_EMAIL)?
+                    .remove(index.as_slice(), id.as_str())?;
             }
             write.commit()?;
             Ok(removed)
@@ -126,7 +146,9 @@ impl Store {
 
     /// Whether the database answers.
     pub(crate) async fn is_healthy(&self) -> bool {
-        self.run(|database| Ok(database.begin_read()?.open_table(BOOKINGS).map(drop)?)).await.is_ok()
+        self.run(|database| Ok(database.begin_read()?.open_table(BOOKINGS).map(drop)?))
+            .await
+            .is_ok()
     }
 
     async fn run<T: Send + 'static>(

@@ -9,12 +9,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing::get};
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 /// How the upstream behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mode {
     /// Answers at once.
@@ -47,7 +47,9 @@ pub(crate) async fn start() -> std::io::Result<(SocketAddr, Switch)> {
     let switch = Switch(Arc::new(AtomicU8::new(Mode::Ok as u8)));
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
-    let router = Router::new().route("/quote", get(quote)).with_state(switch.clone());
+    let router = Router::new()
+        .route("/quote", get(quote))
+        .with_state(switch.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok((addr, switch))
 }

@@ -64,7 +64,12 @@ impl Gateway {
 
     pub(crate) async fn login(&self, username: &str, password: &str) -> Response {
         let body = json!({ "username": username, "password": password });
-        self.client.post(self.at("/auth/token")).json(&body).send().await.unwrap()
+        self.client
+            .post(self.at("/auth/token"))
+            .json(&body)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// An access token of one of the demo users.
@@ -78,8 +83,15 @@ impl Gateway {
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        wait(&mut self.process, Duration::from_secs(10)).expect("the gateway ends within 10 s of SIGTERM")
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        wait(&mut self.process, Duration::from_secs(10))
+            .expect("the gateway ends within 10 s of SIGTERM")
     }
 
     /// The lines of the audit trail; read it after [`terminate`](Self::terminate), which flushes it.
@@ -87,7 +99,10 @@ impl Gateway {
         let mut lines = Vec::new();
         for entry in std::fs::read_dir(self.data.path().join("audit")).unwrap() {
             let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-            lines.extend(text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")));
+            lines.extend(
+                text.lines()
+                    .map(|line| serde_json::from_str(line).expect("a line of JSON")),
+            );
         }
         lines
     }

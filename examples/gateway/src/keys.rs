@@ -1,0 +1,196 @@
+//! The secrets of the gateway: where they come from, and what is made of them.
+
+mod kept;
+
+use palisade::auth::revocation::MemoryRevocation;
+use palisade::auth::{
+    ApiKeyOwner, AuthError, AuthLayer, HmacKeys, JwtVerifier, MemoryApiKeys, RefreshTokens, Roles,
+    ServiceToken, TokenIssuer,
+};
+use palisade::crypto::{self, FieldCipher, Key, Keyring};
+use palisade::secrets::{EnvVars, Environment, Error, ExposeSecret, Secret, Secrets};
+use palisade::{Principal, Problems};
+
+use self::kept::KeptKeys;
+use crate::settings::Settings;
+
+/// Who vouches for the users of this gateway.
+pub(crate) const ISSUER: &str = "gateway";
+/// Who may call, and under which audience tokens are issued.
+const AUDIENCE: &str = "api://gateway";
+
+/// Static tokens of the services that call `/internal/notify`, each in its variable.
+const SERVICES: [(&str, &str); 2] = [
+    ("crm", "CRM_BEARER_TOKEN"),
+    ("backend", "BACKEND_SERVICE_TOKEN"),
+];
+
+/// What the secrets became.
+pub(crate) struct Keys {
+    pub(crate) auth: AuthLayer,
+    pub(crate) tokens: TokenIssuer,
+    pub(crate) refresh: RefreshTokens,
+    pub(crate) cipher: FieldCipher,
+    /// An API key to try things with, in development.
+    pub(crate) api_key: Option<String>,
+    /// The password of all demo users; without one there are none.
+    pub(crate) demo_password: Option<Secret>,
+}
+
+impl Keys {
+    /// Reads the secrets from the environment, from the files that `NAME_FILE` names, and in development from the data
+    /// directory, where missing ones are made.
+    ///
+    /// # Errors
+    ///
+    /// Every secret that is missing, weak or a placeholder, by the name of its variable.
+    pub(crate) async fn load(settings: &Settings) -> Result<Self, Problems> {
+        let development = settings.environment == Environment::Development;
+        let mut builder = Secrets::builder(settings.environment)
+            .provider(EnvVars::new().file_suffix("_FILE"))
+            .provider_if(
+                development,
+                KeptKeys::in_folder(settings.data_dir.join("keys")),
+            )
+            .require(["JWT_SECRET_KEY", "ENCRYPTION_KEY"]);
+        for (_, variable) in SERVICES {
+            if development || is_set(variable) {
+                builder = builder.require([variable]);
+            }
+        }
+        let secrets = builder.build().await.map_err(problems_of)?;
+
+        let mut problems = Problems::none();
+        let mut services = AuthLayer::new();
+        for (name, variable) in SERVICES {
+            match with_service(services.clone(), &secrets, name, variable).await {
+                Ok(layer) => services = layer,
+                Err(part) => problems.append("", part),
+            }
+        }
+        let tokens = Tokens::make(&secrets, settings)
+            .await
+            .map_err(|part| problems.append("", part));
+        let cipher = cipher(&secrets)
+            .await
+            .map_err(|part| problems.append("", part));
+        let (
+            Ok(Tokens {
+                issuer,
+                verifier,
+                refresh,
+            }),
+            Ok(cipher),
+            true,
+        ) = (tokens, cipher, problems.is_empty())
+        else {
+            return Err(problems);
+        };
+        let (api_keys, api_key) =
+            api_keys(development).map_err(|error| Problems::one("api key", error.to_string()))?;
+        Ok(Self {
+            auth: services.bearer(verifier).api_keys(api_keys),
+            tokens: issuer,
+            refresh,
+            cipher,
+            api_key,
+            demo_password: secrets.secret("GATEWAY_DEMO_PASSWORD").await.ok(),
+        })
+    }
+}
+
+/// `user < facilitator < admin`.
+pub(crate) fn roles() -> Result<Roles, AuthError> {
+    Roles::ladder(["user", "facilitator", "admin"])
+}
+
+fn is_set(variable: &str) -> bool {
+    [variable.to_owned(), format!("{variable}_FILE")]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
+}
+
+struct Tokens {
+    issuer: TokenIssuer,
+    verifier: JwtVerifier,
+    refresh: RefreshTokens,
+}
+
+impl Tokens {
+    /// Access and refresh tokens under one secret. The end of a session ends both.
+    async fn make(secrets: &Secrets, settings: &Settings) -> Result<Self, Problems> {
+        const VARIABLE: &str = "JWT_SECRET_KEY";
+        let pair = secrets.pair(VARIABLE).await.map_err(problems_of)?;
+        let mut versions = pair.iter();
+        let current = versions
+            .next()
+            .map(Secret::expose_secret)
+            .unwrap_or_default();
+        let mut made = || {
+            let mut keys = HmacKeys::current(current)?;
+            if let Some(previous) = versions.next() {
+                keys = keys.previous(previous.expose_secret())?;
+            }
+            let revocation = MemoryRevocation::lasting(settings.access_token_lifetime);
+            let issuer = TokenIssuer::hmac(ISSUER, keys.clone())
+                .audience(AUDIENCE)
+                .lifetime(settings.access_token_lifetime)
+                .build()?;
+            let verifier = JwtVerifier::builder()
+                .issuer(issuer.issuer())
+                .revocation(revocation.clone())
+                .build()?;
+            let refresh = RefreshTokens::memory(keys).revoking(revocation).build()?;
+            Ok(Self {
+                issuer,
+                verifier,
+                refresh,
+            })
+        };
+        made().map_err(|error: AuthError| Problems::one(VARIABLE, error.to_string()))
+    }
+}
+
+/// Keys of partners, and one to try things with in development.
+fn api_keys(development: bool) -> Result<(MemoryApiKeys, Option<String>), AuthError> {
+    let keys = MemoryApiKeys::new("gw")?;
+    let partner = Principal::service("", "partner-demo")
+        .scopes(["read"])
+        .roles(["partner"]);
+    let shown = development
+        .then(|| keys.create(ApiKeyOwner::new(partner)))
+        .transpose()?;
+    Ok((keys, shown.map(|key| key.as_str().to_owned())))
+}
+
+async fn cipher(secrets: &Secrets) -> Result<FieldCipher, Problems> {
+    const VARIABLE: &str = "ENCRYPTION_KEY";
+    let secret = secrets.secret(VARIABLE).await.map_err(problems_of)?;
+    let named = |error: crypto::Error| Problems::one(VARIABLE, error.to_string());
+    let key = Key::from_text(VARIABLE, secret.expose_secret()).map_err(named)?;
+    Ok(FieldCipher::new(Keyring::single(key).map_err(named)?))
+}
+
+async fn with_service(
+    auth: AuthLayer,
+    secrets: &Secrets,
+    name: &str,
+    variable: &str,
+) -> Result<AuthLayer, Problems> {
+    let named = |error: AuthError| Problems::one(variable, error.to_string());
+    match secrets.secret(variable).await {
+        Ok(token) => {
+            let service = ServiceToken::new(name, token.expose_secret()).map_err(named)?;
+            auth.service(service.scopes(["notify"])).map_err(named)
+        }
+        Err(Error::Missing { .. }) => Ok(auth),
+        Err(error) => Err(problems_of(error)),
+    }
+}
+
+fn problems_of(error: Error) -> Problems {
+    match error {
+        Error::Refused(problems) => problems,
+        other => Problems::one("secrets", other.to_string()),
+    }
+}

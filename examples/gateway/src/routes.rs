@@ -1,0 +1,121 @@
+//! Which path leads where, and who may take it.
+
+mod admin;
+mod bookings;
+mod health;
+mod quote;
+mod sign_in;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+use http::StatusCode;
+use palisade::PrincipalKind;
+use palisade::auth::{Auth, Guard, RequireRole, RequireScope, RequireService};
+use palisade::axum::{method_not_allowed, not_found};
+use palisade::ratelimit::RateLimitLayer;
+use palisade::{Code, Rejection};
+use serde_json::{Value, json};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::app::App;
+
+/// How long a handler may take before its caller gets 503.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The routes, each with its guard.
+pub(crate) fn router(app: &'static App, ping_limit: RateLimitLayer) -> Router {
+    let writers = RequireScope::all(["write"]).leak();
+    let readers = RequireScope::all(["read"]).leak();
+    let admins = RequireRole::at_least("admin", &app.roles).leak();
+    let signed_in = Guard::authenticated().leak();
+    let partners = Guard::check(|principal| principal.has_role("partner")).leak();
+
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/v1/ping", get(ping).route_layer(ping_limit))
+        .route("/api/public", get(public))
+        .route("/auth/token", post(sign_in::token))
+        .route("/auth/refresh", post(sign_in::refresh))
+        .route(
+            "/auth/logout",
+            post(sign_in::logout).route_layer(signed_in.clone()),
+        )
+        .route("/api/me", get(me).route_layer(signed_in))
+        .route(
+            "/api/bookings",
+            post(bookings::create)
+                .route_layer(writers)
+                .merge(get(bookings::list).route_layer(readers.clone())),
+        )
+        .route(
+            "/api/bookings/by-email",
+            get(bookings::by_email).route_layer(admins.clone()),
+        )
+        .route(
+            "/api/bookings/{id}",
+            get(bookings::read).route_layer(readers),
+        )
+        .route(
+            "/api/partner/bookings",
+            get(bookings::for_partner).route_layer(partners),
+        )
+        .route(
+            "/api/admin/audit",
+            get(admin::audit).route_layer(admins.clone()),
+        )
+        .route(
+            "/api/admin/bookings/{id}",
+            delete(admin::delete_booking).route_layer(admins.clone()),
+        )
+        .route(
+            "/internal/notify",
+            post(notify).route_layer(RequireService::any().leak()),
+        )
+        .route("/api/quote", get(quote::quote))
+        .route(
+            "/demo/upstream",
+            post(quote::set_upstream).route_layer(admins),
+        )
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        // Inside the stack, so that what they answer gets its headers and its record too.
+        .layer(CatchPanicLayer::custom(|_| {
+            axum::response::IntoResponse::into_response(Rejection::new(Code::Internal))
+        }))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TIMEOUT,
+        ))
+        .with_state(app)
+}
+
+async fn ping() -> axum::Json<Value> {
+    axum::Json(json!({ "pong": true }))
+}
+
+async fn public() -> axum::Json<Value> {
+    axum::Json(json!({ "service": "gateway", "rooms": ["Blue", "Green", "Red"] }))
+}
+
+async fn me(Auth(principal): Auth) -> axum::Json<Value> {
+    axum::Json(json!({
+        "kind": principal.kind().as_str(),
+        "issuer": principal.issuer(),
+        "subject": principal.subject(),
+        "roles": principal.role_names().collect::<Vec<_>>(),
+        "scopes": principal.scope_names().collect::<Vec<_>>(),
+        "expires_at": principal.expiry().map(|expiry| expiry.to_string()),
+    }))
+}
+
+async fn notify(Auth(service): Auth) -> (StatusCode, axum::Json<Value>) {
+    debug_assert_eq!(service.kind(), PrincipalKind::Service);
+    (
+        StatusCode::ACCEPTED,
+        axum::Json(json!({ "accepted": true, "from": service.subject() })),
+    )
+}

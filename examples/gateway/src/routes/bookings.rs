@@ -1,0 +1,75 @@
+use axum::Json;
+use axum::extract::{Path, Query, State as Extract};
+use http::StatusCode;
+use palisade::auth::Auth;
+use palisade::{Code, Rejection};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::State;
+use crate::body::Raw;
+use crate::booking::{Booking, NewBooking};
+
+pub(super) async fn create(
+    Extract(app): State,
+    Auth(principal): Auth,
+    Raw(body): Raw,
+) -> Result<(StatusCode, Json<Booking>), Rejection> {
+    let new = NewBooking::from_json(&body)?;
+    Ok((
+        StatusCode::CREATED,
+        Json(app.bookings.create(principal.subject(), new).await?),
+    ))
+}
+
+/// The caller's own bookings; facilitators and up see everybody's.
+pub(super) async fn list(
+    Extract(app): State,
+    Auth(principal): Auth,
+) -> Result<Json<Value>, Rejection> {
+    let all = app.roles.grants(&principal, "facilitator");
+    let owner = (!all).then(|| principal.subject().to_owned());
+    Ok(listed(&app.bookings.list(owner).await?))
+}
+
+pub(super) async fn read(
+    Extract(app): State,
+    Auth(principal): Auth,
+    Path(id): Path<String>,
+) -> Result<Json<Booking>, Rejection> {
+    let booking = app
+        .bookings
+        .get(id)
+        .await?
+        .ok_or_else(|| Rejection::new(Code::NotFound))?;
+    principal
+        .require_owner(&booking.owner)
+        .or(app.roles.grants(&principal, "facilitator"))
+        .check()?;
+    Ok(Json(booking))
+}
+
+#[derive(Deserialize)]
+pub(super) struct ByEmail {
+    email: Option<String>,
+}
+
+pub(super) async fn by_email(
+    Extract(app): State,
+    Query(query): Query<ByEmail>,
+) -> Result<Json<Value>, Rejection> {
+    let email = query.email.filter(|email| !email.is_empty());
+    let missing = || Rejection::new(Code::Validation).detail("email", "is missing");
+    Ok(listed(
+        &app.bookings.by_email(&email.ok_or_else(missing)?).await?,
+    ))
+}
+
+/// All bookings for a partner, with the personal fields in clear: the stack seals them before they leave.
+pub(super) async fn for_partner(Extract(app): State) -> Result<Json<Value>, Rejection> {
+    Ok(listed(&app.bookings.list(None).await?))
+}
+
+fn listed(bookings: &[Booking]) -> Json<Value> {
+    Json(json!({ "bookings": bookings }))
+}

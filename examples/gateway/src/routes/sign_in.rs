@@ -1,0 +1,96 @@
+use axum::Json;
+use axum::extract::{Extension, State as Extract};
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use palisade::auth::{Auth, RefreshToken};
+use palisade::ratelimit::Key;
+use palisade::{Code, Rejection, RequestScope};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::app::{App, State};
+use crate::body;
+use crate::hardening::Hardening;
+
+#[derive(Deserialize)]
+pub(super) struct Login {
+    username: String,
+    password: String,
+}
+
+/// Signs a user in. The stack has counted the attempt by address; failures count by account too.
+pub(super) async fn token(
+    Extract(app): State,
+    Extension(scope): Extension<RequestScope>,
+    body::Json(login): body::Json<Login>,
+) -> Result<Response, Rejection> {
+    // Charged first and given back on success, so that attempts in parallel cannot slip through.
+    let account = Key::text(&login.username);
+    let attempt = app
+        .failed_logins
+        .check(Hardening::FAILED_LOGINS, account, 1)
+        .await;
+    if !attempt.is_allowed() {
+        let refusal =
+            Rejection::new(Code::RateLimit).message("Too many failed logins for this account");
+        return Err(refusal.retry_after(attempt.retry_after.unwrap_or_default()));
+    }
+    let user = app.users.find(&login.username);
+    // What is no account may be a password in the wrong field, so it stays out of the trail.
+    let name = user.map_or("(unknown)", |user| user.name);
+    app.users
+        .passwords
+        .sign_in(
+            &scope,
+            name,
+            &login.password,
+            user.map(|user| user.hash.as_str()),
+        )
+        .await?;
+    let user = user.ok_or_else(|| Rejection::new(Code::Authentication))?;
+    app.failed_logins.refund(&attempt, account, 1).await;
+    pair(app, &app.refresh.begin(user.principal()).map_err(internal)?)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refresh {
+    refresh_token: String,
+}
+
+/// Gives out the next pair. A token that comes a second time ends its whole family.
+pub(super) async fn refresh(
+    Extract(app): State,
+    Extension(scope): Extension<RequestScope>,
+    body::Json(Refresh { refresh_token }): body::Json<Refresh>,
+) -> Result<Response, Rejection> {
+    pair(app, &app.refresh.rotate(&refresh_token, &scope)?)
+}
+
+/// Ends the session: its access tokens and its refresh tokens.
+pub(super) async fn logout(
+    Extract(app): State,
+    Extension(scope): Extension<RequestScope>,
+    Auth(principal): Auth,
+) -> StatusCode {
+    if let Some(session) = principal.session_id() {
+        app.refresh.revoke_session(session, &scope);
+    }
+    StatusCode::NO_CONTENT
+}
+
+/// RFC 6749, section 5.1.
+fn pair(app: &App, refresh: &RefreshToken) -> Result<Response, Rejection> {
+    let access = app.tokens.issue(refresh.principal()).map_err(internal)?;
+    let body = json!({
+        "access_token": access.as_str(),
+        "refresh_token": refresh.as_str(),
+        "token_type": "Bearer",
+        "expires_in": access.expires_in().as_secs(),
+    });
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+}
+
+fn internal(error: palisade::auth::AuthError) -> Rejection {
+    tracing::error!(%error, "no token could be issued");
+    Rejection::new(Code::Internal)
+}
