@@ -1,6 +1,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -21,7 +22,8 @@ use crate::Error;
 pub struct Bearer<S> {
     inner: S,
     tokens: Option<Handle<Tokens>>,
-    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Locked by nobody, since only `&mut self` reaches it: the lock makes the service `Sync`, as axum asks.
+    waiting: Option<Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     /// A copy of the token, from `poll_ready` to `call`.
     signature: Option<Result<HeaderValue, Error>>,
 }
@@ -49,8 +51,9 @@ impl<S> Bearer<S> {
         }
         let waiting = self.waiting.get_or_insert_with(|| {
             let tokens = tokens.clone();
-            Box::pin(async move { tokens.wait().await })
+            Mutex::new(Box::pin(async move { tokens.wait().await }))
         });
+        let waiting = waiting.get_mut().unwrap_or_else(PoisonError::into_inner);
         ready!(waiting.as_mut().poll(cx));
         self.waiting = None;
         self.signature = tokens.now();
