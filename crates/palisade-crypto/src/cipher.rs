@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::format::{self, Kind};
 use crate::keyring::Keys;
-use crate::{Context, Error, Keyring, Suite};
+use crate::{Context, Error, Keyring, LegacyReader, Suite};
 
 /// Seals values for their place, and opens them there.
 ///
@@ -43,6 +43,7 @@ pub struct FieldCipher {
 pub(crate) struct Options {
     suite: Suite,
     aliases: Vec<Alias>,
+    legacy: Option<LegacyReader>,
     plaintext_until: Option<UnixTime>,
     plaintext_seen: Arc<AtomicU64>,
     clock: WallClock,
@@ -90,6 +91,12 @@ impl FieldCipher {
                 earlier: earlier_path.into(),
             });
         })
+    }
+
+    /// While data moves over: opens what another program sealed, whatever does not start with `pl1.`; default nothing.
+    #[must_use]
+    pub fn legacy(self, reader: LegacyReader) -> Self {
+        self.with(|options| options.legacy = Some(reader))
     }
 
     /// While data moves over: lets values pass that are not sealed, until a fixed time; default never.
@@ -198,24 +205,6 @@ impl FieldCipher {
         session.open_value(sealed, place)
     }
 
-    /// Seals anew what an earlier key or another suite sealed; safe to repeat, and to run while others read.
-    ///
-    /// # Errors
-    ///
-    /// As [`decrypt_str`](Self::decrypt_str). A value under the primary key is not opened, so it is not checked either.
-    pub fn reencrypt(&self, sealed: &str, place: &Context<'_>) -> Result<Reencrypted, Error> {
-        let session = self.session();
-        let (suite, key) = format::inspect(sealed)?;
-        if key == session.keys.sealing().id && suite == self.options.suite {
-            return Ok(Reencrypted::Unchanged);
-        }
-        let mut out = Vec::new();
-        session.open(sealed, place, |kind, content| {
-            session.seal(kind, content, place, &mut out)
-        })?;
-        Ok(Reencrypted::Rotated(into_text(out)?))
-    }
-
     fn encrypt(&self, kind: Kind, content: &[u8], place: &Context<'_>) -> Result<String, Error> {
         let mut out = Vec::new();
         self.session().seal(kind, content, place, &mut out)?;
@@ -229,16 +218,6 @@ impl FieldCipher {
             options: &self.options,
         }
     }
-}
-
-/// What [`FieldCipher::reencrypt`] did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum Reencrypted {
-    /// It is under the primary key and the present suite already.
-    Unchanged,
-    /// The value to store in its stead.
-    Rotated(String),
 }
 
 impl fmt::Debug for FieldCipher {
@@ -259,6 +238,10 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     pub(crate) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    pub(crate) fn suite(&self) -> Suite {
+        self.options.suite
     }
 
     /// Appends the sealed value to `out`.
@@ -312,6 +295,16 @@ impl Session<'_> {
         place: &Context<'_>,
         read: impl FnOnce(Kind, &[u8]) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        if let Some(reader) = &self.options.legacy
+            && !format::is_sealed(sealed)
+        {
+            let plain = reader.open(sealed, self.options.clock.now())?;
+            let kind = match std::str::from_utf8(&plain) {
+                Ok(_) => Kind::Text,
+                Err(_) => Kind::Bytes,
+            };
+            return read(kind, &plain);
+        }
         let mut read = Some(read);
         let mut attempt = |place: &Context<'_>| self.open_at(sealed, place, &mut read);
         let mut outcome = attempt(place);
@@ -367,7 +360,17 @@ impl Session<'_> {
 
     /// Whether `value` is not sealed and may pass all the same, for a while; if so, it is counted.
     pub(crate) fn lets_plaintext_pass(&self, value: &str) -> bool {
-        !format::is_sealed(value) && self.plaintext_allowed()
+        !format::is_sealed(value) && !self.is_legacy(value) && self.plaintext_allowed()
+    }
+
+    /// Whether a value has the form that the legacy reader reads, be it good or not.
+    fn is_legacy(&self, value: &str) -> bool {
+        self.options.legacy.as_ref().is_some_and(|reader| {
+            !matches!(
+                reader.open(value, self.options.clock.now()),
+                Err(Error::Malformed)
+            )
+        })
     }
 
     /// Whether a value that is not sealed may pass now; if so, one is counted.

@@ -86,7 +86,7 @@ fn open_field(
 }
 
 /// First finds what every field becomes, then puts it there, so that an error leaves the document whole.
-fn replace_fields(
+pub(crate) fn replace_fields(
     document: &mut Value,
     fields: &Fields,
     place: &Context<'_>,

@@ -37,7 +37,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::suite::{NONCE_LEN, TAG_LEN};
 use crate::{Error, KeyId, Suite};
@@ -126,34 +126,40 @@ pub(crate) fn with_parts<T>(
     if encoded.len() > MAX_LEN * 2 {
         return Err(Error::Malformed);
     }
-    let most = base64::decoded_len_estimate(encoded.len());
-    with_scratch(most, |raw| {
+    with_scratch(base64::decoded_len_estimate(encoded.len()), |raw| {
         let len = URL_SAFE_NO_PAD
             .decode_slice(encoded, raw)
             .map_err(|_| Error::Malformed)?;
-        let raw = &mut raw[..len];
-        let (head, rest) = raw
-            .split_first_chunk_mut::<HEAD_LEN>()
-            .ok_or(Error::Malformed)?;
-        let [suite, id @ ..] = *head;
-        let suite = Suite::from_code(suite).ok_or(Error::UnknownSuite(suite))?;
-        let (nonce, rest) = rest
-            .split_first_chunk_mut::<NONCE_LEN>()
-            .ok_or(Error::Malformed)?;
-        let (commitment, text_and_tag) = rest
-            .split_at_mut_checked(suite.commitment_len())
-            .ok_or(Error::Malformed)?;
-        // At least the byte for the type.
-        if text_and_tag.len() <= TAG_LEN {
-            return Err(Error::Malformed);
+        let outcome = split(&mut raw[..len]).and_then(read);
+        if let Some(opened) = raw.get_mut(HEAD_LEN + NONCE_LEN..) {
+            opened.zeroize();
         }
-        read(Parts {
-            suite,
-            key: KeyId(u32::from_be_bytes(id)),
-            nonce,
-            commitment,
-            text_and_tag,
-        })
+        outcome
+    })
+}
+
+fn split(raw: &mut [u8]) -> Result<Parts<'_>, Error> {
+    let (head, rest) = raw
+        .split_first_chunk_mut::<HEAD_LEN>()
+        .ok_or(Error::Malformed)?;
+    let [suite, id @ ..] = *head;
+    let suite = Suite::from_code(suite).ok_or(Error::UnknownSuite(suite))?;
+    let (nonce, rest) = rest
+        .split_first_chunk_mut::<NONCE_LEN>()
+        .ok_or(Error::Malformed)?;
+    let (commitment, text_and_tag) = rest
+        .split_at_mut_checked(suite.commitment_len())
+        .ok_or(Error::Malformed)?;
+    // At least the byte for the type.
+    if text_and_tag.len() <= TAG_LEN {
+        return Err(Error::Malformed);
+    }
+    Ok(Parts {
+        suite,
+        key: KeyId(u32::from_be_bytes(id)),
+        nonce,
+        commitment,
+        text_and_tag,
     })
 }
 
@@ -185,12 +191,17 @@ pub(crate) fn write(
             .ok_or(Error::Malformed)?;
         text[0] = kind.code();
         text[1..].copy_from_slice(content);
-        fill(Blank {
+        let filled = fill(Blank {
             nonce,
             commitment,
             text,
             tag,
-        })?;
+        });
+        if filled.is_err() {
+            // Otherwise the ciphertext has taken the place of the plaintext.
+            text.zeroize();
+        }
+        filled?;
         let start = out.len();
         let encoded = base64::encoded_len(len, false).ok_or(Error::CannotSeal(suite))?;
         out.resize(start + PREFIX.len() + encoded, 0);
@@ -202,16 +213,12 @@ pub(crate) fn write(
     })
 }
 
-/// A place to work in, wiped afterwards: on the stack when `len` bytes fit there.
+/// A place to work in, on the stack when `len` bytes fit there. Whoever puts a plaintext into it wipes it.
 fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [u8]) -> T) -> T {
-    const INLINE: usize = 512;
+    const INLINE: usize = 256;
     if len <= INLINE {
-        let mut inline = [0; INLINE];
-        let done = work(&mut inline[..len]);
-        inline[..len].zeroize();
-        done
+        work(&mut [0; INLINE][..len])
     } else {
-        let mut heap = Zeroizing::new(vec![0; len]);
-        work(&mut heap)
+        work(&mut vec![0; len])
     }
 }

@@ -39,8 +39,8 @@ pub struct Key(Box<[u8; Self::LEN]>);
 const READER: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_encode_padding(true)
     .with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, READER);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, READER);
+pub(crate) const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, READER);
+pub(crate) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, READER);
 
 impl Key {
     /// 32 bytes.
@@ -149,6 +149,12 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key([redacted])")
     }
+}
+
+/// A key of known bytes, for vectors.
+#[cfg(test)]
+pub(crate) fn unchecked(bytes: [u8; Key::LEN]) -> Key {
+    Key(Box::new(bytes))
 }
 
 #[cfg(test)]

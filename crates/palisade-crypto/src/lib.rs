@@ -5,6 +5,7 @@ mod blind_index;
 mod cipher;
 mod context;
 mod dictionary;
+mod encrypted;
 mod error;
 mod fields;
 pub mod format;
@@ -12,14 +13,20 @@ mod json;
 mod key;
 mod keyring;
 mod layer;
+mod reencrypt;
 mod suite;
 
 pub use blind_index::{BlindIndex, IndexToken, Normaliser};
-pub use cipher::{FieldCipher, Reencrypted};
+pub use cipher::FieldCipher;
 pub use context::Context;
+pub use encrypted::Encrypted;
 pub use error::Error;
 pub use fields::Fields;
 pub use key::{Key, KeyId};
 pub use keyring::{Keyring, KeyringBuilder};
-pub use layer::{Binding, FieldCrypto, FieldCryptoLayer, RequestHead, ResponseFuture};
-pub use suite::Suite;
+pub use layer::{
+    Binding, FieldCrypto, FieldCryptoLayer, Mapped, RequestFuture, RequestHead, RequestTask,
+    ResponseFuture, Untouched,
+};
+pub use reencrypt::{Progress, Reencrypted, Reencryption};
+pub use suite::{LegacyReader, Suite};

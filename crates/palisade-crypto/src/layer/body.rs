@@ -42,10 +42,11 @@ pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
         })
 }
 
-const ABOUT_THE_BODY: [HeaderName; 7] = [
+const ABOUT_THE_BODY: [HeaderName; 8] = [
     header::ETAG,
     header::ACCEPT_RANGES,
     header::TRAILER,
+    header::TRANSFER_ENCODING,
     HeaderName::from_static("content-md5"),
     HeaderName::from_static("digest"),
     HeaderName::from_static("content-digest"),

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 use palisade_core::RequestScope;
 
@@ -28,6 +29,15 @@ impl<'a> RequestHead<'a> {
             uri: request.uri(),
             headers: request.headers(),
             extensions: request.extensions(),
+        }
+    }
+
+    pub(super) fn of_parts(head: &'a Parts) -> Self {
+        Self {
+            method: &head.method,
+            uri: &head.uri,
+            headers: &head.headers,
+            extensions: &head.extensions,
         }
     }
 }
@@ -84,6 +94,7 @@ type When = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
 pub(super) struct Config {
     pub(super) cipher: FieldCipher,
     pub(super) response: Option<Task>,
+    pub(super) request: Option<Task>,
     pub(super) record_type: Box<str>,
     pub(super) bind: Option<Arc<Bind>>,
     pub(super) routes: Option<Routes>,
@@ -109,6 +120,7 @@ impl Config {
         Self {
             cipher,
             response: None,
+            request: None,
             record_type: "http".into(),
             bind: None,
             routes: None,
@@ -188,6 +200,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("cipher", &self.cipher)
             .field("response", &self.response)
+            .field("request", &self.request)
             .field("record_type", &self.record_type)
             .field("routes", &self.routes)
             .field("limit", &self.limit)

@@ -55,7 +55,7 @@ struct Rest {
 
 /// The data of a body; a single piece is not copied.
 #[derive(Default)]
-struct Collected {
+pub(super) struct Collected {
     first: Bytes,
     all: BytesMut,
 }
@@ -161,7 +161,7 @@ fn unfit<B: Body>(response: &Response<B>, limit: usize) -> Option<&'static str> 
 }
 
 /// Collects data up to the limit, and drops trailers.
-fn gather<B: Body<Data = Bytes>>(
+pub(super) fn gather<B: Body<Data = Bytes>>(
     mut body: Pin<&mut B>,
     collected: &mut Collected,
     limit: usize,

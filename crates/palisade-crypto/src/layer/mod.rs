@@ -3,6 +3,7 @@
 mod body;
 mod config;
 mod future;
+mod request;
 mod routes;
 mod service;
 
@@ -14,6 +15,7 @@ use tower_layer::Layer;
 pub use self::config::{Binding, RequestHead};
 use self::config::{Config, Task};
 pub use self::future::ResponseFuture;
+pub use self::request::{Mapped, RequestFuture};
 use self::routes::Routes;
 pub use self::service::FieldCrypto;
 use crate::{FieldCipher, Fields};
@@ -51,9 +53,14 @@ use crate::{FieldCipher, Fields};
 /// A JSON body without a JSON content type passes in clear, as do server-sent events and what a stream sends after an
 /// upgrade. Names match exactly: `Email` is not `email`.
 #[derive(Clone)]
-pub struct FieldCryptoLayer {
+pub struct FieldCryptoLayer<M = Untouched> {
     config: Option<Handle<Config>>,
+    requests: M,
 }
+
+/// Requests keep the type of their body.
+#[derive(Debug, Clone, Copy)]
+pub struct Untouched(());
 
 impl FieldCryptoLayer {
     /// A layer with this cipher that does nothing yet.
@@ -61,17 +68,71 @@ impl FieldCryptoLayer {
     pub fn new(cipher: FieldCipher) -> Self {
         Self {
             config: Some(Handle::new(Config::new(cipher))),
+            requests: Untouched(()),
         }
     }
 
     /// A layer that passes everything through, of the same type.
     #[must_use]
     pub const fn off() -> Self {
-        Self { config: None }
+        Self {
+            config: None,
+            requests: Untouched(()),
+        }
     }
 
+    /// Opens these fields of JSON requests, once [`RequestTask::request_body`] says how to make their bodies.
+    pub fn decrypt_request(self, fields: Fields) -> RequestTask {
+        RequestTask(self.with(|config| config.request = Some(Task::Open(fields))))
+    }
+
+    /// Seals these fields of JSON requests, for a client, once [`RequestTask::request_body`] says how to make their
+    /// bodies.
+    pub fn encrypt_request(self, fields: Fields) -> RequestTask {
+        RequestTask(self.with(|config| config.request = Some(Task::Seal(fields))))
+    }
+}
+
+/// A layer that works on requests and needs to know how to make their bodies.
+#[derive(Debug)]
+#[must_use = "give it the `request_body` that the service inside takes"]
+pub struct RequestTask(FieldCryptoLayer);
+
+impl RequestTask {
+    /// Makes request bodies with `make`, such as `axum::body::Body::new`.
+    ///
+    /// A request body that is rewritten is another body; this is the one layer that changes the type, and only here. A
+    /// body that is not rewritten passes through `make` as well, unread.
+    ///
+    /// A request that cannot be rewritten is refused with 400, one over the limit with 413.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use axum::body::Body;
+    /// use palisade_crypto::{FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
+    ///
+    /// let cipher = FieldCipher::new(Keyring::single(Key::generate()?)?);
+    /// let layer = FieldCryptoLayer::new(cipher)
+    ///     .encrypt_response(Fields::DEFAULT_SENSITIVE)
+    ///     .decrypt_request(Fields::DEFAULT_SENSITIVE)
+    ///     .request_body(Body::new);
+    /// let app: axum::Router = axum::Router::new().layer(layer);
+    /// # let _ = app;
+    /// # Ok::<(), palisade_crypto::Error>(())
+    /// ```
+    pub fn request_body<F>(self, make: F) -> FieldCryptoLayer<Mapped<F>> {
+        FieldCryptoLayer {
+            config: self.0.config,
+            requests: Mapped::new(make),
+        }
+    }
+}
+
+impl<M> FieldCryptoLayer<M> {
     fn with(self, change: impl FnOnce(&mut Config)) -> Self {
         Self {
+            requests: self.requests,
             config: self.config.map(|config| {
                 let mut config = (*config).clone();
                 change(&mut config);
@@ -137,22 +198,24 @@ impl FieldCryptoLayer {
     pub fn leak(self) -> Self {
         Self {
             config: self.config.map(Handle::leak),
+            requests: self.requests,
         }
     }
 }
 
-impl<S> Layer<S> for FieldCryptoLayer {
-    type Service = FieldCrypto<S>;
+impl<S, M: Clone> Layer<S> for FieldCryptoLayer<M> {
+    type Service = FieldCrypto<S, M>;
 
-    fn layer(&self, inner: S) -> FieldCrypto<S> {
+    fn layer(&self, inner: S) -> FieldCrypto<S, M> {
         FieldCrypto {
             inner,
             config: self.config.clone(),
+            requests: self.requests.clone(),
         }
     }
 }
 
-impl fmt::Debug for FieldCryptoLayer {
+impl<M> fmt::Debug for FieldCryptoLayer<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("FieldCryptoLayer");
         match &self.config {

@@ -6,17 +6,33 @@ use http_body::Body;
 use palisade_core::{Handle, RejectionContext, ResponseBody};
 use tower_service::Service;
 
+use super::Untouched;
 use super::config::{Config, RequestHead};
 use super::future::{Job, ResponseFuture};
 
 /// The service made by [`FieldCryptoLayer`](super::FieldCryptoLayer).
 #[derive(Debug, Clone)]
-pub struct FieldCrypto<S> {
+pub struct FieldCrypto<S, M = Untouched> {
     pub(super) inner: S,
     pub(super) config: Option<Handle<Config>>,
+    pub(super) requests: M,
 }
 
-impl<S, Rq, B> Service<Request<Rq>> for FieldCrypto<S>
+impl<S, M> FieldCrypto<S, M> {
+    /// What is to be done with the response to this request.
+    pub(super) fn job<Rq>(&self, request: &Request<Rq>) -> Option<Job> {
+        let config = self.config.as_ref()?;
+        config.response.as_ref()?;
+        let head = RequestHead::of(request);
+        config.concerns(&head).then(|| Job {
+            config: config.clone(),
+            binding: config.binding_by_closure(&head),
+            context: RejectionContext::of(request),
+        })
+    }
+}
+
+impl<S, Rq, B> Service<Request<Rq>> for FieldCrypto<S, Untouched>
 where
     S: Service<Request<Rq>, Response = Response<B>>,
     B: Body<Data = Bytes>,
@@ -31,15 +47,7 @@ where
     }
 
     fn call(&mut self, request: Request<Rq>) -> Self::Future {
-        let job = self.config.as_ref().and_then(|config| {
-            config.response.as_ref()?;
-            let head = RequestHead::of(&request);
-            config.concerns(&head).then(|| Job {
-                config: config.clone(),
-                binding: config.binding_by_closure(&head),
-                context: RejectionContext::of(&request),
-            })
-        });
+        let job = self.job(&request);
         ResponseFuture::new(self.inner.call(request), job)
     }
 }

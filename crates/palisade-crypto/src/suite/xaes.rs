@@ -31,16 +31,16 @@ impl Xaes {
 
     /// The cipher and the nonce of one message.
     fn message_cipher(&self, nonce: &[u8; NONCE_LEN]) -> Result<(LessSafeKey, Nonce), Failed> {
-        let mut derived = Zeroizing::new([0; 32]);
-        for (half, counter) in derived.chunks_exact_mut(16).zip(1_u8..) {
+        let mut blocks = [1, 2].map(|counter| {
             let mut block = [0, counter, b'X', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             block[4..].copy_from_slice(&nonce[..12]);
-            for (byte, mask) in block.iter_mut().zip(&self.k1) {
-                *byte ^= mask;
-            }
-            let mut block = Array::from(block);
-            self.block.encrypt_block(&mut block);
-            half.copy_from_slice(&block);
+            let masked = u128::from_ne_bytes(block) ^ u128::from_ne_bytes(self.k1);
+            Array::from(masked.to_ne_bytes())
+        });
+        self.block.encrypt_blocks(&mut blocks);
+        let mut derived = Zeroizing::new([0; 32]);
+        for (half, block) in derived.chunks_exact_mut(16).zip(&mut blocks) {
+            half.copy_from_slice(block);
             block.0.zeroize();
         }
         let key = UnboundKey::new(&AES_256_GCM, &*derived).map_err(|_| Failed)?;

@@ -1,0 +1,155 @@
+//! Moving stored values to the primary key.
+
+use serde_json::Value;
+
+use crate::cipher::Session;
+use crate::dictionary::replace_fields;
+use crate::{Context, Error, FieldCipher, Fields, format};
+
+/// What [`FieldCipher::reencrypt`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Reencrypted {
+    /// It is under the primary key and the present suite already.
+    Unchanged,
+    /// The value to store in its stead.
+    Rotated(String),
+}
+
+impl FieldCipher {
+    /// Seals anew what an earlier key, another suite or a legacy format sealed; safe to repeat, and to run while others
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// As [`decrypt_str`](Self::decrypt_str). A value under the primary key is not opened, so it is not checked either.
+    pub fn reencrypt(&self, sealed: &str, place: &Context<'_>) -> Result<Reencrypted, Error> {
+        reencrypt(&self.session(), sealed, place)
+    }
+
+    /// Seals the fields of a document anew, in place, and says how many had to be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Field`] with the path of the first field that does not open; the document is then as it was.
+    pub fn reencrypt_fields(
+        &self,
+        document: &mut Value,
+        fields: &Fields,
+        place: &Context<'_>,
+    ) -> Result<usize, Error> {
+        let session = self.session();
+        replace_fields(document, fields, place, |value, place| {
+            let sealed = value.as_str().ok_or(Error::NotSealed)?;
+            Ok(match reencrypt(&session, sealed, place)? {
+                Reencrypted::Unchanged => None,
+                Reencrypted::Rotated(sealed) => Some(Value::String(sealed)),
+            })
+        })
+    }
+
+    /// Starts a walk over stored values, which counts what it does.
+    #[must_use]
+    pub fn reencryption(&self) -> Reencryption {
+        Reencryption {
+            cipher: self.clone(),
+            progress: Progress::default(),
+        }
+    }
+}
+
+fn reencrypt(
+    session: &Session<'_>,
+    sealed: &str,
+    place: &Context<'_>,
+) -> Result<Reencrypted, Error> {
+    match format::inspect(sealed) {
+        Ok((suite, key)) if key == session.keys().sealing().id && suite == session.suite() => {
+            return Ok(Reencrypted::Unchanged);
+        }
+        // A legacy format, if there is a reader for it.
+        Ok(_) | Err(Error::NotSealed) => {}
+        Err(error) => return Err(error),
+    }
+    let mut out = Vec::new();
+    session.open(sealed, place, |kind, content| {
+        session.seal(kind, content, place, &mut out)
+    })?;
+    let text = String::from_utf8(out).map_err(|_| Error::Malformed)?;
+    Ok(Reencrypted::Rotated(text))
+}
+
+/// A walk over stored values that seals anew what must be, and counts.
+///
+/// The records come from wherever they are stored, in your own loop, so that a walk can stop, go on another day, or run
+/// beside others.
+///
+/// # Example
+///
+/// ```
+/// use palisade_crypto::{Context, FieldCipher, Key, KeyId, Keyring, Reencrypted};
+///
+/// let old = Key::generate()?;
+/// let place = Context::new("users").path("/email");
+/// let before = FieldCipher::new(Keyring::builder().primary(KeyId(1), old.clone()).build()?);
+/// let mut stored = vec![before.encrypt_str("a@b.c", &place)?, before.encrypt_str("d@e.f", &place)?];
+///
+/// let keys = Keyring::builder().primary(KeyId(2), Key::generate()?).decrypt_only(KeyId(1), old).build()?;
+/// let mut walk = FieldCipher::new(keys).reencryption();
+/// for value in &mut stored {
+///     if let Ok(Reencrypted::Rotated(sealed)) = walk.step(value, &place) {
+///         *value = sealed;
+///     }
+/// }
+/// assert_eq!((walk.progress().rotated, walk.progress().failed), (2, 0));
+/// # Ok::<(), palisade_crypto::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Reencryption {
+    cipher: FieldCipher,
+    progress: Progress,
+}
+
+/// How far a walk has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Values that were under the primary key already.
+    pub unchanged: u64,
+    /// Values that were sealed anew.
+    pub rotated: u64,
+    /// Values that did not open.
+    pub failed: u64,
+}
+
+impl Progress {
+    /// All values so far.
+    #[must_use]
+    pub const fn seen(&self) -> u64 {
+        self.unchanged + self.rotated + self.failed
+    }
+}
+
+impl Reencryption {
+    /// The next value.
+    ///
+    /// # Errors
+    ///
+    /// As [`FieldCipher::reencrypt`]; it is counted, and the walk may go on.
+    pub fn step(&mut self, sealed: &str, place: &Context<'_>) -> Result<Reencrypted, Error> {
+        let done = self.cipher.reencrypt(sealed, place);
+        let count = match &done {
+            Ok(Reencrypted::Unchanged) => &mut self.progress.unchanged,
+            Ok(Reencrypted::Rotated(_)) => &mut self.progress.rotated,
+            Err(_) => &mut self.progress.failed,
+        };
+        *count += 1;
+        done
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        self.progress
+    }
+}
