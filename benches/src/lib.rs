@@ -21,6 +21,7 @@ mod peers_by_hand;
 mod report;
 mod scaling;
 mod servers;
+mod signers;
 mod tokens;
 mod versions;
 

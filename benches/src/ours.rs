@@ -5,9 +5,10 @@ use std::fs;
 use std::time::Duration;
 
 use http::{Method, header};
-use palisade_audit::{Audit, Guard, RollingFile};
+use palisade::Stack;
+use palisade_audit::{Audit, AuditLayer, Guard, RollingFile};
 use palisade_auth::{AuthLayer, HmacKeys, Issuer, JwtVerifier};
-use palisade_headers::{CorsLayer, SecurityHeadersLayer};
+use palisade_headers::{CorsLayer, RequestIdLayer, SecurityHeadersLayer};
 use palisade_ratelimit::{Headers, Limit, Memory, Policy, RateLimitLayer, burst};
 
 use crate::peers::{AUDIENCE, ISSUER, Rate, origin_list};
@@ -19,8 +20,23 @@ pub(crate) fn limit(
     headers: Headers,
     keys: usize,
 ) -> Result<RateLimitLayer, Box<dyn Error>> {
-    let rate_limit = palisade_ratelimit::Rate::new(1, rate.period);
-    let policy = Policy::new("bench").limit(Limit::token_bucket(rate_limit, burst(rate.burst)));
+    limits(&[token_bucket(rate)], headers, keys)
+}
+
+pub(crate) fn token_bucket(rate: Rate) -> Limit {
+    let sustained = palisade_ratelimit::Rate::new(1, rate.period);
+    Limit::token_bucket(sustained, burst(rate.burst))
+}
+
+/// Several limits in one policy, by the peer's address.
+pub(crate) fn limits(
+    limits: &[Limit],
+    headers: Headers,
+    keys: usize,
+) -> Result<RateLimitLayer, Box<dyn Error>> {
+    let policy = limits
+        .iter()
+        .fold(Policy::new("bench"), |policy, limit| policy.limit(*limit));
     let layer = RateLimitLayer::builder()
         .policy(policy)
         .headers(headers)
@@ -74,4 +90,16 @@ pub(crate) fn trail(name: &str) -> Result<(Audit, Guard), Box<dyn Error>> {
         .file(RollingFile::new(directory))
         .open()?;
     Ok((audit.leak(), guard))
+}
+
+/// What the peers' stack has: ids, headers, a record of each request, CORS, a limit by address with both families of
+/// headers, and a token.
+pub(crate) fn stack(secret: &str, audit: Audit) -> Result<Stack, Box<dyn Error>> {
+    Ok(Stack::new()
+        .request_id(RequestIdLayer::new())
+        .security_headers(six_headers())
+        .audit(AuditLayer::new(audit))
+        .cors(cors(1)?)
+        .limit_clients(limit(Rate::ENDLESS, Headers::Both, 100_000)?)
+        .auth(auth(secret)?))
 }

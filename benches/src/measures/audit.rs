@@ -35,7 +35,7 @@ pub(crate) const MEASURES: &[Measure] = &[
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Requests in a batch: what both queues hold, so that neither writer makes the request wait.
-const LARGEST: u64 = 4_096;
+pub(crate) const LARGEST: u64 = 4_096;
 
 fn peer() -> String {
     format!(

@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use http::StatusCode;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use palisade_auth::{AuthLayer, JwtVerifier};
 use tower_layer::Layer;
 
 use crate::exchange::{Handler, Template, side};
@@ -13,6 +14,7 @@ use crate::harness::{Mode, Outcome, Side, compare};
 use crate::measure::Measure;
 use crate::ours;
 use crate::peers::{AUDIENCE, Claims, ISSUER, jwt_authorizer};
+use crate::signers::Signer;
 use crate::tokens;
 use crate::versions::version;
 
@@ -28,6 +30,30 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "a token that was not seen before: parsed, verified, claims checked",
         goals: &[Goal::RatioAtMost(0.8)],
         run: hs256_miss,
+    },
+    Measure {
+        name: "auth/rs256-miss",
+        what: "RSA of 2,048 bits, not seen before (ring alone: the signature)",
+        goals: &[Goal::RatioAtMost(1.1)],
+        run: |mode| beside_ring(mode, Signer::rs256()?),
+    },
+    Measure {
+        name: "auth/es256-miss",
+        what: "ECDSA over P-256, not seen before (ring alone: the signature)",
+        goals: &[Goal::RatioAtMost(1.1)],
+        run: |mode| beside_ring(mode, Signer::es256()?),
+    },
+    Measure {
+        name: "auth/eddsa-miss",
+        what: "Ed25519, not seen before (ring alone: the signature)",
+        goals: &[Goal::RatioAtMost(1.1)],
+        run: |mode| beside_ring(mode, Signer::eddsa()?),
+    },
+    Measure {
+        name: "auth/rs256-hit",
+        what: "the layer, with a token by RSA that it has seen",
+        goals: &[Goal::AtMost(500.0)],
+        run: rs256_hit,
     },
 ];
 
@@ -69,4 +95,32 @@ fn hs256_miss(mode: Mode) -> Result<Outcome> {
         Some(ours),
         vec![(version("jsonwebtoken"), theirs)],
     ))
+}
+
+/// A verifier that remembers nothing, beside what ring takes for the signature alone.
+fn beside_ring(mode: Mode, signer: Signer) -> Result<Outcome> {
+    let token = signer.token(&tokens::claims(1))?;
+    let verifier = signer.verifier(0)?;
+    verifier
+        .verify(&token)
+        .map_err(|refusal| format!("{refusal:?}"))?;
+    let (message, signature) = Signer::parts(&token)?;
+    let ring = signer.ring();
+    if !ring(&message, &signature) {
+        return Err("ring did not verify".into());
+    }
+    let ours = Side::new(move || verifier.verify(black_box(&token)).is_ok());
+    let theirs = Side::new(move || ring(black_box(&message), &signature));
+    let name = format!("{} alone", version("ring"));
+    Ok(compare(mode, Some(ours), vec![(name, theirs)]))
+}
+
+fn rs256_hit(mode: Mode) -> Result<Outcome> {
+    let signer = Signer::rs256()?;
+    let template = Template::get().bearer(&signer.token(&tokens::claims(1))?)?;
+    let verifier = signer.verifier(JwtVerifier::DEFAULT_CACHE)?;
+    let layer = AuthLayer::new().bearer(verifier).leak();
+    let ours = layer.layer(Handler::<axum::body::Body>::new());
+    let ours = side::<_, axum::body::Body, _>(ours, &template, StatusCode::OK)?;
+    Ok(compare(mode, Some(ours), Vec::new()))
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use axum::body::Body;
 use failsafe::CircuitBreaker as _;
 use http::{Response, StatusCode};
-use palisade_breaker::BreakerLayer;
+use palisade_breaker::{BreakerLayer, RateWindow};
 use recloser::Recloser;
 use tower_layer::Layer;
-use tower_resilience_circuitbreaker::CircuitBreakerLayer;
+use tower_resilience_circuitbreaker::{CircuitBreakerLayer, SlidingWindowType};
 use tower_service::Service;
 
 use crate::exchange::{Handler, Template, exchange, side};
@@ -34,6 +34,18 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "closed, HTTP with its body watched, success",
         goals: &[Goal::RatioAtMost(0.2), Goal::AllocsAtMost(0.0)],
         run: http,
+    },
+    Measure {
+        name: "breaker/slow-call-metrics",
+        what: "closed, with a rate of slow calls watched",
+        goals: &[Goal::RatioAtMost(0.5)],
+        run: slow_calls,
+    },
+    Measure {
+        name: "breaker/time-window-100k",
+        what: "a failure rate over a minute that holds 100,000 calls and more",
+        goals: &[Goal::AtMost(100.0)],
+        run: time_window,
     },
     Measure {
         name: "breaker/two-threads",
@@ -120,6 +132,48 @@ fn http(mode: Mode) -> Result<Outcome> {
         .layer(Handler::<Body>::new());
     let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
     Ok(compare(mode, Some(ours), vec![(resilience_name(), theirs)]))
+}
+
+fn slow_calls(mode: Mode) -> Result<Outcome> {
+    let theirs = CircuitBreakerLayer::builder()
+        .slow_call_duration_threshold(Duration::from_secs(1))
+        .slow_call_rate_threshold(0.5)
+        .build()?
+        .layer(WORKS);
+    let ours = BreakerLayer::new("bench")
+        .slow_call_rate(0.5, Duration::from_secs(1))
+        .leak();
+    let ours = plain(ours.layer(WORKS));
+    Ok(compare(
+        mode,
+        Some(ours),
+        vec![(resilience_name(), plain(theirs))],
+    ))
+}
+
+fn time_window(mode: Mode) -> Result<Outcome> {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let theirs = CircuitBreakerLayer::builder()
+        .sliding_window_type(SlidingWindowType::TimeBased)
+        .sliding_window_duration(MINUTE)
+        .build()?
+        .layer(WORKS);
+    let ours = BreakerLayer::new("bench")
+        .failure_rate(0.5)
+        .rate_window(RateWindow::time(MINUTE))
+        .leak()
+        .layer(WORKS);
+    // The peer looks at every call again with each call, so that filling its window takes it several seconds.
+    let calls = if matches!(mode, Mode::Time { .. }) {
+        100_000
+    } else {
+        1_000
+    };
+    for number in 0..calls {
+        let _ = (exchange(&theirs, number), exchange(&ours, number));
+    }
+    let peers = vec![(resilience_name(), plain(theirs))];
+    Ok(compare(mode, Some(plain(ours)), peers))
 }
 
 fn many_calls<S>(service: S) -> Shared

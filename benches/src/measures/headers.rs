@@ -1,14 +1,19 @@
 //! `headers/*`, beside tower-http, tower-helmet and axum-helmet.
 
+use std::convert::Infallible;
 use std::error::Error;
+use std::future::{Ready, ready};
+use std::hint::black_box;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum_helmet::{Helmet, HelmetLayer};
-use http::StatusCode;
-use palisade_headers::{RequestIdLayer, SecurityHeadersLayer};
+use http::{Request, Response, StatusCode};
+use palisade_headers::{CspNonce, RequestIdLayer, SecurityHeadersLayer};
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::exchange::{Handler, Template, side};
 use crate::goal::Goal;
@@ -48,6 +53,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "an id made, and put into the response",
         goals: &[Goal::RatioAtMost(0.2)],
         run: request_id,
+    },
+    Measure {
+        name: "headers/nonce",
+        what: "the preset for pages, with a nonce that the handler reads",
+        goals: &[Goal::AtMost(250.0)],
+        run: nonce,
     },
 ];
 
@@ -135,4 +146,30 @@ fn request_id(mode: Mode) -> Result<Outcome> {
     let ours = RequestIdLayer::new().leak().layer(Handler::<Body>::new());
     let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
     Ok(compare(mode, Some(ours), vec![(name, theirs)]))
+}
+
+/// A handler that writes the nonce into its page, or would.
+#[derive(Debug, Clone)]
+struct Page;
+
+impl Service<Request<Body>> for Page {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<std::result::Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let nonce = CspNonce::of(request.extensions());
+        black_box(nonce.as_ref().map(CspNonce::as_str));
+        ready(Ok(Response::new(Body::default())))
+    }
+}
+
+fn nonce(mode: Mode) -> Result<Outcome> {
+    let ours = SecurityHeadersLayer::page().leak().layer(Page);
+    let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
+    Ok(compare(mode, Some(ours), Vec::new()))
 }

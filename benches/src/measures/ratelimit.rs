@@ -4,7 +4,7 @@ use std::error::Error;
 
 use axum::body::Body;
 use http::StatusCode;
-use palisade_ratelimit::Headers;
+use palisade_ratelimit::{DAY, HOUR, Headers, Limit, MINUTE};
 use tower_governor::GovernorLayer;
 use tower_layer::Layer;
 
@@ -47,6 +47,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "16,384 addresses, two threads",
         goals: &[Goal::AtLeast(1.5)],
         run: two_threads,
+    },
+    Measure {
+        name: "ratelimit/four-limits",
+        what: "a token bucket and sliding windows of a minute, an hour and a day, all or nothing",
+        goals: &[Goal::RatioAtMost(2.0)],
+        run: four_limits,
     },
     Measure {
         name: "ratelimit/bytes-per-key",
@@ -127,6 +133,29 @@ fn two_threads(mode: Mode) -> Result<Outcome> {
     let ours = ours::limit(Rate::LIVE, Headers::Off, KEYS)?.layer(Handler::<Body>::new());
     let ours = shared::<_, Body>(ours, Template::get(), 16_384);
     Ok(scaling(mode, Some(ours), vec![(peer(), theirs)]))
+}
+
+/// Beside our own with one limit, since no peer decides several at once.
+fn four_limits(mode: Mode) -> Result<Outcome> {
+    let with = |limits: &[Limit]| {
+        let layer = ours::limits(limits, Headers::Off, KEYS)?;
+        side::<_, Body, _>(
+            layer.layer(Handler::<Body>::new()),
+            &Template::get(),
+            StatusCode::OK,
+        )
+    };
+    let bucket = ours::token_bucket(Rate::ENDLESS);
+    let sliding = |window| Limit::sliding(1_000_000_000, window);
+    let four = with(&[bucket, sliding(MINUTE), sliding(HOUR), sliding(DAY)])?;
+    let peers = vec![
+        ("ours with the bucket alone".to_owned(), with(&[bucket])?),
+        (
+            "ours with one window alone".to_owned(),
+            with(&[sliding(MINUTE)])?,
+        ),
+    ];
+    Ok(compare(mode, Some(four), peers))
 }
 
 fn bytes_per_key(mode: Mode) -> Result<Outcome> {

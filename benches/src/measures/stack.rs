@@ -3,19 +3,22 @@
 use std::error::Error;
 use std::hint::black_box;
 
-use axum::Router;
 use axum::body::Body;
-use http::StatusCode;
+use http::{Request, Response, StatusCode};
+use palisade::Stack;
+use palisade_audit::Audit;
+use tower_layer::Layer;
+use tower_service::Service;
 
-use super::audit::logged;
-use crate::exchange::{Template, exchange, expect};
+use super::audit::{LARGEST, logged, written};
+use crate::exchange::{Handler, Template, expect, finish, side};
 use crate::goal::Goal;
-use crate::harness::{Mode, Outcome, compare};
+use crate::harness::{Mode, Outcome, Side, compare};
 use crate::json_log::{JsonLog, subscriber};
 use crate::measure::Measure;
 use crate::scaling::{Shared, scaling};
-use crate::servers::{self, Kind, bare, theirs};
-use crate::{peers, tokens};
+use crate::servers::{self, Kind, bare, ours, theirs};
+use crate::{ours, peers, tokens};
 
 pub(crate) const MEASURES: &[Measure] = &[
     Measure {
@@ -23,6 +26,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "all layers around an axum router, less the router",
         goals: &[Goal::AtMost(1_200.0)],
         run: added,
+    },
+    Measure {
+        name: "stack/all-off",
+        what: "a stack in which all ten layers are off",
+        goals: &[Goal::AtMost(250.0)],
+        run: all_off,
     },
     Measure {
         name: "stack/two-threads",
@@ -63,8 +72,28 @@ fn added(mode: Mode) -> Result<Outcome> {
     let log = JsonLog::create("peer-stack.log")?;
     let theirs = theirs(&secret)?;
     log.with(|| expect(&theirs, template.request::<Body>(), StatusCode::OK))?;
-    let theirs = logged(log, theirs, bare(), template);
-    Ok(compare(mode, None, vec![(PEERS.to_owned(), theirs)]))
+    let theirs = logged(log, theirs, bare(), template.clone());
+    let (audit, _writer) = ours::trail("stack")?;
+    let ours = protected(&secret, audit, template)?;
+    Ok(compare(mode, Some(ours), vec![(PEERS.to_owned(), theirs)]))
+}
+
+fn all_off(mode: Mode) -> Result<Outcome> {
+    let service = Stack::new().leak().layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(service, &Template::get(), StatusCode::OK)?;
+    Ok(compare(mode, Some(ours), Vec::new()))
+}
+
+/// A side that sends requests through our stack, less the same through the bare router.
+fn protected(secret: &str, audit: Audit, template: Template) -> Result<Side> {
+    let router = ours(secret, audit.clone())?;
+    expect(&router, template.request::<Body>(), StatusCode::OK)?;
+    let (plain, plain_template) = (bare(), template.clone());
+    Ok(
+        Side::new(move || finish(&router, template.request::<Body>()))
+            .over(move || finish(&plain, plain_template.request::<Body>()))
+            .settle(LARGEST, move || written(&audit)),
+    )
 }
 
 fn two_threads(mode: Mode) -> Result<Outcome> {
@@ -72,17 +101,25 @@ fn two_threads(mode: Mode) -> Result<Outcome> {
     let template = template(&secret)?;
     let (dispatch, _, worker) = subscriber("peer-stack-two-threads.log")?;
     let router = theirs(&secret)?;
+    let own_template = template.clone();
     let theirs: Shared = Box::new(move |times| {
         tracing::dispatcher::with_default(&dispatch, || many(&router, &template, times));
     });
-    let outcome = scaling(mode, None, vec![(PEERS.to_owned(), theirs)]);
+    let (audit, _writer) = ours::trail("stack-two-threads")?;
+    let router = ours(&secret, audit)?;
+    let ours: Shared = Box::new(move |times| many(&router, &own_template, times));
+    let outcome = scaling(mode, Some(ours), vec![(PEERS.to_owned(), theirs)]);
     drop(worker);
     Ok(outcome)
 }
 
-fn many(router: &Router, template: &Template, times: u64) {
+fn many<S, B>(router: &S, template: &Template, times: u64)
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone,
+    B: http_body::Body,
+{
     for _ in 0..times {
-        let _ = black_box(exchange(router, template.request::<Body>()).is_ok());
+        black_box(finish(router, template.request::<Body>()));
     }
 }
 

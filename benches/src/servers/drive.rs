@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::{Kind, LISTENING};
 use crate::harness::{Figure, median};
@@ -140,6 +141,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // The end of its input ends the server, after it has written what is left; ten seconds are twice what it takes.
+        drop(self.child.stdin.take());
+        for _ in 0..100 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

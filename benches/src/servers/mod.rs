@@ -4,15 +4,19 @@ mod drive;
 mod routers;
 
 use std::error::Error;
-use std::io::Read as _;
+use std::future::IntoFuture as _;
+use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
 
 pub(crate) use self::drive::driven;
-pub(crate) use self::routers::{bare, theirs};
+pub(crate) use self::routers::{bare, ours, theirs};
 use crate::json_log::subscriber;
+use crate::ours;
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,30 +56,45 @@ pub(crate) fn serve(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     let _entered = runtime.enter();
-    let _writer;
-    let router = match kind {
-        Kind::Bare => bare(),
-        Kind::Ours => return Err("not built yet".into()),
+    let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+    let address = listener.local_addr()?;
+    let mut trail = None;
+    let mut log = None;
+    let serving: Serving = match kind {
+        Kind::Bare => with_peers(listener, bare()),
+        Kind::Ours => {
+            let (audit, guard) = ours::trail("server")?;
+            trail = Some(guard);
+            Box::pin(axum::serve(listener, ours(secret, audit)?).into_future())
+        }
         Kind::Peers => {
             let (dispatch, _, worker) = subscriber("peer-server.log")?;
             tracing::dispatcher::set_global_default(dispatch)?;
-            _writer = worker;
-            theirs(secret)?
+            log = Some(worker);
+            with_peers(listener, theirs(secret)?)
         }
     };
-    runtime.spawn(listen(router));
+    runtime.spawn(serving);
+    println!("{LISTENING}{address}");
     std::io::stdin().read_to_end(&mut Vec::new())?;
+    if let Some(guard) = trail {
+        let end = guard.shutdown(Duration::from_secs(5));
+        if end.lost > 0 {
+            eprintln!(
+                "  the trail of `ours` lost {} of {} records",
+                end.lost,
+                end.written + end.lost
+            );
+        }
+    }
+    drop(log);
     Ok(())
 }
 
-async fn listen(router: Router) {
-    let served = async {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        println!("{LISTENING}{}", listener.local_addr()?);
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).await
-    };
-    if let Err(error) = served.await {
-        eprintln!("error: {error}");
-    }
+type Serving = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+/// A router that learns the peer's address, as the limiters need it. `protect` does that by itself.
+fn with_peers(listener: TcpListener, router: Router) -> Serving {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    Box::pin(axum::serve(listener, service).into_future())
 }

@@ -11,17 +11,25 @@ use axum::response::Response;
 use axum::routing::get;
 use futures_util::future::{FutureExt as _, Map};
 use jwt_authorizer::AuthError;
+use palisade::axum::{ProtectedRouter, protect};
+use palisade_audit::Audit;
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_layer::{Layer, layer_fn};
 use tower_service::Service;
 
 use crate::json_log::trace_layer;
+use crate::ours;
 use crate::peers::{Rate, cors, governor_with_headers, jwt_authorizer, set_header};
 
 /// The router with no layer.
 pub(crate) fn bare() -> Router {
     Router::new().route("/v1/ping", get(|| async { "hello, world" }))
+}
+
+/// The router behind our stack.
+pub(crate) fn ours(secret: &str, audit: Audit) -> Result<ProtectedRouter, Box<dyn Error>> {
+    Ok(protect(bare(), ours::stack(secret, audit)?))
 }
 
 /// The router behind the peers' best stack, in one layer, which costs axum least.
