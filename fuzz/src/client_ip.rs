@@ -3,6 +3,8 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderValue};
 use palisade_core::{ClientIp, ForwardedHeader};
 
+use super::answers::lines;
+
 const TRUSTED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 const OUTSIDE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 9));
 
@@ -57,14 +59,4 @@ pub(crate) fn check(data: &[u8]) {
             );
         }
     }
-}
-
-fn lines(name: &'static str, data: &[u8]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for line in data.split(|byte| *byte == b'\n').take(8) {
-        if let Ok(line) = HeaderValue::from_bytes(line) {
-            headers.append(name, line);
-        }
-    }
-    headers
 }

@@ -1,12 +1,26 @@
 //! What the fuzz targets do with their bytes, apart from libFuzzer, so that a plain test replays the corpus.
 
+mod answers;
 mod client_ip;
+mod cors;
+mod encrypted;
+mod jwt;
+mod rate_limit;
+mod request_id;
 
 /// A target's name, which is that of its file in `fuzz_targets/` and of its directory in `corpus/`, and what it checks.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Each target.
-pub const TARGETS: &[Target] = &[("client_ip", client_ip::check)];
+pub const TARGETS: &[Target] = &[
+    ("client_ip", client_ip::check),
+    ("cors", cors::check),
+    ("encrypted_json", encrypted::json),
+    ("encrypted_value", encrypted::value),
+    ("jwt", jwt::check),
+    ("rate_limit_keys", rate_limit::check),
+    ("request_id", request_id::check),
+];
 
 /// Runs the target of this name.
 ///

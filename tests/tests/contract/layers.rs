@@ -11,6 +11,7 @@ use palisade_core::{PeerAddr, Principal, RequestScope, ScopeLayer};
 use palisade_crypto::{FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
 use palisade_headers::{CorsLayer, CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer};
 use palisade_ratelimit::RateLimitLayer;
+use palisade_secrets::{BearerLayer, EnvVars, Environment, Secrets, SecretsLayer};
 
 /// Made for these tests with `openssl rand -base64 32`.
 pub(crate) const TOKEN: &str = "yvR3JmUq0x5cQf1sZ8kT7dWnB2aLhG9oEi4pXuYw";
@@ -97,6 +98,24 @@ pub(crate) fn field_crypto() -> FieldCryptoLayer {
 
 pub(crate) fn breaker() -> BreakerLayer<HttpHealth, RespondWhenOpen> {
     BreakerLayer::http("contract").respond_when_open()
+}
+
+async fn some_secrets() -> Secrets {
+    let variables = EnvVars::from_fn(|name| (name == "TOKEN").then(|| TOKEN.to_owned()));
+    let builder = Secrets::builder(Environment::Production).provider(variables);
+    builder.require(["TOKEN"]).build().await.unwrap()
+}
+
+pub(crate) async fn secrets() -> SecretsLayer {
+    SecretsLayer::new(some_secrets().await)
+}
+
+pub(crate) fn bearer_fixed() -> BearerLayer {
+    BearerLayer::fixed(TOKEN).unwrap()
+}
+
+pub(crate) async fn bearer_rotating() -> BearerLayer {
+    BearerLayer::rotating(&some_secrets().await, "TOKEN")
 }
 
 pub(crate) fn stack() -> Stack {

@@ -125,6 +125,8 @@ fits! {
     audit: layers::audit();
     field_crypto: layers::field_crypto();
     breaker: layers::breaker();
+    secrets: layers::secrets().await;
+    bearer: layers::bearer_rotating().await;
     stack: layers::stack();
     stack_leaked: layers::stack().leak();
     stack_off: palisade::Stack::new();

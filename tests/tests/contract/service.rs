@@ -201,6 +201,12 @@ contract! {
     breaker: layers::breaker();
     breaker_leaked: layers::breaker().leak();
     breaker_off: layers::breaker().off();
+    secrets: layers::secrets().await;
+    secrets_leaked: layers::secrets().await.leak();
+    secrets_off: palisade_secrets::SecretsLayer::off();
+    bearer_fixed: layers::bearer_fixed();
+    bearer_rotating: layers::bearer_rotating().await;
+    bearer_off: palisade_secrets::BearerLayer::off();
     stack: layers::stack();
     stack_leaked: layers::stack().leak();
     stack_off: palisade::Stack::new();
