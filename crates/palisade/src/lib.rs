@@ -34,3 +34,8 @@ pub use palisade_ratelimit as ratelimit;
 #[cfg(feature = "secrets")]
 #[doc(inline)]
 pub use palisade_secrets as secrets;
+
+/// The snippets of the repository's own README are tested with those of this crate.
+#[cfg(all(doctest, feature = "full", feature = "axum"))]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
