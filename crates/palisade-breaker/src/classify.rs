@@ -60,4 +60,17 @@ pub trait Classify<Req, Res, Err> {
         result: Result<Res, Err>,
         permit: Permit,
     ) -> Result<Self::Output, Err>;
+
+    /// The same for what still lies in its future, so that a classifier that settles at once spares itself a move.
+    /// `None` when it has been settled before.
+    #[doc(hidden)]
+    #[inline]
+    fn settle_in_place(
+        &self,
+        waiting: &mut Option<(Self::Seen, Permit)>,
+        result: Result<Res, Err>,
+    ) -> Option<Result<Self::Output, Err>> {
+        let (seen, permit) = waiting.take()?;
+        Some(self.settle(seen, result, permit))
+    }
 }

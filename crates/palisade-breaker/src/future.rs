@@ -29,20 +29,15 @@ pin_project_lite::pin_project! {
         Calling {
             #[pin]
             inner: F,
-            settle: Option<Settle<C, N, A>>,
+            classify: C,
+            waiting: Option<(N, Permit)>,
+            refuse: A,
         },
         Refused {
             #[pin]
             answer: R,
         },
     }
-}
-
-struct Settle<C, N, A> {
-    classify: C,
-    seen: N,
-    permit: Permit,
-    refuse: A,
 }
 
 impl<S, Req, C, A> ResponseFuture<S, Req, C, A>
@@ -62,12 +57,9 @@ where
         Self {
             kind: Kind::Calling {
                 inner,
-                settle: Some(Settle {
-                    classify,
-                    seen,
-                    permit,
-                    refuse,
-                }),
+                classify,
+                waiting: Some((seen, permit)),
+                refuse,
             },
         }
     }
@@ -90,22 +82,19 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
-            KindProj::Calling { inner, settle } => {
+            KindProj::Calling {
+                inner,
+                classify,
+                waiting,
+                refuse,
+            } => {
                 let result = ready!(inner.poll(cx));
-                // Polled again after its end, which is the caller's mistake, it stays silent.
-                let Some(Settle {
-                    classify,
-                    seen,
-                    permit,
-                    refuse,
-                }) = settle.take()
-                else {
-                    return Poll::Pending;
-                };
-                Poll::Ready(match classify.settle(seen, result, permit) {
-                    Ok(out) => Ok(refuse.output(out)),
-                    Err(error) => Err(refuse.error(error)),
-                })
+                match classify.settle_in_place(waiting, result) {
+                    Some(Ok(out)) => Poll::Ready(Ok(refuse.output(out))),
+                    Some(Err(error)) => Poll::Ready(Err(refuse.error(error))),
+                    // Polled again after its end, which is the caller's mistake, it stays silent.
+                    None => Poll::Pending,
+                }
             }
             KindProj::Refused { answer } => answer.poll(cx),
         }

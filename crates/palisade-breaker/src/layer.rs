@@ -86,12 +86,7 @@ impl<A> BreakerLayer<HttpHealth, A> {
 
 impl<C, A> BreakerLayer<C, A> {
     fn made_of(name: Name, classify: C, refuse: A) -> Self {
-        let setup = Setup {
-            name,
-            plan: Plan::default(),
-            begins: State::Closed,
-            observer: None,
-        };
+        let setup = Setup::new(name, Plan::default());
         Self {
             shared: Handle::new(Shared::new(setup)),
             classify,

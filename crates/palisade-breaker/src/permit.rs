@@ -1,7 +1,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use palisade_core::time::Instant;
 use palisade_core::{Handle, Name};
 
 use crate::shared::Shared;
@@ -21,6 +20,17 @@ pub enum Outcome {
     Ignored,
 }
 
+impl Outcome {
+    #[inline]
+    pub(crate) const fn verdict(self, retry_after: Option<Duration>) -> Verdict {
+        match self {
+            Self::Success => Verdict::Success,
+            Self::Failure | Self::Overload => Verdict::Failure(retry_after),
+            Self::Ignored => Verdict::Ignored,
+        }
+    }
+}
+
 /// Leave to make one call; say how it went.
 ///
 /// It belongs to the epoch it was granted in: what is said after the breaker has moved on has no effect.
@@ -34,16 +44,21 @@ pub enum Outcome {
 pub struct Permit {
     shared: Handle<Shared>,
     grant: Grant,
-    started: Option<Instant>,
+    started: Started,
+}
+
+/// When a call began, in nanoseconds after the breaker was made; zero where its duration does not matter. A word
+/// again, like the grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Started(pub(crate) u64);
+
+impl Started {
+    pub(crate) const UNKNOWN: Self = Self(0);
 }
 
 impl Permit {
-    #[inline]
-    pub(crate) const fn new(
-        shared: Handle<Shared>,
-        grant: Grant,
-        started: Option<Instant>,
-    ) -> Self {
+    #[inline(always)]
+    pub(crate) const fn new(shared: Handle<Shared>, grant: Grant, started: Started) -> Self {
         Self {
             shared,
             grant,
@@ -60,11 +75,11 @@ impl Permit {
     /// Whether the call is a trial, whose outcome opens or closes a half-open breaker.
     #[must_use]
     pub const fn is_trial(&self) -> bool {
-        matches!(self.grant, Grant::Trial { .. })
+        self.grant.is_trial()
     }
 
     /// The call succeeded.
-    #[inline]
+    #[inline(always)]
     pub fn success(mut self) {
         self.end(Verdict::Success);
     }
@@ -83,11 +98,7 @@ impl Permit {
     /// [`longest_open`](crate::BreakerLayer::longest_open).
     #[inline]
     pub fn settle(mut self, outcome: Outcome, retry_after: Option<Duration>) {
-        self.end(match outcome {
-            Outcome::Success => Verdict::Success,
-            Outcome::Failure | Outcome::Overload => Verdict::Failure(retry_after),
-            Outcome::Ignored => Verdict::Ignored,
-        });
+        self.end(outcome.verdict(retry_after));
     }
 
     /// The call succeeded so far; what comes of its body may still be told to the [`Afterthought`].
@@ -95,39 +106,40 @@ impl Permit {
     pub(crate) fn success_so_far(mut self) -> Option<Afterthought> {
         let before = self.grant;
         self.end(Verdict::Success);
-        let epoch = match before {
-            Grant::Free => return None,
-            Grant::Counted { epoch } => epoch,
+        if before.is_free() {
+            return None;
+        }
+        let mut epoch = before.epoch();
+        if before.is_trial() {
             // The trial's success may itself have begun the next epoch.
-            Grant::Trial { epoch, .. } => {
-                let now = self.shared.cell.word().epoch();
-                if now.wrapping_sub(epoch) > 1 {
-                    return None;
-                }
-                now
+            let now = self.shared.cell.word().epoch();
+            if now.wrapping_sub(epoch) > 1 {
+                return None;
             }
-        };
+            epoch = now;
+        }
         Some(Afterthought {
             permit: self,
             epoch,
         })
     }
 
-    #[inline]
-    fn end(&mut self, verdict: Verdict) {
-        let grant = std::mem::replace(&mut self.grant, Grant::Free);
-        if grant != Grant::Free {
+    /// Settles it where it lies, and leaves a permit that has nothing more to settle.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, verdict: Verdict) {
+        let grant = std::mem::replace(&mut self.grant, Grant::FREE);
+        if !grant.is_free() {
             self.shared.settle(grant, verdict, self.started);
         }
     }
 }
 
 impl Drop for Permit {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        match (self.grant, self.started) {
-            (Grant::Free, _) | (Grant::Counted { .. }, None) => {}
-            _ => self.end(Verdict::Cancelled),
+        let nothing_lost = self.grant.is_counted() && self.started == Started::UNKNOWN;
+        if !self.grant.is_free() && !nothing_lost {
+            self.end(Verdict::Cancelled);
         }
     }
 }

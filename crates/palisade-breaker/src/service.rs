@@ -6,7 +6,7 @@ use tower_service::Service;
 
 use crate::future::ResponseFuture;
 use crate::shared::Shared;
-use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Refuse, Rejected};
+use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Rejected};
 
 /// The service made by [`BreakerLayer`](crate::BreakerLayer): calls the guarded service while its breaker lets it.
 ///
@@ -82,24 +82,44 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let acquired = match std::mem::replace(&mut self.readiness, Readiness::Unasked) {
-            Readiness::Ready => Shared::acquire(&self.shared),
+        if matches!(self.readiness, Readiness::Ready)
+            && let Some(permit) = Shared::acquire_at_once(&self.shared)
+        {
+            self.readiness = Readiness::Unasked;
+            return self.call_inner(request, permit);
+        }
+        match self.acquire_in_trouble() {
+            Ok(permit) => self.call_inner(request, permit),
+            Err(rejected) => ResponseFuture::refused(self.refuse.refuse(request, rejected)),
+        }
+    }
+}
+
+impl<S, C, A> Breaker<S, C, A> {
+    #[inline(always)]
+    fn call_inner<Req>(&mut self, request: Req, permit: Permit) -> ResponseFuture<S, Req, C, A>
+    where
+        S: Service<Req>,
+        C: Classify<Req, S::Response, S::Error> + Clone,
+        A: Refuse<Req, C::Output, S::Error> + Clone,
+    {
+        let seen = self.classify.see(&request);
+        let inner = self.inner.call(request);
+        ResponseFuture::calling(
+            inner,
+            self.classify.clone(),
+            seen,
+            permit,
+            self.refuse.clone(),
+        )
+    }
+
+    #[cold]
+    fn acquire_in_trouble(&mut self) -> Result<Permit, Rejected> {
+        match std::mem::replace(&mut self.readiness, Readiness::Unasked) {
+            Readiness::Ready => Shared::acquire_in_trouble(&self.shared),
             Readiness::Refused(rejected) => Err(self.shared.refused(rejected)),
             Readiness::Unasked => Err(self.shared.refused(self.shared.not_ready())),
-        };
-        match acquired {
-            Ok(permit) => {
-                let seen = self.classify.see(&request);
-                let inner = self.inner.call(request);
-                ResponseFuture::calling(
-                    inner,
-                    self.classify.clone(),
-                    seen,
-                    permit,
-                    self.refuse.clone(),
-                )
-            }
-            Err(rejected) => ResponseFuture::refused(self.refuse.refuse(request, rejected)),
         }
     }
 }

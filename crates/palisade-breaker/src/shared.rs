@@ -1,11 +1,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use palisade_core::time::{self, Instant};
+use palisade_core::time;
 use palisade_core::{Handle, Name};
 
 use crate::event::{BreakerEvent, Observer};
-use crate::permit::Permit;
+use crate::permit::{Permit, Started};
 use crate::state::cell::Cell;
 use crate::state::machine::{Grant, Happening, Machine, Refusal, Verdict};
 use crate::state::plan::Plan;
@@ -18,6 +18,17 @@ pub(crate) struct Setup {
     pub(crate) plan: Plan,
     pub(crate) begins: State,
     pub(crate) observer: Option<Observer>,
+}
+
+impl Setup {
+    pub(crate) const fn new(name: Name, plan: Plan) -> Self {
+        Self {
+            name,
+            plan,
+            begins: State::Closed,
+            observer: None,
+        }
+    }
 }
 
 /// One breaker: what all clones of a layer, its services, permits and handles have in common.
@@ -59,14 +70,21 @@ impl Shared {
     /// Asks leave for a call that is about to be made.
     #[inline]
     pub(crate) fn acquire(this: &Handle<Self>) -> Result<Permit, Rejected> {
-        match this.cell.admit_at_once() {
-            Some(grant) => Ok(Permit::new(this.clone(), grant, this.start())),
+        match Self::acquire_at_once(this) {
+            Some(permit) => Ok(permit),
             None => Self::acquire_in_trouble(this),
         }
     }
 
+    /// Leave without a lock, or none yet.
+    #[inline(always)]
+    pub(crate) fn acquire_at_once(this: &Handle<Self>) -> Option<Permit> {
+        let grant = this.cell.admit_at_once()?;
+        Some(Permit::new(this.clone(), grant, this.start()))
+    }
+
     #[cold]
-    fn acquire_in_trouble(this: &Handle<Self>) -> Result<Permit, Rejected> {
+    pub(crate) fn acquire_in_trouble(this: &Handle<Self>) -> Result<Permit, Rejected> {
         let now = time::now();
         if let Some(refusal) = this.cell.refuse_at_once(now) {
             return Err(this.refused(this.rejection(refusal)));
@@ -85,6 +103,11 @@ impl Shared {
         if self.cell.admit_at_once().is_some() {
             return None;
         }
+        self.refuse_in_trouble()
+    }
+
+    #[cold]
+    fn refuse_in_trouble(&self) -> Option<Rejected> {
         let refusal = self.cell.refuse_at_once(time::now())?;
         Some(self.rejection(refusal))
     }
@@ -126,12 +149,15 @@ impl Shared {
 
     /// When a call begins, if its duration matters.
     #[inline]
-    fn start(&self) -> Option<Instant> {
-        self.slow_bound.is_some().then(time::now)
+    fn start(&self) -> Started {
+        if self.slow_bound.is_none() {
+            return Started::UNKNOWN;
+        }
+        Started(self.cell.nanos(time::now()).max(1))
     }
 
-    #[inline]
-    pub(crate) fn settle(&self, grant: Grant, verdict: Verdict, started: Option<Instant>) {
+    #[inline(always)]
+    pub(crate) fn settle(&self, grant: Grant, verdict: Verdict, started: Started) {
         if verdict == Verdict::Success && self.cell.success_is_no_news(grant) {
             return;
         }
@@ -139,12 +165,12 @@ impl Shared {
     }
 
     #[inline(never)]
-    fn settle_with_news(&self, grant: Grant, verdict: Verdict, started: Option<Instant>) {
+    fn settle_with_news(&self, grant: Grant, verdict: Verdict, started: Started) {
         let now = time::now();
-        let slow = match (self.slow_bound, started) {
-            (Some(bound), Some(started)) => now.saturating_duration_since(started) >= bound,
-            _ => false,
-        };
+        let slow = self.slow_bound.is_some_and(|bound| {
+            let took = self.cell.nanos(now).saturating_sub(started.0);
+            started != Started::UNKNOWN && Duration::from_nanos(took) >= bound
+        });
         self.tell(&self.cell.settle(now, grant, verdict, slow));
     }
 

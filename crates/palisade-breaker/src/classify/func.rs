@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::Classify;
+use crate::state::machine::Verdict;
 use crate::{Outcome, Permit};
 
 /// An `Err` is a failure, and every answer a success: the classifier of [`BreakerLayer::new`](crate::BreakerLayer::new).
@@ -22,6 +23,20 @@ impl<Req, Res, Err> Classify<Req, Res, Err> for ErrorsFail {
             Err(_) => permit.failure(),
         }
         result
+    }
+
+    #[inline]
+    fn settle_in_place(
+        &self,
+        waiting: &mut Option<((), Permit)>,
+        result: Result<Res, Err>,
+    ) -> Option<Result<Res, Err>> {
+        let ((), permit) = waiting.as_mut()?;
+        permit.end(match &result {
+            Ok(_) => Verdict::Success,
+            Err(_) => Verdict::Failure(None),
+        });
+        Some(result)
     }
 }
 
@@ -68,6 +83,17 @@ where
     fn settle(&self, (): (), result: Result<Res, Err>, permit: Permit) -> Result<Res, Err> {
         permit.settle((self.0)(result.as_ref()), None);
         result
+    }
+
+    #[inline]
+    fn settle_in_place(
+        &self,
+        waiting: &mut Option<((), Permit)>,
+        result: Result<Res, Err>,
+    ) -> Option<Result<Res, Err>> {
+        let ((), permit) = waiting.as_mut()?;
+        permit.end((self.0)(result.as_ref()).verdict(None));
+        Some(result)
     }
 }
 

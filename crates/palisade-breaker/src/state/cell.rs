@@ -62,10 +62,8 @@ impl Cell {
     pub(crate) fn admit_at_once(&self) -> Option<Grant> {
         let word = self.word();
         match word.code() {
-            Code::Closed | Code::MetricsOnly => Some(Grant::Counted {
-                epoch: word.epoch(),
-            }),
-            Code::Disabled => Some(Grant::Free),
+            Code::Closed | Code::MetricsOnly => Some(Grant::counted(word.epoch())),
+            Code::Disabled => Some(Grant::FREE),
             _ => None,
         }
     }
@@ -99,10 +97,11 @@ impl Cell {
     /// Whether the machine has nothing to learn from the success of this call.
     #[inline]
     pub(crate) fn success_is_no_news(&self, grant: Grant) -> bool {
-        match (grant, self.success_is_news) {
-            (Grant::Free, _) | (Grant::Counted { .. }, News::Never) => true,
-            (Grant::Counted { .. }, News::AfterFailures) => self.word().failures() == 0,
-            _ => false,
+        match self.success_is_news {
+            _ if !grant.is_counted() => grant.is_free(),
+            News::Never => true,
+            News::AfterFailures => self.word().failures() == 0,
+            News::Always => false,
         }
     }
 
@@ -143,7 +142,9 @@ impl Cell {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn nanos(&self, at: Instant) -> u64 {
+    /// Nanoseconds from when the cell was made, which no process outlives.
+    #[inline]
+    pub(crate) fn nanos(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.base);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }

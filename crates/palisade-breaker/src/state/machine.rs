@@ -6,7 +6,7 @@ use super::open_time::OpenTime;
 use super::plan::{LONGEST, Plan};
 use super::ramp::{Ramp, Step};
 use super::rules::{Ending, Rules};
-use super::trials::Trials;
+use super::trials::{FIRST_TRIAL, Trials};
 use super::window::Tally;
 use super::word::Code;
 use super::{Cause, Reason, State};
@@ -38,14 +38,49 @@ enum Phase {
 }
 
 /// Leave to make one call, which must be settled or cancelled.
+///
+/// One word, because it is moved with every call: the epoch above, and below it nothing for a call that is not counted,
+/// one for a call that is, or the number of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Grant {
+pub(crate) struct Grant(u64);
+
+impl Grant {
     /// Nothing is counted.
-    Free,
+    pub(crate) const FREE: Self = Self(0);
+
     /// Counted while the epoch lasts.
-    Counted { epoch: u32 },
+    #[inline]
+    pub(crate) const fn counted(epoch: u32) -> Self {
+        Self((epoch as u64) << 32 | 1)
+    }
+
     /// Decides over open and closed.
-    Trial { epoch: u32, number: u32 },
+    pub(crate) const fn trial(epoch: u32, number: u32) -> Self {
+        Self((epoch as u64) << 32 | number as u64)
+    }
+
+    #[inline]
+    pub(crate) const fn is_free(self) -> bool {
+        self.0 == 0
+    }
+
+    #[inline]
+    pub(crate) const fn is_counted(self) -> bool {
+        self.number() == 1
+    }
+
+    pub(crate) const fn is_trial(self) -> bool {
+        self.number() >= FIRST_TRIAL
+    }
+
+    #[inline]
+    pub(crate) const fn epoch(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    const fn number(self) -> u32 {
+        self.0 as u32
+    }
 }
 
 /// No leave.
@@ -96,7 +131,7 @@ impl Machine {
 
     /// Asks leave for a call.
     pub(crate) fn admit(&mut self, now: Instant) -> Result<Grant, Refusal> {
-        let counted = Grant::Counted { epoch: self.epoch };
+        let counted = Grant::counted(self.epoch);
         match &mut self.phase {
             Phase::Closed(None) | Phase::MetricsOnly => Ok(counted),
             Phase::Closed(Some(ramp)) => match ramp.step(now) {
@@ -107,7 +142,7 @@ impl Machine {
                     Ok(counted)
                 }
             },
-            Phase::Disabled => Ok(Grant::Free),
+            Phase::Disabled => Ok(Grant::FREE),
             Phase::ForcedOpen => Err(refusal(Reason::Forced, None)),
             Phase::Open { until } if now < *until => Err(refusal(Reason::Open, Some(*until - now))),
             Phase::Open { .. } => {
@@ -137,21 +172,19 @@ impl Machine {
         }
         let number = trials.start(now + self.plan.lease());
         self.happened.push(Happening::Trial);
-        Ok(Grant::Trial {
-            epoch: self.epoch,
-            number,
-        })
+        Ok(Grant::trial(self.epoch, number))
     }
 
     /// Takes a granted call's end to account. `slow` says that it took as long as a slow call.
     pub(crate) fn settle(&mut self, now: Instant, grant: Grant, verdict: Verdict, slow: bool) {
-        match grant {
-            Grant::Counted { epoch } if epoch == self.epoch => self.record(now, verdict, slow),
-            Grant::Trial { epoch, number } if epoch == self.epoch => {
-                self.settle_trial(now, number, verdict, slow);
-            }
-            // Late results say how the server was, not how it is.
-            Grant::Free | Grant::Counted { .. } | Grant::Trial { .. } => {}
+        // Late results say how the server was, not how it is.
+        if grant.is_free() || grant.epoch() != self.epoch {
+            return;
+        }
+        if grant.is_trial() {
+            self.settle_trial(now, grant.number(), verdict, slow);
+        } else {
+            self.record(now, verdict, slow);
         }
     }
 

@@ -2,6 +2,9 @@ use std::collections::VecDeque;
 
 use palisade_core::time::Instant;
 
+/// Numbers below it mean something else in a grant.
+pub(crate) const FIRST_TRIAL: u32 = 2;
+
 /// The trials in flight, the oldest first. All have the same lease, so the oldest is the first to lose it.
 #[derive(Debug, Default)]
 pub(crate) struct Trials {
@@ -23,7 +26,7 @@ impl Trials {
 
     /// Lets one in, and answers its number.
     pub(crate) fn start(&mut self, lease_over: Instant) -> u32 {
-        self.last = self.last.wrapping_add(1);
+        self.last = self.last.wrapping_add(1).max(FIRST_TRIAL);
         self.in_flight.push_back(Trial {
             number: self.last,
             lease_over,
