@@ -23,8 +23,9 @@ use std::time::Duration;
 
 use palisade::Problems;
 use palisade::audit::Guard;
+use palisade::auth::AuthLayer;
 use palisade::axum::{ProtectedRouter, protect};
-use palisade::secrets::{Environment, ExposeSecret};
+use palisade::secrets::{BearerLayer, Environment, ExposeSecret, generate};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -118,7 +119,12 @@ async fn run() -> Result<(), StartError> {
 /// Puts everything together: the database, the users, the layers, the routes.
 async fn assemble(settings: &Settings, keys: Keys) -> Result<(ProtectedRouter, Guard), StartError> {
     let (audit, trail) = hardening::open_trail(&settings.data_dir).map_err(other)?;
-    let (upstream_addr, upstream) = upstream::start().await.map_err(other)?;
+    let upstream_token = generate::token_urlsafe(32).map_err(other)?;
+    let upstream_token = upstream_token.expose_secret();
+    let upstream_auth = AuthLayer::new()
+        .service_token("gateway", upstream_token)
+        .map_err(other)?;
+    let (upstream_addr, upstream) = upstream::start(upstream_auth.leak()).await.map_err(other)?;
     let Hardening {
         stack,
         ping,
@@ -135,8 +141,8 @@ async fn assemble(settings: &Settings, keys: Keys) -> Result<(ProtectedRouter, G
         failed_logins,
         quotes: Quotes::new(
             upstream_addr,
-            settings.breaker_threshold,
-            settings.breaker_open_for,
+            BearerLayer::fixed(upstream_token).map_err(other)?,
+            settings,
         )
         .map_err(other)?,
         upstream,

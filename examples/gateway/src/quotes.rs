@@ -1,7 +1,6 @@
 //! Quotes from the upstream: through a breaker and a timeout, with the last good one as the fallback.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,13 +10,16 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use palisade::breaker::{BreakerError, BreakerHandle, BreakerLayer, GuardedBody};
-use palisade::{Code, Rejection};
+use palisade::secrets::BearerLayer;
+use palisade::{Code, Rejection, ResponseBody};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
+use crate::settings::Settings;
+
 type Call = BoxCloneSyncService<
     Request<Empty<Bytes>>,
-    Response<GuardedBody<hyper::body::Incoming>>,
+    Response<GuardedBody<ResponseBody<hyper::body::Incoming>>>,
     BreakerError<BoxError>,
 >;
 
@@ -44,18 +46,20 @@ impl Quotes {
     /// What a caller is told to wait when the breaker does not say.
     const PAUSE: Duration = Duration::from_secs(5);
 
+    /// Signs its calls with `bearer`; the breaker is set as the settings say.
     pub(crate) fn new(
         upstream: SocketAddr,
-        threshold: NonZeroU32,
-        open_for: Duration,
+        bearer: BearerLayer,
+        settings: &Settings,
     ) -> Result<Self, http::Error> {
         let breaker = BreakerLayer::http("upstream")
-            .failure_threshold(threshold.get())
-            .open_for(open_for)
+            .failure_threshold(settings.breaker_threshold.get())
+            .open_for(settings.breaker_open_for)
             .leak();
         let handle = breaker.handle();
         let call = ServiceBuilder::new()
             .layer(breaker)
+            .layer(bearer.leak())
             .timeout(Self::TIMEOUT)
             .service(Client::builder(TokioExecutor::new()).build_http());
         let uri = Uri::builder()

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing::get};
 use http::StatusCode;
+use palisade::auth::AuthLayer;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -42,13 +43,14 @@ impl Switch {
     }
 }
 
-/// Starts the upstream on a free port of the loopback.
-pub(crate) async fn start() -> std::io::Result<(SocketAddr, Switch)> {
+/// Starts the upstream on a free port of the loopback; it answers whom `auth` lets in.
+pub(crate) async fn start(auth: AuthLayer) -> std::io::Result<(SocketAddr, Switch)> {
     let switch = Switch(Arc::new(AtomicU8::new(Mode::Ok as u8)));
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
     let router = Router::new()
         .route("/quote", get(quote))
+        .layer(auth)
         .with_state(switch.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok((addr, switch))

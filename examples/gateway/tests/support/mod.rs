@@ -98,11 +98,14 @@ impl Gateway {
     pub(crate) fn trail(&self) -> Vec<Value> {
         let mut lines = Vec::new();
         for entry in std::fs::read_dir(self.data.path().join("audit")).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-            lines.extend(
-                text.lines()
-                    .map(|line| serde_json::from_str(line).expect("a line of JSON")),
-            );
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                let text = std::fs::read_to_string(path).unwrap();
+                lines.extend(
+                    text.lines()
+                        .map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON")),
+                );
+            }
         }
         lines
     }
