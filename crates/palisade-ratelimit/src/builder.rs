@@ -4,13 +4,15 @@ use std::sync::Arc;
 use palisade_core::time::WallClock;
 use palisade_core::{ClientIp, Handle, Name, PathSet, Problems};
 
+use crate::counted::{Counted, Engine};
+use crate::counters::Counters;
 use crate::digest::Hasher;
 use crate::error::Error;
 use crate::headers::{Headers, WallTime};
 use crate::key::{Chain, KeyChain};
 use crate::layer::RateLimitLayer;
 use crate::limit::Limit;
-use crate::limits::{Cost, Counted, DEFAULT_BACKSTOP, Exempt, Limits, NoKey};
+use crate::limits::{Cost, DEFAULT_BACKSTOP, Exempt, Limits, NoKey};
 use crate::policy::Policy;
 use crate::select::{Route, Select, Selection};
 use crate::store::Memory;
@@ -348,7 +350,23 @@ impl Assembly<'_> {
             chain,
             shadow: self.shadow || policy.shadow,
             refund: policy.refund.clone(),
+            engine: self.engine(policy),
+            counters: Counters::new(name),
         })
+    }
+}
+
+impl Assembly<'_> {
+    #[cfg_attr(
+        not(any(feature = "governor", feature = "redis")),
+        expect(unused_variables, reason = "nothing to choose")
+    )]
+    fn engine(&self, policy: &Policy) -> Engine {
+        #[cfg(feature = "governor")]
+        if let Some(governor) = &policy.governor {
+            return Engine::Governor(Arc::clone(governor));
+        }
+        Engine::Local
     }
 }
 

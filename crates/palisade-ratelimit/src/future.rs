@@ -1,19 +1,14 @@
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
-use palisade_core::time::UnixTime;
-use palisade_core::{Handle, LimitDecision, RequestScope, ResponseBody};
+use palisade_core::ResponseBody;
 use tower_service::Service;
 
-use crate::headers::Headers;
-use crate::limits::{Limits, Ruling};
-use crate::policy::Refund;
 use crate::refusal::Refusal;
+use crate::ticket::Ticket;
 
 pin_project_lite::pin_project! {
     /// The response future of [`RateLimit`](crate::RateLimit).
@@ -22,18 +17,29 @@ pin_project_lite::pin_project! {
         S: Service<Request<Rq>>,
     {
         #[pin]
-        kind: Kind<S::Future>,
-        request: PhantomData<fn(Rq)>,
+        kind: Kind<S, Rq>,
     }
 }
 
 pin_project_lite::pin_project! {
     #[project = KindProj]
-    enum Kind<F> {
-        Passing { #[pin] inner: F },
-        Counted { #[pin] inner: F, ticket: Ticket },
-        Refused { refusal: Option<Refusal> },
+    enum Kind<S, Rq>
+    where
+        S: Service<Request<Rq>>,
+    {
+        Passing { #[pin] inner: S::Future },
+        Counted { #[pin] inner: S::Future, ticket: Ticket },
+        Refused { refusal: Option<Box<Refusal>> },
+        Asking { deferred: Option<Box<Deferred<S, Rq>>> },
     }
+}
+
+/// A request that waits for a store's answer, with the service that was ready for it.
+pub(crate) struct Deferred<S, Rq> {
+    pub(crate) service: S,
+    pub(crate) request: Request<Rq>,
+    #[cfg(feature = "redis")]
+    pub(crate) question: Box<crate::ask::Question>,
 }
 
 impl<S, Rq> ResponseFuture<S, Rq>
@@ -42,25 +48,32 @@ where
 {
     #[inline]
     pub(crate) const fn passing(inner: S::Future) -> Self {
-        Self::new(Kind::Passing { inner })
+        Self {
+            kind: Kind::Passing { inner },
+        }
     }
 
     #[inline]
     pub(crate) const fn counted(inner: S::Future, ticket: Ticket) -> Self {
-        Self::new(Kind::Counted { inner, ticket })
-    }
-
-    pub(crate) const fn refused(refusal: Refusal) -> Self {
-        Self::new(Kind::Refused {
-            refusal: Some(refusal),
-        })
-    }
-
-    #[inline]
-    const fn new(kind: Kind<S::Future>) -> Self {
         Self {
-            kind,
-            request: PhantomData,
+            kind: Kind::Counted { inner, ticket },
+        }
+    }
+
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        Self {
+            kind: Kind::Refused {
+                refusal: Some(Box::new(refusal)),
+            },
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn asking(deferred: Deferred<S, Rq>) -> Self {
+        Self {
+            kind: Kind::Asking {
+                deferred: Some(Box::new(deferred)),
+            },
         }
     }
 }
@@ -72,22 +85,67 @@ where
     type Output = Result<Response<ResponseBody<B>>, S::Error>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match self.project().kind.project() {
-            KindProj::Passing { inner } => ready!(inner.poll(cx))?.map(ResponseBody::inner),
-            KindProj::Counted { inner, ticket } => {
-                let mut response = ready!(inner.poll(cx))?.map(ResponseBody::inner);
-                ticket.settle(&mut response);
-                response
-            }
-            KindProj::Refused { refusal } => match refusal.take() {
-                Some(refusal) => refusal.into_response(),
-                // Polled after it was done, which the contract of futures does not allow.
-                None => return Poll::Pending,
-            },
-        };
-        Poll::Ready(Ok(response))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let next = match self.as_mut().project().kind.project() {
+                KindProj::Passing { inner } => {
+                    return Poll::Ready(Ok(ready!(inner.poll(cx))?.map(ResponseBody::inner)));
+                }
+                KindProj::Counted { inner, ticket } => {
+                    let mut response = ready!(inner.poll(cx))?;
+                    ticket.settle(&mut response);
+                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                }
+                KindProj::Refused { refusal } => match refusal.take() {
+                    Some(refusal) => return Poll::Ready(Ok(refusal.into_response())),
+                    // Polled after it was done, which the contract of futures does not allow.
+                    None => return Poll::Pending,
+                },
+                KindProj::Asking { deferred } => ready!(poll_deferred(deferred, cx)),
+            };
+            self.as_mut().project().kind.set(next.kind);
+        }
     }
+}
+
+/// Waits for the store's answer, and then does what it says.
+#[cfg(feature = "redis")]
+fn poll_deferred<S, Rq>(
+    deferred: &mut Option<Box<Deferred<S, Rq>>>,
+    cx: &mut Context<'_>,
+) -> Poll<ResponseFuture<S, Rq>>
+where
+    S: Service<Request<Rq>>,
+{
+    let Some(waiting) = deferred else {
+        return Poll::Pending;
+    };
+    let answer = ready!(waiting.question.poll(cx));
+    match deferred.take() {
+        Some(waiting) => {
+            let Deferred {
+                mut service,
+                request,
+                question,
+            } = *waiting;
+            Poll::Ready(crate::service::proceed(&mut service, request, |view| {
+                question.conclude(answer, view)
+            }))
+        }
+        None => Poll::Pending,
+    }
+}
+
+/// Without a store that has to be asked there is nothing to wait for.
+#[cfg(not(feature = "redis"))]
+fn poll_deferred<S, Rq>(
+    _deferred: &mut Option<Box<Deferred<S, Rq>>>,
+    _cx: &mut Context<'_>,
+) -> Poll<ResponseFuture<S, Rq>>
+where
+    S: Service<Request<Rq>>,
+{
+    Poll::Pending
 }
 
 impl<S, Rq> fmt::Debug for ResponseFuture<S, Rq>
@@ -97,73 +155,4 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
-}
-
-/// What is left to do for a counted request when its response comes.
-pub(crate) struct Ticket {
-    decision: LimitDecision,
-    unix: UnixTime,
-    headers: Headers,
-    refund: Option<Box<PendingRefund>>,
-}
-
-struct PendingRefund {
-    when: Arc<Refund>,
-    ruling: Ruling,
-    limits: Handle<Limits>,
-}
-
-impl Ticket {
-    /// The headers will speak of the closest limit, whether ours or one that another limiter has noted in the scope.
-    #[inline]
-    pub(crate) fn new(
-        ruling: &Ruling,
-        limits: &Handle<Limits>,
-        scope: Option<&RequestScope>,
-    ) -> Self {
-        let own = LimitDecision::from(ruling.decision);
-        let refund = limits.refund_of(ruling).map(|when| {
-            Box::new(PendingRefund {
-                when,
-                ruling: *ruling,
-                limits: limits.clone(),
-            })
-        });
-        let decision = match scope {
-            Some(scope) if limits.headers != Headers::Off => {
-                scope.with_limits(|noted| closest(own, noted))
-            }
-            _ => own,
-        };
-        Self {
-            decision,
-            unix: ruling.unix,
-            headers: limits.headers,
-            refund,
-        }
-    }
-
-    #[inline]
-    fn settle<B>(&mut self, response: &mut Response<B>) {
-        if let Some(refund) = self.refund.take()
-            && (refund.when)(response.status())
-        {
-            refund.limits.refund(&refund.ruling);
-        }
-        self.headers
-            .write(&self.decision, self.unix, response.headers_mut());
-    }
-}
-
-fn closest(own: LimitDecision, noted: &[LimitDecision]) -> LimitDecision {
-    let counted = noted
-        .iter()
-        .filter(|decision| decision.allowed && decision.limit > 0);
-    counted.fold(own, |closest, other| {
-        if other.remaining < closest.remaining {
-            *other
-        } else {
-            closest
-        }
-    })
 }

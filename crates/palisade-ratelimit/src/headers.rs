@@ -1,11 +1,11 @@
-use std::io::Write;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use palisade_core::LimitDecision;
 use palisade_core::time::{UnixTime, WallClock};
+use palisade_core::{LimitDecision, Name};
 
 /// Which header fields tell clients about their limit.
 ///
@@ -42,46 +42,90 @@ impl Headers {
     }
 
     /// Writes what a decision says, unless a limiter further in has written of a limit that is at least as close.
-    pub(crate) fn write(self, decision: &LimitDecision, now: UnixTime, headers: &mut HeaderMap) {
-        if self == Self::Off || decision.limit == 0 || has_closer(headers, decision) {
+    pub(crate) fn write(self, shown: &Shown, now: UnixTime, headers: &mut HeaderMap) {
+        if self == Self::Off || shown.limit == 0 || has_closer(headers, shown.remaining) {
             return;
         }
-        headers.reserve(5);
-        let mut texts = Texts::with_capacity(160);
-        let reset = ceil_seconds(now.as_duration().saturating_add(decision.reset_after));
-        let (quota, window) = quota_in_whole_seconds(decision);
-        let policy = decision.policy;
-        let left = ceil_seconds(decision.reset_after);
-        let limit = texts.add(format_args!("{}", decision.limit));
-        let remaining = texts.add(format_args!("{}", decision.remaining));
-        let reset = texts.add(format_args!("{reset}"));
-        let described = texts.add(format_args!("\"{policy}\";q={quota};w={window}"));
-        let current = texts.add(format_args!(
-            "\"{policy}\";r={};t={left}",
-            decision.remaining
-        ));
-        let mut insert = {
-            let texts = texts.into_bytes();
-            move |name, range| {
-                if let Ok(value) = HeaderValue::from_maybe_shared(texts.slice(range)) {
-                    headers.insert(name, value);
-                }
+        let mut texts = Texts::with_capacity(48 + 2 * (shown.policy.as_str().len() + 32));
+        let spans = self.texts(shown, now, &mut texts);
+        let texts = texts.into_bytes();
+        headers.reserve(spans.len());
+        for (name, span) in spans.into_iter().flatten() {
+            if let Ok(value) = HeaderValue::from_maybe_shared(texts.slice(span)) {
+                headers.insert(name, value);
             }
-        };
+        }
+    }
+
+    /// The fields, with where their texts lie.
+    fn texts(
+        self,
+        shown: &Shown,
+        now: UnixTime,
+        texts: &mut Texts,
+    ) -> [Option<(HeaderName, Range<usize>)>; 5] {
+        let mut fields = [const { None }; 5];
         if self.x_rate_limit() {
-            insert(LIMIT, limit);
-            insert(REMAINING, remaining);
-            insert(RESET, reset);
+            let reset = ceil_seconds(
+                now.as_duration()
+                    .saturating_add(Duration::from_nanos(shown.reset)),
+            );
+            fields[0] = Some((LIMIT, texts.add(|texts| texts.number(shown.limit))));
+            fields[1] = Some((REMAINING, texts.add(|texts| texts.number(shown.remaining))));
+            fields[2] = Some((RESET, texts.add(|texts| texts.number(reset))));
         }
         if self.rate_limit() {
-            insert(POLICY, described);
-            insert(QUOTA, current);
+            let (quota, window) = quota_in_whole_seconds(shown);
+            let left = ceil_seconds(Duration::from_nanos(shown.reset));
+            let item = |texts: &mut Texts, first: (&str, u64), second: (&str, u64)| {
+                texts.text("\"");
+                texts.text(shown.policy.as_str());
+                for (key, number) in [first, second] {
+                    texts.text(key);
+                    texts.number(number);
+                }
+            };
+            fields[3] = Some((
+                POLICY,
+                texts.add(|texts| item(texts, ("\";q=", quota), (";w=", window))),
+            ));
+            fields[4] = Some((
+                QUOTA,
+                texts.add(|texts| item(texts, ("\";r=", shown.remaining), (";t=", left))),
+            ));
+        }
+        fields
+    }
+}
+
+/// What the header fields say of a limit. Smaller than a decision, because it lies in every response's future.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    policy: Name,
+    limit: u64,
+    pub(crate) remaining: u64,
+    /// Nanoseconds.
+    window: u64,
+    /// Nanoseconds.
+    reset: u64,
+}
+
+impl Shown {
+    #[inline]
+    pub(crate) fn of(decision: &LimitDecision) -> Self {
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            policy: decision.policy,
+            limit: decision.limit,
+            remaining: decision.remaining,
+            window: nanos(decision.window),
+            reset: nanos(decision.reset_after),
         }
     }
 }
 
 /// Whether the response speaks already of a limit that has as few requests left.
-fn has_closer(headers: &HeaderMap, decision: &LimitDecision) -> bool {
+fn has_closer(headers: &HeaderMap, remaining: u64) -> bool {
     let number = |text: &str| text.parse::<u64>().ok();
     let written = match (headers.get(REMAINING), headers.get(QUOTA)) {
         (Some(remaining), _) => remaining.to_str().ok().and_then(number),
@@ -92,7 +136,7 @@ fn has_closer(headers: &HeaderMap, decision: &LimitDecision) -> bool {
             .and_then(number),
         (None, None) => None,
     };
-    written.is_some_and(|written| written <= decision.remaining)
+    written.is_some_and(|written| written <= remaining)
 }
 
 /// The texts of several fields in one allocation.
@@ -103,11 +147,29 @@ impl Texts {
         Self(Vec::with_capacity(bytes))
     }
 
-    fn add(&mut self, text: std::fmt::Arguments<'_>) -> std::ops::Range<usize> {
+    fn add(&mut self, write: impl FnOnce(&mut Self)) -> Range<usize> {
         let start = self.0.len();
-        // Writing to a `Vec` does not fail.
-        let _ = self.0.write_fmt(text);
+        write(self);
         start..self.0.len()
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// By hand: the formatting machinery costs more than the five numbers together.
+    fn number(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut first = digits.len();
+        loop {
+            first -= 1;
+            digits[first] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(&digits[first..]);
     }
 
     fn into_bytes(self) -> Bytes {
@@ -120,14 +182,13 @@ fn ceil_seconds(duration: Duration) -> u64 {
 }
 
 /// The quota and its window in whole seconds, as the draft asks; a quota over less is brought to the next second.
-fn quota_in_whole_seconds(decision: &LimitDecision) -> (u64, u64) {
-    let window = decision.window;
-    let seconds = ceil_seconds(window).max(1);
-    if window.subsec_nanos() == 0 || window.is_zero() {
-        return (decision.limit, seconds);
+fn quota_in_whole_seconds(shown: &Shown) -> (u64, u64) {
+    let seconds = shown.window.div_ceil(ONE_SECOND).max(1);
+    if shown.window.is_multiple_of(ONE_SECOND) {
+        return (shown.limit, seconds);
     }
-    let quota =
-        u128::from(decision.limit) * u128::from(seconds) * 1_000_000_000 / window.as_nanos();
+    let quota = u128::from(shown.limit) * u128::from(seconds) * u128::from(ONE_SECOND)
+        / u128::from(shown.window);
     (u64::try_from(quota).unwrap_or(u64::MAX), seconds)
 }
 

@@ -71,6 +71,31 @@ impl<'a> Key<'a> {
         Self(Kind::Text(text))
     }
 
+    /// The address, if the key is one.
+    #[must_use]
+    pub const fn as_ip(&self) -> Option<IpAddr> {
+        match self.0 {
+            Kind::Ip(ip) => Some(ip),
+            _ => None,
+        }
+    }
+
+    /// The text of a key that is not an address: the principal's subject, the header's value, or the text itself.
+    ///
+    /// # Security
+    ///
+    /// May be a credential: use it to count, and put it nowhere.
+    #[must_use]
+    pub const fn as_bytes(&self) -> Option<&'a [u8]> {
+        match self.0 {
+            Kind::Ip(_) => None,
+            Kind::Principal { subject, .. } => Some(subject.as_bytes()),
+            Kind::Claimed { value, .. } | Kind::Authorization(value) => Some(value),
+            Kind::Text(text) => Some(text.as_bytes()),
+        }
+    }
+
+    #[inline]
     pub(crate) fn hashed(&self, hasher: &Hasher) -> HashedKey {
         match self.0 {
             Kind::Ip(ip) => hasher.address(ip),
@@ -141,7 +166,7 @@ enum Source {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trust {
+pub(crate) enum Trust {
     Verified,
     Claimed,
 }
@@ -277,51 +302,55 @@ impl Chain {
 
     #[inline]
     pub(crate) fn find(&self, view: &RequestView<'_>, hasher: &Hasher) -> Option<Found> {
-        self.0.iter().find_map(|reader| reader.read(view, hasher))
+        self.visit(view, |key, trust| {
+            let mut hashed = key.hashed(hasher);
+            hashed.claimed = trust == Trust::Claimed;
+            Found {
+                key: hashed,
+                is_address: matches!(key.0, Kind::Ip(_)),
+            }
+        })
+    }
+
+    /// Shows the first key that there is to `see`.
+    #[inline]
+    pub(crate) fn visit<T>(
+        &self,
+        view: &RequestView<'_>,
+        mut see: impl FnMut(Key<'_>, Trust) -> T,
+    ) -> Option<T> {
+        self.0.iter().find_map(|reader| reader.read(view, &mut see))
     }
 }
 
 impl Reader {
     #[inline]
-    fn read(&self, view: &RequestView<'_>, hasher: &Hasher) -> Option<Found> {
-        let header = |name: &HeaderName| {
-            let value = view.headers().get(name)?.as_bytes();
-            (!value.is_empty()).then_some(value)
-        };
-        let key = match self {
-            Self::ClientIp => {
-                let key = hasher.address(view.client()?.group());
-                return Some(Found {
-                    key,
-                    is_address: true,
-                });
-            }
-            Self::Principal => Key::principal(&*view.principal()?).hashed(hasher),
+    fn read<T>(
+        &self,
+        view: &RequestView<'_>,
+        see: &mut impl FnMut(Key<'_>, Trust) -> T,
+    ) -> Option<T> {
+        match self {
+            Self::ClientIp => Some(see(Key::client(view.client()?), Trust::Verified)),
+            Self::Principal => Some(see(Key::principal(&*view.principal()?), Trust::Verified)),
             Self::Claimed(name) => {
-                claimed(Key::claimed_header(name.as_str(), header(name)?).hashed(hasher))
+                let value = header(view, name)?;
+                Some(see(
+                    Key::claimed_header(name.as_str(), value),
+                    Trust::Claimed,
+                ))
             }
             Self::Authorization => {
-                claimed(Key::authorization(header(&header::AUTHORIZATION)?).hashed(hasher))
+                let value = header(view, &header::AUTHORIZATION)?;
+                Some(see(Key::authorization(value), Trust::Claimed))
             }
-            Self::Custom(trust, read) => {
-                let key = Key::text(&read(view)?).hashed(hasher);
-                if *trust == Trust::Claimed {
-                    claimed(key)
-                } else {
-                    key
-                }
-            }
-        };
-        Some(Found {
-            key,
-            is_address: false,
-        })
+            Self::Custom(trust, read) => Some(see(Key::text(&read(view)?), *trust)),
+        }
     }
 }
 
-fn claimed(key: HashedKey) -> HashedKey {
-    HashedKey {
-        claimed: true,
-        ..key
-    }
+/// The value of a header field that is there and says something.
+fn header<'a>(view: &RequestView<'a>, name: &HeaderName) -> Option<&'a [u8]> {
+    let value = view.headers().get(name)?.as_bytes();
+    (!value.is_empty()).then_some(value)
 }

@@ -2,10 +2,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
+mod counted;
+mod counters;
+mod decide;
 mod decision;
 mod digest;
 mod error;
 mod future;
+#[cfg(feature = "governor")]
+mod governor;
 mod headers;
 mod key;
 mod layer;
@@ -19,12 +24,15 @@ mod service;
 mod store;
 #[cfg(test)]
 mod test_support;
+mod ticket;
 mod view;
 
 pub use builder::RateLimitBuilder;
 pub use decision::{Decision, Outcome};
 pub use error::Error;
 pub use future::ResponseFuture;
+#[cfg(feature = "governor")]
+pub use governor::Remaining;
 pub use headers::Headers;
 pub use key::{Key, KeyChain};
 pub use layer::RateLimitLayer;

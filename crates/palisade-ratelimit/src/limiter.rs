@@ -2,10 +2,11 @@ use std::fmt;
 
 use palisade_core::{Handle, Name, time};
 
+use crate::counted::Counted;
 use crate::decision::{Decision, Outcome};
 use crate::error::Error;
 use crate::key::Key;
-use crate::limits::{Counted, Limits};
+use crate::limits::Limits;
 use crate::store::{Charge, charge};
 
 /// The policies of a layer without HTTP: for messages of a WebSocket, sign-ins by account, and jobs.
@@ -58,7 +59,7 @@ impl RateLimiter {
             cost: cost.into(),
         };
         match charge(&[charged], now) {
-            Some((_, assessment)) => Decision::new(counted.name, &assessment, now),
+            Some((_, charged)) => Decision::new(counted.name, &charged.assessment, now),
             None => unknown(),
         }
     }

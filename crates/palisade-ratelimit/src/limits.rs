@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Method, header};
-use palisade_core::time::{self, UnixTime};
-use palisade_core::{ClientIp, Handle, Name, PathSet};
+use palisade_core::{ClientIp, Handle, Name, PathSet, time};
 
+use crate::counted::Counted;
+use crate::decide::{Plan, Verdict};
 use crate::decision::{Decision, Outcome};
 use crate::digest::{HashedKey, Hasher};
 use crate::headers::{Headers, WallTime};
 use crate::key::{Chain, Found, Key};
-use crate::limit::{Limit, Rules};
-use crate::policy::Refund;
+use crate::limit::Limit;
 use crate::select::{Choice, Route, Select, Selection};
-use crate::store::{Charge, MAX_CHARGES, Memory, Table, charge};
+use crate::store::Memory;
 use crate::view::RequestView;
 
 /// What happens to a request whose key nobody can tell, mostly because the server does not say who the peer is.
@@ -58,16 +58,6 @@ pub(crate) struct Limits {
     pub(crate) told: Told,
 }
 
-/// A policy with its count.
-pub(crate) struct Counted {
-    pub(crate) name: Name,
-    pub(crate) rules: Rules,
-    pub(crate) table: Handle<Table>,
-    pub(crate) chain: Option<Chain>,
-    pub(crate) shadow: bool,
-    pub(crate) refund: Option<Arc<Refund>>,
-}
-
 /// What has been said once in the log, and need not be said again.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -75,62 +65,40 @@ pub(crate) struct Told {
     unknown_policy: AtomicBool,
 }
 
-/// What is to be done with a request.
-pub(crate) enum Verdict {
-    /// It is not counted.
-    Exempt,
-    Counted(Ruling),
-}
-
-/// A decision about a request, and what is needed to give its charge back.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ruling {
-    pub(crate) decision: Decision,
-    pub(crate) unix: UnixTime,
-    pub(crate) key: HashedKey,
-    pub(crate) shadow: bool,
-    policy: usize,
-    quota: Option<NonZeroU32>,
-    cost: u64,
-}
-
-/// What a request is charged to, before anybody has decided.
-struct Plan<'a> {
-    policy: usize,
-    found: Found,
-    quota: Option<NonZeroU32>,
-    cost: u64,
-    view: &'a RequestView<'a>,
-}
-
 impl Limits {
     /// Decides about a request, and charges it if it may pass.
     #[inline]
-    pub(crate) fn admit(&self, view: &RequestView<'_>) -> Verdict {
-        if self.is_exempt(view) {
-            return Verdict::Exempt;
+    pub(crate) fn admit(handle: &Handle<Self>, view: &RequestView<'_>) -> Verdict {
+        let limits = &**handle;
+        if limits.is_exempt(view) {
+            return Verdict::Pass;
         }
-        let Some((policy, quota)) = self.policy_of(view) else {
-            return Verdict::Exempt;
+        let Some((policy, quota)) = limits.policy_of(view) else {
+            return Verdict::Pass;
         };
-        let counted = &self.policies[policy];
-        let chain = counted.chain.as_ref().unwrap_or(&self.chain);
-        let found = match chain.find(view, &self.hasher) {
-            Some(found) => found,
-            None => match self.without_key() {
-                Some(found) => found,
-                None if self.no_key == NoKey::Pass => return Verdict::Exempt,
-                None => return self.no_key_ruling(policy),
+        let chain = limits.policies[policy]
+            .chain
+            .as_ref()
+            .unwrap_or(&limits.chain);
+        let Some(found) = chain
+            .find(view, &limits.hasher)
+            .or_else(|| limits.without_key())
+        else {
+            return limits.no_key_verdict(policy, view);
+        };
+        let cost = limits.cost.as_ref().map_or(1, |cost| cost(view).into());
+        Self::decide(
+            handle,
+            Plan {
+                policy,
+                key: found.key,
+                quota,
+                cost,
+                now: limits.store.nanos(time::now()),
             },
-        };
-        let cost = self.cost.as_ref().map_or(1, |cost| cost(view).into());
-        self.decide(&Plan {
-            policy,
             found,
-            quota,
-            cost,
             view,
-        })
+        )
     }
 
     fn is_exempt(&self, view: &RequestView<'_>) -> bool {
@@ -171,6 +139,7 @@ impl Limits {
     }
 
     /// The key that requests without one share, if they do.
+    #[cold]
     fn without_key(&self) -> Option<Found> {
         if self.no_key != NoKey::Pass && !self.told.no_key.swap(true, Ordering::Relaxed) {
             tracing::error!(
@@ -179,118 +148,30 @@ impl Limits {
             );
         }
         (self.no_key == NoKey::Share).then(|| Found {
-            key: shared_key(&self.hasher),
+            key: self.shared_key(),
             is_address: false,
         })
     }
 
-    fn no_key_ruling(&self, policy: usize) -> Verdict {
-        let name = self.policies[policy].name;
-        Verdict::Counted(Ruling {
-            decision: Decision::bare(Outcome::NoKey, name),
-            unix: UnixTime::default(),
-            key: shared_key(&self.hasher),
-            shadow: self.policies[policy].shadow,
+    pub(crate) fn shared_key(&self) -> HashedKey {
+        Key::text("no key").hashed(&self.hasher)
+    }
+
+    fn no_key_verdict(&self, policy: usize, view: &RequestView<'_>) -> Verdict {
+        if self.no_key == NoKey::Pass {
+            return Verdict::Pass;
+        }
+        let decision = Decision::bare(Outcome::NoKey, self.policies[policy].name);
+        let now = self.store.nanos(time::now());
+        let plan = Plan {
             policy,
+            key: self.shared_key(),
             quota: None,
             cost: 0,
-        })
-    }
-
-    #[inline]
-    fn decide(&self, plan: &Plan<'_>) -> Verdict {
-        let counted = &self.policies[plan.policy];
-        let instant = time::now();
-        let now = self.store.nanos(instant);
-        let own = plan.quota.map(|quota| counted.rules.scaled(quota));
-        let main = Charge {
-            table: &counted.table,
-            rules: own.as_ref().unwrap_or(&counted.rules),
-            key: plan.found.key,
-            cost: plan.cost,
+            now,
         };
-        let mut charges = [main; MAX_CHARGES];
-        let mut names = [counted.name; MAX_CHARGES];
-        let mut count = 1;
-        if let Some(backstop) = self.backstop.as_ref().filter(|_| main.key.claimed) {
-            let key = plan
-                .view
-                .client()
-                .map(|client| self.hasher.address(client.group()));
-            charges[count] = backstop.charge(key.unwrap_or_else(|| shared_key(&self.hasher)));
-            names[count] = backstop.name;
-            count += 1;
-        }
-        if let Some((site, key)) = self.site_of(plan) {
-            charges[count] = site.charge(key);
-            names[count] = site.name;
-            count += 1;
-        }
-        let decision = match charge(&charges[..count], now) {
-            Some((position, assessment)) => Decision::new(names[position], &assessment, now),
-            // Never: there is at least one charge, and every policy has a rule.
-            None => Decision::bare(Outcome::Limited, counted.name),
-        };
-        Verdict::Counted(Ruling {
-            decision,
-            unix: if self.headers == Headers::Off {
-                UnixTime::default()
-            } else {
-                self.wall.at(now)
-            },
-            key: main.key,
-            shadow: counted.shadow,
-            policy: plan.policy,
-            quota: plan.quota,
-            cost: plan.cost,
-        })
+        self.over(decision, plan, view)
     }
-
-    /// The limit of the /48 that a v6 client belongs to, where its key is an address or only claimed.
-    fn site_of(&self, plan: &Plan<'_>) -> Option<(&Counted, HashedKey)> {
-        let site = self.site.as_ref()?;
-        if !plan.found.is_address && !plan.found.key.claimed {
-            return None;
-        }
-        let client = plan.view.client().filter(|client| client.ip().is_ipv6())?;
-        Some((site, self.hasher.address(client.group_of(SITE_PREFIX))))
-    }
-
-    /// The closure that says which responses give their charge back, if the policy has one.
-    pub(crate) fn refund_of(&self, ruling: &Ruling) -> Option<Arc<Refund>> {
-        let refund = self.policies.get(ruling.policy)?.refund.as_ref()?;
-        ruling.decision.is_allowed().then(|| Arc::clone(refund))
-    }
-
-    /// Gives back what a request was charged by its policy. What its address was charged stays: the request did come.
-    pub(crate) fn refund(&self, ruling: &Ruling) {
-        let Some(counted) = self.policies.get(ruling.policy) else {
-            return;
-        };
-        let own = ruling.quota.map(|quota| counted.rules.scaled(quota));
-        let rules = own.as_ref().unwrap_or(&counted.rules);
-        counted
-            .table
-            .refund(rules, &ruling.key, ruling.decision.at, ruling.cost);
-    }
-}
-
-/// The network that providers hand to one site, by RFC 6177.
-const SITE_PREFIX: u8 = 48;
-
-impl Counted {
-    fn charge(&self, key: HashedKey) -> Charge<'_> {
-        Charge {
-            table: &self.table,
-            rules: &self.rules,
-            key,
-            cost: 1,
-        }
-    }
-}
-
-fn shared_key(hasher: &Hasher) -> HashedKey {
-    Key::text("no key").hashed(hasher)
 }
 
 /// A CORS preflight, by the Fetch standard: it carries no credentials and does nothing.

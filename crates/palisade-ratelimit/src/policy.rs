@@ -26,6 +26,12 @@ pub struct Policy {
     pub(crate) key: Option<KeyChain>,
     pub(crate) shadow: bool,
     pub(crate) refund: Option<Arc<Refund>>,
+    #[cfg(feature = "governor")]
+    pub(crate) governor: Option<Arc<dyn crate::governor::Check>>,
+    #[cfg(feature = "redis")]
+    pub(crate) outage: Option<crate::Outage>,
+    #[cfg(feature = "redis")]
+    pub(crate) lease: u32,
 }
 
 /// Whether a response with this status gives its charge back.
@@ -43,6 +49,12 @@ impl Policy {
             key: None,
             shadow: false,
             refund: None,
+            #[cfg(feature = "governor")]
+            governor: None,
+            #[cfg(feature = "redis")]
+            outage: None,
+            #[cfg(feature = "redis")]
+            lease: 1,
         }
     }
 
@@ -69,7 +81,7 @@ impl Policy {
     pub fn strict() -> Self {
         Self::new(Name::from_static("strict"))
             .limit(Limit::exact(10, MINUTE))
-            .key(KeyChain::new().client_ip())
+            .guarding()
     }
 
     /// `login`: 5 a minute, exactly, by the client's address, whatever the request claims in its headers.
@@ -80,7 +92,16 @@ impl Policy {
     pub fn login() -> Self {
         Self::new(Name::from_static("login"))
             .limit(Limit::exact(5, MINUTE))
-            .key(KeyChain::new().client_ip())
+            .guarding()
+    }
+
+    /// Counts by address whatever is claimed, and would rather refuse than not count.
+    fn guarding(self) -> Self {
+        #[cfg(feature = "redis")]
+        let guarding = self.on_outage(crate::Outage::Deny);
+        #[cfg(not(feature = "redis"))]
+        let guarding = self;
+        guarding.key(KeyChain::new().client_ip())
     }
 
     /// `standard`: 60 a minute with bursts of 10, 1000 an hour and 10,000 a day.
@@ -143,6 +164,27 @@ impl Policy {
         refund: impl Fn(StatusCode) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.refund = Some(Arc::new(refund));
+        self
+    }
+
+    /// Sets what happens while Redis does not answer; default [`Outage::Deny`](crate::Outage::Deny) for
+    /// [`login`](Self::login) and [`strict`](Self::strict), and for others counting in this process for an hour.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub const fn on_outage(mut self, outage: crate::Outage) -> Self {
+        self.outage = Some(outage);
+        self
+    }
+
+    /// Takes so many units at once from Redis, and spends them here without asking; default 1, which asks every time.
+    ///
+    /// Never admits more than the limits say: what was taken and is not used runs out as the limits refill. What an
+    /// instance holds is not there for others meanwhile, so that at most instances times `units` stay unused. Not for
+    /// policies with an [exact log](Limit::exact), which ask every time.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub const fn lease(mut self, units: u32) -> Self {
+        self.lease = if units == 0 { 1 } else { units };
         self
     }
 

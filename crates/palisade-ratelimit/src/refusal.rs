@@ -2,14 +2,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{Request, Response};
-use palisade_core::{
-    Code, EventKind, LimitDecision, Rejection, RejectionContext, RequestScope, ResponseBody,
-    SecurityEvent,
-};
+use palisade_core::{Code, LimitDecision, Rejection, RejectionContext, ResponseBody};
 
+use crate::decide::Ruling;
 use crate::decision::{Decision, Outcome};
-use crate::headers::Headers;
-use crate::limits::Ruling;
+use crate::headers::{Headers, Shown};
 
 /// By draft-ietf-httpapi-ratelimit-headers-10, section 6.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -34,43 +31,10 @@ impl Refusal {
     pub(crate) fn into_response<B>(self) -> Response<ResponseBody<B>> {
         let decision = &self.ruling.decision;
         let mut response = rejection(decision).into_response(&self.context);
-        self.headers.write(
-            &(*decision).into(),
-            self.ruling.unix,
-            response.headers_mut(),
-        );
+        let shown = Shown::of(&LimitDecision::from(*decision));
+        self.headers
+            .write(&shown, self.ruling.unix, response.headers_mut());
         response
-    }
-}
-
-/// Tells the request's scope and the log what was decided.
-pub(crate) fn note(ruling: &Ruling, scope: Option<&RequestScope>) {
-    let decision = &ruling.decision;
-    if let Some(scope) = scope {
-        scope.push_limit(LimitDecision::from(*decision));
-    }
-    if decision.is_allowed() {
-        return;
-    }
-    tracing::debug!(
-        policy = %decision.policy,
-        key = %ruling.key.short(),
-        outcome = decision.outcome.as_str(),
-        retry_after = ?decision.retry_after,
-        shadow = ruling.shadow,
-        "over the limit"
-    );
-    if let Some(scope) = scope {
-        let reason = if ruling.shadow {
-            "shadow"
-        } else {
-            decision.outcome.as_str()
-        };
-        scope.record(
-            SecurityEvent::new(EventKind::ExcessRateLimit)
-                .policy(decision.policy)
-                .reason(reason),
-        );
     }
 }
 

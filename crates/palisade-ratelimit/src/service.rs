@@ -6,9 +6,10 @@ use http_body::Body;
 use palisade_core::{Handle, ResponseBody};
 use tower_service::Service;
 
-use crate::future::{ResponseFuture, Ticket};
-use crate::limits::{Limits, Verdict};
-use crate::refusal::{Refusal, note};
+use crate::decide::Verdict;
+use crate::future::ResponseFuture;
+use crate::limits::Limits;
+use crate::refusal::Refusal;
 use crate::view::RequestView;
 
 /// The service made by [`RateLimitLayer`](crate::RateLimitLayer).
@@ -39,23 +40,63 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
+    #[inline]
+    fn call(&mut self, request: Request<Rq>) -> Self::Future {
         let Some(limits) = &self.limits else {
             return ResponseFuture::passing(self.inner.call(request));
         };
-        let view = RequestView::new(&request, &limits.client_ip);
-        let Verdict::Counted(ruling) = limits.admit(&view) else {
-            return ResponseFuture::passing(self.inner.call(request));
-        };
-        note(&ruling, view.scope());
-        if ruling.decision.is_allowed() {
-            let ticket = Ticket::new(&ruling, limits, view.scope());
-            return ResponseFuture::counted(self.inner.call(request), ticket);
+        let verdict = Limits::admit(limits, &RequestView::new(&request, &limits.client_ip));
+        #[cfg(feature = "redis")]
+        if let Verdict::Ask(question) = verdict {
+            let clone = self.inner.clone();
+            let service = std::mem::replace(&mut self.inner, clone);
+            return ResponseFuture::asking(crate::future::Deferred {
+                service,
+                request,
+                question,
+            });
         }
-        if ruling.shadow {
-            request.extensions_mut().insert(ruling.decision);
-            return ResponseFuture::passing(self.inner.call(request));
-        }
-        ResponseFuture::refused(Refusal::of(ruling, limits.headers, &request))
+        carry_out(&mut self.inner, request, verdict, limits)
     }
+}
+
+/// Does what a verdict says.
+#[inline]
+fn carry_out<S, Rq>(
+    service: &mut S,
+    mut request: Request<Rq>,
+    verdict: Verdict,
+    limits: &Limits,
+) -> ResponseFuture<S, Rq>
+where
+    S: Service<Request<Rq>>,
+{
+    match verdict {
+        Verdict::Pass => ResponseFuture::passing(service.call(request)),
+        Verdict::Counted(ticket) => ResponseFuture::counted(service.call(request), ticket),
+        Verdict::Over(ruling) if ruling.shadow => {
+            request.extensions_mut().insert(ruling.decision);
+            ResponseFuture::passing(service.call(request))
+        }
+        Verdict::Over(ruling) => {
+            ResponseFuture::refused(Refusal::of(*ruling, limits.headers, &request))
+        }
+        #[cfg(feature = "redis")]
+        Verdict::Ask(_) => ResponseFuture::passing(service.call(request)),
+    }
+}
+
+/// Does what a verdict says that a store was asked for.
+#[cfg(feature = "redis")]
+pub(crate) fn proceed<S, Rq>(
+    service: &mut S,
+    request: Request<Rq>,
+    conclude: impl FnOnce(&RequestView<'_>) -> (Verdict, Handle<Limits>),
+) -> ResponseFuture<S, Rq>
+where
+    S: Service<Request<Rq>>,
+{
+    let client_ip = palisade_core::ClientIp::peer();
+    let (verdict, limits) = conclude(&RequestView::new(&request, &client_ip));
+    carry_out(service, request, verdict, &limits)
 }

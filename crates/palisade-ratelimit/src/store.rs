@@ -6,4 +6,4 @@ mod table;
 mod tests;
 
 pub use self::memory::Memory;
-pub(crate) use self::memory::{Charge, MAX_CHARGES, Table, charge};
+pub(crate) use self::memory::{Charge, MAX_CHARGES, Table, charge, charge_one};

@@ -1,4 +1,4 @@
-use std::cell::OnceCell;
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct RequestView<'a> {
     extensions: &'a Extensions,
     scope: Option<&'a RequestScope>,
     client_ip: &'a ClientIp,
-    client: OnceCell<Option<ClientAddr>>,
+    client: Cell<Option<Option<ClientAddr>>>,
 }
 
 impl<'a> RequestView<'a> {
@@ -26,7 +26,7 @@ impl<'a> RequestView<'a> {
             extensions: request.extensions(),
             scope: RequestScope::current(request.extensions()),
             client_ip,
-            client: OnceCell::new(),
+            client: Cell::new(None),
         }
     }
 
@@ -67,13 +67,17 @@ impl<'a> RequestView<'a> {
     }
 
     /// The client's address; `None` when the server did not say who the peer is.
+    #[inline]
     #[must_use]
     pub fn client(&self) -> Option<ClientAddr> {
-        *self.client.get_or_init(|| {
-            let decided = self.scope.and_then(RequestScope::client);
-            let peer = || peer_addr(self.extensions).map(|addr| addr.ip());
-            decided.or_else(|| self.client_ip.resolve(peer(), self.headers))
-        })
+        if let Some(known) = self.client.get() {
+            return known;
+        }
+        let decided = self.scope.and_then(RequestScope::client);
+        let peer = || peer_addr(self.extensions).map(|addr| addr.ip());
+        let client = decided.or_else(|| self.client_ip.resolve(peer(), self.headers));
+        self.client.set(Some(client));
+        client
     }
 
     pub(crate) const fn scope(&self) -> Option<&'a RequestScope> {

@@ -516,3 +516,41 @@ fn no_number_makes_a_rule_panic() {
         }
     }
 }
+
+#[test]
+fn a_token_bucket_decides_as_governor_does() {
+    use governor::clock::FakeRelativeClock;
+    use governor::{Quota, RateLimiter};
+    for seed in 0..10 {
+        let dice = &mut Dice::new(seed);
+        // Intervals that are whole nanoseconds: governor rounds others down, and so admits a little more than the rate.
+        let (count, size) = (
+            [1, 2, 5, 10, 1_000][dice.below(5) as usize],
+            1 + dice.below(30) as u32,
+        );
+        let clock = FakeRelativeClock::default();
+        let quota = Quota::per_second(NonZeroU32::new(count).unwrap())
+            .allow_burst(NonZeroU32::new(size).unwrap());
+        let theirs = RateLimiter::direct_with_clock(quota, clock.clone());
+        let ours = Limit::token_bucket(per_second(count), burst(size))
+            .compile()
+            .unwrap();
+        let (mut state, mut now) = (vec![0], 0);
+        for step in 0..steps(1_000_000) / 10 {
+            let gap = some_gap(dice) / u64::from(count);
+            now += gap;
+            clock.advance(Duration::from_nanos(gap));
+            let cost = 1 + dice.below(3) as u32;
+            let passes = matches!(theirs.check_n(NonZeroU32::new(cost).unwrap()), Ok(Ok(())));
+            let check = ours.check(&state, now, cost.into());
+            assert_eq!(
+                check.fit == Fit::Fits,
+                passes,
+                "seed {seed}, step {step}, {count}/s, burst {size}"
+            );
+            if passes {
+                ours.commit(&mut state, now, cost.into());
+            }
+        }
+    }
+}

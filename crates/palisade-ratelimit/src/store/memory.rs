@@ -266,26 +266,28 @@ pub(crate) struct Charge<'a> {
 pub(crate) const MAX_CHARGES: usize = 3;
 
 /// Charges all counts, or none: the word of the one closest to its limit, and its position.
-pub(crate) fn charge(charges: &[Charge<'_>], now: u64) -> Option<(usize, Assessment)> {
+pub(crate) fn charge(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
     match charges {
         [only] => Some((0, charge_one(only, now)?)),
         several => charge_all(several, now),
     }
 }
 
+/// Charges one count, if the cost fits.
 #[inline]
-fn charge_one(charge: &Charge<'_>, now: u64) -> Option<Assessment> {
+pub(crate) fn charge_one(charge: &Charge<'_>, now: u64) -> Option<Charged> {
     let mut held = Held::lock(charge.table, &charge.key);
     let assessment = held.assess(charge.rules, now, charge.cost)?;
-    if assessment.fits() {
-        held.commit(charge, now);
-    }
-    Some(assessment)
+    let overflowed = assessment.fits() && held.commit(charge, now);
+    Some(Charged {
+        assessment,
+        overflowed,
+    })
 }
 
 /// Holds every lock from the first check to the last charge. Locks are taken in one order, so that no two requests can
 /// wait for each other; no two charges of a request are to one table.
-fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Assessment)> {
+fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
     let charges = charges.get(..charges.len().min(MAX_CHARGES))?;
     let mut order = [0, 1, 2];
     let order = &mut order[..charges.len()];
@@ -304,12 +306,28 @@ fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Assessment)> {
             closest = Some((position, assessed));
         }
     }
-    if closest.is_some_and(|(_, assessment)| assessment.fits()) {
+    let (position, assessment) = closest?;
+    let mut overflowed = false;
+    if assessment.fits() {
         for (held, charge) in held.iter_mut().flatten().zip(charges) {
-            held.commit(charge, now);
+            overflowed |= held.commit(charge, now);
         }
     }
-    closest
+    Some((
+        position,
+        Charged {
+            assessment,
+            overflowed,
+        },
+    ))
+}
+
+/// What the counts say, once they are charged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Charged {
+    pub(crate) assessment: Assessment,
+    /// Whether a key that was not full had to make room.
+    pub(crate) overflowed: bool,
 }
 
 /// A key's shard under its lock, and where the key is, if it is there.
@@ -337,19 +355,29 @@ impl<'a> Held<'a> {
         rules.assess(state, now, cost)
     }
 
-    /// Only what is charged takes a slot: a refused newcomer leaves no trace.
+    /// Only what is charged takes a slot: a refused newcomer leaves no trace. Answers whether another key that was not
+    /// full had to make room.
     #[inline]
-    fn commit(&mut self, charge: &Charge<'_>, now: u64) {
+    fn commit(&mut self, charge: &Charge<'_>, now: u64) -> bool {
         if charge.cost == 0 {
-            return;
+            return false;
         }
+        let before = self.shard.overflowed();
         let slot = match self.slot {
             Some(slot) => slot,
-            None => self.shard.claim(&charge.key, now, &charge.table.rules),
+            None => self.claim(charge, now),
         };
         let state = self.shard.state_mut(slot);
         charge.rules.commit(state, now, charge.cost);
         let full_at = charge.rules.full_at(state);
         self.shard.settle(slot, full_at);
+        self.shard.overflowed() != before
+    }
+
+    #[inline(never)]
+    fn claim(&mut self, charge: &Charge<'_>, now: u64) -> Slot {
+        let rules = &charge.table.rules;
+        let debt = |state: &[u64]| rules.assess(state, now, 1).is_some_and(|next| !next.fits());
+        self.shard.claim(&charge.key, now, &debt)
     }
 }

@@ -60,7 +60,7 @@ impl Bench {
             key,
             cost: 1,
         };
-        charge(&[one], now).unwrap().1
+        charge(&[one], now).unwrap().1.assessment
     }
 
     fn admits(&self, key: HashedKey, now: u64) -> bool {
@@ -312,7 +312,7 @@ fn charges_to_several_tables_are_all_or_nothing_between_threads() {
                         charges.reverse();
                     }
                     passed.fetch_add(
-                        charge(&charges, 1).unwrap().1.fits().into(),
+                        charge(&charges, 1).unwrap().1.assessment.fits().into(),
                         Ordering::Relaxed,
                     );
                 }
@@ -357,6 +357,6 @@ fn a_refused_newcomer_takes_no_slot() {
         key: bench.ip(1),
         cost: 2,
     };
-    assert!(!charge(&[dear], 1).unwrap().1.fits());
+    assert!(!charge(&[dear], 1).unwrap().1.assessment.fits());
     assert_eq!(bench.live(1), 0);
 }

@@ -1,0 +1,53 @@
+use std::sync::Arc;
+
+use palisade_core::{Handle, Name};
+
+use crate::counters::Counters;
+use crate::digest::HashedKey;
+use crate::key::Chain;
+use crate::limit::Rules;
+use crate::policy::Refund;
+use crate::store::{Charge, Table};
+
+/// A policy with its count.
+pub(crate) struct Counted {
+    pub(crate) name: Name,
+    pub(crate) rules: Rules,
+    pub(crate) table: Handle<Table>,
+    pub(crate) chain: Option<Chain>,
+    pub(crate) shadow: bool,
+    pub(crate) refund: Option<Arc<Refund>>,
+    pub(crate) engine: Engine,
+    pub(crate) counters: Counters,
+}
+
+/// Who decides.
+pub(crate) enum Engine {
+    /// The policy's own table, in this process.
+    Local,
+    /// A limiter of the user's.
+    #[cfg(feature = "governor")]
+    Governor(Arc<dyn crate::governor::Check>),
+    /// Redis, and the table while Redis is down.
+    #[cfg(feature = "redis")]
+    Redis(Box<crate::store::RedisPolicy>),
+}
+
+impl Engine {
+    #[inline]
+    pub(crate) const fn is_local(&self) -> bool {
+        matches!(self, Self::Local)
+    }
+}
+
+impl Counted {
+    /// One request by this key.
+    pub(crate) fn charge(&self, key: HashedKey) -> Charge<'_> {
+        Charge {
+            table: &self.table,
+            rules: &self.rules,
+            key,
+            cost: 1,
+        }
+    }
+}
