@@ -32,9 +32,11 @@ pub use error::AuthError;
 #[cfg(feature = "axum")]
 pub use extract::{Auth, Claims, OptionalAuth};
 pub use guard::{Guard, Guarded, RequirePermission, RequireRole, RequireScope, RequireService};
+#[cfg(feature = "jwks")]
+pub use jwt::{FetchError, Jwks, JwksResponse};
 pub use jwt::{
     HmacKeys, InvalidClaims, IssuedToken, Issuer, JwtVerifier, JwtVerifierBuilder, KeySet,
-    TokenClaims, TokenIssuer, TokenIssuerBuilder, TokenType, VerifyingKey,
+    SigningKey, SigningKeys, TokenClaims, TokenIssuer, TokenIssuerBuilder, TokenType, VerifyingKey,
 };
 pub use layer::{AccountStatus, AuthLayer};
 #[cfg(feature = "password")]

@@ -11,7 +11,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::issuer::Issuer;
-use super::keys::HmacKeys;
+use super::keys::{HmacKeys, KeySet};
+use super::parse::encode;
+use super::signing::SigningKeys;
 use crate::AuthError;
 
 /// Issues access tokens of our own (RFC 9068): `typ` is `at+jwt`, and each has a `jti` by which it can be revoked.
@@ -40,8 +42,17 @@ pub struct TokenIssuer {
     audiences: Vec<Box<str>>,
     lifetime: Duration,
     clock: WallClock,
-    keys: HmacKeys,
+    signer: Signer,
+    /// What verifies the tokens.
+    verifying: KeySet,
     header: Box<str>,
+}
+
+/// What signs.
+#[derive(Debug, Clone)]
+enum Signer {
+    Hmac(HmacKeys),
+    Private(SigningKeys),
 }
 
 /// Collects the settings of a [`TokenIssuer`].
@@ -51,7 +62,7 @@ pub struct TokenIssuerBuilder {
     audiences: Vec<Box<str>>,
     lifetime: Duration,
     clock: WallClock,
-    keys: HmacKeys,
+    signer: Signer,
 }
 
 /// The claims that are ours to write; custom ones must not replace them.
@@ -83,12 +94,22 @@ impl TokenIssuer {
     /// Issues as `name`, signed with the current secret of `keys`.
     #[must_use]
     pub fn hmac(name: &str, keys: HmacKeys) -> TokenIssuerBuilder {
+        Self::with(name, Signer::Hmac(keys))
+    }
+
+    /// Issues as `name`, signed with the current private key of `keys`, whose public half [`jwks`](Self::jwks) shows.
+    #[must_use]
+    pub fn signed(name: &str, keys: SigningKeys) -> TokenIssuerBuilder {
+        Self::with(name, Signer::Private(keys))
+    }
+
+    fn with(name: &str, signer: Signer) -> TokenIssuerBuilder {
         TokenIssuerBuilder {
             name: name.into(),
             audiences: Vec::new(),
             lifetime: Issuer::OWN_LIFETIME,
             clock: WallClock::system(),
-            keys,
+            signer,
         }
     }
 
@@ -98,10 +119,16 @@ impl TokenIssuer {
         self.audiences
             .iter()
             .fold(
-                Issuer::hmac(&self.name, self.keys.clone()),
+                Issuer::own(&self.name, self.verifying.clone()),
                 |issuer, audience| issuer.audience(audience),
             )
             .max_lifetime(self.lifetime)
+    }
+
+    /// The public keys as a JWK set, to be served at `/.well-known/jwks.json`; an empty set for shared secrets.
+    #[must_use]
+    pub fn jwks(&self) -> String {
+        self.verifying.to_jwks()
     }
 
     /// How long a token lives.
@@ -138,7 +165,7 @@ impl TokenIssuer {
         }
         let now = UnixTime::from_secs(self.clock.now().as_secs());
         let expires_at = now.saturating_add(self.lifetime);
-        let id = URL_SAFE_NO_PAD.encode(random::bytes::<16>()?);
+        let id = encode(random::bytes::<16>()?);
         self.write_claims(&mut claims, principal, &id);
         claims.insert("iat".into(), now.as_secs().into());
         claims.insert("exp".into(), expires_at.as_secs().into());
@@ -195,10 +222,15 @@ impl TokenIssuer {
         token.push_str(&self.header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let (_, key) = self.keys.signing();
-        let tag = hmac::sign(key, token.as_bytes());
+        let signature = match &self.signer {
+            Signer::Hmac(keys) => {
+                let tag = hmac::sign(keys.signing().1, token.as_bytes());
+                encode(tag)
+            }
+            Signer::Private(keys) => encode(keys.current().sign(token.as_bytes())?),
+        };
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(tag, &mut token);
+        token.push_str(&signature);
         Ok(token)
     }
 }
@@ -272,23 +304,36 @@ impl TokenIssuerBuilder {
         if !seconds.contains(&self.lifetime) {
             problems.push("lifetime", "is not from 1 second to 24 hours");
         }
-        let (kid, _) = self.keys.signing();
-        let header = header(self.keys.algorithm(), kid);
+        let (verifying, header) = match &self.signer {
+            Signer::Hmac(keys) => (
+                KeySet::of_hmac(keys),
+                header(keys.algorithm(), Some(keys.signing().0)),
+            ),
+            Signer::Private(keys) => {
+                let current = keys.current().public();
+                let verifying = keys.verifying().unwrap_or_else(|_| {
+                    problems.push("keys", "has two of one id, or a shared secret");
+                    KeySet::default()
+                });
+                (verifying, header(current.algorithm(), current.key_id()))
+            }
+        };
         Ok(problems.into_result(TokenIssuer {
             name: self.name,
             audiences: self.audiences,
             lifetime: Duration::from_secs(self.lifetime.as_secs()),
             clock: self.clock,
-            keys: self.keys,
+            signer: self.signer,
+            verifying,
             header,
         })?)
     }
 }
 
 /// The header is the same for every token of a key, so it is encoded once.
-fn header(algorithm: Algorithm, kid: &str) -> Box<str> {
+fn header(algorithm: Algorithm, kid: Option<&str>) -> Box<str> {
     let json = serde_json::json!({ "alg": algorithm, "kid": kid, "typ": "at+jwt" });
-    URL_SAFE_NO_PAD.encode(json.to_string()).into()
+    encode(json.to_string()).into()
 }
 
 impl fmt::Debug for TokenIssuer {
@@ -297,7 +342,7 @@ impl fmt::Debug for TokenIssuer {
             .field("name", &self.name)
             .field("audiences", &self.audiences)
             .field("lifetime", &self.lifetime)
-            .field("keys", &self.keys)
+            .field("signer", &self.signer)
             .finish_non_exhaustive()
     }
 }

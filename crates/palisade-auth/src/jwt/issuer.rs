@@ -3,11 +3,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
+#[cfg(feature = "jwks")]
+use jsonwebtoken::AlgorithmFamily;
 use palisade_core::{Principal, Problems};
 
 use super::claims::ClaimRules;
 use super::keys::{HmacKeys, KeySet};
 use super::parse::Header;
+#[cfg(feature = "jwks")]
+use super::remote::Jwks;
 use crate::{Refusal, TokenClaims};
 
 /// Which `typ` an issuer's access tokens have (RFC 8725, section 3.11).
@@ -69,12 +73,17 @@ pub struct Issuer {
 #[derive(Debug, Clone)]
 pub(crate) enum Keys {
     Fixed(KeySet),
+    #[cfg(feature = "jwks")]
+    Remote(Jwks),
 }
 
 impl Keys {
-    pub(crate) fn with<T>(&self, read: impl FnOnce(&KeySet) -> T) -> T {
+    /// Reads the keys; fails when they could not be fetched yet.
+    pub(crate) fn with<T>(&self, read: impl FnOnce(&KeySet) -> T) -> Result<T, Refusal> {
         match self {
-            Self::Fixed(keys) => read(keys),
+            Self::Fixed(keys) => Ok(read(keys)),
+            #[cfg(feature = "jwks")]
+            Self::Remote(jwks) => jwks.with(read),
         }
     }
 
@@ -82,6 +91,8 @@ impl Keys {
     pub(crate) fn generation(&self) -> u64 {
         match self {
             Self::Fixed(_) => 0,
+            #[cfg(feature = "jwks")]
+            Self::Remote(jwks) => jwks.generation(),
         }
     }
 }
@@ -104,11 +115,16 @@ impl Issuer {
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "keys are made in the call")]
     pub fn hmac(name: &str, keys: HmacKeys) -> Self {
+        Self::own(name, KeySet::of_hmac(&keys))
+    }
+
+    /// An issuer whose tokens we make.
+    pub(crate) fn own(name: &str, keys: KeySet) -> Self {
         Self {
             token_type: TokenType::AccessToken,
             max_lifetime: Self::OWN_LIFETIME,
             issued_at_required: true,
-            ..Self::of(name, Keys::Fixed(KeySet::of_hmac(&keys)))
+            ..Self::of(name, Keys::Fixed(keys))
         }
     }
 
@@ -116,6 +132,14 @@ impl Issuer {
     #[must_use]
     pub fn keys(name: &str, keys: KeySet) -> Self {
         Self::of(name, Keys::Fixed(keys))
+    }
+
+    /// An issuer that publishes its keys; other rules as for [`keys`](Self::keys). Say which algorithms it uses.
+    #[cfg(feature = "jwks")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+    #[must_use]
+    pub fn jwks(name: &str, keys: Jwks) -> Self {
+        Self::of(name, Keys::Remote(keys))
     }
 
     pub(crate) fn of(name: &str, keys: Keys) -> Self {
@@ -206,10 +230,24 @@ impl Issuer {
                     problems.push("algorithms", "leaves no key that could be used");
                 }
             }
+            #[cfg(feature = "jwks")]
+            Keys::Remote(jwks) => {
+                let symmetric = |algorithm: &Algorithm| algorithm.family() == AlgorithmFamily::Hmac;
+                if self.algorithms.iter().flatten().any(symmetric) {
+                    problems.push(
+                        "algorithms",
+                        "has one with a shared secret, which nobody publishes",
+                    );
+                }
+                if let Some(algorithms) = &self.algorithms {
+                    jwks.allow(algorithms);
+                }
+            }
         }
         problems.into_result(TrustedIssuer {
             name: self.name,
             keys,
+            algorithms: self.algorithms,
             token_type: self.token_type,
             rules: ClaimRules {
                 audiences: self.audiences,
@@ -237,6 +275,7 @@ impl fmt::Debug for Issuer {
 pub(crate) struct TrustedIssuer {
     pub(crate) name: Box<str>,
     pub(crate) keys: Keys,
+    algorithms: Option<Vec<Algorithm>>,
     pub(crate) token_type: TokenType,
     pub(crate) rules: ClaimRules,
     pub(crate) adapt: Option<Adapt>,
@@ -251,11 +290,27 @@ impl TrustedIssuer {
     ) -> Result<(), Refusal> {
         let algorithm = header.alg.ok_or(Refusal::AlgorithmNotAllowed)?;
         let kid = header.kid.as_ref().map(|kid| &*kid.0);
+        if self
+            .algorithms
+            .as_ref()
+            .is_some_and(|allowed| !allowed.contains(&algorithm))
+        {
+            return Err(Refusal::AlgorithmNotAllowed);
+        }
         self.keys.with(|keys| {
-            if keys.iter().all(|key| key.algorithm() != algorithm) {
+            if self.is_settled() && keys.iter().all(|key| key.algorithm() != algorithm) {
                 return Err(Refusal::AlgorithmNotAllowed);
             }
             keys.verify(kid, algorithm, message, signature)
-        })
+        })?
+    }
+
+    /// Whether the keys are all there are; an issuer that publishes its own may be about to change to another kind.
+    const fn is_settled(&self) -> bool {
+        match self.keys {
+            Keys::Fixed(_) => true,
+            #[cfg(feature = "jwks")]
+            Keys::Remote(_) => false,
+        }
     }
 }

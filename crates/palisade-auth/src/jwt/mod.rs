@@ -2,11 +2,16 @@
 
 pub(crate) mod cache;
 pub(crate) mod claims;
+mod der;
 pub(crate) mod issue;
 pub(crate) mod issuer;
 pub(crate) mod json;
+mod jwk;
 pub(crate) mod keys;
 pub(crate) mod parse;
+#[cfg(feature = "jwks")]
+mod remote;
+mod signing;
 mod verifier;
 pub(crate) mod verify;
 
@@ -14,4 +19,7 @@ pub use self::claims::{InvalidClaims, TokenClaims};
 pub use self::issue::{IssuedToken, TokenIssuer, TokenIssuerBuilder};
 pub use self::issuer::{Issuer, TokenType};
 pub use self::keys::{HmacKeys, KeySet, VerifyingKey};
+#[cfg(feature = "jwks")]
+pub use self::remote::{FetchError, Jwks, JwksResponse};
+pub use self::signing::{SigningKey, SigningKeys};
 pub use self::verifier::{JwtVerifier, JwtVerifierBuilder};

@@ -60,6 +60,11 @@ pub(crate) fn decode(segment: &[u8]) -> Result<Vec<u8>, Refusal> {
         .map_err(|_| Refusal::TokenMalformed)
 }
 
+/// Encodes as base64url without padding.
+pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// What a JOSE header says that matters here. `jku`, `jwk`, `x5u`, `x5c` and the like are not even kept.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Header<'a> {

@@ -8,7 +8,7 @@ use palisade_core::{Principal, Problems};
 use super::cache::TokenCache;
 use super::issuer::{Issuer, TrustedIssuer};
 use super::keys::{Digest, sha256};
-use super::verify::{Verified, verify};
+use super::verify::{Failure, Verified, verify};
 use crate::outcome::Outcome;
 use crate::revocation::{Answer, CheckRevocation, Standing, TokenRef};
 use crate::{AuthError, Refusal};
@@ -103,9 +103,58 @@ impl JwtVerifier {
     pub(crate) fn check(&self, token: &[u8], digest: &Digest, now: UnixTime) -> Outcome {
         let verified = match self.verified(token, digest, now) {
             Ok(verified) => verified,
-            Err(refusal) => return Outcome::Now(Err(refusal)),
+            Err(failure) => return self.failed(token, digest, &failure),
         };
         self.ask_revocation(verified)
+    }
+
+    /// Looks once more where an issuer's keys may have changed.
+    #[cfg(feature = "jwks")]
+    fn failed(&self, token: &[u8], digest: &Digest, failure: &Failure) -> Outcome {
+        use super::issuer::Keys;
+
+        let refused = |refusal| Outcome::Now(Err(refusal));
+        let Some((issuer, kid)) = &failure.missing_key else {
+            return refused(failure.refusal);
+        };
+        let Keys::Remote(jwks) = &self.0.issuers[*issuer].keys else {
+            return refused(failure.refusal);
+        };
+        let Some(looking) = jwks.look_again(kid.as_deref()) else {
+            // What could not be looked for is not known to be wrong.
+            return refused(if jwks.is_failing() {
+                Refusal::StoreUnavailable
+            } else {
+                failure.refusal
+            });
+        };
+        let (this, token, digest, jwks) = (self.clone(), token.to_vec(), *digest, jwks.clone());
+        Outcome::Later(Box::pin(async move {
+            looking.await;
+            let verified = match this.verified(&token, &digest, this.now()) {
+                Ok(verified) => verified,
+                Err(Failure {
+                    missing_key: Some(_),
+                    ..
+                }) if jwks.is_failing() => return Err(Refusal::StoreUnavailable),
+                Err(failure) => {
+                    if let Some((_, kid)) = &failure.missing_key {
+                        jwks.note_unknown(kid.as_deref());
+                    }
+                    return Err(failure.refusal);
+                }
+            };
+            match this.ask_revocation(verified) {
+                Outcome::Now(result) => result,
+                Outcome::Later(later) => later.await,
+            }
+        }))
+    }
+
+    #[cfg(not(feature = "jwks"))]
+    #[expect(clippy::unused_self, reason = "the feature decides")]
+    fn failed(&self, _token: &[u8], _digest: &Digest, failure: &Failure) -> Outcome {
+        Outcome::Now(Err(failure.refusal))
     }
 
     fn verified(
@@ -113,7 +162,7 @@ impl JwtVerifier {
         token: &[u8],
         digest: &Digest,
         now: UnixTime,
-    ) -> Result<Arc<Verified>, Refusal> {
+    ) -> Result<Arc<Verified>, Failure> {
         let inner = &*self.0;
         let generation_of = |issuer: usize| inner.issuers[issuer].keys.generation();
         if let Some(cache) = &inner.cache

@@ -23,17 +23,33 @@ pub(crate) struct Verified {
     pub(crate) generation: u64,
 }
 
+/// Why a token does not hold, and whether its issuer's keys could be looked at again.
+pub(crate) struct Failure {
+    pub(crate) refusal: Refusal,
+    /// The issuer whose key was not found, and the key.
+    pub(crate) missing_key: Option<(usize, Option<Box<str>>)>,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            missing_key: None,
+        }
+    }
+}
+
 /// Verifies one token at one time.
 pub(crate) fn verify(
     token: &[u8],
     issuers: &[TrustedIssuer],
     now: UnixTime,
-) -> Result<Verified, Refusal> {
+) -> Result<Verified, Failure> {
     let compact = Compact::split(token)?;
     let header = decode(compact.header)?;
     let header = Header::parse(&header)?;
     if header.alg.is_none() {
-        return Err(Refusal::AlgorithmNotAllowed);
+        return Err(Refusal::AlgorithmNotAllowed.into());
     }
     let payload = decode(compact.payload)?;
     let claims = Registered::parse(&payload)?;
@@ -44,12 +60,21 @@ pub(crate) fn verify(
         .ok_or(Refusal::UnknownIssuer)?;
     let issuer = &issuers[position];
     if !issuer.token_type.accepts(&header) || claims.says_other_use() || claims.has_nonce() {
-        return Err(Refusal::WrongType);
+        return Err(Refusal::WrongType.into());
     }
 
     let generation = issuer.keys.generation();
     let signature = decode(compact.signature)?;
-    issuer.verify(&header, compact.signing_input, &signature)?;
+    issuer
+        .verify(&header, compact.signing_input, &signature)
+        .map_err(|refusal| {
+            let looked = matches!(refusal, Refusal::UnknownKey | Refusal::StoreUnavailable);
+            let kid = header.kid.as_ref().map(|kid| kid.0.as_ref().into());
+            Failure {
+                refusal,
+                missing_key: looked.then_some((position, kid)),
+            }
+        })?;
 
     let (expires_at, subject) = issuer.rules.check(&claims, now)?;
     let principal = claims.principal(&issuer.name, subject, expires_at);

@@ -1,0 +1,60 @@
+//! The little of DER (ITU-T X.690) that an RSA public key needs: `SEQUENCE { n INTEGER, e INTEGER }` (RFC 8017, A.1.1).
+
+/// The modulus and the exponent, without leading zeros.
+pub(super) fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (content, rest) = element(0x30, der)?;
+    let (modulus, content) = element(0x02, content)?;
+    let (exponent, content) = element(0x02, content)?;
+    (rest.is_empty() && content.is_empty()).then(|| (unsigned(modulus), unsigned(exponent)))
+}
+
+/// A positive number has a zero in front where its first bit would be taken for a sign.
+fn unsigned(number: &[u8]) -> &[u8] {
+    match number {
+        [0, rest @ ..] => rest,
+        number => number,
+    }
+}
+
+/// The content of an element with this tag, and what follows it.
+fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [found, first, rest @ ..] = der else {
+        return None;
+    };
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(*first), rest),
+        0x81 | 0x82 => {
+            let (length, rest) = rest.split_at_checked(usize::from(*first & 0x0f))?;
+            let length = length
+                .iter()
+                .fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
+            (length, rest)
+        }
+        _ => return None,
+    };
+    if *found != tag {
+        return None;
+    }
+    rest.split_at_checked(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_numbers_in_a_sequence() {
+        let der = [0x30, 0x08, 0x02, 0x02, 0x00, 0xc3, 0x02, 0x02, 0x01, 0x01];
+        assert_eq!(rsa_public_key(&der), Some((&[0xc3][..], &[1, 1][..])));
+        for length in 0..der.len() {
+            assert_eq!(rsa_public_key(&der[..length]), None, "{length} bytes");
+        }
+        assert_eq!(rsa_public_key(&[&der[..], &[0]].concat()), None);
+        assert_eq!(
+            rsa_public_key(&[0x30, 0x80, 0, 0]),
+            None,
+            "no length is left open"
+        );
+        assert_eq!(rsa_public_key(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
+    }
+}

@@ -1,0 +1,301 @@
+//! Keys as JSON (RFC 7517) and PEM, in and out.
+
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse,
+};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
+use palisade_core::Problems;
+use serde_json::{Map, Value, json};
+
+use super::der;
+use super::keys::{KeySet, PublicParts, VerifyingKey, sha256};
+use super::parse::{decode, encode};
+use crate::AuthError;
+
+/// More keys than any issuer publishes.
+const MAX_KEYS: usize = 100;
+
+/// What a document of keys holds, and what of it is of no use here.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) keys: KeySet,
+    /// Which keys were left out, and why.
+    pub(crate) skipped: Problems,
+}
+
+/// Which algorithms keys that do not name one may be used with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unnamed<'a>(pub(crate) Option<&'a [Algorithm]>);
+
+impl Document {
+    /// Reads a JWK set. One bad key leaves out only itself; keys that share an id are all left out.
+    pub(crate) fn parse(json: &[u8], unnamed: Unnamed<'_>) -> Result<Self, AuthError> {
+        let document: Value = serde_json::from_slice(json)
+            .map_err(|_| AuthError::one("jwks", "is not a JSON document"))?;
+        let Some(items) = document.get("keys").and_then(Value::as_array) else {
+            return Err(AuthError::one("jwks", "has no list of keys"));
+        };
+        let mut skipped = Problems::none();
+        let mut keys: Vec<VerifyingKey> = Vec::new();
+        if items.len() > MAX_KEYS {
+            return Err(AuthError::one("jwks.keys", "has more than 100 keys"));
+        }
+        for (position, item) in items.iter().enumerate() {
+            match from_value(item, unnamed) {
+                Ok(found) => keys.extend(found),
+                Err(reason) => skipped.push(format!("keys[{position}]"), reason),
+            }
+        }
+        let doubled: Vec<bool> = keys
+            .iter()
+            .map(|key| {
+                let same = |other: &&VerifyingKey| {
+                    other.key_id() == key.key_id() && other.algorithm() == key.algorithm()
+                };
+                key.key_id().is_some() && keys.iter().filter(same).count() > 1
+            })
+            .collect();
+        if doubled.contains(&true) {
+            skipped.push("keys", "has several of one kid");
+        }
+        let mut doubled = doubled.into_iter();
+        keys.retain(|_| !doubled.next().unwrap_or(false));
+        Ok(Self {
+            keys: KeySet::new(keys)?,
+            skipped,
+        })
+    }
+}
+
+/// The keys that one JWK stands for: one for each algorithm that it may be used with.
+fn from_value(item: &Value, unnamed: Unnamed<'_>) -> Result<Vec<VerifyingKey>, &'static str> {
+    if item.get("kty").and_then(Value::as_str) != Some("oct") && item.get("d").is_some() {
+        return Err("holds a private key");
+    }
+    let jwk: Jwk = serde_json::from_value(item.clone()).map_err(|_| "is not a JWK")?;
+    check_use(&jwk.common)?;
+    let named = match &jwk.common.key_algorithm {
+        Some(named) => {
+            let named = Algorithm::try_from(*named).map_err(|_| "has an algorithm unknown here")?;
+            Some(named)
+        }
+        None => None,
+    };
+    let fits = fitting(&jwk.algorithm)?;
+    let wanted: Vec<Algorithm> = match named {
+        Some(named) if fits.contains(&named) => vec![named],
+        Some(_) => return Err("has an algorithm that does not fit its type"),
+        None => match unnamed.0 {
+            Some(listed) => fits
+                .iter()
+                .copied()
+                .filter(|alg| listed.contains(alg))
+                .collect(),
+            None => fits.iter().copied().take(1).collect(),
+        },
+    };
+    if wanted.is_empty() {
+        return Err("has no algorithm that is on the list");
+    }
+    wanted
+        .into_iter()
+        .map(|algorithm| {
+            let key = key_for(&jwk.algorithm, algorithm)?;
+            Ok(match &jwk.common.key_id {
+                Some(kid) => key.id(kid),
+                None => key,
+            })
+        })
+        .collect()
+}
+
+/// A key meant for something else is not used (RFC 7517, sections 4.2 and 4.3).
+fn check_use(common: &CommonParameters) -> Result<(), &'static str> {
+    if common
+        .public_key_use
+        .as_ref()
+        .is_some_and(|used| *used != PublicKeyUse::Signature)
+    {
+        return Err("is not meant for signatures");
+    }
+    let operations = common.key_operations.as_ref();
+    if operations.is_some_and(|listed| !listed.contains(&KeyOperations::Verify)) {
+        return Err("is not meant for verifying");
+    }
+    Ok(())
+}
+
+/// Every algorithm that a key of this type and curve can be used with, the usual one first.
+fn fitting(parameters: &AlgorithmParameters) -> Result<&'static [Algorithm], &'static str> {
+    use Algorithm as A;
+    match parameters {
+        AlgorithmParameters::RSA(_) => {
+            Ok(&[A::RS256, A::RS384, A::RS512, A::PS256, A::PS384, A::PS512])
+        }
+        AlgorithmParameters::EllipticCurve(key) => match key.curve {
+            EllipticCurve::P256 => Ok(&[A::ES256]),
+            EllipticCurve::P384 => Ok(&[A::ES384]),
+            _ => Err("has a curve unknown here"),
+        },
+        AlgorithmParameters::OctetKeyPair(key) => match key.curve {
+            EllipticCurve::Ed25519 => Ok(&[A::EdDSA]),
+            _ => Err("has a curve unknown here"),
+        },
+        AlgorithmParameters::OctetKey(_) => Ok(&[A::HS256, A::HS384, A::HS512]),
+        _ => Err("has a type unknown here"),
+    }
+}
+
+fn key_for(
+    parameters: &AlgorithmParameters,
+    algorithm: Algorithm,
+) -> Result<VerifyingKey, &'static str> {
+    let number = |text: &str| decode(text.as_bytes()).map_err(|_| "is not base64url");
+    let key = match parameters {
+        AlgorithmParameters::RSA(key) => {
+            VerifyingKey::rsa(algorithm, &number(&key.n)?, &number(&key.e)?)
+        }
+        AlgorithmParameters::EllipticCurve(key) => {
+            let (x, y) = (number(&key.x)?, number(&key.y)?);
+            if x.len() != y.len() {
+                return Err("has coordinates of different lengths");
+            }
+            VerifyingKey::point(algorithm, &[&[4][..], &x, &y].concat())
+        }
+        AlgorithmParameters::OctetKeyPair(key) => VerifyingKey::point(algorithm, &number(&key.x)?),
+        AlgorithmParameters::OctetKey(key) => VerifyingKey::hmac(algorithm, &number(&key.value)?),
+        _ => return Err("has a type unknown here"),
+    };
+    key.map_err(|_| "is too weak or malformed")
+}
+
+impl KeySet {
+    /// Reads a JWK set (RFC 7517, section 5) from a trusted place, such as a file.
+    ///
+    /// One bad key leaves out only itself, and is logged. RSA keys that name no algorithm are for `RS256`.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is not a JWK set, one without any key that could be used, and one that mixes shared secrets with
+    /// public keys.
+    pub fn from_jwks(json: &str) -> Result<Self, AuthError> {
+        let document = Document::parse(json.as_bytes(), Unnamed(None))?;
+        for skipped in document.skipped.iter() {
+            tracing::warn!(target: "palisade_auth", %skipped, "a key is left out");
+        }
+        Ok(document.keys)
+    }
+
+    /// The public keys as a JWK set, to be served at `/.well-known/jwks.json`. Shared secrets are left out.
+    #[must_use]
+    pub fn to_jwks(&self) -> String {
+        let keys: Vec<Value> = self.iter().filter_map(VerifyingKey::to_jwk).collect();
+        json!({ "keys": keys }).to_string()
+    }
+}
+
+impl VerifyingKey {
+    /// Reads a single JWK (RFC 7517, section 4). An RSA key that names no algorithm is for `RS256`, a secret for
+    /// `HS256`.
+    ///
+    /// # Errors
+    ///
+    /// Refuses keys that are weak, malformed, meant for something else, or private.
+    pub fn from_jwk(json: &str) -> Result<Self, AuthError> {
+        let item: Value = serde_json::from_str(json)
+            .map_err(|_| AuthError::one("jwk", "is not a JSON document"))?;
+        let keys = from_value(&item, Unnamed(None));
+        let key = keys.map(|keys| keys.into_iter().next());
+        match key {
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => Err(AuthError::one("jwk", "has no algorithm")),
+            Err(reason) => Err(AuthError::one("jwk", reason)),
+        }
+    }
+
+    /// Reads a public key in PEM (`PUBLIC KEY`, or `RSA PUBLIC KEY`), for this algorithm.
+    ///
+    /// # Errors
+    ///
+    /// Refuses private keys, certificates, weak keys, and a key of another type than the algorithm's.
+    pub fn from_pem(algorithm: Algorithm, pem: &str) -> Result<Self, AuthError> {
+        let problem = || AuthError::one("pem", "is not a public key for this algorithm");
+        if !pem.contains("-----BEGIN PUBLIC KEY-----")
+            && !pem.contains("-----BEGIN RSA PUBLIC KEY-----")
+        {
+            return Err(problem());
+        }
+        let bytes = pem.as_bytes();
+        let key = match algorithm.family() {
+            AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(bytes),
+            AlgorithmFamily::Ec => DecodingKey::from_ec_pem(bytes),
+            AlgorithmFamily::Ed => DecodingKey::from_ed_pem(bytes),
+            AlgorithmFamily::Hmac => return Err(problem()),
+        };
+        let key = key.map_err(|_| problem())?;
+        let DecodingKeyKind::SecretOrDer(der) = key.kind() else {
+            return Err(problem());
+        };
+        if algorithm.family() == AlgorithmFamily::Rsa {
+            let (modulus, exponent) = der::rsa_public_key(der).ok_or_else(problem)?;
+            Self::rsa(algorithm, modulus, exponent)
+        } else {
+            Self::point(algorithm, der)
+        }
+    }
+
+    /// The public key as a JWK; nothing for a shared secret.
+    #[must_use]
+    pub fn to_jwk(&self) -> Option<Value> {
+        let mut jwk = self.thumbprint_members()?;
+        jwk.insert("use".into(), "sig".into());
+        jwk.insert("alg".into(), json!(self.algorithm()));
+        if let Some(kid) = self.key_id() {
+            jwk.insert("kid".into(), kid.into());
+        }
+        Some(Value::Object(jwk))
+    }
+
+    /// The SHA-256 thumbprint of the public key (RFC 7638); nothing for a shared secret.
+    #[must_use]
+    pub fn thumbprint(&self) -> Option<String> {
+        // Members in the order of their names and no space, as RFC 7638, section 3.3 asks: so does `Map` print them.
+        let members = Value::Object(self.thumbprint_members()?).to_string();
+        Some(encode(sha256(members.as_bytes())))
+    }
+
+    fn thumbprint_members(&self) -> Option<Map<String, Value>> {
+        let members = match (self.public_parts()?, self.algorithm()) {
+            (PublicParts::Rsa { n, e }, _) => vec![
+                ("e", encode(e)),
+                ("kty", "RSA".to_owned()),
+                ("n", encode(n)),
+            ],
+            (PublicParts::Point(x), Algorithm::EdDSA) => vec![
+                ("crv", "Ed25519".to_owned()),
+                ("kty", "OKP".to_owned()),
+                ("x", encode(x)),
+            ],
+            (PublicParts::Point(point), algorithm) => {
+                let (_, both) = point.split_first()?;
+                let (x, y) = both.split_at(both.len() / 2);
+                let curve = match algorithm {
+                    Algorithm::ES256 => "P-256",
+                    _ => "P-384",
+                };
+                vec![
+                    ("crv", curve.to_owned()),
+                    ("kty", "EC".to_owned()),
+                    ("x", encode(x)),
+                    ("y", encode(y)),
+                ]
+            }
+        };
+        let members = members.into_iter();
+        Some(
+            members
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect(),
+        )
+    }
+}

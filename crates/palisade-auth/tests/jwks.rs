@@ -1,0 +1,343 @@
+//! Keys that an issuer publishes, on paused time.
+#![cfg(feature = "jwks")]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use palisade_auth::{
+    Algorithm, AuthLayer, Issuer, Jwks, JwksResponse, JwtVerifier, Refusal, SigningKey,
+    SigningKeys, TokenIssuer,
+};
+use palisade_core::Principal;
+use support::{clock, through, with_token};
+use tokio::sync::Notify;
+use tokio::time::{Instant, advance, sleep};
+
+/// An issuer whose documents, failures and silences the test decides.
+#[derive(Clone, Default)]
+struct Source {
+    document: Arc<Mutex<String>>,
+    fetches: Arc<AtomicUsize>,
+    down: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
+    urls: Arc<Mutex<Vec<String>>>,
+}
+
+impl Source {
+    fn publish(&self, tokens: &TokenIssuer) {
+        *self.document.lock().unwrap() = tokens.jwks();
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::Relaxed)
+    }
+
+    fn verifier(&self) -> JwtVerifier {
+        let source = self.clone();
+        let jwks = Jwks::new("https://idp.example/jwks", move |url| {
+            let source = source.clone();
+            async move {
+                source.fetches.fetch_add(1, Ordering::Relaxed);
+                source.urls.lock().unwrap().push(url);
+                if source.hangs.load(Ordering::Relaxed) {
+                    Notify::new().notified().await;
+                }
+                sleep(Duration::from_millis(100)).await;
+                if source.down.load(Ordering::Relaxed) {
+                    return Err("connection refused".into());
+                }
+                let body = source.document.lock().unwrap().clone().into_bytes();
+                Ok(JwksResponse {
+                    body,
+                    cache_control: Some("max-age=1000".to_owned()),
+                })
+            }
+        })
+        .unwrap();
+        let issuer = Issuer::jwks("idp", jwks)
+            .algorithms([Algorithm::EdDSA, Algorithm::ES256])
+            .audience("api");
+        JwtVerifier::builder()
+            .issuer(issuer)
+            .clock(clock())
+            .build()
+            .unwrap()
+    }
+}
+
+fn idp() -> TokenIssuer {
+    let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    TokenIssuer::signed("idp", SigningKeys::new(key))
+        .audience("api")
+        .clock(clock())
+        .build()
+        .unwrap()
+}
+
+fn token(tokens: &TokenIssuer) -> String {
+    tokens
+        .issue(&Principal::user("", "alice"))
+        .unwrap()
+        .into_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_token_fetches_once_for_all_who_wait() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let layer = AuthLayer::new().bearer(source.verifier());
+    let waiting: Vec<_> = (0..50)
+        .map(|_| {
+            let (layer, token) = (layer.clone(), token(&tokens));
+            tokio::spawn(async move { through(&layer, with_token(&token)).await.status })
+        })
+        .collect();
+    for task in waiting {
+        assert_eq!(task.await.unwrap(), 200);
+    }
+    assert_eq!(source.fetches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotated_key_is_seen_at_once() {
+    let (source, old, new) = (Source::default(), idp(), idp());
+    source.publish(&old);
+    let jwt = source.verifier();
+    assert!(jwt.authenticate(&token(&old)).await.is_ok());
+    source.publish(&new);
+    advance(Duration::from_secs(31)).await;
+    assert!(jwt.authenticate(&token(&new)).await.is_ok());
+    assert_eq!(source.fetches(), 2);
+    assert_eq!(
+        jwt.authenticate(&token(&old)).await.err(),
+        Some(Refusal::UnknownKey),
+        "withdrawn, and out of the cache"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_unknown_kids_cause_one_fetch_in_thirty_seconds() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let jwt = source.verifier();
+    assert!(jwt.authenticate(&token(&tokens)).await.is_ok());
+    advance(Duration::from_secs(31)).await;
+    let before = source.fetches();
+    let stranger = token(&idp());
+    let (head, rest) = stranger.split_once('.').unwrap();
+    let header = String::from_utf8(support::unb64(head)).unwrap();
+    let start = Instant::now();
+    for number in 0..10_000 {
+        let header = header.replace(r#""kid":""#, &format!(r#""kid":"{number}"#));
+        let forged = format!("{}.{rest}", support::b64(header));
+        assert_eq!(
+            jwt.authenticate(&forged).await.err(),
+            Some(Refusal::UnknownKey)
+        );
+    }
+    assert!(start.elapsed() < Duration::from_secs(30));
+    assert_eq!(source.fetches() - before, 1);
+    let urls = source.urls.lock().unwrap();
+    assert!(
+        urls.iter().all(|url| url == "https://idp.example/jwks"),
+        "no kid in a URL: {urls:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn known_keys_never_wait_while_the_source_hangs() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let jwt = source.verifier();
+    assert!(jwt.authenticate(&token(&tokens)).await.is_ok());
+    source.hangs.store(true, Ordering::Relaxed);
+    advance(Duration::from_secs(900)).await;
+    let stranger = token(&idp());
+    let waiting = tokio::spawn({
+        let jwt = jwt.clone();
+        async move { jwt.authenticate(&stranger).await }
+    });
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    for _ in 0..1_000 {
+        assert!(jwt.verify(&token(&tokens)).is_ok());
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    // The fetch is given up after five seconds.
+    assert_eq!(
+        waiting.await.unwrap().err(),
+        Some(Refusal::StoreUnavailable)
+    );
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_refreshed_in_the_background_at_80_percent_of_their_age() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let jwt = source.verifier();
+    assert!(jwt.authenticate(&token(&tokens)).await.is_ok());
+    advance(Duration::from_secs(799)).await;
+    assert!(jwt.verify(&token(&tokens)).is_ok());
+    assert_eq!(source.fetches(), 1);
+    advance(Duration::from_secs(1)).await;
+    assert!(jwt.verify(&token(&tokens)).is_ok(), "does not wait");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(source.fetches(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_keys_are_kept_for_a_day_while_the_source_is_down() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let jwt = source.verifier();
+    assert!(jwt.authenticate(&token(&tokens)).await.is_ok());
+    source.down.store(true, Ordering::Relaxed);
+    advance(Duration::from_secs(23 * 60 * 60)).await;
+    assert!(jwt.verify(&token(&tokens)).is_ok());
+    advance(Duration::from_secs(60 * 60)).await;
+    assert_eq!(
+        jwt.authenticate(&token(&tokens)).await.err(),
+        Some(Refusal::StoreUnavailable)
+    );
+    source.down.store(false, Ordering::Relaxed);
+    advance(Duration::from_secs(31)).await;
+    assert!(jwt.authenticate(&token(&tokens)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_keys_tokens_are_refused_with_503_and_soon_tried_again() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    source.down.store(true, Ordering::Relaxed);
+    let jwt = source.verifier();
+    let layer = AuthLayer::new().bearer(jwt.clone());
+    for _ in 0..10 {
+        assert_eq!(
+            through(&layer, with_token(&token(&tokens))).await.status,
+            503
+        );
+    }
+    assert_eq!(source.fetches(), 1, "fails fast");
+    source.down.store(false, Ordering::Relaxed);
+    advance(Duration::from_secs(2)).await;
+    assert_eq!(
+        through(&layer, with_token(&token(&tokens))).await.status,
+        200
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_is_no_use_does_not_replace_one_that_is() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let jwt = source.verifier();
+    assert!(jwt.authenticate(&token(&tokens)).await.is_ok());
+    let secret = support::b64(support::SECRET);
+    for document in [
+        String::new(),
+        "{}".to_owned(),
+        r#"{"keys":[]}"#.to_owned(),
+        format!(r#"{{"keys":[{{"kty":"oct","k":"{secret}"}}]}}"#),
+        format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(600_000)),
+    ] {
+        *source.document.lock().unwrap() = document;
+        advance(Duration::from_secs(801)).await;
+        assert!(jwt.verify(&token(&tokens)).is_ok());
+        sleep(Duration::from_secs(1)).await;
+        assert!(jwt.verify(&token(&tokens)).is_ok());
+    }
+    assert_eq!(source.fetches(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_panics_is_a_failure_and_not_the_end() {
+    let panics = Arc::new(AtomicBool::new(true));
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let (inner, document) = (panics.clone(), source.document.clone());
+    let jwks = Jwks::new("https://idp.example/jwks", move |_| {
+        let (inner, document) = (inner.clone(), document.clone());
+        async move {
+            assert!(!inner.load(Ordering::Relaxed), "on purpose");
+            Ok(JwksResponse {
+                body: document.lock().unwrap().clone().into_bytes(),
+                cache_control: None,
+            })
+        }
+    })
+    .unwrap();
+    assert_eq!(jwks.refresh().await, Err(Refusal::StoreUnavailable));
+    panics.store(false, Ordering::Relaxed);
+    assert_eq!(jwks.refresh().await, Ok(()));
+}
+
+#[test]
+fn a_published_secret_can_not_even_be_asked_for() {
+    let jwks = Jwks::new("https://idp.example/jwks", |_| async {
+        Err("unused".into())
+    })
+    .unwrap();
+    let issuer = Issuer::jwks("idp", jwks)
+        .audience("a")
+        .algorithms([Algorithm::HS256]);
+    assert!(JwtVerifier::builder().issuer(issuer).build().is_err());
+    assert!(Jwks::new("http://idp.example/", |_| async { Err("unused".into()) }).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_unknown_kid_is_not_looked_for_again_right_away() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let jwt = source.verifier();
+    assert!(jwt.authenticate(&token(&tokens)).await.is_ok());
+    let stranger = token(&idp());
+    advance(Duration::from_secs(31)).await;
+    assert!(jwt.authenticate(&stranger).await.is_err());
+    advance(Duration::from_secs(31)).await;
+    assert!(jwt.authenticate(&stranger).await.is_err());
+    assert_eq!(source.fetches(), 2);
+    advance(Duration::from_secs(31)).await;
+    assert!(jwt.authenticate(&stranger).await.is_err());
+    assert_eq!(source.fetches(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_names_no_algorithm_is_for_those_of_the_issuers_list() {
+    let key = SigningKey::from_pem(Algorithm::PS256, include_str!("data/rsa2048.pem")).unwrap();
+    let tokens = TokenIssuer::signed("idp", SigningKeys::new(key))
+        .audience("api")
+        .clock(clock())
+        .build()
+        .unwrap();
+    let document = tokens.jwks().replace(r#""alg":"PS256","#, "");
+    assert!(!document.contains("PS256"));
+    for (listed, holds) in [(Algorithm::PS256, true), (Algorithm::RS256, false)] {
+        let body = document.clone().into_bytes();
+        let jwks = Jwks::new("https://idp.example/jwks", move |_| {
+            let body = body.clone();
+            async {
+                Ok(JwksResponse {
+                    body,
+                    cache_control: None,
+                })
+            }
+        });
+        let issuer = Issuer::jwks("idp", jwks.unwrap())
+            .algorithms([listed])
+            .audience("api");
+        let jwt = JwtVerifier::builder()
+            .issuer(issuer)
+            .clock(clock())
+            .build()
+            .unwrap();
+        assert_eq!(
+            jwt.authenticate(&token(&tokens)).await.is_ok(),
+            holds,
+            "{listed:?}"
+        );
+    }
+}
