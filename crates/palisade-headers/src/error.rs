@@ -13,6 +13,9 @@ pub enum HeadersError {
     /// The cross-origin guard.
     #[error("cross-origin guard: {0}")]
     CrossOrigin(Problems),
+    /// The request ids.
+    #[error("request ids: {0}")]
+    RequestId(Problems),
 }
 
 impl HeadersError {
@@ -20,9 +23,10 @@ impl HeadersError {
     #[must_use]
     pub const fn problems(&self) -> &Problems {
         match self {
-            Self::Cors(problems) | Self::Security(problems) | Self::CrossOrigin(problems) => {
-                problems
-            }
+            Self::Cors(problems)
+            | Self::Security(problems)
+            | Self::CrossOrigin(problems)
+            | Self::RequestId(problems) => problems,
         }
     }
 }

@@ -19,3 +19,8 @@ pub use security::{CspNonce, HeaderOverrides, Merge, SecurityHeaders, SecurityHe
 
 /// The target of every event that this crate emits through `tracing`.
 const TARGET: &str = "palisade_headers";
+
+/// The guides of this repository, so that their code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/which-preset.md")]
+mod which_preset {}

@@ -17,11 +17,13 @@
 //! rewrites `Host`, or drops `Origin` or `Sec-Fetch-Site`, weakens the guard: let it forward them as they are.
 
 mod check;
+mod config;
 mod future;
 mod layer;
 mod pattern;
 mod service;
 
+pub use self::config::CrossOriginGuardConfig;
 pub use self::future::ResponseFuture;
 pub use self::layer::CrossOriginGuardLayer;
 pub use self::service::CrossOriginGuard;

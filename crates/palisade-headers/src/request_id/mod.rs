@@ -10,12 +10,14 @@
 //! 4. `traceparent` (W3C Trace Context) is read under the same trust, and passed on with the id.
 
 mod client;
+mod config;
 mod future;
 mod generate;
 mod layer;
 mod service;
 
 pub use self::client::{PropagateRequestId, PropagateRequestIdLayer};
+pub use self::config::RequestIdConfig;
 pub use self::future::ResponseFuture;
 pub use self::generate::IdFormat;
 pub use self::layer::RequestIdLayer;

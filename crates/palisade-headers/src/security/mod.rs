@@ -8,6 +8,7 @@
 //! 3. A route changes the policy by putting [`HeaderOverrides`] into the extensions of its response.
 //! 4. A nonce is made when it is first read. A response whose handler read none forbids inline scripts altogether.
 
+mod config;
 mod csp;
 mod future;
 mod hsts;
@@ -23,6 +24,7 @@ mod source;
 mod strip;
 mod values;
 
+pub use self::config::{HstsConfig, Preset, SecurityHeadersConfig};
 pub use self::csp::{Csp, Directive, Sandbox};
 pub use self::future::ResponseFuture;
 pub use self::hsts::{Hsts, HstsWhen, OverTls};
