@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) deliveries: Deliveries,
     /// Whether every request is refused while the trail cannot be written.
     pub(crate) no_trail_no_service: bool,
+    /// Up to how many bytes of a body are captured.
+    pub(crate) capture: usize,
     pub(crate) headers: Vec<HeaderName>,
     pub(crate) late: LateSink,
 }

@@ -75,7 +75,7 @@ where
             }
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
-                    flight.see_data(data.len());
+                    flight.see_data(data);
                 }
                 if let Some(trailers) = frame.trailers_ref() {
                     flight.see_trailers(trailers);

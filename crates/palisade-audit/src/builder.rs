@@ -11,7 +11,6 @@ use crate::class::Deliveries;
 use crate::format::json::TimeText;
 use crate::format::native::Tools;
 use crate::guard::{Finished, Guard};
-use crate::redact::Redaction;
 use crate::sink::file::FileSink;
 use crate::sink::{Sink, SinkThread};
 use crate::trail::alarm::Alarm;
@@ -39,6 +38,7 @@ pub struct AuditBuilder {
     on_failure: OnFailure,
     client_ip: ClientIp,
     headers: Vec<String>,
+    capture: usize,
     clock: WallClock,
     capacity: usize,
     recent: usize,
@@ -53,6 +53,9 @@ impl AuditBuilder {
     /// Records kept in memory by default for [`Audit::recent`]: 1,000, about half a megabyte.
     pub const DEFAULT_RECENT: usize = 1_000;
 
+    /// Bytes of a body that are captured by default: 16 KiB, which holds nearly every JSON request of an API.
+    pub const DEFAULT_CAPTURE: usize = 16 << 10;
+
     pub(crate) fn new(service: &str) -> Self {
         Self {
             service: service.into(),
@@ -65,6 +68,7 @@ impl AuditBuilder {
             on_failure: OnFailure::Block,
             client_ip: ClientIp::peer(),
             headers: vec!["user-agent".to_owned()],
+            capture: Self::DEFAULT_CAPTURE,
             clock: WallClock::system(),
             capacity: Self::DEFAULT_CAPACITY,
             recent: Self::DEFAULT_RECENT,
@@ -129,6 +133,14 @@ impl AuditBuilder {
             .into_iter()
             .map(|name| name.as_ref().to_owned())
             .collect();
+        self
+    }
+
+    /// Sets up to how many bytes a body is captured, where the policy's level asks for bodies: at most 1 MiB, default
+    /// [`DEFAULT_CAPTURE`](Self::DEFAULT_CAPTURE). A longer body is put on record by its length and digest alone: a
+    /// part of it could not be redacted safely.
+    pub fn capture(mut self, bytes: usize) -> Self {
+        self.capture = bytes;
         self
     }
 
@@ -208,6 +220,9 @@ impl AuditBuilder {
         if !(16..=1_000_000).contains(&self.capacity) {
             problems.push("capacity", "must be 16 to 1000000");
         }
+        if self.capture > 1 << 20 {
+            problems.push("capture", "must be at most 1 MiB");
+        }
         if self.recent > 100_000 {
             problems.push("recent", "must be at most 100000");
         }
@@ -246,6 +261,7 @@ impl AuditBuilder {
             policy: self.policy.clone(),
             deliveries: self.deliveries.clone(),
             no_trail_no_service: self.on_failure == OnFailure::FailClosed,
+            capture: self.capture,
             headers,
             late: Arc::new(move |id, event| {
                 let record = Record::late(id, &event);
@@ -300,7 +316,7 @@ impl AuditBuilder {
             clock: self.clock.clone(),
             tools: Tools {
                 service: self.service.clone(),
-                redaction: Redaction::new(std::mem::take(&mut self.redactor)),
+                redaction: self.redactor.cleaner(),
                 time: TimeText::default(),
             },
             file,

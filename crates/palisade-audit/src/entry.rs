@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use palisade_core::time::{Instant, UnixTime};
 use palisade_core::{ClientAddr, EventKind, Principal, RequestScope, SecurityEvent, Severity};
 
-use crate::{Class, Delivery, Outcome};
+use crate::capture::{Capture, SharedCapture};
+use crate::{Class, Delivery, Level, Outcome};
 
 /// The longest part of a path, query or header that is kept, in bytes.
 const MAX_TEXT: usize = 4_096;
@@ -40,6 +41,12 @@ pub(crate) struct Entry {
     pub(crate) principal: Option<Arc<Principal>>,
     pub(crate) events: Vec<SecurityEvent>,
     pub(crate) stage: Option<&'static str>,
+    /// Up to how many bytes of the response's body are captured, where any are.
+    pub(crate) capture_limit: Option<usize>,
+    pub(crate) request_body: Option<SharedCapture>,
+    pub(crate) response_body: Option<Box<Capture>>,
+    /// How much of the bodies is put on record; decided when the request is over.
+    pub(crate) level: Option<Level>,
     text: Vec<u8>,
     path: Range<usize>,
     query: Option<Range<usize>>,
@@ -181,6 +188,10 @@ impl Entry {
             principal: self.principal.clone(),
             events: std::mem::take(&mut self.events),
             stage: Some("response_started"),
+            capture_limit: None,
+            request_body: self.request_body.clone(),
+            response_body: None,
+            level: None,
             text: self.text.clone(),
             path: self.path.clone(),
             query: self.query.clone(),

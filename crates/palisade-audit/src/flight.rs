@@ -2,10 +2,11 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use palisade_core::{RequestScope, time};
 
+use crate::capture::{Capture, SharedCapture};
 use crate::entry::{Entry, Slot};
 use crate::trail::ack::Settle;
 use crate::trail::queue::{Item, Room};
-use crate::{Audit, Delivery, Outcome};
+use crate::{Audit, Delivery, Level, Outcome};
 
 /// A request that will leave its record however it ends, last of all when this is dropped.
 #[derive(Debug)]
@@ -20,10 +21,14 @@ pub(crate) struct InFlight {
 
 impl InFlight {
     /// Notes who asks for what.
-    pub(crate) fn enter<B>(audit: &Audit, request: &mut Request<B>) -> Self {
+    pub(crate) fn enter<B>(
+        audit: &Audit,
+        request: &mut Request<B>,
+        captures: bool,
+    ) -> (Self, Option<SharedCapture>) {
         let shared = audit.shared();
         let scope = RequestScope::enter(request.extensions_mut());
-        let (_, delivery) = shared
+        let (level, delivery) = shared
             .policy
             .on_entry(request.method(), request.uri().path());
         let delivery = delivery.unwrap_or(Delivery::BestEffort);
@@ -43,12 +48,17 @@ impl InFlight {
             }
         }
         entry.scope = Some(scope);
-        Self {
+        entry.capture_limit = (level > Level::Request).then_some(shared.capture);
+        let capture = (captures && level > Level::Metadata)
+            .then(|| SharedCapture::new(Capture::of(headers, shared.capture)));
+        entry.request_body.clone_from(&capture);
+        let flight = Self {
             entry: Some(entry),
             audit: audit.clone(),
             inside: false,
             reserved,
-        }
+        };
+        (flight, capture)
     }
 
     pub(crate) const fn audit(&self) -> &Audit {
@@ -83,6 +93,9 @@ impl InFlight {
         entry.status = Some(response.status());
         entry.expected = expected_bytes(&entry.method, response);
         see_grpc_status(entry, response.headers());
+        entry.response_body = entry
+            .capture_limit
+            .map(|limit| Box::new(Capture::of(response.headers(), limit)));
         if let Some(scope) = &entry.scope {
             let events = scope.take_events();
             if !events.is_empty() {
@@ -98,9 +111,12 @@ impl InFlight {
     }
 
     /// Notes bytes of the body that went out.
-    pub(crate) fn see_data(&mut self, bytes: usize) {
+    pub(crate) fn see_data(&mut self, data: &[u8]) {
         if let Some(entry) = &mut self.entry {
-            entry.sent = entry.sent.saturating_add(bytes as u64);
+            entry.sent = entry.sent.saturating_add(data.len() as u64);
+            if let Some(capture) = &mut entry.response_body {
+                capture.see(data);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 use tower_layer::Layer;
 
+use crate::capture::{Captured, CapturedBody, Untouched};
 use crate::{Audit, AuditService};
 
 /// Puts every request on record, on its end, its error, or its drop.
@@ -36,36 +37,64 @@ use crate::{Audit, AuditService};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct AuditLayer {
+pub struct AuditLayer<M = Untouched> {
     audit: Option<Audit>,
+    request_body: M,
 }
 
 impl AuditLayer {
     /// Records into this trail.
     #[must_use]
     pub const fn new(audit: Audit) -> Self {
-        Self { audit: Some(audit) }
+        Self {
+            audit: Some(audit),
+            request_body: Untouched,
+        }
     }
 
     /// A layer that records nothing and passes everything through.
     #[must_use]
     pub const fn off() -> Self {
-        Self { audit: None }
+        Self {
+            audit: None,
+            request_body: Untouched,
+        }
     }
 
+    /// Captures the bodies of requests as well, where the policy's level is [`Level::Request`] or above.
+    ///
+    /// The service gets another type of body, which `map` makes: `axum::body::Body::new` for axum. Bytes and trailers
+    /// stay as they are, and nothing is held back: what is captured is copied while the service reads. The bodies of
+    /// responses need no such thing.
+    ///
+    /// [`Level::Request`]: crate::Level::Request
+    #[must_use]
+    pub fn request_body<Rq, Out, F>(self, map: F) -> AuditLayer<Captured<F>>
+    where
+        F: Fn(CapturedBody<Rq>) -> Out,
+    {
+        AuditLayer {
+            audit: self.audit,
+            request_body: Captured(map),
+        }
+    }
+}
+
+impl<M> AuditLayer<M> {
     /// Keeps the state for the rest of the process; see [`Audit::leak`].
     #[must_use]
     pub fn leak(self) -> Self {
         Self {
             audit: self.audit.map(Audit::leak),
+            request_body: self.request_body,
         }
     }
 }
 
-impl<S> Layer<S> for AuditLayer {
-    type Service = AuditService<S>;
+impl<S, M: Clone> Layer<S> for AuditLayer<M> {
+    type Service = AuditService<S, M>;
 
-    fn layer(&self, inner: S) -> AuditService<S> {
-        AuditService::new(inner, self.audit.clone())
+    fn layer(&self, inner: S) -> AuditService<S, M> {
+        AuditService::new(inner, self.audit.clone(), self.request_body.clone())
     }
 }

@@ -4,6 +4,7 @@
 mod audit;
 mod body;
 mod builder;
+mod capture;
 mod class;
 mod entry;
 mod error;
@@ -22,6 +23,9 @@ mod trail;
 pub use audit::{Audit, AuditStats};
 pub use body::AuditBody;
 pub use builder::AuditBuilder;
+#[doc(hidden)]
+pub use capture::Tee;
+pub use capture::{Captured, CapturedBody, RequestBody, Untouched};
 pub use class::{Class, Delivery, OnFailure};
 pub use error::AuditError;
 pub use format::Format;
@@ -30,7 +34,7 @@ pub use guard::{Guard, Shutdown};
 pub use layer::AuditLayer;
 pub use policy::{Level, Matcher, Policy, any, path, prefix};
 pub use record::{Outcome, Record};
-pub use redact::{Action, MASK, Redactor};
+pub use redact::{Action, Cleaner, MASK, Redactor, Unreadable};
 pub use service::AuditService;
 pub use sink::{MemorySink, RollingFile, Sink, StdoutSink};
 pub use trail::batch::{Batch, Line};

@@ -1,21 +1,24 @@
 //! What must not stand in a record, and how it is taken out.
 
+mod cleaner;
+mod json;
 mod names;
 mod query;
 mod value;
+mod values;
 
-use std::borrow::Cow;
+pub use self::cleaner::Cleaner;
+pub use self::json::Unreadable;
+
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use palisade_core::Problems;
 use ring::hmac;
-use serde_json::Value;
 
-use self::names::{Memo, Names};
+use self::names::Names;
 use crate::AuditError;
-use crate::format::json;
 
 /// What stands in the place of a masked value.
 pub const MASK: &str = "[redacted]";
@@ -55,25 +58,30 @@ pub enum Action {
 #[derive(Clone)]
 pub struct Redactor {
     names: Names,
+    finds_values: bool,
     key: Option<hmac::Key>,
 }
 
 impl Redactor {
     /// Masks the common names of secrets and personal data: passwords, tokens, keys, cookies, one-time codes, e-mail
-    /// addresses, phone, card, bank and identity numbers.
+    /// addresses, phone, card, bank and identity numbers. Under any name it masks what is known by its form: bearer
+    /// and basic credentials, JSON Web Tokens, payment card numbers, user and password in URLs, private keys, and the
+    /// keys of AWS and of other issuers that mark theirs.
     #[must_use]
     pub fn defaults() -> Self {
         Self {
             names: Names::defaults(),
+            finds_values: true,
             key: None,
         }
     }
 
-    /// Takes nothing out by name; for trails whose records hold nothing sensitive, and for tests.
+    /// Takes nothing out; for trails whose records hold nothing sensitive, and for tests.
     #[must_use]
     pub fn insecure_none() -> Self {
         Self {
             names: Names::default(),
+            finds_values: false,
             key: None,
         }
     }
@@ -123,6 +131,12 @@ impl Redactor {
         self.names.decide(name)
     }
 
+    /// A copy at work, which remembers the names that it has seen.
+    #[must_use]
+    pub fn cleaner(&self) -> Cleaner {
+        Cleaner::new(self.clone())
+    }
+
     fn set<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>, action: Action) -> Self {
         for name in names {
             self.names.set(name.as_ref(), action);
@@ -155,70 +169,8 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redactor")
             .field("names", &self.names.len())
+            .field("finds_values", &self.finds_values)
             .field("tokenizes", &self.key.is_some())
             .finish()
-    }
-}
-
-/// A redactor at work on the writer's thread; it remembers names that it has seen.
-#[derive(Debug)]
-pub(crate) struct Redaction {
-    redactor: Redactor,
-    memo: Memo,
-    scratch: Vec<u8>,
-}
-
-impl Redaction {
-    pub(crate) fn new(redactor: Redactor) -> Self {
-        Self {
-            redactor,
-            memo: Memo::default(),
-            scratch: Vec::new(),
-        }
-    }
-
-    fn decide(&mut self, name: &[u8]) -> Option<Action> {
-        self.memo.decide(&self.redactor.names, name)
-    }
-
-    /// Appends a text that has no name.
-    pub(crate) fn text(&mut self, out: &mut Vec<u8>, text: &[u8]) {
-        json::string(out, text);
-    }
-
-    /// Appends a value by its name; a dropped one leaves an empty string, because its name already stands there.
-    pub(crate) fn named(&mut self, out: &mut Vec<u8>, name: &str, value: &[u8]) {
-        match self.decide(name.as_bytes()) {
-            None | Some(Action::Keep) => self.text(out, value),
-            Some(action) => {
-                out.push(b'"');
-                self.replace(out, action, value);
-                out.push(b'"');
-            }
-        }
-    }
-
-    /// Appends what stands in the place of a value, which needs no escape.
-    fn replace(&self, out: &mut Vec<u8>, action: Action, value: &[u8]) {
-        match action {
-            Action::Mask | Action::Keep => out.extend_from_slice(MASK.as_bytes()),
-            Action::Tokenize => self.redactor.token(out, value),
-            Action::Drop => {}
-        }
-    }
-
-    /// Appends a query string.
-    pub(crate) fn query(&mut self, out: &mut Vec<u8>, query: &[u8]) {
-        let mut clean = std::mem::take(&mut self.scratch);
-        clean.clear();
-        query::write(self, &mut clean, query);
-        self.text(out, &clean);
-        self.scratch = clean;
-    }
-
-    /// Appends the details of a record as an object.
-    pub(crate) fn details(&mut self, out: &mut Vec<u8>, details: &[(Cow<'static, str>, Value)]) {
-        let members = details.iter().map(|(name, value)| (name.as_ref(), value));
-        value::object(self, out, members);
     }
 }

@@ -6,25 +6,32 @@ use http_body::Body;
 use palisade_core::{Code, Rejection, RejectionContext, ResponseBody};
 use tower_service::Service;
 
+use crate::capture::{RequestBody, Tee, Untouched};
 use crate::flight::InFlight;
 use crate::{Audit, AuditBody, Delivery, ResponseFuture};
 
 /// The service made by [`AuditLayer`](crate::AuditLayer).
 #[derive(Debug, Clone)]
-pub struct AuditService<S> {
+pub struct AuditService<S, M = Untouched> {
     inner: S,
     audit: Option<Audit>,
+    request_body: M,
 }
 
-impl<S> AuditService<S> {
-    pub(crate) const fn new(inner: S, audit: Option<Audit>) -> Self {
-        Self { inner, audit }
+impl<S, M> AuditService<S, M> {
+    pub(crate) const fn new(inner: S, audit: Option<Audit>, request_body: M) -> Self {
+        Self {
+            inner,
+            audit,
+            request_body,
+        }
     }
 }
 
-impl<S, Rq, B> Service<Request<Rq>> for AuditService<S>
+impl<S, M, Rq, B> Service<Request<Rq>> for AuditService<S, M>
 where
-    S: Service<Request<Rq>, Response = Response<B>>,
+    M: RequestBody<Rq>,
+    S: Service<Request<M::Body>, Response = Response<B>>,
     B: Body<Data = Bytes>,
 {
     type Response = Response<AuditBody<B>>;
@@ -38,9 +45,11 @@ where
 
     fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
         let Some(audit) = &self.audit else {
+            let request = request.map(|body| self.request_body.wrap(body, Tee(None)));
             return ResponseFuture::off(self.inner.call(request));
         };
-        let mut flight = InFlight::enter(audit, &mut request);
+        let (mut flight, capture) =
+            InFlight::enter(audit, &mut request, self.request_body.captures());
         let shared = audit.shared();
         let fails_closed = flight.delivery() == Delivery::FailClosed;
         if shared.queue.is_refusing() && (fails_closed || shared.no_trail_no_service)
@@ -51,6 +60,7 @@ where
         }
         let context = (fails_closed || shared.deliveries.any_fails_closed())
             .then(|| RejectionContext::of(&request));
+        let request = request.map(|body| self.request_body.wrap(body, Tee(capture)));
         flight.set_inside(true);
         let inner = self.inner.call(request);
         flight.set_inside(false);

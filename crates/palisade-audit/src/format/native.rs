@@ -1,12 +1,14 @@
 use super::json::{self, TimeText};
 use super::view::View;
-use crate::redact::Redaction;
+use crate::capture::{BodyKind, Capture};
+use crate::entry::Entry;
+use crate::{Cleaner, Level};
 
 /// What all lines of a trail share.
 #[derive(Debug)]
 pub(crate) struct Tools {
     pub(crate) service: Box<str>,
-    pub(crate) redaction: Redaction,
+    pub(crate) redaction: Cleaner,
     pub(crate) time: TimeText,
 }
 
@@ -94,12 +96,61 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     if let Some(stage) = entry.stage {
         json::word(out, "stage", stage);
     }
+    bodies(out, entry, tools);
     json::count(out, "bytes", entry.sent);
     json::count(
         out,
         "duration_us",
         u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
     );
+}
+
+fn bodies(out: &mut Vec<u8>, entry: &Entry, tools: &mut Tools) {
+    if entry.level >= Some(Level::Request)
+        && let Some(capture) = &entry.request_body
+    {
+        let keys = ["request_body", "request_body_bytes", "request_body_sha256"];
+        body(out, keys, &capture.lock(), tools);
+    }
+    if entry.level >= Some(Level::RequestResponse)
+        && let Some(capture) = &entry.response_body
+    {
+        let keys = [
+            "response_body",
+            "response_body_bytes",
+            "response_body_sha256",
+        ];
+        body(out, keys, capture, tools);
+    }
+}
+
+/// A body that can be redacted, or else its length and digest alone.
+fn body(out: &mut Vec<u8>, keys: [&str; 3], capture: &Capture, tools: &mut Tools) {
+    let [key, bytes, digest] = keys;
+    json::count(out, bytes, capture.total());
+    if capture.total() == 0 {
+        return;
+    }
+    let before = out.len();
+    let readable = match capture.whole() {
+        Some((BodyKind::Json, whole)) => {
+            json::key(out, key);
+            tools.redaction.json(whole, out).is_ok()
+        }
+        Some((BodyKind::Form, whole)) => {
+            json::key(out, key);
+            tools.redaction.query(out, whole);
+            true
+        }
+        _ => false,
+    };
+    if !readable {
+        out.truncate(before);
+        json::key(out, digest);
+        out.push(b'"');
+        json::hex(out, capture.digest().as_ref());
+        out.push(b'"');
+    }
 }
 
 fn why(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {

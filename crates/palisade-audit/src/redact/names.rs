@@ -143,6 +143,22 @@ const ABOUT: &[&str] = &[
     "size",
 ];
 
+/// Numbers of the tokens of a language model: `max_tokens`, `promptTokens`.
+const QUANTITIES: &[&str] = &[
+    "max",
+    "min",
+    "total",
+    "num",
+    "number",
+    "prompt",
+    "completion",
+    "input",
+    "output",
+    "used",
+    "remaining",
+    "cached",
+];
+
 /// Longer names are not taken apart; their values are masked.
 const MAX_NAME: usize = 256;
 
@@ -232,7 +248,9 @@ fn is_about(joined: &str, ends: &[usize]) -> bool {
         return false;
     };
     let last = &joined[*before..*end];
+    let first = &joined[..ends.first().copied().unwrap_or(0)];
     ABOUT.contains(&last)
+        || (joined.contains("tokens") && QUANTITIES.contains(&first))
         || (matches!(last, "at" | "in" | "on")
             && [
                 "expires", "verified", "created", "updated", "issued", "changed", "used", "rotated",
@@ -373,6 +391,7 @@ mod tests {
             "token_count",
             "password_policy",
             "email_verified",
+            "max_tokens",
             "token_expires_in",
             "emailVerifiedAt",
             "microphone",

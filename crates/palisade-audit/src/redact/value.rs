@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Action, Redaction};
+use super::{Action, Cleaner};
 use crate::format::json;
 
 /// How deep details may be nested; what lies deeper is masked rather than followed.
@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 32;
 
 /// Appends an object with the values of sensitive names replaced, at any depth.
 pub(super) fn object<'a>(
-    redaction: &mut Redaction,
+    redaction: &mut Cleaner,
     out: &mut Vec<u8>,
     members: impl Iterator<Item = (&'a str, &'a Value)>,
 ) {
@@ -16,7 +16,7 @@ pub(super) fn object<'a>(
 }
 
 fn write_object<'a>(
-    redaction: &mut Redaction,
+    redaction: &mut Cleaner,
     out: &mut Vec<u8>,
     members: impl Iterator<Item = (&'a str, &'a Value)>,
     depth: usize,
@@ -56,7 +56,7 @@ fn write_object<'a>(
     out.push(b'}');
 }
 
-fn write(redaction: &mut Redaction, out: &mut Vec<u8>, value: &Value, depth: usize) {
+fn write(redaction: &mut Cleaner, out: &mut Vec<u8>, value: &Value, depth: usize) {
     match value {
         Value::Object(_) | Value::Array(_) if depth > MAX_DEPTH => {
             json::string(out, super::MASK.as_bytes());
@@ -100,7 +100,7 @@ mod tests {
         let mut out = Vec::new();
         let members = value.as_object().unwrap().iter();
         object(
-            &mut Redaction::new(Redactor::defaults()),
+            &mut Redactor::defaults().cleaner(),
             &mut out,
             members.map(|(name, value)| (name.as_str(), value)),
         );

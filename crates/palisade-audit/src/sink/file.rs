@@ -228,7 +228,9 @@ impl FileSink {
             }
             Err(error) => {
                 // A part may be there; a line is whole or not there at all.
-                self.file.set_len(self.len)?;
+                if let Err(error) = self.file.set_len(self.len) {
+                    tracing::error!(target: "palisade_audit", path = %self.path.display(), %error, "a part of a line may remain");
+                }
                 Err(error)
             }
         }
@@ -286,7 +288,11 @@ impl FileSink {
         if self.is_in_place()? {
             return Ok(false);
         }
-        self.sync()?;
+        if let Err(error) = self.sync() {
+            // The old file is out of reach; the new one must not wait for it.
+            tracing::error!(target: "palisade_audit", %error, "the file that was replaced is not on the disk in full");
+            self.dirty = false;
+        }
         let file = open_file(&self.path)?;
         file.try_lock().map_err(io::Error::from)?;
         self.len = file.metadata()?.len();

@@ -62,6 +62,8 @@ pub(crate) struct Work {
     /// The time when the items were taken, near enough for rotation and checkpoints.
     now: UnixTime,
     clock: Option<Instant>,
+    /// Somebody else renamed or removed the file, which the trail has not said yet.
+    file_replaced: bool,
     told_lost: [u64; Class::ALL.len()],
     last_sync: Option<Instant>,
 }
@@ -125,7 +127,7 @@ impl Writer {
     fn item(&mut self, item: Item, spent: &mut Vec<Slot>) {
         let settle = match item {
             Item::Request(mut entry, settle) => {
-                self.request(&entry);
+                self.request(&mut entry);
                 self.work.records += 1;
                 entry.clear();
                 spent.push(entry);
@@ -142,16 +144,18 @@ impl Writer {
         self.work.settles.extend(settle);
     }
 
-    fn request(&mut self, entry: &Entry) {
-        for event in &entry.events {
-            self.line(&View::of_event(entry, event));
-        }
+    fn request(&mut self, entry: &mut Entry) {
         let level = self.policy.level(&Seen {
             method: &entry.method,
             path: entry.path(),
             principal: entry.principal.as_deref(),
             status: entry.status,
         });
+        entry.level = Some(level);
+        let entry = &*entry;
+        for event in &entry.events {
+            self.line(&View::of_event(entry, event));
+        }
         if level > Level::None {
             self.line(&View::of_request(entry));
         }
@@ -248,6 +252,7 @@ impl Writer {
     /// policy says.
     fn write_first(&mut self, batch: &Batch) -> bool {
         let mut warned = false;
+        let mut tried_last = false;
         loop {
             let written = match (&mut self.file, &mut self.first) {
                 (Some(file), _) => file.write(batch.as_bytes()),
@@ -267,13 +272,18 @@ impl Writer {
             }
             self.queue.set_refusing(true);
             let gives_up = self.on_failure == OnFailure::Stderr || self.file.is_none();
-            if gives_up || self.queue.wait_for_close(RETRY) {
+            let closing = !gives_up && self.queue.wait_for_close(RETRY);
+            if closing && !tried_last {
+                // The way out may have become free while it waited.
+                tried_last = true;
+            } else if gives_up || closing {
                 if self.on_failure == OnFailure::Stderr {
                     // Nothing is left to do where that fails, too.
                     let _ = io::Write::write_all(&mut io::stderr().lock(), batch.as_bytes());
                 }
                 return false;
             }
+            self.look_for_file();
         }
     }
 

@@ -1,0 +1,424 @@
+//! How hard the trail tries: best effort, blocking, durable, fail closed, and what a failing disk does to each.
+
+mod support;
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use http::{Request, Response};
+use palisade_audit::{
+    Audit, AuditBuilder, AuditLayer, Batch, Class, Delivery, Guard, Level, MemorySink, OnFailure,
+    Policy, Record, RollingFile, Sink, any, prefix,
+};
+use palisade_core::{EventKind, Name, RequestScope, SecurityEvent};
+use serde_json::Value;
+use support::{Trail, answers, fetch, get, hello};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn delivered(delivery: Delivery) -> Policy {
+    Policy::first_match()
+        .rule_delivered(prefix("/admin"), Level::Metadata, delivery)
+        .rule(any(), Level::Metadata)
+}
+
+fn plain() -> Record {
+    Record::named(Name::from_static("tick"), Class::Access)
+}
+
+#[tokio::test]
+async fn a_durable_request_has_a_record_of_its_head_and_one_of_its_end() {
+    let mut trail = Trail::with(|builder| builder.policy(delivered(Delivery::Durable)));
+    let service = trail.service(service_fn(async |request: Request<()>| {
+        let scope = RequestScope::current(request.extensions()).unwrap();
+        scope.record(SecurityEvent::new(EventKind::AdminAction));
+        Ok::<_, Infallible>(Response::new(hello()))
+    }));
+    let response = service.oneshot(get("/admin/users")).await.unwrap();
+    // The head is on record before the response is out.
+    assert!(
+        trail
+            .lines()
+            .iter()
+            .any(|line| line.contains(r#""stage":"response_started""#))
+    );
+    assert!(
+        trail
+            .lines()
+            .iter()
+            .any(|line| line.contains("authz_admin"))
+    );
+    drop(response);
+    let records = trail.records();
+    let seen: Vec<_> = records
+        .iter()
+        .map(|record| {
+            (
+                record["event"].as_str().unwrap(),
+                record["stage"].as_str(),
+                record["outcome"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("authz_admin", None, Some("success")),
+            ("http_request", Some("response_started"), None),
+            (
+                "http_request",
+                Some("response_complete"),
+                Some("incomplete")
+            ),
+        ]
+    );
+}
+
+/// Lets writes through while it is open.
+#[derive(Clone, Default)]
+struct Door(Arc<(Mutex<bool>, Condvar)>);
+
+impl Door {
+    fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    fn sink(&self) -> impl Sink + use<> {
+        let door = self.clone();
+        move |_: &Batch| {
+            let open = door.0.0.lock().unwrap();
+            drop(door.0.1.wait_while(open, |open| !*open).unwrap());
+            Ok(())
+        }
+    }
+
+    /// A trail whose queue is full.
+    fn full(&self, configure: impl FnOnce(AuditBuilder) -> AuditBuilder) -> (Audit, Guard) {
+        let builder = Audit::builder("svc").sink(self.sink()).capacity(16);
+        let (audit, guard) = configure(builder).open().unwrap();
+        // Those of administrators go in over the limit, up to twice of it.
+        while audit.stats().lost == 0 {
+            audit.record(Record::new(EventKind::AdminAction));
+        }
+        (audit, guard)
+    }
+}
+
+fn refuses() -> impl Service<
+    Request<()>,
+    Response = Response<http_body_util::Full<bytes::Bytes>>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<http_body_util::Full<bytes::Bytes>>, Infallible>>,
+> + Clone {
+    service_fn(async |request: Request<()>| {
+        let scope = RequestScope::current(request.extensions()).unwrap();
+        scope.record(SecurityEvent::new(EventKind::LoginFailure));
+        Ok(Response::builder().status(401).body(hello()).unwrap())
+    })
+}
+
+#[tokio::test]
+async fn plain_requests_do_not_wait_for_a_full_queue() {
+    let door = Door::default();
+    let (audit, guard) = door.full(|builder| builder);
+    let lost = audit.stats().lost;
+    fetch(
+        AuditLayer::new(audit.clone()).layer(answers(hello())),
+        get("/"),
+    )
+    .await;
+    assert_eq!(audit.stats().lost, lost + 1);
+    door.open();
+    drop(guard);
+}
+
+#[tokio::test]
+async fn a_refused_login_waits_for_room_until_there_is_some() {
+    let door = Door::default();
+    let patient = Delivery::Block(60 * SECOND);
+    let (audit, guard) = door.full(|builder| builder.deliver(Class::Authentication, patient));
+    let service = AuditLayer::new(audit.clone()).layer(refuses());
+    let call = tokio::spawn(async move { fetch(service, get("/login")).await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        !call.is_finished(),
+        "it went out without room for its record"
+    );
+    let lost = audit.stats().lost;
+    door.open();
+    assert_eq!(call.await.unwrap().status(), 401);
+    assert_eq!(guard.shutdown(5 * SECOND).lost, lost);
+}
+
+#[tokio::test]
+async fn blocking_is_over_when_its_time_is() {
+    let door = Door::default();
+    let hasty = Delivery::Block(Duration::from_millis(20));
+    let (audit, guard) = door.full(|builder| builder.deliver(Class::Authentication, hasty));
+    let response = fetch(AuditLayer::new(audit).layer(refuses()), get("/login")).await;
+    assert_eq!(response.status(), 401);
+    door.open();
+    drop(guard);
+}
+
+#[tokio::test]
+async fn a_dropped_request_never_waits() {
+    let door = Door::default();
+    let (audit, guard) = door.full(|builder| builder);
+    let service = AuditLayer::new(audit.clone()).layer(service_fn(async |request: Request<()>| {
+        let scope = RequestScope::current(request.extensions()).unwrap();
+        scope.record(SecurityEvent::new(EventKind::LoginFailure));
+        std::future::pending::<Result<Response<http_body_util::Full<bytes::Bytes>>, Infallible>>()
+            .await
+    }));
+    let call = tokio::time::timeout(Duration::ZERO, service.oneshot(get("/login")));
+    assert!(call.await.is_err());
+    door.open();
+    drop(guard);
+}
+
+/// A sink that fails while it is told to.
+#[derive(Clone, Default)]
+struct Moody {
+    fails: Arc<AtomicBool>,
+    memory: MemorySink,
+}
+
+impl Sink for Moody {
+    fn write(&mut self, batch: &Batch) -> std::io::Result<()> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(std::io::Error::other("broken"));
+        }
+        self.memory.write(batch)
+    }
+}
+
+#[tokio::test]
+async fn fail_closed_answers_503_and_then_keeps_requests_from_the_service() {
+    let sink = Moody::default();
+    let (audit, guard) = Audit::builder("svc")
+        .sink(sink.clone())
+        .policy(delivered(Delivery::FailClosed))
+        .open()
+        .unwrap();
+    let calls = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&calls);
+    let service = AuditLayer::new(audit.clone()).layer(service_fn(move |_: Request<()>| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async { Ok::<_, Infallible>(Response::new(hello())) }
+    }));
+    assert_eq!(fetch(service.clone(), get("/admin")).await.status(), 200);
+
+    sink.fails.store(true, Ordering::SeqCst);
+    let response = fetch(service.clone(), get("/admin")).await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
+    assert_eq!(
+        calls.load(Ordering::SeqCst),
+        2,
+        "that one was noticed at its end"
+    );
+    assert_eq!(fetch(service.clone(), get("/admin")).await.status(), 503);
+    assert_eq!(
+        calls.load(Ordering::SeqCst),
+        2,
+        "this one does not reach the service"
+    );
+    assert_eq!(
+        fetch(service.clone(), get("/rooms")).await.status(),
+        200,
+        "others are not concerned"
+    );
+
+    sink.fails.store(false, Ordering::SeqCst);
+    audit.flush().await.unwrap();
+    audit.commit(plain()).await.unwrap();
+    assert_eq!(fetch(service, get("/admin")).await.status(), 200);
+    drop(guard);
+    let seqs: Vec<u64> = sink
+        .memory
+        .lines()
+        .iter()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["seq"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    assert!(
+        sink.memory
+            .lines()
+            .iter()
+            .any(|line| line.contains("audit_gap"))
+    );
+}
+
+#[tokio::test]
+async fn a_class_can_fail_closed_as_well() {
+    let sink = Moody::default();
+    let (audit, guard) = Audit::builder("svc")
+        .sink(sink.clone())
+        .deliver(Class::Authentication, Delivery::FailClosed)
+        .open()
+        .unwrap();
+    audit.flush().await.unwrap();
+    sink.fails.store(true, Ordering::SeqCst);
+    let service = AuditLayer::new(audit).layer(refuses());
+    assert_eq!(fetch(service, get("/login")).await.status(), 503);
+    drop(guard);
+}
+
+/// A file on a disk that is always full, until [`mend`](Self::mend).
+#[cfg(target_os = "linux")]
+struct FullDisk(
+    tempfile::TempDir,
+    #[expect(dead_code, reason = "held")] std::sync::MutexGuard<'static, ()>,
+);
+
+#[cfg(target_os = "linux")]
+impl FullDisk {
+    fn new() -> Self {
+        // There is one such device, and a trail locks what it writes.
+        static ONE: Mutex<()> = Mutex::new(());
+        let one = ONE
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", directory.path().join("svc_audit.log")).unwrap();
+        Self(directory, one)
+    }
+
+    fn audit(&self, policy: OnFailure) -> (Audit, Guard) {
+        Audit::builder("svc")
+            .file(RollingFile::new(self.0.path()))
+            .on_failure(policy)
+            .capacity(64)
+            .open()
+            .unwrap()
+    }
+
+    fn mend(&self) {
+        std::fs::remove_file(self.0.path().join("svc_audit.log")).unwrap();
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(self.0.path().join("svc_audit.log")).unwrap()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn wait_until(what: impl Fn() -> bool) {
+    let start = palisade_core::time::now();
+    while !what() {
+        assert!(start.elapsed() < 10 * SECOND, "it never happens");
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_releases_the_reserve_and_blocks_until_there_is_room() {
+    let disk = FullDisk::new();
+    let (audit, guard) = disk.audit(OnFailure::Block);
+    wait_until(|| audit.stats().failing);
+    assert!(
+        !disk.0.path().join("svc_audit.reserve").exists(),
+        "the reserve is released"
+    );
+    let service = AuditLayer::new(audit.clone()).layer(answers(hello()));
+    assert_eq!(
+        fetch(service, get("/rooms")).await.status(),
+        200,
+        "the service goes on"
+    );
+    audit.record(plain());
+    disk.mend();
+    audit.commit(plain()).await.unwrap();
+    assert!(!audit.stats().failing);
+    assert_eq!(guard.shutdown(5 * SECOND).lost, 0);
+    assert_eq!(disk.text().matches("\"tick\"").count(), 2);
+    assert!(disk.text().contains("/rooms"));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_trail_no_service_where_that_is_asked_for() {
+    let disk = FullDisk::new();
+    let (audit, guard) = disk.audit(OnFailure::FailClosed);
+    wait_until(|| audit.stats().failing);
+    let service = AuditLayer::new(audit.clone()).layer(answers(hello()));
+    assert_eq!(fetch(service.clone(), get("/rooms")).await.status(), 503);
+    disk.mend();
+    wait_until(|| !audit.stats().failing);
+    assert_eq!(fetch(service, get("/rooms")).await.status(), 200);
+    drop(guard);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn lines_go_to_standard_error_and_the_file_says_that_they_are_missing() {
+    let disk = FullDisk::new();
+    let (audit, guard) = disk.audit(OnFailure::Stderr);
+    audit.record(plain());
+    wait_until(|| audit.stats().lost == 1);
+    disk.mend();
+    audit.record(plain());
+    guard.shutdown(5 * SECOND);
+    let records: Vec<Value> = disk
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let gap = records
+        .iter()
+        .find(|record| record["event"] == "audit_gap")
+        .unwrap();
+    assert_eq!(gap["details"]["lost"], 1);
+    for (nth, record) in records.iter().enumerate() {
+        assert_eq!(record["seq"], nth + 1);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_removed_from_outside_is_begun_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("svc_audit.log");
+    let (audit, guard) = Audit::builder("svc")
+        .file(RollingFile::new(directory.path()))
+        .open()
+        .unwrap();
+    wait_until(|| std::fs::metadata(&path).is_ok_and(|found| found.len() > 0));
+    std::fs::remove_file(&path).unwrap();
+    audit.record(plain());
+    guard.shutdown(5 * SECOND);
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains("audit_file_replaced") && text.contains("tick"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_cannot_be_written_is_an_error_when_opening() {
+    // A file where the directory should be fails for every user, also for those whom permissions do not stop.
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("occupied");
+    std::fs::write(&file, "").unwrap();
+    let error = Audit::builder("svc")
+        .file(RollingFile::new(&file))
+        .open()
+        .unwrap_err();
+    assert!(
+        matches!(error, palisade_audit::AuditError::Io { .. }),
+        "{error}"
+    );
+}
