@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod cors;
+mod count;
 pub mod cross_origin;
 mod error;
 mod origin;

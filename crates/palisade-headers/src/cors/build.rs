@@ -6,6 +6,7 @@ use palisade_core::Problems;
 use super::policy::{Allowed, Policy};
 use super::{CorsLayer, names};
 use crate::HeadersError;
+use crate::count::Counter;
 use crate::origin::{OriginPattern, Origins};
 use crate::template::{Merge, Template};
 
@@ -167,6 +168,7 @@ impl CorsBuilder {
             allowed,
             preflight,
             status: self.status,
+            denied: Counter::default(),
         }))
     }
 

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
+use crate::count::Counter;
 use crate::origin::Origins;
 use crate::template::{Template, leaked};
 
@@ -13,6 +14,8 @@ pub(super) struct Policy {
     pub(super) preflight: HeaderMap,
     /// What an allowed response gets, with a place for the origin.
     pub(super) actual: Template,
+    /// Preflights that were refused.
+    pub(super) denied: Counter,
 }
 
 #[derive(Debug, Clone)]
@@ -52,10 +55,13 @@ impl Policy {
     #[inline]
     pub(super) fn ask<B>(&self, request: &Request<B>) -> Asked {
         let headers = request.headers();
-        let origin = headers.get(header::ORIGIN);
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let origin = origins.next();
         let preflight = request.method() == Method::OPTIONS
             && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        match (self.verdict(origin), origin) {
+        // No browser sends two, and there is no telling which one a proxy or a handler believes.
+        let alone = origins.next().is_none();
+        match (self.verdict(origin, alone), origin) {
             (Verdict::Nobody, Some(_)) if preflight => Asked::DeniedPreflight,
             (Verdict::Everybody | Verdict::Origin(_), Some(origin)) if preflight => {
                 Asked::Preflight(origin.clone())
@@ -64,10 +70,12 @@ impl Policy {
         }
     }
 
-    fn verdict(&self, origin: Option<&HeaderValue>) -> Verdict {
+    fn verdict(&self, origin: Option<&HeaderValue>, alone: bool) -> Verdict {
         match (&self.allowed, origin) {
             (Allowed::Everybody, _) => Verdict::Everybody,
-            (Allowed::Listed(origins), Some(origin)) if origins.contains(origin.as_bytes()) => {
+            (Allowed::Listed(origins), Some(origin))
+                if alone && origins.contains(origin.as_bytes()) =>
+            {
                 Verdict::Origin(origin.clone())
             }
             (Allowed::Listed(_), _) => Verdict::Nobody,
@@ -138,6 +146,7 @@ impl Policy {
             status: StatusCode::NO_CONTENT,
             preflight: HeaderMap::new(),
             actual: Template::new([], &[]),
+            denied: Counter::default(),
         }
     }
 }

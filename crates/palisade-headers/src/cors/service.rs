@@ -50,7 +50,10 @@ where
                 *response.headers_mut() = policy.preflight_headers(origin);
                 ResponseFuture::ready(response)
             }
-            Asked::DeniedPreflight => ResponseFuture::ready(refuse(&mut request)),
+            Asked::DeniedPreflight => {
+                policy.denied.cors_denied();
+                ResponseFuture::ready(refuse(&mut request))
+            }
             Asked::Actual(verdict) => {
                 ResponseFuture::inner(self.inner.call(request), policy.clone(), verdict)
             }
@@ -68,8 +71,6 @@ fn refuse<Rq, B>(request: &mut Request<Rq>) -> Response<ResponseBody<B>> {
         origin = %origin.map_or_else(Default::default, shown),
         "preflight from an origin that is not allowed"
     );
-    #[cfg(feature = "metrics")]
-    metrics::counter!("palisade_cors_denied_total").increment(1);
     let mut response = Rejection::new(Code::Authorization)
         .message("This origin is not allowed")
         .into_response(&RejectionContext::of(request));

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, Method, Request, header};
 
 use super::pattern::Pattern;
+use crate::count::Counter;
 use crate::origin::Origins;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -11,6 +12,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) struct Rules {
     pub(super) trusted: Origins,
     pub(super) bypasses: Vec<Pattern>,
+    by_fetch_metadata: Counter,
+    by_origin: Counter,
 }
 
 /// Why a request is refused.
@@ -32,6 +35,15 @@ impl CrossOrigin {
 }
 
 impl Rules {
+    /// Counts a refusal.
+    pub(super) fn count(&self, why: CrossOrigin) {
+        let counter = match why {
+            CrossOrigin::FetchMetadata => &self.by_fetch_metadata,
+            CrossOrigin::Origin => &self.by_origin,
+        };
+        counter.cross_origin_refused(why.reason());
+    }
+
     #[inline]
     pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), CrossOrigin> {
         if matches!(

@@ -40,13 +40,15 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
-        let checked = self
-            .rules
-            .as_ref()
-            .map_or(Ok(()), |rules| rules.check(&request));
-        match checked {
+        let Some(rules) = &self.rules else {
+            return ResponseFuture::inner(self.inner.call(request));
+        };
+        match rules.check(&request) {
             Ok(()) => ResponseFuture::inner(self.inner.call(request)),
-            Err(why) => ResponseFuture::refused(refuse(&mut request, why)),
+            Err(why) => {
+                rules.count(why);
+                ResponseFuture::refused(refuse(&mut request, why))
+            }
         }
     }
 }
@@ -56,8 +58,6 @@ fn refuse<Rq, B>(request: &mut Request<Rq>, why: CrossOrigin) -> Response<Respon
     RequestScope::enter(request.extensions_mut())
         .record(SecurityEvent::new(EventKind::CrossOriginRequest).reason(why.reason()));
     tracing::info!(target: crate::TARGET, reason = why.reason(), "request from another origin");
-    #[cfg(feature = "metrics")]
-    metrics::counter!("palisade_cross_origin_refused_total", "reason" => why.reason()).increment(1);
     Rejection::new(Code::Authorization)
         .message("Requests from other origins are not allowed")
         .into_response(&RejectionContext::of(request))

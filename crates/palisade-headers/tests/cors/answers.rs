@@ -226,3 +226,26 @@ async fn leaking_changes_nothing_but_where_the_headers_lie() {
         }
     }
 }
+
+#[tokio::test]
+async fn two_origins_are_as_good_as_a_stranger() {
+    let cors = listed().try_build().unwrap();
+    for origins in [
+        ["https://app.example", "https://evil.example"],
+        ["https://evil.example", "https://app.example"],
+        ["https://app.example", "https://app.example"],
+    ] {
+        let sent = [("origin", origins[0]), ("origin", origins[1])];
+        let (_, headers) = ask(&cors, request("GET", &sent), &[]).await;
+        assert!(
+            !headers.contains_key("access-control-allow-origin"),
+            "{origins:?}"
+        );
+        let sent = [sent[0], sent[1], ("access-control-request-method", "POST")];
+        assert_eq!(
+            ask(&cors, request("OPTIONS", &sent), &[]).await.0,
+            403,
+            "{origins:?}"
+        );
+    }
+}
