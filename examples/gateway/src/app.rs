@@ -1,10 +1,13 @@
 //! What the handlers share.
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use palisade::audit::Audit;
 use palisade::auth::{RefreshTokens, Roles, TokenIssuer};
 use palisade::ratelimit::RateLimiter;
+use tokio::sync::watch;
 
 use crate::bookings::Bookings;
+use crate::counts::Counts;
 use crate::quotes::Quotes;
 use crate::upstream::Switch;
 use crate::users::Users;
@@ -20,6 +23,10 @@ pub(crate) struct App {
     pub(crate) quotes: Quotes,
     pub(crate) upstream: Switch,
     pub(crate) audit: Audit,
+    pub(crate) counts: Counts,
+    pub(crate) metrics: PrometheusHandle,
+    /// Becomes true when the process is told to stop.
+    pub(crate) stopping: watch::Receiver<bool>,
 }
 
 /// The state of every handler.

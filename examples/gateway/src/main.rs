@@ -7,6 +7,7 @@ mod app;
 mod body;
 mod booking;
 mod bookings;
+mod counts;
 mod hardening;
 mod keys;
 mod quotes;
@@ -21,6 +22,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use palisade::Problems;
 use palisade::audit::Guard;
 use palisade::auth::AuthLayer;
@@ -28,15 +30,20 @@ use palisade::axum::{ProtectedRouter, protect};
 use palisade::secrets::{BearerLayer, Environment, ExposeSecret, generate};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::app::App;
 use crate::bookings::Bookings;
+use crate::counts::Counts;
 use crate::hardening::Hardening;
 use crate::keys::Keys;
 use crate::quotes::Quotes;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::users::Users;
+
+/// How long requests under way may take to end once the process is told to stop.
+const DRAIN: Duration = Duration::from_secs(15);
 
 /// What the trail gets to write what is left, once the last request has ended.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -101,14 +108,22 @@ async fn run() -> Result<(), StartError> {
     let listener = TcpListener::bind(settings.addr).await.map_err(other)?;
     let addr = listener.local_addr().map_err(other)?;
     let welcome = welcome(addr, &keys);
-    let (service, trail) = assemble(&settings, keys).await?;
+    let stopping = stopping().map_err(other)?;
+    // Layers take the handles of their metrics when they are made, so the recorder comes first.
+    let metrics = PrometheusBuilder::new().install_recorder().map_err(other)?;
+    let (service, trail) = assemble(&settings, keys, addr, metrics, stopping.clone()).await?;
 
-    let stopped = stopped().map_err(other)?;
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(welcome.as_bytes());
-    let served = axum::serve(listener, service)
-        .with_graceful_shutdown(stopped)
-        .await;
+    let served =
+        axum::serve(listener, service).with_graceful_shutdown(told_to_stop(stopping.clone()));
+    let served = tokio::select! {
+        served = served => served,
+        () = drained(stopping) => {
+            tracing::warn!("requests were still under way when the time to drain was over");
+            Ok(())
+        }
+    };
     let lost = trail.shutdown(FLUSH).lost;
     if lost > 0 {
         tracing::error!(lost, "records of the trail were lost");
@@ -117,7 +132,13 @@ async fn run() -> Result<(), StartError> {
 }
 
 /// Puts everything together: the database, the users, the layers, the routes.
-async fn assemble(settings: &Settings, keys: Keys) -> Result<(ProtectedRouter, Guard), StartError> {
+async fn assemble(
+    settings: &Settings,
+    keys: Keys,
+    addr: SocketAddr,
+    metrics: PrometheusHandle,
+    stopping: watch::Receiver<bool>,
+) -> Result<(ProtectedRouter, Guard), StartError> {
     let (audit, trail) = hardening::open_trail(&settings.data_dir).map_err(other)?;
     let upstream_token = generate::token_urlsafe(32).map_err(other)?;
     let upstream_token = upstream_token.expose_secret();
@@ -146,23 +167,46 @@ async fn assemble(settings: &Settings, keys: Keys) -> Result<(ProtectedRouter, G
         )
         .map_err(other)?,
         upstream,
+        counts: Counts::of(&audit),
         audit,
+        metrics,
+        stopping,
     };
+    let open_dashboard =
+        addr.ip().is_loopback() && settings.environment == Environment::Development;
     Ok((
-        protect(routes::router(Box::leak(Box::new(app)), ping), stack),
+        protect(
+            routes::router(Box::leak(Box::new(app)), ping, open_dashboard),
+            stack,
+        ),
         trail,
     ))
 }
 
-/// Resolves when the process is told to stop. Requests under way are then answered, new ones are not accepted.
-fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+/// Becomes true when the process is told to stop, by SIGTERM or from the terminal.
+fn stopping() -> std::io::Result<watch::Receiver<bool>> {
     let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
+    let (tell, stopping) = watch::channel(false);
+    tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
-    })
+        tell.send_replace(true);
+        // Whoever waits is still told after this task has ended.
+        tell.closed().await;
+    });
+    Ok(stopping)
+}
+
+/// Requests under way are then answered, new ones are not accepted.
+async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+async fn drained(stopping: watch::Receiver<bool>) {
+    told_to_stop(stopping).await;
+    tokio::time::sleep(DRAIN).await;
 }
 
 /// What a newcomer reads first. In production it is the address alone.

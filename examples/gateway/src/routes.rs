@@ -2,6 +2,7 @@
 
 mod admin;
 mod bookings;
+mod dashboard;
 mod health;
 mod quote;
 mod sign_in;
@@ -25,15 +26,32 @@ use crate::app::App;
 /// How long a handler may take before its caller gets 503.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The routes, each with its guard.
-pub(crate) fn router(app: &'static App, ping_limit: RateLimitLayer) -> Router {
+/// The routes, each with its guard. The dashboard is open to everybody only where `open_dashboard` says so.
+pub(crate) fn router(
+    app: &'static App,
+    ping_limit: RateLimitLayer,
+    open_dashboard: bool,
+) -> Router {
     let writers = RequireScope::all(["write"]).leak();
     let readers = RequireScope::all(["read"]).leak();
     let admins = RequireRole::at_least("admin", &app.roles).leak();
+    let operators = if open_dashboard {
+        Guard::off()
+    } else {
+        admins.clone()
+    };
     let signed_in = Guard::authenticated().leak();
     let partners = Guard::check(|principal| principal.has_role("partner")).leak();
 
     Router::new()
+        .route(
+            "/",
+            get(dashboard::page)
+                .route_layer(dashboard::headers())
+                .route_layer(operators.clone()),
+        )
+        .route("/live", get(dashboard::live).route_layer(operators))
+        .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/v1/ping", get(ping).route_layer(ping_limit))

@@ -22,6 +22,17 @@ pub(super) async fn readyz(state: State) -> (StatusCode, Json<Value>) {
     }
 }
 
+/// Counters and histograms in the text format of Prometheus.
+pub(super) async fn metrics(axum::extract::State(app): State) -> impl axum::response::IntoResponse {
+    (
+        [(
+            http::header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        app.metrics.render(),
+    )
+}
+
 type Checks = [(&'static str, bool); 2];
 
 async fn checks(axum::extract::State(app): State) -> Checks {

@@ -1,5 +1,7 @@
 //! A gateway of its own for each test: the real binary, a free port, an empty data directory.
 
+#![allow(dead_code, reason = "each file of tests uses what it needs")]
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
