@@ -27,8 +27,8 @@ pub struct Rejected {
 #[non_exhaustive]
 pub enum BreakerError<E> {
     /// The breaker refused; the service was not called.
-    #[error(transparent)]
-    Open(Rejected),
+    #[error("the call was not made")]
+    Open(#[source] Rejected),
     /// The service's own error.
     #[error("the guarded call failed")]
     Inner(#[source] E),

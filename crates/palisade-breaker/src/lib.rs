@@ -12,6 +12,8 @@ mod hint;
 mod layer;
 mod permit;
 mod refuse;
+#[cfg(feature = "retry")]
+mod retry;
 #[cfg(feature = "serde")]
 mod serde_time;
 mod service;
@@ -30,6 +32,11 @@ pub use handle::{BreakerHandle, BreakerMetrics, PeerTrust, WindowMetrics};
 pub use layer::BreakerLayer;
 pub use permit::{Outcome, Permit};
 pub use refuse::{FailWhenOpen, Refuse, RespondWhenOpen};
+#[cfg(feature = "retry")]
+pub use retry::{
+    CloneBodies, HttpRetry, Judge, Replay, ReplayBodies, ReplayBody, ReplayError, Retry,
+    RetryAdvice, RetryFuture, RetryIf, RetryLayer, RetryPolicy, retry_if,
+};
 pub use service::Breaker;
 pub use state::{Cause, Reason, State};
 pub use window::RateWindow;

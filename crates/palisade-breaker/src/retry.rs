@@ -1,0 +1,11 @@
+//! Retries, on the frame of tower's: [`tower::retry::Retry`] drives, and what is decided is here.
+
+mod judge;
+mod layer;
+mod policy;
+mod replay;
+
+pub use self::judge::{HttpRetry, Judge, RetryAdvice, RetryIf, retry_if};
+pub use self::layer::{Retry, RetryFuture, RetryLayer};
+pub use self::policy::RetryPolicy;
+pub use self::replay::{CloneBodies, Replay, ReplayBodies, ReplayBody, ReplayError};

@@ -1,0 +1,156 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Response;
+use palisade_core::time::WallClock;
+
+use crate::Rejected;
+use crate::hint::{self, Pushback};
+
+/// Whether a result is worth another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryAdvice {
+    /// It is final.
+    No,
+    /// Try again after the usual wait.
+    Again,
+    /// Try again, but not before so long. If that is longer than the longest wait, the result is final.
+    NotBefore(Duration),
+}
+
+/// Judges whether a result is worth another attempt; [`retry_if`] makes one of a closure.
+pub trait Judge<Res, Err> {
+    /// Judges the result of one attempt.
+    fn judge(&self, result: Result<&Res, &Err>) -> RetryAdvice;
+}
+
+/// Retries what an HTTP or gRPC server may do better next time: the judge of [`RetryLayer`](crate::RetryLayer).
+///
+/// | result | retried |
+/// |---|---|
+/// | an error: no connection, a timeout, a broken stream | yes |
+/// | an error that is, or comes from, an open breaker | no |
+/// | 5xx other than 501 and 505 | yes |
+/// | gRPC status `UNAVAILABLE` (14) in the head | yes |
+/// | anything else: 4xx, and so what is wrong with the credentials or with the request | no |
+///
+/// `Retry-After` and `grpc-retry-pushback-ms` are honoured. A negative pushback says never.
+#[derive(Clone, Default)]
+pub struct HttpRetry {
+    /// Statuses that are retried besides the usual ones.
+    more: Option<Arc<[u16]>>,
+}
+
+impl HttpRetry {
+    /// Retries these statuses too, such as 429 for a server that says when it has room again.
+    #[must_use]
+    pub fn retry_on(self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        let before = self.more.iter().flat_map(|more| more.iter().copied());
+        Self {
+            more: Some(before.chain(statuses).collect()),
+        }
+    }
+
+    fn judge_response<B>(&self, response: &Response<B>) -> RetryAdvice {
+        let headers = response.headers();
+        let status = response.status().as_u16();
+        let again = match headers.get("grpc-status") {
+            Some(code) => code == "14",
+            None => {
+                let usual = (500..600).contains(&status) && status != 501 && status != 505;
+                usual
+                    || self
+                        .more
+                        .as_ref()
+                        .is_some_and(|more| more.contains(&status))
+            }
+        };
+        if !again {
+            return RetryAdvice::No;
+        }
+        match hint::pushback(headers) {
+            Some(Pushback::Never) => return RetryAdvice::No,
+            Some(Pushback::After(wait)) => return RetryAdvice::NotBefore(wait),
+            None => {}
+        }
+        hint::retry_after(headers, || WallClock::system().now())
+            .map_or(RetryAdvice::Again, RetryAdvice::NotBefore)
+    }
+}
+
+impl<B, Err: Error + 'static> Judge<Response<B>, Err> for HttpRetry {
+    fn judge(&self, result: Result<&Response<B>, &Err>) -> RetryAdvice {
+        match result {
+            Ok(response) => self.judge_response(response),
+            Err(error) if comes_from_a_breaker(error) => RetryAdvice::No,
+            Err(_) => RetryAdvice::Again,
+        }
+    }
+}
+
+/// Whether a breaker refused the call: then nothing was wrong with it, and trying at once is what a breaker is against.
+fn comes_from_a_breaker(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<Rejected>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+impl fmt::Debug for HttpRetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more: &[u16] = self.more.as_deref().unwrap_or_default();
+        f.debug_struct("HttpRetry")
+            .field("retry_on", &more)
+            .finish()
+    }
+}
+
+/// The judge made by [`retry_if`].
+#[derive(Clone, Copy)]
+pub struct RetryIf<F>(F);
+
+/// Makes a judge of a closure over the result.
+///
+/// # Example
+///
+/// ```
+/// use http::Response;
+/// use palisade_breaker::{RetryAdvice, RetryLayer, retry_if};
+///
+/// let layer = RetryLayer::default().judge(retry_if(
+///     |result: Result<&Response<String>, &std::io::Error>| match result {
+///         Ok(response) if response.status() == 503 => RetryAdvice::Again,
+///         Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => RetryAdvice::Again,
+///         _ => RetryAdvice::No,
+///     },
+/// ));
+/// # let _ = layer;
+/// ```
+pub const fn retry_if<F, Res, Err>(judge: F) -> RetryIf<F>
+where
+    F: Fn(Result<&Res, &Err>) -> RetryAdvice,
+{
+    RetryIf(judge)
+}
+
+impl<F, Res, Err> Judge<Res, Err> for RetryIf<F>
+where
+    F: Fn(Result<&Res, &Err>) -> RetryAdvice,
+{
+    fn judge(&self, result: Result<&Res, &Err>) -> RetryAdvice {
+        (self.0)(result)
+    }
+}
+
+impl<F> fmt::Debug for RetryIf<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RetryIf")
+    }
+}

@@ -1,0 +1,295 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Request;
+use http_body::Body;
+use palisade_core::Handle;
+use tower::retry::{Policy, Retry as TowerRetry};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::judge::{HttpRetry, Judge};
+use super::policy::{RetryPolicy, Setup, Shared};
+use super::replay::{CloneBodies, ReplayBodies, ReplayBody};
+
+/// Tries again what may do better next time, and is its own builder.
+///
+/// - 3 attempts, waiting up to 1 s and 2 s between them, at random (full jitter), so that clients do not come back in
+///   step.
+/// - Only idempotent methods (RFC 9110, section 9.2.2) and requests with an `Idempotency-Key`.
+/// - What is retried is up to a [`Judge`]; [`HttpRetry`] is the default.
+/// - Retries stop at a budget of 20 % of the calls, so that they do not turn an outage into a storm.
+///
+/// Put it around the breaker, not inside: then each attempt asks the breaker, and an open breaker ends the retries.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+///
+/// use http::{Request, Response};
+/// use palisade_breaker::{BreakerLayer, RetryLayer};
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+/// let attempts = Arc::new(AtomicU32::new(0));
+/// let flaky = service_fn(move |_: Request<String>| {
+///     let status = if attempts.fetch_add(1, Ordering::SeqCst) < 2 { 503 } else { 200 };
+///     async move { Response::builder().status(status).body(String::new()) }
+/// });
+/// let mut client = ServiceBuilder::new()
+///     .layer(RetryLayer::default())
+///     .layer(BreakerLayer::http("billing"))
+///     .service(flaky);
+///
+/// let response = client.ready().await?.call(Request::new(String::new())).await?;
+/// assert_eq!(response.status(), 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct RetryLayer<J = HttpRetry, R = CloneBodies> {
+    shared: Handle<Shared>,
+    judge: J,
+    replay: R,
+}
+
+impl Default for RetryLayer {
+    fn default() -> Self {
+        Self {
+            shared: Handle::new(Shared::new(Setup::default())),
+            judge: HttpRetry::default(),
+            replay: CloneBodies,
+        }
+    }
+}
+
+impl<R> RetryLayer<HttpRetry, R> {
+    /// Retries these statuses too; see [`HttpRetry::retry_on`].
+    #[must_use]
+    pub fn retry_on(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        self.judge = self.judge.retry_on(statuses);
+        self
+    }
+}
+
+impl<J, R> RetryLayer<J, R> {
+    fn set(mut self, set: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = self.shared.setup.clone();
+        set(&mut setup);
+        self.shared = Handle::new(Shared::new(setup));
+        self
+    }
+
+    /// Attempts in all, the first one included; default 3, at least 1, which never retries.
+    #[must_use]
+    pub fn attempts(self, attempts: u32) -> Self {
+        self.set(|setup| setup.attempts = attempts.max(1))
+    }
+
+    /// The longest wait before the first retry, default 1 s, and the factor by which it grows with each, default 2, at
+    /// least 1.
+    #[must_use]
+    pub fn backoff(self, base: Duration, factor: f64) -> Self {
+        let factor = if factor.is_finite() {
+            factor.max(1.0)
+        } else {
+            1.0
+        };
+        self.set(|setup| {
+            setup.base = base;
+            setup.factor = factor;
+        })
+    }
+
+    /// The longest wait of all, default 60 s. A server that asks for more is not asked again.
+    #[must_use]
+    pub fn longest_wait(self, wait: Duration) -> Self {
+        self.set(|setup| setup.longest = wait)
+    }
+
+    /// Retries as a share of the calls of the last 10 s, default 0.2, from 0 to 10; and as many more a second as
+    /// `reserve`, default 1, so that a client with few calls has some at all.
+    #[must_use]
+    pub fn budget(self, share: f32, reserve: u32) -> Self {
+        let share = if share.is_nan() {
+            0.0
+        } else {
+            share.clamp(0.0, 10.0)
+        };
+        self.set(|setup| {
+            setup.budget = share;
+            setup.reserve = reserve.min(1_000_000);
+        })
+    }
+
+    /// Retries whatever the method: for services that are idempotent by themselves, such as most gRPC queries, whose
+    /// method is always `POST`.
+    #[must_use]
+    pub fn insecure_any_method(self) -> Self {
+        self.set(|setup| setup.any_method = true)
+    }
+
+    /// Retries nothing: the same types, and every call passes.
+    #[must_use]
+    pub fn off(self) -> Self {
+        self.attempts(1)
+    }
+
+    /// Judges by this judge what is worth another attempt.
+    #[must_use]
+    pub fn judge<K>(self, judge: K) -> RetryLayer<K, R> {
+        RetryLayer {
+            shared: self.shared,
+            judge,
+            replay: self.replay,
+        }
+    }
+
+    /// Repeats bodies that cannot be cloned by keeping up to `cap` bytes of what was sent; a request with a longer body
+    /// is not retried. The guarded service gets a [`ReplayBody`] then; `tower::util::MapRequestLayer` makes of it what
+    /// a client wants that has a body type of its own.
+    #[must_use]
+    pub fn replay_bodies(self, cap: usize) -> RetryLayer<J, ReplayBodies> {
+        RetryLayer {
+            shared: self.shared,
+            judge: self.judge,
+            replay: ReplayBodies { cap },
+        }
+    }
+
+    /// Keeps the settings and the budget for the rest of the process, so that clones no longer count; see
+    /// [`Handle::leak`]. Last of all, at start-up.
+    #[must_use]
+    pub fn leak(mut self) -> Self {
+        self.shared = self.shared.leak();
+        self
+    }
+}
+
+impl<S, J: Clone, R: Clone> Layer<S> for RetryLayer<J, R> {
+    type Service = Retry<S, J, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let policy = RetryPolicy {
+            shared: self.shared.clone(),
+            judge: self.judge.clone(),
+            replay: self.replay.clone(),
+            made: 0,
+        };
+        Retry {
+            inner: TowerRetry::new(policy, inner),
+            replay: self.replay.clone(),
+        }
+    }
+}
+
+impl<J: fmt::Debug, R> fmt::Debug for RetryLayer<J, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryLayer")
+            .field("setup", &self.shared.setup)
+            .field("judge", &self.judge)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The service made by [`RetryLayer`].
+#[derive(Clone)]
+pub struct Retry<S, J = HttpRetry, R = CloneBodies> {
+    inner: TowerRetry<RetryPolicy<J, R>, S>,
+    replay: R,
+}
+
+impl<S: fmt::Debug, J: fmt::Debug, R> fmt::Debug for Retry<S, J, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("inner", self.inner.get_ref())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, J, T> Service<Request<T>> for Retry<S, J, CloneBodies>
+where
+    S: Service<Request<T>> + Clone,
+    J: Judge<S::Response, S::Error> + Clone,
+    T: Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = RetryFuture<RetryPolicy<J, CloneBodies>, S, T>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Service::<Request<T>>::poll_ready(&mut self.inner, cx)
+    }
+
+    fn call(&mut self, request: Request<T>) -> Self::Future {
+        RetryFuture {
+            inner: self.inner.call(request),
+        }
+    }
+}
+
+impl<S, J, B> Service<Request<B>> for Retry<S, J, ReplayBodies>
+where
+    S: Service<Request<ReplayBody<B>>> + Clone,
+    J: Judge<S::Response, S::Error> + Clone,
+    B: Body<Data = bytes::Bytes>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = RetryFuture<RetryPolicy<J, ReplayBodies>, S, ReplayBody<B>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Service::<Request<ReplayBody<B>>>::poll_ready(&mut self.inner, cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let cap = self.replay.cap;
+        RetryFuture {
+            inner: self
+                .inner
+                .call(request.map(|body| ReplayBody::new(body, cap))),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The response future of [`Retry`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the attempt that it is in.
+    pub struct RetryFuture<P, S, T>
+    where
+        P: Policy<Request<T>, S::Response, S::Error>,
+        S: Service<Request<T>>,
+    {
+        #[pin]
+        inner: tower::retry::future::ResponseFuture<P, S, Request<T>>,
+    }
+}
+
+impl<P, S, T> Future for RetryFuture<P, S, T>
+where
+    P: Policy<Request<T>, S::Response, S::Error>,
+    S: Service<Request<T>>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().inner.poll(cx)
+    }
+}
+
+impl<P, S, T> fmt::Debug for RetryFuture<P, S, T>
+where
+    P: Policy<Request<T>, S::Response, S::Error>,
+    S: Service<Request<T>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RetryFuture")
+    }
+}

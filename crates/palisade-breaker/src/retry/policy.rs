@@ -1,0 +1,175 @@
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderName, Request};
+use palisade_core::Handle;
+use tokio::time::Sleep;
+use tower::retry::Policy;
+use tower::retry::budget::{Budget, TpsBudget};
+
+use super::judge::{Judge, RetryAdvice};
+use super::replay::Replay;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What a retry layer was told, and the budget that its clones share.
+pub(crate) struct Shared {
+    pub(crate) setup: Setup,
+    budget: TpsBudget,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) attempts: u32,
+    pub(crate) base: Duration,
+    pub(crate) factor: f64,
+    pub(crate) longest: Duration,
+    pub(crate) budget: f32,
+    pub(crate) reserve: u32,
+    pub(crate) any_method: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            base: Duration::from_secs(1),
+            factor: 2.0,
+            longest: Duration::from_secs(60),
+            budget: 0.2,
+            reserve: 1,
+            any_method: false,
+        }
+    }
+}
+
+/// How long a deposit in the budget counts.
+const BUDGET_TIME: Duration = Duration::from_secs(10);
+
+impl Shared {
+    pub(crate) fn new(setup: Setup) -> Self {
+        // Both within what `TpsBudget` asserts: the setters see to that.
+        let budget = TpsBudget::new(BUDGET_TIME, setup.reserve, setup.budget);
+        Self { setup, budget }
+    }
+
+    /// The wait before the attempt after `made` ones: full jitter, from nothing to the base times the factor for each
+    /// attempt made but the first, up to the longest.
+    fn wait(&self, made: u32, random: f64) -> Duration {
+        let exponent = i32::try_from(made.saturating_sub(1)).unwrap_or(i32::MAX);
+        let grown = self.setup.base.as_secs_f64() * self.setup.factor.powi(exponent);
+        let most = grown.min(self.setup.longest.as_secs_f64());
+        Duration::try_from_secs_f64(most * random).unwrap_or(self.setup.longest)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("setup", &self.setup)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decides over the retries of one request; a [`tower::retry::Policy`], made by [`RetryLayer`](crate::RetryLayer).
+#[derive(Debug, Clone)]
+pub struct RetryPolicy<J, R> {
+    pub(crate) shared: Handle<Shared>,
+    pub(crate) judge: J,
+    pub(crate) replay: R,
+    pub(crate) made: u32,
+}
+
+impl<J, R> RetryPolicy<J, R> {
+    fn may_repeat<B>(&self, request: &Request<B>) -> bool {
+        // RFC 9110, section 9.2.2, and draft-ietf-httpapi-idempotency-key-header.
+        self.shared.setup.any_method
+            || request.method().is_idempotent()
+            || request.headers().contains_key(IDEMPOTENCY_KEY)
+    }
+}
+
+impl<J, R, T, Res, Err> Policy<Request<T>, Res, Err> for RetryPolicy<J, R>
+where
+    J: Judge<Res, Err>,
+    R: Replay<T>,
+{
+    type Future = Sleep;
+
+    fn retry(&mut self, request: &mut Request<T>, result: &mut Result<Res, Err>) -> Option<Sleep> {
+        self.made = self.made.saturating_add(1);
+        let not_before = match self.judge.judge(result.as_ref()) {
+            RetryAdvice::No => return None,
+            RetryAdvice::Again => Duration::ZERO,
+            RetryAdvice::NotBefore(wait) => wait,
+        };
+        let shared = &*self.shared;
+        if self.made >= shared.setup.attempts || not_before > shared.setup.longest {
+            return None;
+        }
+        if !self.replay.is_whole(request.body()) {
+            return None;
+        }
+        if !shared.budget.withdraw() {
+            tracing::debug!(target: "palisade_breaker", "no retry: the budget is spent");
+            return None;
+        }
+        let wait = shared.wait(self.made, unit()).max(not_before);
+        tracing::debug!(
+            target: "palisade_breaker",
+            attempt = self.made + 1, wait_ms = wait.as_millis() as u64, "retry"
+        );
+        Some(tokio::time::sleep(wait))
+    }
+
+    fn clone_request(&mut self, request: &Request<T>) -> Option<Request<T>> {
+        let is_last = self.made.saturating_add(1) >= self.shared.setup.attempts;
+        if self.made == 0 && !is_last {
+            self.shared.budget.deposit();
+        }
+        if is_last || !self.may_repeat(request) {
+            return None;
+        }
+        let body = self.replay.again(request.body())?;
+        let mut clone = Request::new(body);
+        *clone.method_mut() = request.method().clone();
+        *clone.uri_mut() = request.uri().clone();
+        *clone.version_mut() = request.version();
+        *clone.headers_mut() = request.headers().clone();
+        *clone.extensions_mut() = request.extensions().clone();
+        Some(clone)
+    }
+}
+
+/// A random number in `0.0..1.0`. Without random bytes it is the middle: no spread, but still a wait.
+fn unit() -> f64 {
+    palisade_core::random::bytes().map_or(0.5, |bytes| {
+        (u64::from_le_bytes(bytes) >> 11) as f64 / (1_u64 << 53) as f64
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_by_the_factor_up_to_the_longest_with_full_jitter() {
+        let shared = Shared::new(Setup::default());
+        // The upper ends: 1 s, 2 s, 4 s, ... and from the seventh attempt on 60 s.
+        let ends = [1, 2, 4, 8, 16, 32, 60, 60];
+        for (made, end) in (1..).zip(ends) {
+            assert_eq!(shared.wait(made, 1.0), Duration::from_secs(end));
+            assert_eq!(shared.wait(made, 0.5), Duration::from_millis(end * 500));
+            assert_eq!(shared.wait(made, 0.0), Duration::ZERO);
+        }
+        assert_eq!(shared.wait(u32::MAX, 1.0), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn the_jitter_spreads_over_the_whole() {
+        let drawn: Vec<f64> = (0..1_000).map(|_| unit()).collect();
+        assert!(drawn.iter().all(|unit| (0.0..1.0).contains(unit)));
+        assert!(drawn.iter().any(|unit| *unit < 0.1));
+        assert!(drawn.iter().any(|unit| *unit > 0.9));
+    }
+}
