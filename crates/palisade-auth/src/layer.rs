@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::Request;
+use http::{HeaderMap, Request};
 use palisade_core::{Handle, PathSet, Principal};
 use tower_layer::Layer;
 
@@ -12,7 +12,8 @@ use crate::jwt::keys::sha256;
 use crate::outcome::{Later, Outcome};
 use crate::service::AuthService;
 use crate::service_token::{ServiceToken, ServiceTokens};
-use crate::{ApiKeys, AuthError, JwtVerifier, Refusal};
+use crate::websocket::{self, Tickets};
+use crate::{ApiKeys, AuthError, JwtVerifier, Refusal, Sessions};
 
 /// Whether an account may act at all, as the status hook of a layer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,9 @@ pub(crate) struct Config {
     bearer: Option<JwtVerifier>,
     services: ServiceTokens,
     api_keys: Option<ApiKeys>,
+    sessions: Option<Sessions>,
+    tickets: Option<Tickets>,
+    origins: Vec<Box<str>>,
     presence: Presence,
     skip: PathSet,
     status: Option<Status>,
@@ -88,6 +92,9 @@ impl AuthLayer {
                 bearer: None,
                 services: ServiceTokens::default(),
                 api_keys: None,
+                sessions: None,
+                tickets: None,
+                origins: Vec::new(),
                 presence: Presence::Required,
                 skip: PathSet::none(),
                 status: None,
@@ -138,6 +145,28 @@ impl AuthLayer {
     pub fn api_keys(self, keys: impl Into<ApiKeys>) -> Self {
         let keys = keys.into();
         self.with(|config| config.api_keys = Some(keys))
+    }
+
+    /// Accepts the cookies of these sessions, where no other credential is presented.
+    ///
+    /// A browser sends its cookie whether the user is signed in or not, so one whose session is over counts as nothing
+    /// presented.
+    #[must_use]
+    pub fn sessions(self, sessions: Sessions) -> Self {
+        self.with(|config| config.sessions = Some(sessions))
+    }
+
+    /// Lets pages of this origin, such as `https://app.example`, open WebSockets with a session's cookie, beside those
+    /// of this host.
+    #[must_use]
+    pub fn websocket_origin(self, origin: &str) -> Self {
+        self.with(|config| config.origins.push(origin.into()))
+    }
+
+    /// Accepts one-use tickets in the query of requests that open a WebSocket.
+    #[must_use]
+    pub fn tickets(self, tickets: Tickets) -> Self {
+        self.with(|config| config.tickets = Some(tickets))
     }
 
     /// Lets requests pass that present nothing; what they present is still checked, and refused if it does not hold.
@@ -199,22 +228,81 @@ impl AuthLayer {
 
 impl Config {
     #[inline]
-    pub(crate) fn decide<Rq>(&self, request: &Request<Rq>) -> Decision {
+    pub(crate) fn decide<Rq>(&self, request: &mut Request<Rq>) -> Decision {
         if self.skip.contains(request.uri().path()) {
             return Decision::Anonymous;
+        }
+        if websocket::is_opening(request.headers()) {
+            return self.decide_opening(request);
         }
         let places = Places {
             api_key: self.api_keys.is_some(),
         };
         match credential::find(request.headers(), request.uri(), places) {
             Err(refusal) => Decision::Now(Err(refusal)),
-            Ok(Credential::None) if self.presence == Presence::Optional => Decision::Anonymous,
-            Ok(Credential::None) => Decision::Now(Err(Refusal::NoCredential)),
             Ok(Credential::Bearer(token)) => self.decided(self.check_bearer(token)),
             Ok(Credential::ApiKey(key)) => match &self.api_keys {
                 Some(keys) => self.decided(keys.check(key)),
                 None => Decision::Now(Err(Refusal::KeyUnknown)),
             },
+            Ok(Credential::None) => self.decide_ambient(request.headers(), Ok(())),
+        }
+    }
+
+    /// Nothing was presented on purpose; the browser may have sent a cookie.
+    fn decide_ambient(&self, headers: &HeaderMap, origin: Result<(), Refusal>) -> Decision {
+        let session = self
+            .sessions
+            .as_ref()
+            .and_then(|sessions| sessions.check(headers));
+        let refusal = match session {
+            Some(Ok(principal)) => {
+                return Decision::Now(self.admit(origin.map(|()| principal)));
+            }
+            Some(Err(Refusal::SessionUnknown)) => Refusal::SessionUnknown,
+            Some(Err(refusal)) => return Decision::Now(Err(refusal)),
+            None => Refusal::NoCredential,
+        };
+        match self.presence {
+            Presence::Optional => Decision::Anonymous,
+            Presence::Required => Decision::Now(Err(refusal)),
+        }
+    }
+
+    /// A WebSocket has more places for a credential, none of which the inner service may see.
+    #[cold]
+    fn decide_opening<Rq>(&self, request: &mut Request<Rq>) -> Decision {
+        let offered = match websocket::take_token(request.headers_mut()) {
+            Ok(offered) => offered,
+            Err(refusal) => return Decision::Now(Err(refusal)),
+        };
+        let places = Places {
+            api_key: self.api_keys.is_some(),
+        };
+        let presented = match credential::find(request.headers(), request.uri(), places) {
+            Ok(presented) => presented,
+            Err(refusal) => return Decision::Now(Err(refusal)),
+        };
+        let tickets = self.tickets.as_ref();
+        let ticket = tickets.and_then(|tickets| Some((tickets, websocket::ticket(request.uri())?)));
+        match (presented, offered, ticket) {
+            (Credential::Bearer(token), None, None) => self.decided(self.check_bearer(token)),
+            (Credential::ApiKey(key), None, None) => match &self.api_keys {
+                Some(keys) => self.decided(keys.check(key)),
+                None => Decision::Now(Err(Refusal::KeyUnknown)),
+            },
+            (Credential::None, Some(token), None) => self.decided(self.check_bearer(&token)),
+            (Credential::None, None, Some((tickets, ticket))) => {
+                Decision::Now(self.admit(tickets.redeem(ticket)))
+            }
+            (Credential::None, None, None) => {
+                let origin = match websocket::origin_allowed(request.headers(), &self.origins) {
+                    true => Ok(()),
+                    false => Err(Refusal::OriginNotAllowed),
+                };
+                self.decide_ambient(request.headers(), origin)
+            }
+            _ => Decision::Now(Err(Refusal::SeveralCredentials)),
         }
     }
 

@@ -21,6 +21,8 @@ pub mod revocation;
 mod roles;
 mod service;
 mod service_token;
+mod session;
+pub mod websocket;
 
 /// The signature algorithms of RFC 7518 and RFC 8037 that are known here.
 pub use jsonwebtoken::Algorithm;
@@ -46,3 +48,4 @@ pub use refusal::Refusal;
 pub use roles::{Roles, RolesBuilder};
 pub use service::AuthService;
 pub use service_token::ServiceToken;
+pub use session::{Sessions, SessionsBuilder};

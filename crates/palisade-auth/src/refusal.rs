@@ -103,7 +103,7 @@ reasons! {
     /// The API key has expired.
     KeyExpired = "key_expired" => InvalidToken,
     /// The session is unknown, expired or revoked.
-    SessionUnknown = "session_unknown" => InvalidToken,
+    SessionUnknown = "session_unknown" => Unauthenticated,
     /// The request carries a cookie but comes from an origin that is not allowed.
     OriginNotAllowed = "origin_not_allowed" => Forbidden,
     /// The account has been disabled.
@@ -152,7 +152,7 @@ impl Refusal {
     pub(crate) const fn severity(self) -> Severity {
         match self {
             // A browser that has not signed in yet is no attack.
-            Self::NoCredential | Self::TokenExpired => Severity::Info,
+            Self::NoCredential | Self::TokenExpired | Self::SessionUnknown => Severity::Info,
             Self::LayerMissing => Severity::Critical,
             // One caller without a scope is ordinary; what matters shows in numbers.
             _ => match self.event_kind() {

@@ -42,7 +42,7 @@ where
         let Some(config) = &self.config else {
             return ResponseFuture::inner(self.inner.call(request));
         };
-        match config.decide(&request) {
+        match config.decide(&mut request) {
             Decision::Now(Ok(principal)) => {
                 RequestScope::enter(request.extensions_mut()).push_principal(principal);
                 ResponseFuture::inner(self.inner.call(request))

@@ -177,6 +177,17 @@ impl JwtVerifier {
         Ok(verified)
     }
 
+    /// What the store says about a token.
+    #[cfg(feature = "websocket")]
+    pub(crate) async fn standing(&self, token: &TokenRef<'_>) -> Standing {
+        let answer = self.0.revocation.as_ref().map(|store| store.check(token));
+        match answer {
+            None => Standing::Good,
+            Some(Answer::Now(standing)) => standing,
+            Some(Answer::Later(later)) => later.await,
+        }
+    }
+
     fn ask_revocation(&self, verified: Arc<Verified>) -> Outcome {
         let Some(revocation) = &self.0.revocation else {
             return Outcome::Now(Ok(Arc::clone(&verified.principal)));

@@ -1,0 +1,105 @@
+//! The cookie of a session (RFC 6265). Pure.
+
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::Refusal;
+
+/// The value of the only cookie of this name.
+pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, Refusal> {
+    let mut found = None;
+    for value in headers.get_all(header::COOKIE) {
+        for pair in value.as_bytes().split(|byte| *byte == b';') {
+            let pair = pair.trim_ascii_start();
+            let Some(rest) = pair.strip_prefix(name.as_bytes()) else {
+                continue;
+            };
+            let Some(value) = rest.strip_prefix(b"=") else {
+                continue;
+            };
+            // Whoever sets a second one wants ours to be taken for his.
+            if found.replace(value.trim_ascii_end()).is_some() {
+                return Err(Refusal::SeveralCredentials);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Where a cookie may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// https alone, to this host alone.
+    Secure,
+    /// Plain http too, for development.
+    Plain,
+}
+
+impl Transport {
+    pub(super) fn cookie_name(self, name: &str) -> String {
+        match self {
+            Self::Secure => format!("__Host-{name}"),
+            Self::Plain => name.to_owned(),
+        }
+    }
+}
+
+/// `Set-Cookie`, with an empty value and an age of zero to take it away.
+pub(super) fn set(
+    name: &str,
+    value: &str,
+    seconds: u64,
+    transport: Transport,
+) -> Option<HeaderValue> {
+    let secure = match transport {
+        Transport::Secure => "; Secure",
+        Transport::Plain => "",
+    };
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}{secure}; HttpOnly; SameSite=Lax");
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(cookies: &[&str]) -> Result<Option<String>, Refusal> {
+        let mut headers = HeaderMap::new();
+        for cookie in cookies {
+            headers.append(header::COOKIE, cookie.parse().unwrap());
+        }
+        find(&headers, "__Host-s")
+            .map(|value| value.map(|value| String::from_utf8(value.to_vec()).unwrap()))
+    }
+
+    #[test]
+    fn only_the_cookie_of_exactly_this_name_is_found() {
+        assert_eq!(found(&[]).unwrap(), None);
+        assert_eq!(
+            found(&["a=1; __Host-s=abc; b=2"]).unwrap().as_deref(),
+            Some("abc")
+        );
+        assert_eq!(
+            found(&["a=1", "__Host-s=abc "]).unwrap().as_deref(),
+            Some("abc")
+        );
+        for other in [
+            "__Host-session=abc",
+            "x__Host-s=abc",
+            "__host-s=abc",
+            "a=__Host-s=abc",
+            "__Host-s",
+        ] {
+            assert_eq!(found(&[other]).unwrap(), None, "{other}");
+        }
+        assert_eq!(
+            found(&["__Host-s=a; __Host-s=b"]),
+            Err(Refusal::SeveralCredentials)
+        );
+        assert_eq!(
+            found(&["__Host-s=a", "__Host-s=a"]),
+            Err(Refusal::SeveralCredentials)
+        );
+    }
+}

@@ -1,0 +1,288 @@
+//! Sessions of browsers: an opaque random cookie, known here by its SHA-256.
+
+mod cookie;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use palisade_core::time::{UnixTime, WallClock};
+use palisade_core::{Principal, Problems, random};
+
+use self::cookie::Transport;
+use crate::jwt::keys::{Digest, sha256};
+use crate::jwt::parse::encode;
+use crate::{AuthError, Refusal};
+
+/// Sessions in the memory of this process. Clones share them.
+///
+/// The cookie is `__Host-session`: https alone, this host alone, out of reach of scripts, `SameSite=Lax`. A cookie is
+/// sent by the browser whoever caused the request, so put a cross-origin guard in front of what changes something.
+///
+/// # Example
+///
+/// ```
+/// use palisade_auth::{AuthLayer, Sessions};
+/// use palisade_core::Principal;
+///
+/// let sessions = Sessions::memory().build()?;
+/// let layer = AuthLayer::new().sessions(sessions.clone());
+///
+/// // At sign-in; the headers of the request say which session it replaces.
+/// # let request_headers = http::HeaderMap::new();
+/// let cookie = sessions.begin(Principal::user("bookings", "alice"), &request_headers)?;
+/// assert!(cookie.to_str().unwrap().starts_with("__Host-session="));
+/// # Ok::<(), palisade_auth::AuthError>(())
+/// ```
+#[derive(Clone)]
+pub struct Sessions(Arc<Inner>);
+
+struct Inner {
+    cookie: Box<str>,
+    transport: Transport,
+    idle: Duration,
+    lifetime: Duration,
+    max_sessions: usize,
+    clock: WallClock,
+    entries: RwLock<HashMap<Digest, Entry>>,
+}
+
+struct Entry {
+    principal: Arc<Principal>,
+    ends_at: UnixTime,
+    /// Seconds since 1970.
+    used_at: AtomicU64,
+}
+
+impl Entry {
+    fn is_over(&self, now: UnixTime, idle: Duration) -> bool {
+        let used_at = UnixTime::from_secs(self.used_at.load(Ordering::Relaxed));
+        now >= self.ends_at || now >= used_at.saturating_add(idle)
+    }
+}
+
+/// Collects the settings of [`Sessions`].
+#[derive(Debug, Clone)]
+pub struct SessionsBuilder {
+    name: Box<str>,
+    transport: Transport,
+    idle: Duration,
+    lifetime: Duration,
+    max_sessions: usize,
+    clock: WallClock,
+}
+
+impl Sessions {
+    /// 30 minutes without a request, after which a session ends (OWASP Session Management Cheat Sheet: 15 to 30).
+    pub const DEFAULT_IDLE: Duration = Duration::from_secs(30 * 60);
+    /// 12 hours, after which a session ends whatever happens: a working day.
+    pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+    /// Sessions in memory.
+    #[must_use]
+    pub fn memory() -> SessionsBuilder {
+        SessionsBuilder {
+            name: "session".into(),
+            transport: Transport::Secure,
+            idle: Self::DEFAULT_IDLE,
+            lifetime: Self::DEFAULT_LIFETIME,
+            max_sessions: 100_000,
+            clock: WallClock::system(),
+        }
+    }
+
+    /// Starts a session for a principal that has just signed in, and ends the one that the request came with, so that
+    /// nobody can plant an id of his own. Answer with the result as `Set-Cookie`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the operating system gives no random bytes, or when there are too many sessions.
+    pub fn begin(
+        &self,
+        principal: Principal,
+        request: &HeaderMap,
+    ) -> Result<HeaderValue, AuthError> {
+        let id = encode(random::bytes::<16>()?);
+        let now = self.0.clock.now();
+        let digest = sha256(id.as_bytes());
+        let ends_at = now.saturating_add(self.0.lifetime);
+        let principal = principal.session(&public_id(&digest)).expires_at(ends_at);
+        let Some(cookie) = self.cookie(&id, self.0.lifetime.as_secs()) else {
+            return Err(AuthError::Issue("the cookie cannot be written"));
+        };
+        let mut entries = self.write();
+        if let Ok(Some(old)) = cookie::find(request, &self.0.cookie) {
+            entries.remove(&sha256(old));
+        }
+        if entries.len() >= self.0.max_sessions {
+            entries.retain(|_, entry| !entry.is_over(now, self.0.idle));
+        }
+        if entries.len() >= self.0.max_sessions {
+            return Err(AuthError::Issue("there are too many sessions"));
+        }
+        let entry = Entry {
+            principal: Arc::new(principal),
+            ends_at,
+            used_at: AtomicU64::new(now.as_secs()),
+        };
+        entries.insert(digest, entry);
+        Ok(cookie)
+    }
+
+    /// Ends the session that a request came with. Answer with the result as `Set-Cookie`, which takes the cookie away.
+    #[must_use]
+    pub fn end(&self, request: &HeaderMap) -> HeaderValue {
+        if let Ok(Some(id)) = cookie::find(request, &self.0.cookie) {
+            self.write().remove(&sha256(id));
+        }
+        self.cookie("", 0).unwrap_or(HeaderValue::from_static(""))
+    }
+
+    /// Ends one session by the id that its principal has; `true` if there was one. Looks at all sessions.
+    pub fn revoke(&self, session: &str) -> bool {
+        let mut entries = self.write();
+        let before = entries.len();
+        entries.retain(|_, entry| entry.principal.session_id() != Some(session));
+        entries.len() != before
+    }
+
+    /// Ends every session of a subject; says how many there were. Looks at all sessions.
+    pub fn revoke_subject(&self, issuer: &str, subject: &str) -> usize {
+        let mut entries = self.write();
+        let before = entries.len();
+        entries.retain(|_, entry| {
+            entry.principal.issuer() != issuer || entry.principal.subject() != subject
+        });
+        before - entries.len()
+    }
+
+    /// Whose session a request came with; nothing if it has no cookie.
+    pub(crate) fn check(&self, request: &HeaderMap) -> Option<Result<Arc<Principal>, Refusal>> {
+        let id = match cookie::find(request, &self.0.cookie) {
+            Ok(id) => id?,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        Some(self.find(&sha256(id)).ok_or(Refusal::SessionUnknown))
+    }
+
+    fn find(&self, digest: &Digest) -> Option<Arc<Principal>> {
+        let now = self.0.clock.now();
+        let entries = self.read();
+        let entry = entries.get(digest)?;
+        if entry.is_over(now, self.0.idle) {
+            return None;
+        }
+        // Once a second at most, and never back.
+        if entry.used_at.load(Ordering::Relaxed) < now.as_secs() {
+            entry.used_at.fetch_max(now.as_secs(), Ordering::Relaxed);
+        }
+        Some(Arc::clone(&entry.principal))
+    }
+
+    fn cookie(&self, value: &str, seconds: u64) -> Option<HeaderValue> {
+        cookie::set(&self.0.cookie, value, seconds, self.0.transport)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Digest, Entry>> {
+        self.0
+            .entries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Digest, Entry>> {
+        self.0
+            .entries
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A name for the session that cannot be turned into its cookie.
+fn public_id(digest: &Digest) -> String {
+    encode(&sha256(digest)[..16])
+}
+
+impl SessionsBuilder {
+    /// Sets the name of the cookie after `__Host-`; default `session`.
+    #[must_use]
+    pub fn cookie_name(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Lets the cookie travel over plain http, and so leaves `__Host-` and `Secure` out: for development alone.
+    #[must_use]
+    pub const fn insecure_plain_http(mut self) -> Self {
+        self.transport = Transport::Plain;
+        self
+    }
+
+    /// Sets after how long without a request a session ends; default 30 minutes.
+    #[must_use]
+    pub const fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Sets after how long a session ends whatever happens; default 12 hours.
+    #[must_use]
+    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Sets how many sessions there may be; default 100,000.
+    #[must_use]
+    pub const fn max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions;
+        self
+    }
+
+    /// Sets the clock; default the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: WallClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The sessions.
+    ///
+    /// # Errors
+    ///
+    /// Returns every setting that cannot be used.
+    pub fn build(self) -> Result<Sessions, AuthError> {
+        let mut problems = Problems::none();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if self.name.is_empty() || !self.name.bytes().all(plain) {
+            problems.push("cookie_name", "is not of A-Z, a-z, 0-9, '-', '_' and '.'");
+        }
+        if self.idle.as_secs() == 0 || self.lifetime.as_secs() == 0 {
+            problems.push("lifetime", "or idle is under one second");
+        }
+        if self.max_sessions == 0 {
+            problems.push("max_sessions", "is 0, must be at least 1");
+        }
+        Ok(problems.into_result(Sessions(Arc::new(Inner {
+            cookie: self.transport.cookie_name(&self.name).into(),
+            transport: self.transport,
+            idle: self.idle,
+            lifetime: self.lifetime,
+            max_sessions: self.max_sessions,
+            clock: self.clock,
+            entries: RwLock::default(),
+        })))?)
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("cookie", &self.0.cookie)
+            .field("len", &self.read().len())
+            .finish_non_exhaustive()
+    }
+}

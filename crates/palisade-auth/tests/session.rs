@@ -1,0 +1,459 @@
+//! Sessions and WebSockets through the layer.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, Request};
+use palisade_auth::websocket::Tickets;
+use palisade_auth::{AuthLayer, Sessions, SessionsBuilder};
+use palisade_core::time::{UnixTime, WallClock};
+use palisade_core::{Principal, RequestScope};
+use support::{NOW, get, good_token, layer, through};
+use tower::{Layer, ServiceExt};
+
+struct Clock(Arc<AtomicU64>);
+
+impl Clock {
+    fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(NOW)))
+    }
+
+    fn wall(&self) -> WallClock {
+        let read = Arc::clone(&self.0);
+        WallClock::from_fn(move || UnixTime::from_secs(read.load(Ordering::Relaxed)))
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+fn sessions(clock: &Clock) -> SessionsBuilder {
+    Sessions::memory().clock(clock.wall())
+}
+
+fn alice() -> Principal {
+    Principal::user("bookings", "alice")
+}
+
+/// What the browser sends back of a `Set-Cookie`.
+fn sent_back(set_cookie: &http::HeaderValue) -> String {
+    set_cookie
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+fn with_cookie(cookie: &str) -> Request<()> {
+    Request::get("/")
+        .header("cookie", format!("a=1; {cookie}; b=2"))
+        .body(())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_session_speaks_for_who_signed_in() {
+    let clock = Clock::new();
+    let sessions = sessions(&clock).build().unwrap();
+    let layer = AuthLayer::new().sessions(sessions.clone());
+    let set = sessions.begin(alice(), &HeaderMap::new()).unwrap();
+    let text = set.to_str().unwrap();
+    assert!(set.is_sensitive());
+    assert!(
+        text.ends_with("; Path=/; Max-Age=43200; Secure; HttpOnly; SameSite=Lax"),
+        "{text}"
+    );
+    let value = text
+        .strip_prefix("__Host-session=")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap();
+    assert_eq!(support::unb64(value).len(), 16, "128 bits");
+
+    let cookie = sent_back(&set);
+    assert_eq!(
+        through(&layer, with_cookie(&cookie)).await.body,
+        "user alice of bookings"
+    );
+    assert_eq!(through(&layer, get("/")).await.reason(), "no_credential");
+    let doubled = with_cookie(&format!("{cookie}; {cookie}"));
+    assert_eq!(
+        through(&layer, doubled).await.reason(),
+        "several_credentials"
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_counts_as_nothing_presented() {
+    let clock = Clock::new();
+    let sessions = sessions(&clock).build().unwrap();
+    let layer = AuthLayer::new().sessions(sessions);
+    let stale = with_cookie("__Host-session=AAAAAAAAAAAAAAAAAAAAAA");
+    let answered = through(&layer, stale.clone()).await;
+    assert_eq!(
+        (answered.status, answered.reason()),
+        (401, "session_unknown")
+    );
+    assert_eq!(
+        answered.header("www-authenticate"),
+        Some(r#"Bearer realm="api""#)
+    );
+    assert_eq!(through(&layer.optional(), stale).await.body, "nobody");
+}
+
+#[tokio::test]
+async fn authorization_wins_over_a_cookie() {
+    let clock = Clock::new();
+    let sessions = sessions(&clock).build().unwrap();
+    let layer = layer().sessions(sessions.clone());
+    let cookie = sent_back(
+        &sessions
+            .begin(Principal::user("bookings", "bob"), &HeaderMap::new())
+            .unwrap(),
+    );
+    let mut both = with_cookie(&cookie);
+    let token = format!("Bearer {}", good_token());
+    both.headers_mut()
+        .insert("authorization", token.parse().unwrap());
+    assert_eq!(
+        through(&layer, both.clone()).await.body,
+        "user alice of bookings"
+    );
+    both.headers_mut()
+        .insert("authorization", "Bearer bad".parse().unwrap());
+    assert_eq!(
+        through(&layer, both).await.status,
+        401,
+        "and is not replaced by the cookie"
+    );
+}
+
+#[tokio::test]
+async fn signing_in_makes_a_new_id_and_ends_the_old_session() {
+    let clock = Clock::new();
+    let sessions = sessions(&clock).build().unwrap();
+    let layer = AuthLayer::new().sessions(sessions.clone());
+    let planted = sent_back(
+        &sessions
+            .begin(Principal::user("bookings", "mallory"), &HeaderMap::new())
+            .unwrap(),
+    );
+    let request = with_cookie(&planted);
+    let own = sent_back(&sessions.begin(alice(), request.headers()).unwrap());
+    assert_ne!(own, planted);
+    assert_eq!(through(&layer, with_cookie(&planted)).await.status, 401);
+    assert_eq!(
+        through(&layer, with_cookie(&own)).await.body,
+        "user alice of bookings"
+    );
+}
+
+#[tokio::test]
+async fn a_session_ends_by_idling_and_for_good() {
+    let clock = Clock::new();
+    let sessions = sessions(&clock).build().unwrap();
+    let layer = AuthLayer::new().sessions(sessions.clone());
+    let begin = || sent_back(&sessions.begin(alice(), &HeaderMap::new()).unwrap());
+    let idle = begin();
+    clock.pass(1799);
+    assert_eq!(
+        through(&layer, with_cookie(&idle)).await.status,
+        200,
+        "and rolls on"
+    );
+    clock.pass(1799);
+    assert_eq!(through(&layer, with_cookie(&idle)).await.status, 200);
+    clock.pass(1800);
+    assert_eq!(through(&layer, with_cookie(&idle)).await.status, 401);
+
+    let busy = begin();
+    for _ in 0..(12 * 60 / 20 - 1) {
+        clock.pass(20 * 60);
+        assert_eq!(through(&layer, with_cookie(&busy)).await.status, 200);
+    }
+    clock.pass(20 * 60);
+    assert_eq!(
+        through(&layer, with_cookie(&busy)).await.status,
+        401,
+        "twelve hours"
+    );
+}
+
+#[tokio::test]
+async fn sessions_end_by_sign_out_by_id_and_by_subject() {
+    let clock = Clock::new();
+    let sessions = sessions(&clock).build().unwrap();
+    let layer = AuthLayer::new().sessions(sessions.clone());
+    let begin = |name: &str| {
+        sent_back(
+            &sessions
+                .begin(Principal::user("bookings", name), &HeaderMap::new())
+                .unwrap(),
+        )
+    };
+
+    let first = begin("alice");
+    let gone = sessions.end(with_cookie(&first).headers());
+    assert!(
+        gone.to_str()
+            .unwrap()
+            .starts_with("__Host-session=; Path=/; Max-Age=0; Secure")
+    );
+    assert_eq!(through(&layer, with_cookie(&first)).await.status, 401);
+
+    let second = begin("alice");
+    let mut request = with_cookie(&second);
+    let scope = RequestScope::enter(request.extensions_mut());
+    let handler = tower::service_fn(|_: Request<()>| async {
+        Ok::<_, std::convert::Infallible>(http::Response::new(
+            http_body_util::Full::<bytes::Bytes>::default(),
+        ))
+    });
+    layer.layer(handler).oneshot(request).await.unwrap();
+    let id = scope.principal().unwrap().session_id().unwrap().to_owned();
+    assert!(
+        !second.contains(&id),
+        "the id that others see is not the cookie"
+    );
+    assert!(sessions.revoke(&id) && !sessions.revoke(&id));
+
+    let (third, bob) = (begin("alice"), begin("bob"));
+    assert_eq!(sessions.revoke_subject("bookings", "alice"), 1);
+    assert_eq!(through(&layer, with_cookie(&third)).await.status, 401);
+    assert_eq!(through(&layer, with_cookie(&bob)).await.status, 200);
+    assert!(!format!("{sessions:?}").contains(&bob[15..]));
+}
+
+#[test]
+fn sessions_are_bounded_and_settings_checked() {
+    let clock = Clock::new();
+    let few = sessions(&clock).max_sessions(2).build().unwrap();
+    let begin = || few.begin(alice(), &HeaderMap::new());
+    assert!(begin().is_ok() && begin().is_ok() && begin().is_err());
+    clock.pass(1800);
+    assert!(begin().is_ok(), "those that are over make room");
+    let bad = sessions(&clock)
+        .cookie_name("a;b")
+        .idle(Duration::ZERO)
+        .max_sessions(0);
+    let text = bad.build().unwrap_err().to_string();
+    for field in ["cookie_name", "idle", "max_sessions"] {
+        assert!(text.contains(field), "{text}");
+    }
+    let plain = sessions(&clock).insecure_plain_http().build().unwrap();
+    let cookie = plain.begin(alice(), &HeaderMap::new()).unwrap();
+    assert!(
+        cookie.to_str().unwrap().starts_with("session=")
+            && !cookie.to_str().unwrap().contains("Secure")
+    );
+}
+
+fn opening(uri: &str) -> http::request::Builder {
+    Request::get(uri)
+        .header("host", "api.example")
+        .header("upgrade", "websocket")
+        .header("connection", "upgrade")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+}
+
+#[tokio::test]
+async fn a_websocket_may_offer_its_token_as_a_subprotocol() {
+    let offer = format!("chat, bearer.{}", good_token());
+    let request = opening("/ws")
+        .header("sec-websocket-protocol", &offer)
+        .body(())
+        .unwrap();
+    assert_eq!(
+        through(&layer(), request.clone()).await.body,
+        "user alice of bookings"
+    );
+
+    let handler = tower::service_fn(|request: Request<()>| async move {
+        let offered = request.headers().get("sec-websocket-protocol").cloned();
+        let body = offered.map_or_else(String::new, |value| value.to_str().unwrap().to_owned());
+        Ok::<_, std::convert::Infallible>(http::Response::new(body))
+    });
+    let response = layer().layer(handler.clone()).oneshot(request);
+    let body = http_body_util::BodyExt::collect(response.await.unwrap())
+        .await
+        .unwrap()
+        .to_bytes();
+    assert_eq!(body, "chat", "the handler never sees the token");
+
+    let beside = opening("/ws")
+        .header("sec-websocket-protocol", &offer)
+        .header("authorization", "Bearer abc")
+        .body(())
+        .unwrap();
+    assert_eq!(
+        through(&layer(), beside).await.reason(),
+        "several_credentials"
+    );
+    let plain = Request::get("/")
+        .header("sec-websocket-protocol", &offer)
+        .body(())
+        .unwrap();
+    assert_eq!(
+        through(&layer(), plain).await.reason(),
+        "no_credential",
+        "only a WebSocket may"
+    );
+    let header = opening("/ws")
+        .header("authorization", format!("Bearer {}", good_token()))
+        .body(())
+        .unwrap();
+    assert_eq!(through(&layer(), header).await.status, 200);
+    let query = opening(&format!("/ws?access_token={}", good_token()))
+        .body(())
+        .unwrap();
+    assert_eq!(
+        through(&layer(), query).await.reason(),
+        "no_credential",
+        "off"
+    );
+}
+
+#[tokio::test]
+async fn a_ticket_opens_one_websocket_within_thirty_seconds() {
+    let clock = Clock::new();
+    let tickets = Tickets::with_clock(clock.wall());
+    let layer = layer().tickets(tickets.clone());
+    let issue = || tickets.issue(Arc::new(alice())).unwrap();
+    let open = |ticket: &str| {
+        opening(&format!("/ws?a=1&ticket={ticket}"))
+            .body(())
+            .unwrap()
+    };
+    let ticket = issue();
+    let plain = get(&format!("/ws?ticket={ticket}"));
+    assert_eq!(
+        through(&layer, plain).await.reason(),
+        "no_credential",
+        "only a WebSocket may"
+    );
+    assert_eq!(
+        through(&layer, open(&ticket)).await.body,
+        "user alice of bookings"
+    );
+    assert_eq!(
+        through(&layer, open(&ticket)).await.reason(),
+        "unknown_token"
+    );
+    let late = issue();
+    clock.pass(30);
+    assert_eq!(through(&layer, open(&late)).await.status, 401);
+    let with_token = opening(&format!("/ws?ticket={}", issue()))
+        .header("authorization", format!("Bearer {}", good_token()))
+        .body(())
+        .unwrap();
+    assert_eq!(
+        through(&layer, with_token).await.reason(),
+        "several_credentials"
+    );
+}
+
+#[tokio::test]
+async fn a_cookie_opens_a_websocket_from_allowed_origins_alone() {
+    let clock = Clock::new();
+    let sessions = sessions(&clock).build().unwrap();
+    let layer = AuthLayer::new()
+        .sessions(sessions.clone())
+        .websocket_origin("https://app.example");
+    let cookie = sent_back(&sessions.begin(alice(), &HeaderMap::new()).unwrap());
+    for (origin, status) in [
+        (Some("https://api.example"), 200),
+        (Some("https://app.example"), 200),
+        (Some("https://evil.example"), 403),
+        (Some("null"), 403),
+        (None, 403),
+    ] {
+        let mut request = opening("/ws").header("cookie", &cookie);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let answered = through(&layer, request.body(()).unwrap()).await;
+        assert_eq!(answered.status, status, "{origin:?}");
+        if status == 403 {
+            assert_eq!(answered.reason(), "origin_not_allowed");
+        }
+    }
+}
+
+#[cfg(feature = "websocket")]
+mod ended {
+    use super::*;
+    use palisade_auth::JwtVerifier;
+    use palisade_auth::revocation::{
+        Answer, CheckRevocation, MemoryRevocation, Standing, TokenRef,
+    };
+    use palisade_auth::websocket::Ended;
+    use support::issuer;
+    use tokio::time::{Instant, sleep, timeout};
+
+    /// Wall time that goes with paused time.
+    fn paused() -> WallClock {
+        let start = Instant::now();
+        WallClock::from_fn(move || UnixTime::from_secs(NOW).saturating_add(start.elapsed()))
+    }
+
+    fn verifier(store: impl CheckRevocation) -> JwtVerifier {
+        JwtVerifier::builder()
+            .issuer(issuer())
+            .revocation(store)
+            .clock(paused())
+            .build()
+            .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_websocket_ends_with_its_token() {
+        let jwt = verifier(MemoryRevocation::new());
+        let principal = jwt.verify(&good_token()).unwrap();
+        let start = Instant::now();
+        assert_eq!(jwt.ended(&principal).await, Ended::Expired);
+        assert_eq!(start.elapsed(), Duration::from_secs(600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_websocket_ends_within_a_second_of_its_revocation() {
+        let revoked = MemoryRevocation::with_clock(Duration::from_secs(900), paused());
+        let jwt = verifier(revoked.clone());
+        let principal = jwt.verify(&good_token()).unwrap();
+        assert!(
+            timeout(Duration::from_secs(100), jwt.ended(&principal))
+                .await
+                .is_err()
+        );
+        let start = Instant::now();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(1500)).await;
+            revoked.revoke_token("bookings", "t-1", UnixTime::from_secs(NOW + 600));
+        });
+        assert_eq!(jwt.ended(&principal).await, Ended::Revoked);
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
+    }
+
+    struct Down;
+
+    impl CheckRevocation for Down {
+        fn check(&self, _: &TokenRef<'_>) -> Answer {
+            Answer::Later(Box::pin(async { Standing::Unknown }))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_websocket_survives_a_short_outage_of_the_store_and_no_long_one() {
+        let principal = support::verifier().verify(&good_token()).unwrap();
+        let start = Instant::now();
+        assert_eq!(verifier(Down).ended(&principal).await, Ended::Unknown);
+        assert_eq!(start.elapsed(), Duration::from_secs(30));
+    }
+}
