@@ -1,4 +1,4 @@
-//! Quotes from the upstream: through a breaker and a timeout, with the last good one as the fallback.
+//! Quotes from the upstream: through a retry, a breaker and a timeout, with the last good one as the fallback.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use palisade::breaker::{BreakerError, BreakerHandle, BreakerLayer, GuardedBody};
+use palisade::breaker::{BreakerError, BreakerHandle, BreakerLayer, GuardedBody, RetryLayer};
 use palisade::secrets::BearerLayer;
 use palisade::{Code, Rejection, ResponseBody};
 use tower::util::BoxCloneSyncService;
@@ -41,6 +41,8 @@ pub(crate) enum Quote {
 impl Quotes {
     /// One attempt may take this long.
     const TIMEOUT: Duration = Duration::from_secs(1);
+    /// A caller waits for the quote, so the one retry comes soon.
+    const BACKOFF: Duration = Duration::from_millis(100);
     /// A quote is small; an upstream that sends more than this is broken.
     const LIMIT: usize = 16 << 10;
     /// What a caller is told to wait when the breaker does not say.
@@ -57,7 +59,12 @@ impl Quotes {
             .open_for(settings.breaker_open_for)
             .leak();
         let handle = breaker.handle();
+        let retry = RetryLayer::default()
+            .attempts(2)
+            .backoff(Self::BACKOFF, 2.0)
+            .leak();
         let call = ServiceBuilder::new()
+            .layer(retry)
             .layer(breaker)
             .layer(bearer.leak())
             .timeout(Self::TIMEOUT)
