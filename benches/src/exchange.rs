@@ -143,7 +143,7 @@ pub(crate) fn drive<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A side that sends `template` through `service`, less the same through the bare handler.
+/// A side that sends `template` through `service`, whose innermost is [`Handler`], less the same through the handler.
 ///
 /// # Errors
 ///
@@ -164,7 +164,7 @@ where
     let template = template.clone();
     Ok(
         Side::new(move || exchange(&service, template.request::<B>()).is_ok())
-            .over(move || exchange(&Handler::<()>::new(), bare.request::<B>()).is_ok()),
+            .over(move || exchange(&Handler::<B>::new(), bare.request::<B>()).is_ok()),
     )
 }
 

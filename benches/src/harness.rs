@@ -65,7 +65,7 @@ pub(crate) struct Outcome {
 }
 
 /// How long one batch of a round takes, long enough for the clock and short enough to fall between two preemptions.
-pub(crate) const BATCH: Duration = Duration::from_millis(2);
+pub(crate) const BATCH: Duration = Duration::from_micros(500);
 
 /// How long ours runs for a profiler.
 const PROFILED: Duration = Duration::from_secs(5);

@@ -22,6 +22,7 @@ mod report;
 mod scaling;
 mod servers;
 mod signers;
+mod throughput;
 mod tokens;
 mod versions;
 
@@ -35,8 +36,8 @@ pub use crate::harness::{Allocated, Counter};
 use crate::measure::{Found, Measure};
 
 /// Rounds of a usual run, and of one with `--quick`.
-const ROUNDS: usize = 100;
-const QUICK_ROUNDS: usize = 10;
+const ROUNDS: usize = 300;
+const QUICK_ROUNDS: usize = 30;
 
 /// The program that times: `palisade-benches [--quick] [NAME]`.
 ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{Method, header};
 use palisade::Stack;
-use palisade_audit::{Audit, AuditLayer, Guard, RollingFile};
+use palisade_audit::{Audit, AuditBuilder, AuditLayer, Guard, RollingFile, Seal, SigningKey};
 use palisade_auth::{AuthLayer, HmacKeys, Issuer, JwtVerifier};
 use palisade_headers::{CorsLayer, RequestIdLayer, SecurityHeadersLayer};
 use palisade_ratelimit::{Headers, Limit, Memory, Policy, RateLimitLayer, burst};
@@ -80,15 +80,24 @@ pub(crate) fn auth(secret: &str) -> Result<AuthLayer, Box<dyn Error>> {
         .leak())
 }
 
-/// A trail into `target/bench/NAME`, over what was there.
+/// A sealed trail into `target/bench/NAME`, over what was there.
 pub(crate) fn trail(name: &str) -> Result<(Audit, Guard), Box<dyn Error>> {
+    let key = SigningKey::generate()?;
+    let seal = Seal::chain().checkpoint(key, 1_000, Duration::from_secs(60));
+    open(trail_builder(name)?.seal(seal))
+}
+
+/// A trail that is yet to be opened.
+pub(crate) fn trail_builder(name: &str) -> Result<AuditBuilder, Box<dyn Error>> {
     let directory = scratch().join(name);
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
     }
-    let (audit, guard) = Audit::builder("bench")
-        .file(RollingFile::new(directory))
-        .open()?;
+    Ok(Audit::builder("bench").file(RollingFile::new(directory)))
+}
+
+pub(crate) fn open(trail: AuditBuilder) -> Result<(Audit, Guard), Box<dyn Error>> {
+    let (audit, guard) = trail.open()?;
     Ok((audit.leak(), guard))
 }
 

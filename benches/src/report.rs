@@ -100,7 +100,7 @@ fn page(all: &[Found], load: Option<f64>) -> String {
          `cargo xtask bench` measures palisade beside its peers and writes this page. It was last written on {date}, on\n\
          {machine}.\n\n\
          **Only the ratios count.** Both sides run in one process and in rounds that take turns; the times drift from machine\n\
-         to machine and from hour to hour, the ratios hardly. A figure is the best of {rounds} rounds of 2 ms, with the median\n\
+         to machine and from hour to hour, the ratios hardly. A figure is the best of {rounds} rounds of about 1 ms, with the median\n\
          beside it. The bare service and the making of the request are measured the same way and taken off both sides, and the\n\
          service is cloned for each request, as axum and hyper-util do. A ratio is ours over the peer's: below 1 we are\n\
          faster. `x of one thread` says how much two threads get done, and there nothing is taken off.\n",

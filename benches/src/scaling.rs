@@ -41,7 +41,7 @@ fn size_for(side: &Shared) -> u64 {
     loop {
         let start = now();
         side(times);
-        if start.elapsed() >= 2 * BATCH {
+        if start.elapsed() >= 4 * BATCH {
             return times;
         }
         times *= 2;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
-use palisade_audit::{Audit, AuditLayer, Guard};
+use palisade_audit::{Audit, AuditLayer, Guard, Seal, SigningKey, Verifier};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -15,6 +15,8 @@ use crate::harness::{Mode, Outcome, Side, compare, compare_cpu};
 use crate::json_log::{JsonLog, trace_layer};
 use crate::measure::Measure;
 use crate::ours;
+use crate::report::scratch;
+use crate::throughput::throughput;
 use crate::versions::version;
 
 pub(crate) const MEASURES: &[Measure] = &[
@@ -29,6 +31,29 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "processor time of all threads for a record, sealed and written (the peer's is not sealed)",
         goals: &[Goal::RatioAtMost(0.35)],
         run: whole_cpu,
+    },
+    Measure {
+        name: "audit/writer-sealed",
+        what: "records that the writer takes in, seals and writes",
+        goals: &[Goal::AtLeast(300_000.0)],
+        run: |mode| {
+            writer(
+                mode,
+                Some(Seal::chain().checkpoint(SigningKey::generate()?, 1_000, MINUTE)),
+            )
+        },
+    },
+    Measure {
+        name: "audit/writer-unsealed",
+        what: "the same without a seal",
+        goals: &[Goal::AtLeast(600_000.0)],
+        run: |mode| writer(mode, None),
+    },
+    Measure {
+        name: "audit/verify",
+        what: "a sealed trail checked, signatures included",
+        goals: &[Goal::AtLeast(300.0)],
+        run: verify,
     },
 ];
 
@@ -102,4 +127,55 @@ fn whole_cpu(mode: Mode) -> Result<Outcome> {
     let (ours, _writer) = ours("whole-cpu")?;
     let theirs = theirs("peer-whole-cpu.log")?;
     Ok(compare_cpu(mode, Some(ours), vec![(peer(), theirs)]))
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// Records that are handed to the writer at once, which its queue holds.
+const PILE: u32 = 16_384;
+
+/// How many records a second the writer gets through when it always has more to do.
+fn writer(mode: Mode, seal: Option<Seal>) -> Result<Outcome> {
+    let mut trail = ours::trail_builder("writer")?.capacity(4 * PILE as usize);
+    if let Some(seal) = seal {
+        trail = trail.seal(seal);
+    }
+    let (audit, _writer) = ours::open(trail)?;
+    let service = AuditLayer::new(audit.clone()).layer(Handler::<Body>::new());
+    throughput(mode, "records/s", || {
+        for _ in 0..PILE {
+            finish(&service, template().request::<Body>());
+        }
+        written(&audit);
+        match audit.stats().lost {
+            0 => Ok(f64::from(PILE)),
+            lost => Err(format!("{lost} records were lost").into()),
+        }
+    })
+}
+
+fn verify(mode: Mode) -> Result<Outcome> {
+    let key = SigningKey::generate()?;
+    let public = key.public_key();
+    let seal = Seal::chain().checkpoint(key, 1_000, MINUTE);
+    let trail = ours::trail_builder("verify")?
+        .seal(seal)
+        .capacity(4 * PILE as usize);
+    let (audit, guard) = ours::open(trail)?;
+    let service = AuditLayer::new(audit).layer(Handler::<Body>::new());
+    for _ in 0..PILE {
+        finish(&service, template().request::<Body>());
+    }
+    guard.shutdown(MINUTE);
+    let text = std::fs::read(scratch().join("verify/bench_audit.log"))?;
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let megabytes = text.len() as f64 / 1e6;
+    throughput(mode, "MB/s", || {
+        let mut verifier = Verifier::new().key(public);
+        verifier.read(&text[..])?;
+        let report = verifier.report()?;
+        if report.records <= u64::from(PILE) || report.checkpoints == 0 {
+            return Err(format!("the trail is not whole: {report:?}").into());
+        }
+        Ok(megabytes)
+    })
 }

@@ -114,7 +114,7 @@ where
     Side::new(move || exchange(&service, template.request_from::<Body>(order.next())).is_ok()).over(
         move || {
             let request = bare.request_from::<Body>(bare_order.next());
-            exchange(&Handler::<()>::new(), request).is_ok()
+            exchange(&Handler::<Body>::new(), request).is_ok()
         },
     )
 }
