@@ -1,9 +1,6 @@
 //! `cargo xtask test`
 
-use std::fs;
-use std::path::PathBuf;
-
-use crate::command::{self, Failure, cargo, root, target_dir};
+use crate::command::{self, Failure, cargo};
 use crate::tools;
 
 /// The members of the workspace that are tested; the benches pull in every peer and have no tests.
@@ -24,12 +21,14 @@ fn run_tests(full: bool, browser: bool, filter: Option<&str>) -> Result<(), Fail
         tests.env("PALISADE_FULL", "1");
     }
     if browser {
-        tools::system("chromium", "chromium")?;
+        // What the browser's tests load from npm they install by themselves, under the target directory.
+        for (program, package) in [("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")] {
+            tools::system(program, package)?;
+        }
         tests.env("PALISADE_BROWSER", "1");
     }
     tests.args(filter);
-    command::run(&mut tests)?;
-    loom_suites(full, filter)
+    command::run(&mut tests)
 }
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
@@ -48,44 +47,4 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         }
     }
     run_tests(full, browser, filter)
-}
-
-/// Runs each `tests/loom*.rs` of a crate with loom's types in place of the standard library's.
-fn loom_suites(full: bool, filter: Option<&str>) -> Result<(), Failure> {
-    for (package, suite) in loom_tests() {
-        let mut tests = cargo(&["test", "--release", "--locked", "--package", &package]);
-        tests.args(["--test", &suite]).args(filter);
-        // Of their own, because the flag would rebuild everything else back and forth.
-        tests
-            .env("RUSTFLAGS", "--cfg loom")
-            .env("CARGO_TARGET_DIR", target_dir().join("loom"));
-        if full {
-            tests.env("PALISADE_FULL", "1");
-        }
-        command::run(&mut tests)?;
-    }
-    Ok(())
-}
-
-fn loom_tests() -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for package in children(&root().join("crates")) {
-        for suite in children(&package.join("tests")) {
-            let (Some(package), Some(stem)) = (package.file_name(), suite.file_stem()) else {
-                continue;
-            };
-            let stem = stem.to_string_lossy();
-            if stem.starts_with("loom") {
-                found.push((package.to_string_lossy().into_owned(), stem.into_owned()));
-            }
-        }
-    }
-    found
-}
-
-fn children(dir: &PathBuf) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
 }
