@@ -102,6 +102,34 @@ pub(crate) fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":");
 }
 
+/// Appends `,"name":{...}`; every member that `members` writes begins with a comma.
+pub(crate) fn object(out: &mut Vec<u8>, name: &str, members: impl FnOnce(&mut Vec<u8>)) {
+    key(out, name);
+    out.push(b'{');
+    let start = out.len();
+    members(out);
+    // The first member's comma; objects here are short.
+    if out.len() > start {
+        out.remove(start);
+    }
+    out.push(b'}');
+}
+
+/// Appends `,"name":["one","two"]` for texts of our own that need no escape.
+pub(crate) fn list(out: &mut Vec<u8>, name: &str, items: &[&str]) {
+    key(out, name);
+    out.push(b'[');
+    for (nth, item) in items.iter().enumerate() {
+        if nth > 0 {
+            out.push(b',');
+        }
+        out.push(b'"');
+        out.extend_from_slice(item.as_bytes());
+        out.push(b'"');
+    }
+    out.push(b']');
+}
+
 /// Appends `,"name":"text"`.
 pub(crate) fn text(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     key(out, name);

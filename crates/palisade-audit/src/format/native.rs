@@ -39,6 +39,45 @@ pub(crate) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     why(out, view, tools);
 }
 
+/// Begins the object of another format for what that has no place for.
+pub(super) fn extra(out: &mut Vec<u8>, name: &str, view: &View<'_>, tools: &mut Tools) {
+    json::key(out, name);
+    out.extend_from_slice(b"{\"class\":\"");
+    out.extend_from_slice(view.class.as_str().as_bytes());
+    out.push(b'"');
+    if let Some(outcome) = view.outcome {
+        json::word(out, "outcome", outcome.as_str());
+    }
+    for (name, value) in [("action", view.action), ("resource", view.resource)] {
+        if let Some(value) = value {
+            json::key(out, name);
+            tools.redaction.text(out, value.as_bytes());
+        }
+    }
+    if let Some(policy) = view.policy {
+        json::text(out, "policy", policy.as_bytes());
+    }
+    if let (Some(entry), Some(_)) = (view.request, view.duration) {
+        if let Some(status) = entry.grpc_status {
+            json::count(out, "grpc_status", status.into());
+        }
+        if let Some(stage) = entry.stage {
+            json::word(out, "stage", stage);
+        }
+        for (name, value) in entry.headers() {
+            if *name != http::header::USER_AGENT {
+                json::key(out, name.as_str());
+                tools.redaction.named(out, name.as_str(), value);
+            }
+        }
+        bodies(out, entry, tools);
+    }
+    if !view.details.is_empty() {
+        json::key(out, "details");
+        tools.redaction.details(out, view.details);
+    }
+}
+
 fn who(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     if let Some(who) = view.who() {
         json::text(out, "actor", who.as_bytes());

@@ -3,13 +3,14 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Sink;
-use crate::Batch;
+use crate::{Batch, Format};
 
 /// Keeps the latest lines in memory, for tests; clones see the same lines.
 #[derive(Debug, Clone)]
 pub struct MemorySink {
     lines: Arc<Mutex<VecDeque<String>>>,
     keep: usize,
+    format: Format,
 }
 
 impl MemorySink {
@@ -25,7 +26,15 @@ impl MemorySink {
         Self {
             lines: Arc::default(),
             keep: lines,
+            format: Format::Native,
         }
+    }
+
+    /// Sets the form of the lines; default [`Format::Native`].
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
     }
 
     /// The lines so far, the oldest first.
@@ -52,5 +61,9 @@ impl Sink for MemorySink {
         let excess = kept.len().saturating_sub(self.keep);
         kept.drain(..excess);
         Ok(())
+    }
+
+    fn format(&self) -> Format {
+        self.format
     }
 }

@@ -92,9 +92,12 @@ pub(crate) fn seq_of(line: &[u8]) -> Option<u64> {
     let digits = match find_last(line, SEAL) {
         Some(at) => &line[at + SEAL.len()..],
         None => {
-            const SEQ: &[u8] = b"\"seq\":";
-            let at = line.windows(SEQ.len()).position(|part| part == SEQ)?;
-            &line[at + SEQ.len()..]
+            // Native, and what the other formats call it.
+            let after = |key: &[u8]| {
+                let at = line.windows(key.len()).position(|part| part == key)?;
+                line.get(at + key.len()..)
+            };
+            after(b"\"seq\":").or_else(|| after(b"\"sequence\":"))?
         }
     };
     let len = digits

@@ -37,14 +37,12 @@ impl Stream {
         let start = out.len();
         self.format.open(out, seq, view, tools);
         if let Some(chain) = &mut self.chain {
-            self.format.open_extra(out);
             chain.write(out, seq);
             if let Some(now) = signed_at {
                 chain.sign(out, start, now);
             }
-            self.format.close_extra(out);
         }
-        out.push(b'}');
+        self.format.close(out);
         if let Some(chain) = &mut self.chain {
             chain.take(out.get(start..).unwrap_or_default());
         }

@@ -1,0 +1,194 @@
+//! Open Cybersecurity Schema Framework 1.3: API Activity (6003), Authentication (3002) and Authorize Session (3003).
+
+use http::Method;
+use palisade_core::{PrincipalKind, Severity};
+
+use super::json;
+use super::native::{self, Tools};
+use super::view::View;
+use crate::{Class, Outcome};
+
+const VERSION: &str = "1.3.0";
+
+/// Appends a record; it ends inside the object `unmapped`, which holds what the schema has no attribute for.
+pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Tools) {
+    let (category, class, activity) = class(view);
+    out.extend_from_slice(b"{\"time\":");
+    let millis = view.at.as_duration().as_millis();
+    json::number(out, u64::try_from(millis).unwrap_or(u64::MAX));
+    json::count(out, "category_uid", category);
+    json::count(out, "class_uid", class);
+    json::count(out, "activity_id", activity);
+    json::count(out, "type_uid", class * 100 + activity);
+    severity(out, view.severity);
+    status(out, view);
+    metadata(out, seq, view, tools);
+    if let Some(duration) = view.duration {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        json::count(out, "duration", millis);
+    }
+    if let Some(text) = view.text {
+        json::key(out, "message");
+        tools.redaction.text(out, text.as_bytes());
+    }
+    json::object(out, "src_endpoint", |out| match view.client {
+        Some(ip) => json::ip(out, "ip", ip),
+        None => json::word(out, "name", "unknown"),
+    });
+    if category == 3 {
+        user(out, view);
+    } else {
+        json::object(out, "actor", |out| {
+            if view.who().is_none() && view.request.is_none() {
+                json::text(out, "app_name", tools.service.as_bytes());
+            } else {
+                user(out, view);
+            }
+        });
+        api(out, view, tools);
+    }
+    request(out, view, tools);
+    native::extra(out, "unmapped", view, tools);
+}
+
+/// Category, class and activity.
+fn class(view: &View<'_>) -> (u64, u64, u64) {
+    match view.class {
+        Class::Authentication => {
+            let activity = match view.event {
+                "authn_token_revoked" => 2,
+                "authn_token_created" => 4,
+                _ => 1,
+            };
+            (3, 3002, activity)
+        }
+        Class::Authorization => (3, 3003, 1),
+        _ => {
+            let activity = match view.request.map(|entry| &entry.method) {
+                Some(&Method::POST) => 1,
+                Some(&Method::GET | &Method::HEAD | &Method::OPTIONS) => 2,
+                Some(&Method::PUT | &Method::PATCH) => 3,
+                Some(&Method::DELETE) => 4,
+                _ => 99,
+            };
+            (6, 6003, activity)
+        }
+    }
+}
+
+fn severity(out: &mut Vec<u8>, severity: Severity) {
+    let (id, name) = match severity {
+        Severity::Info => (1, "Informational"),
+        Severity::Warn => (3, "Medium"),
+        _ => (5, "Critical"),
+    };
+    json::count(out, "severity_id", id);
+    json::word(out, "severity", name);
+}
+
+fn status(out: &mut Vec<u8>, view: &View<'_>) {
+    let (id, name) = match view.outcome {
+        None => (0, "Unknown"),
+        Some(Outcome::Success) => (1, "Success"),
+        Some(Outcome::Aborted | Outcome::Incomplete) => (99, "Other"),
+        Some(_) => (2, "Failure"),
+    };
+    json::count(out, "status_id", id);
+    json::word(out, "status", name);
+    if let (Some(status), Some(_)) = (view.request.and_then(|entry| entry.status), view.duration) {
+        json::word(out, "status_code", status.as_str());
+    }
+    if let Some(reason) = view.reason {
+        json::text(out, "status_detail", reason.as_bytes());
+    }
+}
+
+fn metadata(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &Tools) {
+    json::object(out, "metadata", |out| {
+        json::word(out, "version", VERSION);
+        json::object(out, "product", |out| {
+            json::word(out, "name", "palisade-audit");
+            json::word(out, "vendor_name", "palisade");
+            json::word(out, "version", env!("CARGO_PKG_VERSION"));
+        });
+        json::text(out, "log_name", tools.service.as_bytes());
+        json::text(out, "event_code", view.event.as_bytes());
+        json::count(out, "sequence", seq);
+        if let Some(id) = view.request_id {
+            json::word(out, "correlation_uid", id.as_str());
+        }
+        if let Some(tenant) = view.principal.and_then(|principal| principal.tenant_name()) {
+            json::text(out, "tenant_uid", tenant.as_bytes());
+        }
+    });
+}
+
+fn user(out: &mut Vec<u8>, view: &View<'_>) {
+    json::object(out, "user", |out| {
+        match view.who() {
+            Some(who) => json::text(out, "uid", who.as_bytes()),
+            None => json::word(out, "name", "anonymous"),
+        }
+        if let Some(principal) = view.principal {
+            json::text(out, "domain", principal.issuer().as_bytes());
+            let kind = if principal.kind() == PrincipalKind::User {
+                1
+            } else {
+                3
+            };
+            json::count(out, "type_id", kind);
+        }
+    });
+}
+
+fn api(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
+    json::object(out, "api", |out| {
+        match (view.action, view.request) {
+            (Some(action), _) => {
+                json::key(out, "operation");
+                tools.redaction.text(out, action.as_bytes());
+            }
+            (None, Some(entry)) => {
+                json::text(out, "operation", entry.method.as_str().as_bytes());
+            }
+            (None, None) => json::text(out, "operation", view.event.as_bytes()),
+        }
+        json::object(out, "service", |out| {
+            json::text(out, "name", tools.service.as_bytes())
+        });
+    });
+    if let Some(resource) = view.resource {
+        json::key(out, "resources");
+        out.extend_from_slice(b"[{\"name\":");
+        tools.redaction.text(out, resource.as_bytes());
+        out.extend_from_slice(b"}]");
+    }
+}
+
+fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
+    let Some(entry) = view.request else { return };
+    json::object(out, "http_request", |out| {
+        json::text(out, "http_method", entry.method.as_str().as_bytes());
+        json::object(out, "url", |out| {
+            json::key(out, "path");
+            tools.redaction.text(out, entry.path().as_bytes());
+            if let Some(query) = entry.query() {
+                json::key(out, "query_string");
+                tools.redaction.query(out, query);
+            }
+            if let Some(host) = entry.host() {
+                json::text(out, "hostname", host);
+            }
+        });
+        let agent = entry
+            .headers()
+            .find(|(name, _)| **name == http::header::USER_AGENT);
+        if let Some((_, agent)) = agent {
+            json::key(out, "user_agent");
+            tools.redaction.text(out, agent);
+        }
+        if let Some(id) = view.request_id {
+            json::word(out, "uid", id.as_str());
+        }
+    });
+}
