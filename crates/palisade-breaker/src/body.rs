@@ -107,6 +107,13 @@ impl<B: Body> Body for GuardedBody<B> {
     }
 }
 
+impl<B> From<B> for GuardedBody<B> {
+    /// A body that nothing depends on, such as a fallback's.
+    fn from(inner: B) -> Self {
+        Self::free(inner)
+    }
+}
+
 impl<B: Default> Default for GuardedBody<B> {
     fn default() -> Self {
         Self::free(B::default())

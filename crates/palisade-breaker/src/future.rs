@@ -19,19 +19,20 @@ pin_project_lite::pin_project! {
         A: Refuse<Req, C::Output, S::Error>,
     {
         #[pin]
-        kind: Kind<S::Future, C, C::Seen, A, A::Future>,
+        kind: Kind<S::Future, C, C::Seen, A, A::Seen, A::Future>,
     }
 }
 
 pin_project_lite::pin_project! {
     #[project = KindProj]
-    enum Kind<F, C, N, A, R> {
+    enum Kind<F, C, N, A, M, R> {
         Calling {
             #[pin]
             inner: F,
             classify: C,
             waiting: Option<(N, Permit)>,
             refuse: A,
+            refuse_seen: Option<M>,
         },
         Refused {
             #[pin]
@@ -53,6 +54,7 @@ where
         seen: C::Seen,
         permit: Permit,
         refuse: A,
+        refuse_seen: A::Seen,
     ) -> Self {
         Self {
             kind: Kind::Calling {
@@ -60,6 +62,7 @@ where
                 classify,
                 waiting: Some((seen, permit)),
                 refuse,
+                refuse_seen: Some(refuse_seen),
             },
         }
     }
@@ -87,13 +90,17 @@ where
                 classify,
                 waiting,
                 refuse,
+                refuse_seen,
             } => {
                 let result = ready!(inner.poll(cx));
-                match classify.settle_in_place(waiting, result) {
-                    Some(Ok(out)) => Poll::Ready(Ok(refuse.output(out))),
-                    Some(Err(error)) => Poll::Ready(Err(refuse.error(error))),
+                match (
+                    classify.settle_in_place(waiting, result),
+                    refuse_seen.take(),
+                ) {
+                    (Some(Ok(out)), Some(seen)) => Poll::Ready(Ok(refuse.output(seen, out))),
+                    (Some(Err(error)), _) => Poll::Ready(Err(refuse.error(error))),
                     // Polled again after its end, which is the caller's mistake, it stays silent.
-                    None => Poll::Pending,
+                    _ => Poll::Pending,
                 }
             }
             KindProj::Refused { answer } => answer.poll(cx),

@@ -1,3 +1,5 @@
+mod answers;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -255,34 +257,6 @@ impl<C, A> BreakerLayer<C, A> {
             .into_result(())
             .map_err(BreakerConfigError::Invalid)?;
         Ok(config.apply(self))
-    }
-
-    /// Judges calls by this classifier. The breaker stays the same.
-    #[must_use]
-    pub fn classify<D>(self, classify: D) -> BreakerLayer<D, A> {
-        BreakerLayer {
-            shared: self.shared,
-            classify,
-            refuse: self.refuse,
-        }
-    }
-
-    /// Answers a refused call with a response, 503 or gRPC status 14, instead of an error, so that the error type of
-    /// the service stays as it is: for servers, and for clients that read errors from responses. The breaker stays the
-    /// same.
-    #[must_use]
-    pub fn respond_when_open(self) -> BreakerLayer<C, RespondWhenOpen> {
-        self.refuse_with(RespondWhenOpen)
-    }
-
-    /// Answers a refused call in a way of your own. The breaker stays the same.
-    #[must_use]
-    pub fn refuse_with<R>(self, refuse: R) -> BreakerLayer<C, R> {
-        BreakerLayer {
-            shared: self.shared,
-            classify: self.classify,
-            refuse,
-        }
     }
 
     /// A hand on the breaker.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use palisade_core::{Handle, Name};
 
 use crate::shared::Shared;
-use crate::state::machine::{Grant, Verdict};
+use crate::state::grant::{Grant, Verdict};
 
 /// How a call went, as a classifier or a closure judges it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,5 @@
 use std::future::{Ready, ready};
+use std::time::Duration;
 
 use http::{Request, Response};
 use palisade_core::{
@@ -15,14 +16,19 @@ pub trait Refuse<Req, Out, Err> {
     type Output;
     /// What the guarded service fails with.
     type Error;
+    /// What is kept of a request that is let through, until its answer is here.
+    type Seen;
     /// Makes the answer to a refused call.
     type Future: Future<Output = Result<Self::Output, Self::Error>>;
 
     /// Answers a refused call.
     fn refuse(&self, request: Req, rejected: Rejected) -> Self::Future;
 
+    /// Looks at a request that is let through.
+    fn see(&self, request: &Req) -> Self::Seen;
+
     /// Passes on the answer of a call that was let through.
-    fn output(&self, out: Out) -> Self::Output;
+    fn output(&self, seen: Self::Seen, out: Out) -> Self::Output;
 
     /// Passes on the error of a call that was let through.
     fn error(&self, error: Err) -> Self::Error;
@@ -34,6 +40,7 @@ pub trait Refuse<Req, Out, Err> {
 pub struct FailWhenOpen;
 
 impl<Req, Out, Err> Refuse<Req, Out, Err> for FailWhenOpen {
+    type Seen = ();
     type Output = Out;
     type Error = BreakerError<Err>;
     type Future = Ready<Result<Out, BreakerError<Err>>>;
@@ -43,7 +50,10 @@ impl<Req, Out, Err> Refuse<Req, Out, Err> for FailWhenOpen {
     }
 
     #[inline]
-    fn output(&self, out: Out) -> Out {
+    fn see(&self, _: &Req) {}
+
+    #[inline]
+    fn output(&self, (): (), out: Out) -> Out {
         out
     }
 
@@ -62,27 +72,20 @@ impl<Req, Out, Err> Refuse<Req, Out, Err> for FailWhenOpen {
 pub struct RespondWhenOpen;
 
 impl<Rq, B, Err> Refuse<Request<Rq>, Response<B>, Err> for RespondWhenOpen {
+    type Seen = ();
     type Output = Response<ResponseBody<B>>;
     type Error = Err;
     type Future = Ready<Result<Self::Output, Err>>;
 
     fn refuse(&self, mut request: Request<Rq>, rejected: Rejected) -> Self::Future {
-        RequestScope::enter(request.extensions_mut()).record(
-            SecurityEvent::new(EventKind::BreakerRejection)
-                .policy(rejected.name)
-                .reason(rejected.reason.as_str()),
-        );
-        let context = RejectionContext::of(&request);
-        // Where nobody knows better, come back soon but not at once.
-        let wait = rejected.retry_after.unwrap_or_default();
-        let response = Rejection::new(Code::Unavailable)
-            .retry_after(wait.max(std::time::Duration::from_secs(1)))
-            .into_response(&context);
-        ready(Ok(response))
+        ready(Ok(unavailable(&mut request, rejected)))
     }
 
     #[inline]
-    fn output(&self, out: Response<B>) -> Self::Output {
+    fn see(&self, _: &Request<Rq>) {}
+
+    #[inline]
+    fn output(&self, (): (), out: Response<B>) -> Self::Output {
         out.map(ResponseBody::inner)
     }
 
@@ -90,4 +93,21 @@ impl<Rq, B, Err> Refuse<Request<Rq>, Response<B>, Err> for RespondWhenOpen {
     fn error(&self, error: Err) -> Err {
         error
     }
+}
+
+/// Notes the refusal in the request's scope, and answers 503 or gRPC status 14.
+pub(crate) fn unavailable<Rq, B>(
+    request: &mut Request<Rq>,
+    rejected: Rejected,
+) -> Response<ResponseBody<B>> {
+    RequestScope::enter(request.extensions_mut()).record(
+        SecurityEvent::new(EventKind::BreakerRejection)
+            .policy(rejected.name)
+            .reason(rejected.reason.as_str()),
+    );
+    // Where nobody knows better, come back soon but not at once.
+    let wait = rejected.retry_after.unwrap_or_default();
+    Rejection::new(Code::Unavailable)
+        .retry_after(wait.max(Duration::from_secs(1)))
+        .into_response(&RejectionContext::of(request))
 }

@@ -104,6 +104,7 @@ impl<S, C, A> Breaker<S, C, A> {
         A: Refuse<Req, C::Output, S::Error> + Clone,
     {
         let seen = self.classify.see(&request);
+        let refuse_seen = self.refuse.see(&request);
         let inner = self.inner.call(request);
         ResponseFuture::calling(
             inner,
@@ -111,6 +112,7 @@ impl<S, C, A> Breaker<S, C, A> {
             seen,
             permit,
             self.refuse.clone(),
+            refuse_seen,
         )
     }
 

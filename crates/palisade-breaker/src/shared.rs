@@ -7,7 +7,8 @@ use palisade_core::{Handle, Name};
 use crate::event::{BreakerEvent, Observer};
 use crate::permit::{Permit, Started};
 use crate::state::cell::Cell;
-use crate::state::machine::{Grant, Happening, Machine, Refusal, Verdict};
+use crate::state::grant::{Grant, Happening, Refusal, Verdict};
+use crate::state::machine::Machine;
 use crate::state::plan::Plan;
 use crate::{Reason, Rejected, State};
 

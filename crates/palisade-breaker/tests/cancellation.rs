@@ -97,53 +97,52 @@ impl Dice {
     }
 }
 
-macro_rules! no_cancellation_wedges {
-    ($name:ident, $layer:expr) => {
-        #[tokio::test(start_paused = true)]
-        async fn $name() {
-            std::panic::set_hook(Box::new(|_| {}));
-            let layer = $layer
-                .failure_threshold(3)
-                .open_for(secs(1))
-                .trials(2)
-                .successes_to_close(2);
-            let breaker = layer.handle();
-            let guarded = layer.layer(tower::service_fn(upstream));
-            let mut dice = Dice(0x5eed);
-            let mut seen = std::collections::HashSet::new();
-            for _ in 0..calls() {
-                let fate = FATES[dice.below(FATES.len())];
-                call(guarded.clone().oneshot(Request::new(fate)), fate);
-                seen.insert(breaker.state());
-                if dice.below(4) == 0 {
-                    advance(std::time::Duration::from_millis(dice.below(1_500) as u64)).await;
-                }
+/// One test for layers of two types.
+macro_rules! wedge_by_cancelling {
+    ($layer:expr) => {{
+        std::panic::set_hook(Box::new(|_| {}));
+        let layer = $layer
+            .failure_threshold(3)
+            .open_for(secs(1))
+            .trials(2)
+            .successes_to_close(2);
+        let breaker = layer.handle();
+        let guarded = layer.layer(tower::service_fn(upstream));
+        let mut dice = Dice(0x5eed);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..calls() {
+            let fate = FATES[dice.below(FATES.len())];
+            call(guarded.clone().oneshot(Request::new(fate)), fate);
+            seen.insert(breaker.state());
+            if dice.below(4) == 0 {
+                advance(std::time::Duration::from_millis(dice.below(1_500) as u64)).await;
             }
-            assert_eq!(breaker.metrics().trials_in_flight, 0, "a permit was lost");
-            for state in [State::Closed, State::Open, State::HalfOpen] {
-                assert!(
-                    seen.contains(&state),
-                    "never {state}: the test does not test"
-                );
-            }
-            // And a healthy server is let back in.
-            advance(secs(1)).await;
-            for _ in 0..2 {
-                call(
-                    guarded.clone().oneshot(Request::new(Fate::ReadWhole)),
-                    Fate::ReadWhole,
-                );
-            }
-            assert_eq!(breaker.state(), State::Closed);
         }
-    };
+        assert_eq!(breaker.metrics().trials_in_flight, 0, "a permit was lost");
+        for state in [State::Closed, State::Open, State::HalfOpen] {
+            assert!(
+                seen.contains(&state),
+                "never {state}: the test does not test"
+            );
+        }
+        // And a healthy server is let back in.
+        advance(secs(1)).await;
+        for _ in 0..2 {
+            call(
+                guarded.clone().oneshot(Request::new(Fate::ReadWhole)),
+                Fate::ReadWhole,
+            );
+        }
+        assert_eq!(breaker.state(), State::Closed);
+    }};
 }
 
-no_cancellation_wedges!(
-    http_calls_cancelled_anywhere_wedge_nothing,
-    BreakerLayer::http("x")
-);
-no_cancellation_wedges!(
-    grpc_calls_cancelled_anywhere_wedge_nothing,
-    BreakerLayer::grpc("x")
-);
+#[tokio::test(start_paused = true)]
+async fn http_calls_cancelled_anywhere_wedge_nothing() {
+    wedge_by_cancelling!(BreakerLayer::http("x"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_calls_cancelled_anywhere_wedge_nothing() {
+    wedge_by_cancelling!(BreakerLayer::grpc("x"));
+}

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::Classify;
-use crate::state::machine::Verdict;
+use crate::state::grant::Verdict;
 use crate::{Outcome, Permit};
 
 /// An `Err` is a failure, and every answer a success: the classifier of [`BreakerLayer::new`](crate::BreakerLayer::new).

@@ -115,12 +115,11 @@ impl<B> ReplayBody<B> {
     }
 }
 
+type ReplayedFrame<E> = Result<Frame<Bytes>, ReplayError<E>>;
+
 impl<B: Body<Data = Bytes>> Kept<B> {
     /// The next frame of the body itself, kept unless it is too much.
-    fn poll_rest(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError<B::Error>>>> {
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReplayedFrame<B::Error>>> {
         let frame = match ready!(self.rest.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {

@@ -4,7 +4,8 @@ use std::time::Duration;
 use palisade_core::time::Instant;
 
 use super::Reason;
-use super::machine::{Grant, Happening, Machine, Refusal, Verdict};
+use super::grant::{Grant, Happening, Refusal, Verdict};
+use super::machine::Machine;
 use super::plan::Plan;
 use super::word::{Code, Word};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};

@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use super::trials::FIRST_TRIAL;
+use super::{Cause, Reason, State};
+
+/// Leave to make one call, which must be settled or cancelled.
+///
+/// One word, because it is moved with every call: the epoch above, and below it nothing for a call that is not counted,
+/// one for a call that is, or the number of a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grant(u64);
+
+impl Grant {
+    /// Nothing is counted.
+    pub(crate) const FREE: Self = Self(0);
+
+    /// Counted while the epoch lasts.
+    #[inline]
+    pub(crate) const fn counted(epoch: u32) -> Self {
+        Self((epoch as u64) << 32 | 1)
+    }
+
+    /// Decides over open and closed.
+    pub(crate) const fn trial(epoch: u32, number: u32) -> Self {
+        Self((epoch as u64) << 32 | number as u64)
+    }
+
+    #[inline]
+    pub(crate) const fn is_free(self) -> bool {
+        self.0 == 0
+    }
+
+    #[inline]
+    pub(crate) const fn is_counted(self) -> bool {
+        self.number() == 1
+    }
+
+    pub(crate) const fn is_trial(self) -> bool {
+        self.number() >= FIRST_TRIAL
+    }
+
+    #[inline]
+    pub(crate) const fn epoch(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub(crate) const fn number(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// No leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// How a granted call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Success,
+    /// With how long the server asked to be left alone.
+    Failure(Option<Duration>),
+    /// It says nothing about the server.
+    Ignored,
+    /// Dropped before it ended.
+    Cancelled,
+}
+
+/// What is told to observers once the lock has been let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Happening {
+    Transition {
+        from: State,
+        to: State,
+        cause: Cause,
+        open_for: Option<Duration>,
+    },
+    Trial,
+    LeaseLost,
+    WouldTrip,
+}
+
+pub(crate) const fn refusal(reason: Reason, retry_after: Option<Duration>) -> Refusal {
+    Refusal {
+        reason,
+        retry_after,
+    }
+}
