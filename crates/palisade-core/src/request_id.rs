@@ -56,6 +56,19 @@ impl RequestId {
             .map_err(|_| InvalidRequestId)
     }
 
+    /// An id from a header's value, which it takes over.
+    ///
+    /// # Errors
+    ///
+    /// Refuses anything outside `[A-Za-z0-9._-]{1,128}`.
+    pub fn from_value(value: HeaderValue) -> Result<Self, InvalidRequestId> {
+        if Self::is_valid(value.as_bytes()) {
+            Ok(Self(value))
+        } else {
+            Err(InvalidRequestId)
+        }
+    }
+
     fn is_valid(bytes: &[u8]) -> bool {
         // A fold without a way out: it is asked for every request, nearly always of 32 or 36 good characters.
         (1..=Self::MAX_LEN).contains(&bytes.len())
@@ -166,6 +179,10 @@ mod tests {
         let long = "x".repeat(129);
         for bad in ["", "a b", "a\tb", "ä", "a\"b", "../etc", long.as_str()] {
             assert_eq!(RequestId::new(bad), Err(InvalidRequestId), "{bad:?}");
+            if let Ok(value) = HeaderValue::from_str(bad) {
+                assert_eq!(RequestId::from_header(&value), Err(InvalidRequestId));
+                assert_eq!(RequestId::from_value(value), Err(InvalidRequestId));
+            }
         }
     }
 
