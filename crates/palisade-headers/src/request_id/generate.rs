@@ -1,3 +1,5 @@
+use bytes::Bytes;
+use http::HeaderValue;
 use palisade_core::RequestId;
 use palisade_core::time::{UnixTime, WallClock};
 
@@ -25,21 +27,22 @@ impl IdFormat {
         match self {
             Self::UuidV7 => {
                 let random = palisade_core::random::bytes().ok()?;
-                let text = uuid_v7(clock.now(), random);
-                id(&text)
+                id(uuid_v7(clock.now(), random))
             }
             Self::Random => {
                 let random: [u8; 16] = palisade_core::random::bytes().ok()?;
                 let mut text = [0; 32];
                 write_hex(&random, &mut text);
-                id(&text)
+                id(text)
             }
         }
     }
 }
 
-fn id(text: &[u8]) -> Option<RequestId> {
-    RequestId::new(std::str::from_utf8(text).ok()?).ok()
+/// The text in one piece of memory that scope and response share: bytes of a vector would move on being cloned first.
+fn id<const N: usize>(text: [u8; N]) -> Option<RequestId> {
+    let value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).ok()?;
+    RequestId::from_value(value).ok()
 }
 
 /// The text of a UUID of this time with these bits.
