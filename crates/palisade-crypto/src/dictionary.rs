@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::cipher::Session;
 use crate::fields::{Level, Matcher, Step, push_step};
 use crate::json::MAX_DEPTH;
+use crate::session::Session;
 use crate::{Context, Error, FieldCipher, Fields};
 
 impl FieldCipher {

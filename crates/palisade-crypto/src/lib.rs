@@ -14,6 +14,7 @@ mod key;
 mod keyring;
 mod layer;
 mod reencrypt;
+mod session;
 mod suite;
 
 pub use blind_index::{BlindIndex, IndexToken, Normaliser};

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::cipher::Session;
 use crate::dictionary::replace_fields;
+use crate::session::Session;
 use crate::{Context, Error, FieldCipher, Fields, format};
 
 /// What [`FieldCipher::reencrypt`] did.

@@ -114,7 +114,7 @@ impl SecretsBuilder {
             providers,
             times,
             warnings: OnceLock::new(),
-            known: Stage::ALL.map(|_| ArcSwap::from_pointee(Snapshot::new())),
+            known: Stage::ALL.map(|_| ArcSwap::from_pointee(Snapshot::default())),
             writing: Mutex::default(),
             on_access,
             on_change: Mutex::default(),

@@ -1,6 +1,5 @@
 //! What is known of each secret, and what to do about it now.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,39 @@ impl Times {
 }
 
 /// Everything known about the secrets of one stage, replaced as a whole.
-pub(crate) type Snapshot = BTreeMap<Box<str>, Arc<Known>>;
+///
+/// Sorted by length and then by text: lengths mostly tell names apart, at the price of comparing two numbers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot(Vec<(Box<str>, Arc<Known>)>);
+
+impl Snapshot {
+    #[inline]
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Known>> {
+        let at = self.place_of(name).ok()?;
+        self.0.get(at).map(|(_, known)| known)
+    }
+
+    /// The same, but for one secret.
+    pub(crate) fn with(&self, name: &str, known: Arc<Known>) -> Self {
+        let mut next = self.clone();
+        match next.place_of(name) {
+            Ok(at) => next.0[at].1 = known,
+            Err(at) => next.0.insert(at, (name.into(), known)),
+        }
+        next
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
+    #[inline]
+    fn place_of(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| {
+            (known.len().cmp(&name.len())).then_with(|| known.as_bytes().cmp(name.as_bytes()))
+        })
+    }
+}
 
 /// What is known of one secret. It never changes; a newer one takes its place.
 #[derive(Debug)]
@@ -189,6 +220,11 @@ impl Known {
     /// Whether the secret may still be used although it could not be read anew.
     pub(crate) fn is_usable(&self, now: Instant) -> bool {
         self.secret.is_some() && self.life.is_none_or(|life| now < life.stale_until)
+    }
+
+    /// When to ask again; nothing for a secret that never changes.
+    pub(crate) fn refresh_at(&self) -> Option<Instant> {
+        self.life.map(|life| life.refresh_at)
     }
 
     /// How old the secret is.

@@ -12,8 +12,10 @@ mod policy;
 pub mod provider;
 mod secret;
 mod secrets;
+mod typed;
+mod watch;
 
-pub use bearer::{Bearer, BearerLayer, ResponseFuture};
+pub use bearer::{Bearer, BearerLayer, Once, Replay, ReplayFuture, ResponseFuture};
 pub use builder::SecretsBuilder;
 pub use environment::Environment;
 pub use error::{Error, ProviderError};
@@ -23,3 +25,5 @@ pub use provider::{EnvVars, Fetched, MountedDirectory, Provider, Stage};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use secret::{Pair, Secret};
 pub use secrets::{Access, Secrets};
+pub use typed::Database;
+pub use watch::Watch;

@@ -7,7 +7,7 @@ use palisade_core::{Handle, Name, Problems, time};
 
 use crate::cache::{Decision, Known, Snapshot, Times};
 use crate::provider::AnyProvider;
-use crate::{Environment, Error, Pair, Secret, SecretsBuilder, Stage};
+use crate::{Environment, Error, Pair, Secret, SecretsBuilder, Stage, Watch};
 
 /// The secrets of a service, from a chain of providers, kept fresh.
 ///
@@ -142,6 +142,24 @@ impl Secrets {
         Ok(Pair { current, previous })
     }
 
+    /// Waits for the value of a secret to change.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # async fn example(secrets: palisade_secrets::Secrets) {
+    /// let mut tokens = secrets.watch("CRM_BEARER_TOKEN");
+    /// loop {
+    ///     let token = tokens.changed().await;
+    ///     println!("version {:?}", token.version_text());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn watch(&self, name: &str) -> Watch {
+        Watch::new(self.clone(), name)
+    }
+
     /// Calls `then` with each new value of a secret, so that keyrings and verifiers can swap.
     ///
     /// It is called by whoever reads the new value first, so it must not wait.
@@ -226,7 +244,7 @@ impl Secrets {
     }
 
     /// What is known of a secret, with a place to keep it if there is none yet.
-    fn known(&self, name: &str, stage: Stage) -> Arc<Known> {
+    pub(crate) fn known(&self, name: &str, stage: Stage) -> Arc<Known> {
         if let Some(known) = self.0.known[stage as usize].load().get(name) {
             return Arc::clone(known);
         }
@@ -236,8 +254,7 @@ impl Secrets {
             return Arc::clone(known);
         }
         let known = Arc::new(Known::unread(time::now()));
-        let mut next = (*snapshot).clone();
-        next.insert(name.into(), Arc::clone(&known));
+        let next = snapshot.with(name, Arc::clone(&known));
         self.0.known[stage as usize].store(Arc::new(next));
         known
     }
@@ -287,9 +304,8 @@ impl Secrets {
             let snapshot = self.0.known[stage as usize].load_full();
             let latest = snapshot.get(name).unwrap_or(&before);
             let learned = Arc::new(next(latest));
-            let mut replaced = (*snapshot).clone();
-            replaced.insert(name.into(), Arc::clone(&learned));
-            self.0.known[stage as usize].store(Arc::new(replaced));
+            let next = snapshot.with(name, Arc::clone(&learned));
+            self.0.known[stage as usize].store(Arc::new(next));
             learned
         };
         if let (Stage::Current, Some(old), Some(new)) = (stage, &before.secret, &learned.secret)
@@ -342,7 +358,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.0.known[0].load().keys().cloned().collect();
+        let known = self.0.known[Stage::Current as usize].load();
+        let names: Vec<_> = known.names().collect();
         f.debug_struct("Secrets")
             .field("environment", &self.0.environment)
             .field("providers", &self.0.providers)

@@ -114,6 +114,18 @@ async fn off_passes_the_request_as_it_is() {
     assert!(!response.headers().contains_key("x-seen"));
 }
 
+#[test]
+fn what_the_layer_makes_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync + Clone + 'static>(_: T) {}
+    let layer = BearerLayer::fixed("abc").unwrap();
+    shared(layer.layer(()));
+    shared(
+        layer
+            .repeat_unauthorized(|body: &String| Some(body.clone()))
+            .layer(()),
+    );
+}
+
 #[tokio::test]
 async fn nothing_shows_the_token() {
     let store = Store::of([("TOKEN", "canary123")]);
@@ -140,4 +152,95 @@ async fn a_handler_finds_the_secrets_in_its_request() {
     assert!(on.oneshot(Request::new(())).await.unwrap());
     let off = SecretsLayer::off().layer(service_fn(handler));
     assert!(!off.oneshot(Request::new(())).await.unwrap());
+}
+
+mod repeated {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A server that takes one token and counts its requests.
+    async fn asked(
+        store: &Store,
+        accepts: &'static str,
+        body: &'static str,
+    ) -> (u16, String, usize) {
+        let (_, layer) = rotating(store).await;
+        // Only a body that is not empty can be copied, in this test.
+        let layer =
+            layer.repeat_unauthorized(|body: &&'static str| (!body.is_empty()).then_some(*body));
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        let service = layer.layer(service_fn(move |request: Request<&'static str>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let good = request.headers()[header::AUTHORIZATION] == accepts;
+            let mut response =
+                Response::new(Full::new(Bytes::from_static(request.body().as_bytes())));
+            *response.status_mut() = if good { 200 } else { 401 }.try_into().unwrap();
+            std::future::ready(Ok::<_, Infallible>(response))
+        }));
+        // The token is known, and old enough for a complaint to be news.
+        let warm = service.clone().oneshot(Request::new("warm")).await;
+        drop(warm);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        requests.store(0, Ordering::Relaxed);
+        store.set("TOKEN", "two");
+        let response = service.oneshot(Request::new(body)).await.unwrap();
+        let status = response.status().as_u16();
+        let body = http_body_util::BodyExt::collect(response.into_body())
+            .await
+            .unwrap();
+        let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+        (status, body, requests.load(Ordering::Relaxed))
+    }
+
+    // Of an hour, so that no ordinary refresh comes in between.
+    async fn rotating(store: &Store) -> (Secrets, BearerLayer) {
+        let secrets = Secrets::builder(Environment::Development)
+            .provider(store.clone())
+            .ttl(Duration::from_secs(3_600))
+            .build()
+            .await
+            .unwrap();
+        let layer = BearerLayer::rotating(&secrets, "TOKEN");
+        (secrets, layer)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_request_is_sent_again_with_a_new_token_once() {
+        let store = Store::of([("TOKEN", "one")]);
+        assert_eq!(
+            asked(&store, "Bearer two", "hello").await,
+            (200, "hello".into(), 2)
+        );
+        let store = Store::of([("TOKEN", "one")]);
+        assert_eq!(
+            asked(&store, "Bearer three", "hello").await,
+            (401, "hello".into(), 2)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_another_token_or_a_copy_it_is_sent_once() {
+        let store = Store::of([("TOKEN", "two")]);
+        assert_eq!(
+            asked(&store, "Bearer x", "hello").await,
+            (401, "hello".into(), 1)
+        );
+        let store = Store::of([("TOKEN", "one")]);
+        assert_eq!(
+            asked(&store, "Bearer two", "").await,
+            (401, String::new(), 1)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_accepted_request_is_sent_once() {
+        let store = Store::of([("TOKEN", "one")]);
+        assert_eq!(
+            asked(&store, "Bearer one", "hello").await,
+            (200, "hello".into(), 1)
+        );
+    }
 }

@@ -9,9 +9,9 @@ use std::ops::Deref;
 use zeroize::Zeroizing;
 
 pub(crate) use self::rewrite::rewrite;
-use crate::cipher::Session;
 use crate::format::Kind;
-use crate::{Context, Error, FieldCipher, Fields, cipher};
+use crate::session::Session;
+use crate::{Context, Error, FieldCipher, Fields, session};
 
 /// The deepest nesting that is read, as serde_json's own limit.
 pub(crate) const MAX_DEPTH: usize = 128;
@@ -129,13 +129,13 @@ fn open_raw(
     }
     session.open(&sealed, place, |kind, content| match kind {
         Kind::Text => {
-            serde_json::to_writer(out, cipher::text(content)?).map_err(|_| Error::Malformed)
+            serde_json::to_writer(out, session::text(content)?).map_err(|_| Error::Malformed)
         }
         Kind::Json => {
             out.extend_from_slice(content);
             Ok(())
         }
-        Kind::Bytes => Err(cipher::wrong_type(Kind::Json, kind)),
+        Kind::Bytes => Err(session::wrong_type(Kind::Json, kind)),
     })
 }
 

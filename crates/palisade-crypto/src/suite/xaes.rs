@@ -29,8 +29,9 @@ impl Xaes {
         }
     }
 
-    /// The cipher and the nonce of one message.
-    fn message_cipher(&self, nonce: &[u8; NONCE_LEN]) -> Result<(LessSafeKey, Nonce), Failed> {
+    /// The key of one message, derived from the first half of its nonce.
+    #[inline]
+    fn message_key(&self, nonce: &[u8; NONCE_LEN]) -> Zeroizing<[u8; 32]> {
         let mut blocks = [1, 2].map(|counter| {
             let mut block = [0, counter, b'X', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             block[4..].copy_from_slice(&nonce[..12]);
@@ -38,14 +39,12 @@ impl Xaes {
             Array::from(masked.to_ne_bytes())
         });
         self.block.encrypt_blocks(&mut blocks);
-        let mut derived = Zeroizing::new([0; 32]);
-        for (half, block) in derived.chunks_exact_mut(16).zip(&mut blocks) {
+        let mut key = Zeroizing::new([0; 32]);
+        for (half, block) in key.chunks_exact_mut(16).zip(&mut blocks) {
             half.copy_from_slice(block);
             block.0.zeroize();
         }
-        let key = UnboundKey::new(&AES_256_GCM, &*derived).map_err(|_| Failed)?;
-        let rest = Nonce::try_assume_unique_for_key(&nonce[12..]).map_err(|_| Failed)?;
-        Ok((LessSafeKey::new(key), rest))
+        key
     }
 
     /// Encrypts in place and gives the tag.
@@ -55,9 +54,9 @@ impl Xaes {
         additional: &[u8],
         text: &mut [u8],
     ) -> Result<[u8; TAG_LEN], Failed> {
-        let (cipher, nonce) = self.message_cipher(nonce)?;
-        let tag = cipher
-            .seal_in_place_separate_tag(nonce, Aad::from(additional), text)
+        let key = UnboundKey::new(&AES_256_GCM, &*self.message_key(nonce)).map_err(|_| Failed)?;
+        let tag = LessSafeKey::new(key)
+            .seal_in_place_separate_tag(rest(nonce), Aad::from(additional), text)
             .map_err(|_| Failed)?;
         tag.as_ref().try_into().map_err(|_| Failed)
     }
@@ -69,11 +68,17 @@ impl Xaes {
         additional: &[u8],
         text_and_tag: &'a mut [u8],
     ) -> Result<&'a mut [u8], Failed> {
-        let (cipher, nonce) = self.message_cipher(nonce)?;
-        cipher
-            .open_in_place(nonce, Aad::from(additional), text_and_tag)
+        let key = UnboundKey::new(&AES_256_GCM, &*self.message_key(nonce)).map_err(|_| Failed)?;
+        LessSafeKey::new(key)
+            .open_in_place(rest(nonce), Aad::from(additional), text_and_tag)
             .map_err(|_| Failed)
     }
+}
+
+/// The second half of a nonce, which is that of AES-256-GCM.
+fn rest(nonce: &[u8; NONCE_LEN]) -> Nonce {
+    let [_, _, _, _, _, _, _, _, _, _, _, _, rest @ ..] = *nonce;
+    Nonce::assume_unique_for_key(rest)
 }
 
 impl Drop for Xaes {

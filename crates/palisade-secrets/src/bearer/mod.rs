@@ -1,6 +1,7 @@
 //! Outbound requests, signed.
 
 mod future;
+mod replay;
 mod service;
 mod token;
 
@@ -10,6 +11,7 @@ use palisade_core::Handle;
 use tower_layer::Layer;
 
 pub use self::future::ResponseFuture;
+pub use self::replay::{Replay, ReplayFuture};
 pub use self::service::Bearer;
 use self::token::Tokens;
 use crate::{Error, Secrets};
@@ -35,9 +37,14 @@ use crate::{Error, Secrets};
 /// The token goes wherever the client inside sends the request. Put the layer around a client for one service, not
 /// around one that follows redirects to others.
 #[derive(Clone)]
-pub struct BearerLayer {
+pub struct BearerLayer<R = Once> {
     tokens: Option<Handle<Tokens>>,
+    repeat: R,
 }
+
+/// Every request is sent once.
+#[derive(Debug, Clone, Copy)]
+pub struct Once(());
 
 impl BearerLayer {
     /// Signs with this token.
@@ -48,6 +55,7 @@ impl BearerLayer {
     pub fn fixed(token: &str) -> Result<Self, Error> {
         Ok(Self {
             tokens: Some(Handle::new(Tokens::fixed(token)?)),
+            repeat: Once(()),
         })
     }
 
@@ -56,33 +64,64 @@ impl BearerLayer {
     pub fn rotating(secrets: &Secrets, name: &str) -> Self {
         Self {
             tokens: Some(Handle::new(Tokens::rotating(secrets.clone(), name))),
+            repeat: Once(()),
         }
     }
 
     /// A layer that passes everything through, of the same type.
     #[must_use]
     pub const fn off() -> Self {
-        Self { tokens: None }
+        Self {
+            tokens: None,
+            repeat: Once(()),
+        }
     }
 
+    /// Sends a request a second time when the answer is 401 and another token is to be had by then.
+    ///
+    /// The refusal makes the secret be read anew, at most once in 10 seconds. `copy` copies the body of the request, or
+    /// says with `None` that it cannot; such a request is sent once. Mind that the copy is kept while the first
+    /// request is under way.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_secrets::BearerLayer;
+    ///
+    /// let layer = BearerLayer::off().repeat_unauthorized(|body: &String| Some(body.clone()));
+    /// # let _ = layer;
+    /// ```
+    pub fn repeat_unauthorized<F, Rq>(self, copy: F) -> BearerLayer<Replay<F>>
+    where
+        F: Fn(&Rq) -> Option<Rq>,
+    {
+        BearerLayer {
+            tokens: self.tokens,
+            repeat: Replay::new(copy),
+        }
+    }
+}
+
+impl<R> BearerLayer<R> {
     /// Keeps the state for the rest of the process; see [`Handle::leak`].
     #[must_use]
     pub fn leak(self) -> Self {
         Self {
             tokens: self.tokens.map(Handle::leak),
+            repeat: self.repeat,
         }
     }
 }
 
-impl<S> Layer<S> for BearerLayer {
-    type Service = Bearer<S>;
+impl<S, R: Clone> Layer<S> for BearerLayer<R> {
+    type Service = Bearer<S, R>;
 
-    fn layer(&self, inner: S) -> Bearer<S> {
-        Bearer::new(inner, self.tokens.clone())
+    fn layer(&self, inner: S) -> Bearer<S, R> {
+        Bearer::new(inner, self.tokens.clone(), self.repeat.clone())
     }
 }
 
-impl fmt::Debug for BearerLayer {
+impl<R> fmt::Debug for BearerLayer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("BearerLayer")
             .field(&self.tokens.as_deref())

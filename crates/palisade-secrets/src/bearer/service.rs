@@ -5,41 +5,44 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{Request, Response, header};
 use http_body::Body;
 use palisade_core::{
     Code, EventKind, Handle, Rejection, RejectionContext, RequestScope, ResponseBody, SecurityEvent,
 };
 use tower_service::Service;
 
+use super::Once;
 use super::future::ResponseFuture;
-use super::token::Tokens;
+use super::token::{Signature, Tokens};
 use crate::Error;
 
 /// The service made by [`BearerLayer`](super::BearerLayer).
 ///
 /// It waits for a token before it is ready, so that `call` never does.
-pub struct Bearer<S> {
-    inner: S,
-    tokens: Option<Handle<Tokens>>,
+pub struct Bearer<S, R = Once> {
+    pub(super) inner: S,
+    pub(super) tokens: Option<Handle<Tokens>>,
+    pub(super) repeat: R,
     /// Locked by nobody, since only `&mut self` reaches it: the lock makes the service `Sync`, as axum asks.
     waiting: Option<Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     /// A copy of the token, from `poll_ready` to `call`.
-    signature: Option<Result<HeaderValue, Error>>,
+    signature: Option<Result<Signature, Error>>,
 }
 
-impl<S> Bearer<S> {
-    pub(super) fn new(inner: S, tokens: Option<Handle<Tokens>>) -> Self {
+impl<S, R> Bearer<S, R> {
+    pub(super) fn new(inner: S, tokens: Option<Handle<Tokens>>, repeat: R) -> Self {
         Self {
             inner,
             tokens,
+            repeat,
             waiting: None,
             signature: None,
         }
     }
 
     /// Ready once it is decided what `call` signs with, or why it cannot.
-    fn poll_token(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_token(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(tokens) = &self.tokens else {
             return Poll::Ready(());
         };
@@ -59,15 +62,41 @@ impl<S> Bearer<S> {
         self.signature = tokens.now();
         Poll::Ready(())
     }
-}
 
-impl<S: Clone> Clone for Bearer<S> {
-    fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.tokens.clone())
+    /// Signs a request, or says how it is refused. Nothing happens to it when the layer is off.
+    pub(super) fn sign<Rq, B>(
+        &mut self,
+        request: &mut Request<Rq>,
+    ) -> Result<Option<Signature>, Box<Response<ResponseBody<B>>>> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(None);
+        };
+        let refusal = match self.signature.take().or_else(|| tokens.now()) {
+            Some(Ok(signature)) => {
+                let value = signature.value.clone();
+                request.headers_mut().insert(header::AUTHORIZATION, value);
+                return Ok(Some(signature));
+            }
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        let error = refusal.as_ref().map(tracing::field::display);
+        tracing::error!(target: "palisade_secrets", error, "no token to sign with");
+        RequestScope::enter(request.extensions_mut())
+            .record(SecurityEvent::new(EventKind::StoreUnavailable).reason("no_token"));
+        let context = RejectionContext::of(request);
+        let response = Rejection::new(Code::Unavailable).into_response(&context);
+        Err(Box::new(response))
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for Bearer<S> {
+impl<S: Clone, R: Clone> Clone for Bearer<S, R> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.tokens.clone(), self.repeat.clone())
+    }
+}
+
+impl<S: fmt::Debug, R> fmt::Debug for Bearer<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bearer")
             .field("inner", &self.inner)
@@ -76,7 +105,7 @@ impl<S: fmt::Debug> fmt::Debug for Bearer<S> {
     }
 }
 
-impl<S, Rq, B> Service<Request<Rq>> for Bearer<S>
+impl<S, Rq, B> Service<Request<Rq>> for Bearer<S, Once>
 where
     S: Service<Request<Rq>, Response = Response<B>>,
     B: Body<Data = Bytes>,
@@ -92,23 +121,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
-        let Some(tokens) = &self.tokens else {
-            return ResponseFuture::sent(self.inner.call(request));
-        };
-        match self.signature.take().or_else(|| tokens.now()) {
-            Some(Ok(value)) => {
-                request.headers_mut().insert(header::AUTHORIZATION, value);
-                ResponseFuture::sent(self.inner.call(request))
-            }
-            refusal => {
-                if let Some(Err(error)) = refusal {
-                    tracing::error!(target: "palisade_secrets", %error, "no token to sign with");
-                }
-                RequestScope::enter(request.extensions_mut())
-                    .record(SecurityEvent::new(EventKind::StoreUnavailable).reason("no_token"));
-                let context = RejectionContext::of(&request);
-                ResponseFuture::refused(Rejection::new(Code::Unavailable).into_response(&context))
-            }
+        match self.sign(&mut request) {
+            Ok(_) => ResponseFuture::sent(self.inner.call(request)),
+            Err(refusal) => ResponseFuture::refused(*refusal),
         }
     }
 }

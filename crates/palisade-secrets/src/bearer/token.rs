@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
@@ -18,6 +19,14 @@ pub(super) enum Tokens {
     },
 }
 
+/// What one request is signed with.
+#[derive(Clone)]
+pub(super) struct Signature {
+    pub(super) value: HeaderValue,
+    /// The secret that it was made of; nothing for a fixed token.
+    secret: Option<Secret>,
+}
+
 impl Tokens {
     pub(super) fn fixed(token: &str) -> Result<Self, Error> {
         header("token", token).map(Self::Fixed)
@@ -31,15 +40,32 @@ impl Tokens {
         }
     }
 
-    /// The value, unless it must be waited for.
-    pub(super) fn now(&self) -> Option<Result<HeaderValue, Error>> {
+    /// What to sign with, unless it must be waited for.
+    pub(super) fn now(&self) -> Option<Result<Signature, Error>> {
         match self {
-            Self::Fixed(value) => Some(Ok(value.clone())),
-            Self::Rotating { secrets, name, .. } => Some(match secrets.cached(name)? {
-                Ok(secret) => self.value_of(&secret),
-                Err(error) => Err(error),
-            }),
+            Self::Fixed(value) => Some(Ok(Signature {
+                value: value.clone(),
+                secret: None,
+            })),
+            Self::Rotating { secrets, name, .. } => {
+                let read = secrets.cached(name)?;
+                Some(read.and_then(|secret| self.sign_with(secret)))
+            }
         }
+    }
+
+    /// Another signature than the one that was refused, if there is one.
+    pub(super) async fn another_than(&self, refused: &Signature) -> Option<Signature> {
+        let Self::Rotating { secrets, name, .. } = self else {
+            return None;
+        };
+        let refused = refused.secret.as_ref()?;
+        secrets.report_rejected(name, refused);
+        let secret = secrets.secret(name).await.ok()?;
+        if secret.same_value(refused) {
+            return None;
+        }
+        self.sign_with(secret).ok()
     }
 
     /// The secret, once it is there. Nothing to wait for with a fixed token.
@@ -50,18 +76,22 @@ impl Tokens {
         }
     }
 
-    fn value_of(&self, secret: &Secret) -> Result<HeaderValue, Error> {
-        let Self::Rotating { name, made, .. } = self else {
-            return header("token", secret.expose_secret());
+    fn sign_with(&self, secret: Secret) -> Result<Signature, Error> {
+        let value = match self {
+            Self::Fixed(value) => value.clone(),
+            Self::Rotating { name, made, .. } => match &*made.load() {
+                Some(made) if made.0.ptr_eq(&secret) => made.1.clone(),
+                _ => {
+                    let value = header(name, secret.expose_secret())?;
+                    made.store(Some(Arc::new((secret.clone(), value.clone()))));
+                    value
+                }
+            },
         };
-        if let Some(made) = &*made.load()
-            && made.0.ptr_eq(secret)
-        {
-            return Ok(made.1.clone());
-        }
-        let value = header(name, secret.expose_secret())?;
-        made.store(Some(std::sync::Arc::new((secret.clone(), value.clone()))));
-        Ok(value)
+        Ok(Signature {
+            value,
+            secret: Some(secret),
+        })
     }
 }
 

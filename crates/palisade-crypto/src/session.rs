@@ -1,0 +1,202 @@
+//! Sealing and opening with the keys as they are at one moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::Guard;
+use palisade_core::time::{UnixTime, WallClock};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::format::{self, Kind};
+use crate::keyring::Keys;
+use crate::{Context, Error, LegacyReader, Suite};
+
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) suite: Suite,
+    pub(crate) aliases: Vec<Alias>,
+    pub(crate) legacy: Option<LegacyReader>,
+    pub(crate) plaintext_until: Option<UnixTime>,
+    pub(crate) plaintext_seen: Arc<AtomicU64>,
+    pub(crate) clock: WallClock,
+}
+
+#[derive(Clone)]
+pub(crate) struct Alias {
+    pub(crate) record_type: Box<str>,
+    pub(crate) path: Box<str>,
+    pub(crate) earlier: Box<str>,
+}
+
+/// One keyring for one value or document.
+pub(crate) struct Session<'a> {
+    keys: Guard<Arc<Keys>>,
+    options: &'a Options,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) const fn new(keys: Guard<Arc<Keys>>, options: &'a Options) -> Self {
+        Self { keys, options }
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(crate) fn suite(&self) -> Suite {
+        self.options.suite
+    }
+
+    /// Appends the sealed value to `out`.
+    pub(crate) fn seal(
+        &self,
+        kind: Kind,
+        content: &[u8],
+        place: &Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let suite = self.options.suite;
+        let entry = self.keys.sealing();
+        format::write(suite, entry.id, kind, content, out, |blank| {
+            palisade_core::random::fill(blank.nonce)?;
+            place
+                .additional_data(suite, entry.id, |additional| {
+                    match suite {
+                        Suite::Xaes => {
+                            *blank.tag = entry.xaes.seal(blank.nonce, additional, blank.text)?;
+                        }
+                        Suite::Committing => {
+                            let (commitment, tag) =
+                                entry.committing.seal(blank.nonce, additional, blank.text)?;
+                            blank.commitment.copy_from_slice(&commitment);
+                            *blank.tag = tag;
+                        }
+                    }
+                    Ok(())
+                })
+                .map_err(|crate::suite::Failed| Error::CannotSeal(suite))
+        })
+    }
+
+    pub(crate) fn seal_value(
+        &self,
+        value: &Value,
+        place: &Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        if let Value::String(text) = value {
+            return self.seal(Kind::Text, text.as_bytes(), place, out);
+        }
+        let json = Zeroizing::new(value.to_string());
+        self.seal(Kind::Json, json.as_bytes(), place, out)
+    }
+
+    /// Opens a sealed value where it belongs, under its present path or an earlier one, and hands it to `read`.
+    pub(crate) fn open<T>(
+        &self,
+        sealed: &str,
+        place: &Context<'_>,
+        read: impl FnOnce(Kind, &[u8]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let Some(reader) = &self.options.legacy
+            && !format::is_sealed(sealed)
+        {
+            let plain = reader.open(sealed, self.options.clock.now())?;
+            let kind = match std::str::from_utf8(&plain) {
+                Ok(_) => Kind::Text,
+                Err(_) => Kind::Bytes,
+            };
+            return read(kind, &plain);
+        }
+        let mut read = Some(read);
+        let mut attempt = |place: &Context<'_>| self.open_at(sealed, place, &mut read);
+        let mut outcome = attempt(place);
+        for alias in &self.options.aliases {
+            if !matches!(outcome, Err(Error::Refused)) {
+                break;
+            }
+            if *alias.record_type == *place.record_type_text() && *alias.path == *place.path_text()
+            {
+                outcome = attempt(&place.path(&alias.earlier));
+            }
+        }
+        outcome
+    }
+
+    fn open_at<T>(
+        &self,
+        sealed: &str,
+        place: &Context<'_>,
+        read: &mut Option<impl FnOnce(Kind, &[u8]) -> Result<T, Error>>,
+    ) -> Result<T, Error> {
+        format::with_parts(sealed, |parts| {
+            let entry = self.keys.entry(parts.key)?;
+            let plain = place
+                .additional_data(parts.suite, parts.key, |additional| match parts.suite {
+                    Suite::Xaes => entry.xaes.open(parts.nonce, additional, parts.text_and_tag),
+                    Suite::Committing => {
+                        let commitment = parts.commitment.try_into();
+                        entry.committing.open(
+                            parts.nonce,
+                            commitment.map_err(|_| crate::suite::Failed)?,
+                            additional,
+                            parts.text_and_tag,
+                        )
+                    }
+                })
+                .map_err(|crate::suite::Failed| Error::Refused)?;
+            let (kind, content) = plain.split_first().ok_or(Error::Malformed)?;
+            let kind = Kind::from_code(*kind).ok_or(Error::Malformed)?;
+            // It is taken once, because nothing opens twice.
+            let read = read.take().ok_or(Error::Refused)?;
+            read(kind, content)
+        })
+    }
+
+    pub(crate) fn open_value(&self, sealed: &str, place: &Context<'_>) -> Result<Value, Error> {
+        self.open(sealed, place, |kind, content| match kind {
+            Kind::Text => Ok(Value::String(text(content)?.to_owned())),
+            Kind::Json => serde_json::from_slice(content).map_err(|_| Error::Malformed),
+            Kind::Bytes => Err(wrong_type(Kind::Json, kind)),
+        })
+    }
+
+    /// Whether `value` is not sealed and may pass all the same, for a while; if so, it is counted.
+    pub(crate) fn lets_plaintext_pass(&self, value: &str) -> bool {
+        !format::is_sealed(value) && !self.is_legacy(value) && self.plaintext_allowed()
+    }
+
+    /// Whether a value has the form that the legacy reader reads, be it good or not.
+    fn is_legacy(&self, value: &str) -> bool {
+        self.options.legacy.as_ref().is_some_and(|reader| {
+            !matches!(
+                reader.open(value, self.options.clock.now()),
+                Err(Error::Malformed)
+            )
+        })
+    }
+
+    /// Whether a value that is not sealed may pass now; if so, one is counted.
+    pub(crate) fn plaintext_allowed(&self) -> bool {
+        let allowed = self
+            .options
+            .plaintext_until
+            .is_some_and(|until| self.options.clock.now() < until);
+        if allowed {
+            self.options.plaintext_seen.fetch_add(1, Ordering::Relaxed);
+        }
+        allowed
+    }
+}
+
+pub(crate) fn text(content: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(content).map_err(|_| Error::Malformed)
+}
+
+pub(crate) fn wrong_type(wanted: Kind, found: Kind) -> Error {
+    Error::WrongType {
+        wanted: wanted.name(),
+        found: found.name(),
+    }
+}
