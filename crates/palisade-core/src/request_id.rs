@@ -72,9 +72,9 @@ impl RequestId {
     fn is_valid(bytes: &[u8]) -> bool {
         // A fold without a way out: it is asked for every request, nearly always of 32 or 36 good characters.
         (1..=Self::MAX_LEN).contains(&bytes.len())
-            && bytes
-                .iter()
-                .fold(true, |valid, byte| valid & ID_CHARACTERS[usize::from(*byte)])
+            && bytes.iter().fold(true, |valid, byte| {
+                valid & ID_CHARACTERS[usize::from(*byte)]
+            })
     }
 
     /// The id as text.
