@@ -14,7 +14,7 @@ use tower_service::Service;
 pub use crate::guard::GuardFuture;
 
 use crate::challenge::refuse;
-use crate::layer::Config;
+use crate::decide::Config;
 use crate::outcome::Later;
 
 pin_project_lite::pin_project! {

@@ -1,19 +1,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, Request};
 use palisade_core::{Handle, PathSet, Principal};
 use tower_layer::Layer;
 
 use crate::challenge::Challenges;
-use crate::counters::Counters;
-use crate::credential::{self, Credential, Places};
-use crate::jwt::keys::sha256;
-use crate::outcome::{Later, Outcome};
+use crate::decide::{Config, Presence};
 use crate::service::AuthService;
 use crate::service_token::{ServiceToken, ServiceTokens};
-use crate::websocket::{self, Tickets};
-use crate::{ApiKeys, AuthError, JwtVerifier, Refusal, Sessions};
+use crate::websocket::Tickets;
+use crate::{ApiKeys, AuthError, JwtVerifier, Sessions};
 
 /// Whether an account may act at all, as the status hook of a layer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +22,6 @@ pub enum AccountStatus {
     /// Nobody can say right now: the request is refused with 503.
     Unknown,
 }
-
-type Status = Arc<dyn Fn(&Principal) -> AccountStatus + Send + Sync>;
 
 /// Proves who is calling, and puts the [`Principal`] into the request's scope.
 ///
@@ -48,36 +42,6 @@ type Status = Arc<dyn Fn(&Principal) -> AccountStatus + Send + Sync>;
 /// ```
 #[derive(Clone)]
 pub struct AuthLayer(Option<Handle<Config>>);
-
-#[derive(Clone)]
-pub(crate) struct Config {
-    bearer: Option<JwtVerifier>,
-    services: ServiceTokens,
-    api_keys: Option<ApiKeys>,
-    sessions: Option<Sessions>,
-    tickets: Option<Tickets>,
-    origins: Vec<Box<str>>,
-    presence: Presence,
-    skip: PathSet,
-    status: Option<Status>,
-    pub(crate) challenges: Challenges,
-    pub(crate) counters: Arc<Counters>,
-}
-
-/// Whether a request must present a credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
-    Required,
-    Optional,
-}
-
-/// What becomes of a request.
-pub(crate) enum Decision {
-    /// It passes without a principal.
-    Anonymous,
-    Now(Result<Arc<Principal>, Refusal>),
-    Later(Later),
-}
 
 impl AuthLayer {
     /// The realm of the challenges unless told otherwise.
@@ -226,138 +190,9 @@ impl AuthLayer {
     }
 }
 
-impl Config {
-    #[inline]
-    pub(crate) fn decide<Rq>(&self, request: &mut Request<Rq>) -> Decision {
-        if self.skip.contains(request.uri().path()) {
-            return Decision::Anonymous;
-        }
-        if websocket::is_opening(request.headers()) {
-            return self.decide_opening(request);
-        }
-        let places = Places {
-            api_key: self.api_keys.is_some(),
-        };
-        match credential::find(request.headers(), request.uri(), places) {
-            Err(refusal) => Decision::Now(Err(refusal)),
-            Ok(Credential::Bearer(token)) => self.decided(self.check_bearer(token)),
-            Ok(Credential::ApiKey(key)) => match &self.api_keys {
-                Some(keys) => self.decided(keys.check(key)),
-                None => Decision::Now(Err(Refusal::KeyUnknown)),
-            },
-            Ok(Credential::None) => self.decide_ambient(request.headers(), Ok(())),
-        }
-    }
-
-    /// Nothing was presented on purpose; the browser may have sent a cookie.
-    fn decide_ambient(&self, headers: &HeaderMap, origin: Result<(), Refusal>) -> Decision {
-        let session = self
-            .sessions
-            .as_ref()
-            .and_then(|sessions| sessions.check(headers));
-        let refusal = match session {
-            Some(Ok(principal)) => {
-                return Decision::Now(self.admit(origin.map(|()| principal)));
-            }
-            Some(Err(Refusal::SessionUnknown)) => Refusal::SessionUnknown,
-            Some(Err(refusal)) => return Decision::Now(Err(refusal)),
-            None => Refusal::NoCredential,
-        };
-        match self.presence {
-            Presence::Optional => Decision::Anonymous,
-            Presence::Required => Decision::Now(Err(refusal)),
-        }
-    }
-
-    /// A WebSocket has more places for a credential, none of which the inner service may see.
-    #[cold]
-    fn decide_opening<Rq>(&self, request: &mut Request<Rq>) -> Decision {
-        let offered = match websocket::take_token(request.headers_mut()) {
-            Ok(offered) => offered,
-            Err(refusal) => return Decision::Now(Err(refusal)),
-        };
-        let places = Places {
-            api_key: self.api_keys.is_some(),
-        };
-        let presented = match credential::find(request.headers(), request.uri(), places) {
-            Ok(presented) => presented,
-            Err(refusal) => return Decision::Now(Err(refusal)),
-        };
-        let tickets = self.tickets.as_ref();
-        let ticket = tickets.and_then(|tickets| Some((tickets, websocket::ticket(request.uri())?)));
-        match (presented, offered, ticket) {
-            (Credential::Bearer(token), None, None) => self.decided(self.check_bearer(token)),
-            (Credential::ApiKey(key), None, None) => match &self.api_keys {
-                Some(keys) => self.decided(keys.check(key)),
-                None => Decision::Now(Err(Refusal::KeyUnknown)),
-            },
-            (Credential::None, Some(token), None) => self.decided(self.check_bearer(&token)),
-            (Credential::None, None, Some((tickets, ticket))) => {
-                Decision::Now(self.admit(tickets.redeem(ticket)))
-            }
-            (Credential::None, None, None) => {
-                let origin = match websocket::origin_allowed(request.headers(), &self.origins) {
-                    true => Ok(()),
-                    false => Err(Refusal::OriginNotAllowed),
-                };
-                self.decide_ambient(request.headers(), origin)
-            }
-            _ => Decision::Now(Err(Refusal::SeveralCredentials)),
-        }
-    }
-
-    fn check_bearer(&self, token: &[u8]) -> Outcome {
-        if token.len() > crate::jwt::parse::MAX_TOKEN_LEN {
-            return Outcome::Now(Err(Refusal::TokenTooLong));
-        }
-        // One digest finds a service's token as well as a verified one.
-        let digest = sha256(token);
-        if !self.services.is_empty()
-            && let Some(service) = self.services.find(&digest)
-        {
-            return Outcome::Now(Ok(Arc::clone(service)));
-        }
-        match &self.bearer {
-            Some(verifier) => verifier.check(token, &digest, verifier.now()),
-            None => Outcome::Now(Err(Refusal::UnknownToken)),
-        }
-    }
-
-    fn decided(&self, outcome: Outcome) -> Decision {
-        match outcome {
-            Outcome::Now(result) => Decision::Now(self.admit(result)),
-            Outcome::Later(later) => Decision::Later(later),
-        }
-    }
-
-    /// The last word, after the credential has been proved.
-    #[inline]
-    pub(crate) fn admit(
-        &self,
-        result: Result<Arc<Principal>, Refusal>,
-    ) -> Result<Arc<Principal>, Refusal> {
-        let principal = result?;
-        match self.status.as_ref().map(|status| status(&principal)) {
-            None | Some(AccountStatus::Active) => Ok(principal),
-            Some(AccountStatus::Disabled) => Err(Refusal::AccountDisabled),
-            Some(AccountStatus::Unknown) => Err(Refusal::StoreUnavailable),
-        }
-    }
-}
-
 impl Default for AuthLayer {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("bearer", &self.bearer)
-            .field("presence", &self.presence)
-            .field("skip", &self.skip)
-            .finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,8 @@ mod api_key;
 mod challenge;
 mod counters;
 mod credential;
+mod decide;
+mod digest;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;

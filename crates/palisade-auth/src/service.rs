@@ -7,8 +7,8 @@ use palisade_core::{Handle, RequestScope, ResponseBody};
 use tower_service::Service;
 
 use crate::challenge::refuse;
+use crate::decide::{Config, Decision};
 use crate::future::ResponseFuture;
-use crate::layer::{Config, Decision};
 
 /// The service made by [`AuthLayer`](crate::AuthLayer).
 #[derive(Debug, Clone)]

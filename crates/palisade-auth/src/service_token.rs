@@ -5,7 +5,7 @@ use palisade_core::{Principal, secret};
 
 use crate::AuthError;
 use crate::credential::is_token68;
-use crate::jwt::keys::{Digest, same_digest, sha256};
+use crate::digest::{Digest, same_digest, sha256};
 
 /// The issuer that principals of static service tokens have.
 pub(crate) const ISSUER: &str = "service-token";

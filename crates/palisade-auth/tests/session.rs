@@ -281,7 +281,7 @@ async fn a_websocket_may_offer_its_token_as_a_subprotocol() {
         let body = offered.map_or_else(String::new, |value| value.to_str().unwrap().to_owned());
         Ok::<_, std::convert::Infallible>(http::Response::new(body))
     });
-    let response = layer().layer(handler.clone()).oneshot(request);
+    let response = layer().layer(handler).oneshot(request);
     let body = http_body_util::BodyExt::collect(response.await.unwrap())
         .await
         .unwrap()

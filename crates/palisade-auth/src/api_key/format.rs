@@ -2,7 +2,7 @@
 
 use palisade_core::random::{self, RandomError};
 
-use crate::jwt::keys::{Digest, sha256};
+use crate::digest::{Digest, sha256};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const ID: usize = 12;

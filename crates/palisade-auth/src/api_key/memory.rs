@@ -7,7 +7,7 @@ use palisade_core::Principal;
 use palisade_core::time::{UnixTime, WallClock};
 
 use super::{ApiKeyOwner, ApiKeyRecord, NewApiKey, digest_of, format, valid_prefix};
-use crate::jwt::keys::Digest;
+use crate::digest::Digest;
 use crate::{AuthError, Refusal};
 
 /// API keys in the memory of this process. Clones share them.

@@ -13,7 +13,7 @@ use palisade_core::{Principal, PrincipalKind};
 
 use self::format::KeyText;
 pub use self::memory::MemoryApiKeys;
-use crate::jwt::keys::{Digest, same_digest};
+use crate::digest::{Digest, same_digest};
 use crate::outcome::Outcome;
 use crate::{AuthError, Refusal};
 

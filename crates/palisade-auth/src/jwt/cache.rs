@@ -9,8 +9,8 @@ use palisade_core::time::UnixTime;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
-use super::keys::Digest;
 use super::verify::Verified;
+use crate::digest::Digest;
 
 /// The longest that a verification is believed without being done again.
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
@@ -85,7 +85,7 @@ mod tests {
     use palisade_core::Principal;
 
     use super::*;
-    use crate::jwt::keys::sha256;
+    use crate::digest::sha256;
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 

@@ -8,11 +8,13 @@ use jsonwebtoken::AlgorithmFamily;
 use palisade_core::{Principal, Problems};
 
 use super::claims::ClaimRules;
-use super::keys::{HmacKeys, KeySet};
+use super::hmac::HmacKeys;
+use super::key_set::KeySet;
 use super::parse::Header;
 #[cfg(feature = "jwks")]
 use super::remote::Jwks;
-use crate::{Refusal, TokenClaims};
+use super::trusted::{Keys, TrustedIssuer};
+use crate::TokenClaims;
 
 /// Which `typ` an issuer's access tokens have (RFC 8725, section 3.11).
 ///
@@ -67,34 +69,6 @@ pub struct Issuer {
     leeway: Duration,
     issued_at_required: bool,
     adapt: Option<Adapt>,
-}
-
-/// Where an issuer's keys come from.
-#[derive(Debug, Clone)]
-pub(crate) enum Keys {
-    Fixed(KeySet),
-    #[cfg(feature = "jwks")]
-    Remote(Jwks),
-}
-
-impl Keys {
-    /// Reads the keys; fails when they could not be fetched yet.
-    pub(crate) fn with<T>(&self, read: impl FnOnce(&KeySet) -> T) -> Result<T, Refusal> {
-        match self {
-            Self::Fixed(keys) => Ok(read(keys)),
-            #[cfg(feature = "jwks")]
-            Self::Remote(jwks) => jwks.with(read),
-        }
-    }
-
-    /// Changes whenever the keys do, so that what was verified with others is verified anew.
-    pub(crate) fn generation(&self) -> u64 {
-        match self {
-            Self::Fixed(_) => 0,
-            #[cfg(feature = "jwks")]
-            Self::Remote(jwks) => jwks.generation(),
-        }
-    }
 }
 
 impl Issuer {
@@ -268,49 +242,5 @@ impl fmt::Debug for Issuer {
             .field("audiences", &self.audiences)
             .field("token_type", &self.token_type)
             .finish_non_exhaustive()
-    }
-}
-
-/// An issuer whose settings hold together.
-pub(crate) struct TrustedIssuer {
-    pub(crate) name: Box<str>,
-    pub(crate) keys: Keys,
-    algorithms: Option<Vec<Algorithm>>,
-    pub(crate) token_type: TokenType,
-    pub(crate) rules: ClaimRules,
-    pub(crate) adapt: Option<Adapt>,
-}
-
-impl TrustedIssuer {
-    pub(crate) fn verify(
-        &self,
-        header: &Header<'_>,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), Refusal> {
-        let algorithm = header.alg.ok_or(Refusal::AlgorithmNotAllowed)?;
-        let kid = header.kid.as_ref().map(|kid| &*kid.0);
-        if self
-            .algorithms
-            .as_ref()
-            .is_some_and(|allowed| !allowed.contains(&algorithm))
-        {
-            return Err(Refusal::AlgorithmNotAllowed);
-        }
-        self.keys.with(|keys| {
-            if self.is_settled() && keys.iter().all(|key| key.algorithm() != algorithm) {
-                return Err(Refusal::AlgorithmNotAllowed);
-            }
-            keys.verify(kid, algorithm, message, signature)
-        })?
-    }
-
-    /// Whether the keys are all there are; an issuer that publishes its own may be about to change to another kind.
-    const fn is_settled(&self) -> bool {
-        match self.keys {
-            Keys::Fixed(_) => true,
-            #[cfg(feature = "jwks")]
-            Keys::Remote(_) => false,
-        }
     }
 }

@@ -8,9 +8,11 @@ use palisade_core::Problems;
 use serde_json::{Map, Value, json};
 
 use super::der;
-use super::keys::{KeySet, PublicParts, VerifyingKey, sha256};
+use super::key_set::KeySet;
+use super::keys::{PublicParts, VerifyingKey};
 use super::parse::{decode, encode};
 use crate::AuthError;
+use crate::digest::sha256;
 
 /// More keys than any issuer publishes.
 const MAX_KEYS: usize = 100;

@@ -4,10 +4,10 @@ use std::fmt;
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use palisade_core::{Problems, secret};
+use ring::hmac;
 use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm};
-use ring::{digest, hmac};
 
-use super::parse::{Compact, Header, decode, encode};
+use super::parse::{Compact, Header, decode};
 use crate::{AuthError, Refusal};
 
 /// A key that verifies signatures of exactly one algorithm.
@@ -70,6 +70,14 @@ impl VerifyingKey {
             algorithm,
             material: Material::Hmac(hmac_key(algorithm, secret)?),
         })
+    }
+
+    pub(super) fn of_hmac(id: &str, algorithm: Algorithm, key: hmac::Key) -> Self {
+        Self {
+            id: Some(id.into()),
+            algorithm,
+            material: Material::Hmac(key),
+        }
     }
 
     /// An RSA public key of 2048 to 8192 bits, for one of `RS*` and `PS*`; both numbers in big-endian bytes without
@@ -219,216 +227,12 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-fn hmac_key(algorithm: Algorithm, secret: &[u8]) -> Result<hmac::Key, AuthError> {
+pub(super) fn hmac_key(algorithm: Algorithm, secret: &[u8]) -> Result<hmac::Key, AuthError> {
     let Some((hash, min_len)) = min_secret(algorithm) else {
         return Err(AuthError::one("alg", "is not an HMAC algorithm"));
     };
     secret::check(secret, min_len).map_err(|weak| AuthError::one("secret", weak.to_string()))?;
     Ok(hmac::Key::new(hash, secret))
-}
-
-/// The shared secret of an issuer, and the one before it while tokens made with that are still alive.
-///
-/// Each has an id derived from it, which our own tokens name; tokens without one are tried against both.
-///
-/// # Example
-///
-/// ```
-/// use palisade_auth::HmacKeys;
-///
-/// let keys = HmacKeys::current("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu")?
-///     .previous("Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o")?;
-/// # Ok::<(), palisade_auth::AuthError>(())
-/// ```
-///
-/// A placeholder is an error of the first line, in any case and with any separators:
-///
-/// ```
-/// # use palisade_auth::HmacKeys;
-/// assert!(HmacKeys::current("Your_Secret_Key-Change-In-Production").is_err());
-/// ```
-#[derive(Clone)]
-pub struct HmacKeys {
-    algorithm: Algorithm,
-    current: (Box<str>, hmac::Key),
-    previous: Option<(Box<str>, hmac::Key)>,
-}
-
-impl HmacKeys {
-    /// The secret for `HS256`: at least 32 bytes from a random generator.
-    ///
-    /// # Errors
-    ///
-    /// Refuses a secret that is too short, a well-known placeholder, or too regular to be random.
-    pub fn current(secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
-        Self::current_for(Algorithm::HS256, secret)
-    }
-
-    /// The secret for `HS256`, `HS384` or `HS512`: at least 32, 48 or 64 bytes.
-    ///
-    /// # Errors
-    ///
-    /// As for [`current`](Self::current), and refuses other algorithms.
-    pub fn current_for(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
-        Ok(Self {
-            algorithm,
-            current: named(algorithm, secret.as_ref())?,
-            previous: None,
-        })
-    }
-
-    /// The secret used until now, whose tokens are accepted but no longer made. Drop it once they have expired.
-    ///
-    /// # Errors
-    ///
-    /// As for [`current`](Self::current); one that equals the current secret is refused as well.
-    pub fn previous(mut self, secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
-        let previous = named(self.algorithm, secret.as_ref())?;
-        if previous.0 == self.current.0 {
-            return Err(AuthError::one("previous", "is the current secret"));
-        }
-        self.previous = Some(previous);
-        Ok(self)
-    }
-
-    pub(crate) const fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-
-    pub(crate) fn signing(&self) -> (&str, &hmac::Key) {
-        (&self.current.0, &self.current.1)
-    }
-
-    /// The current key, then the previous one.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &hmac::Key> {
-        std::iter::once(&self.current)
-            .chain(&self.previous)
-            .map(|(_, key)| key)
-    }
-
-    pub(crate) fn verifying(&self) -> Vec<VerifyingKey> {
-        std::iter::once(&self.current)
-            .chain(&self.previous)
-            .map(|(id, key)| VerifyingKey {
-                id: Some(id.clone()),
-                algorithm: self.algorithm,
-                material: Material::Hmac(key.clone()),
-            })
-            .collect()
-    }
-}
-
-/// An id that tells keys apart and no more of them than any token of theirs does.
-fn named(algorithm: Algorithm, secret: &[u8]) -> Result<(Box<str>, hmac::Key), AuthError> {
-    let key = hmac_key(algorithm, secret)?;
-    let tag = hmac::sign(&key, b"palisade-auth: id of an HMAC key");
-    let id = encode(&tag.as_ref()[..9]);
-    Ok((id.into(), key))
-}
-
-impl fmt::Debug for HmacKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HmacKeys")
-            .field("algorithm", &self.algorithm)
-            .field("current", &self.current.0)
-            .field("previous", &self.previous.as_ref().map(|(id, _)| id))
-            .finish()
-    }
-}
-
-/// The keys of one issuer.
-#[derive(Debug, Clone, Default)]
-pub struct KeySet(Vec<VerifyingKey>);
-
-impl KeySet {
-    /// These keys.
-    ///
-    /// # Errors
-    ///
-    /// Refuses an empty set, two keys with one id and algorithm, and a set that mixes secrets with public keys: then a
-    /// public key could be taken for a secret.
-    pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, AuthError> {
-        let keys: Vec<_> = keys.into_iter().collect();
-        let mut problems = Problems::none();
-        if keys.is_empty() {
-            problems.push("keys", "is empty");
-        }
-        let symmetric = keys.iter().filter(|key| key.is_symmetric()).count();
-        if symmetric != 0 && symmetric != keys.len() {
-            problems.push("keys", "mixes shared secrets with public keys");
-        }
-        for (position, key) in keys.iter().enumerate() {
-            let same =
-                |other: &VerifyingKey| other.id == key.id && other.algorithm == key.algorithm;
-            if key.id.is_some() && keys[..position].iter().any(same) {
-                problems.push(format!("keys[{position}].kid"), "is that of another key");
-            }
-        }
-        Ok(problems.into_result(Self(keys))?)
-    }
-
-    /// The one or two secrets of an issuer, which cannot be confused.
-    pub(crate) fn of_hmac(keys: &HmacKeys) -> Self {
-        Self(keys.verifying())
-    }
-
-    /// The keys in their order.
-    pub fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
-        self.0.iter()
-    }
-
-    /// Keeps what the issuer's list of algorithms allows.
-    pub(crate) fn retain(&mut self, allowed: impl Fn(Algorithm) -> bool) {
-        self.0.retain(|key| allowed(key.algorithm));
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Verifies with the key that `kid` names, or, without one, with the only ones that it can be.
-    pub(crate) fn verify(
-        &self,
-        kid: Option<&str>,
-        algorithm: Algorithm,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), Refusal> {
-        let mut candidates = self.0.iter().filter(|key| {
-            key.algorithm == algorithm && kid.is_none_or(|kid| key.id.as_deref() == Some(kid))
-        });
-        let first = candidates.next().ok_or(Refusal::UnknownKey)?;
-        let second = candidates.next();
-        // A shared secret may have a predecessor; among several public keys nothing but `kid` may choose.
-        if candidates.next().is_some() || (second.is_some() && !first.is_symmetric()) {
-            return Err(Refusal::UnknownKey);
-        }
-        if first.verify(message, signature)
-            || second.is_some_and(|key| key.verify(message, signature))
-        {
-            Ok(())
-        } else {
-            Err(Refusal::BadSignature)
-        }
-    }
-}
-
-/// SHA-256, by which tokens and keys are known where they must not be kept.
-pub(crate) type Digest = [u8; 32];
-
-pub(crate) fn sha256(bytes: &[u8]) -> Digest {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    out
-}
-
-/// Whether two digests are the same, in a time that does not depend on where they differ.
-pub(crate) fn same_digest(one: &Digest, other: &Digest) -> bool {
-    let difference = one
-        .iter()
-        .zip(other)
-        .fold(0_u8, |difference, (one, other)| difference | (one ^ other));
-    std::hint::black_box(difference) == 0
 }
 
 #[cfg(test)]
@@ -495,48 +299,5 @@ mod tests {
             "Ed448"
         );
         assert!(VerifyingKey::point(Algorithm::ES256, &[]).is_err());
-    }
-
-    #[test]
-    fn sets_that_could_be_confused_are_refused() {
-        let secret = || VerifyingKey::hmac(Algorithm::HS256, SECRET.as_bytes()).unwrap();
-        let public = || VerifyingKey::point(Algorithm::EdDSA, &[7; 32]).unwrap();
-        assert!(KeySet::new([]).is_err());
-        assert!(KeySet::new([secret(), public()]).is_err());
-        assert!(KeySet::new([public().id("a"), public().id("a")]).is_err());
-        assert!(KeySet::new([public().id("a"), public().id("b")]).is_ok());
-    }
-
-    #[test]
-    fn without_a_kid_only_one_public_key_may_be_meant() {
-        let public = |byte: u8| VerifyingKey::point(Algorithm::EdDSA, &[byte; 32]).unwrap();
-        let two = KeySet::new([public(1).id("a"), public(2).id("b")]).unwrap();
-        let verify = |kid| two.verify(kid, Algorithm::EdDSA, b"m", b"s");
-        assert_eq!(verify(None), Err(Refusal::UnknownKey));
-        assert_eq!(verify(Some("c")), Err(Refusal::UnknownKey));
-        assert_eq!(verify(Some("a")), Err(Refusal::BadSignature));
-    }
-
-    #[test]
-    fn debug_says_nothing_of_a_secret() {
-        let keys = HmacKeys::current(SECRET).unwrap();
-        let debug = format!("{keys:?} {:?}", keys.verifying());
-        assert!(!debug.contains("kD2v"), "{debug}");
-    }
-
-    #[test]
-    fn the_previous_secret_must_be_another() {
-        assert!(HmacKeys::current(SECRET).unwrap().previous(SECRET).is_err());
-    }
-
-    #[test]
-    fn digests_differ_wherever_they_differ() {
-        let one = sha256(b"a");
-        assert!(same_digest(&one, &sha256(b"a")));
-        for position in 0..32 {
-            let mut other = one;
-            other[position] ^= 1;
-            assert!(!same_digest(&one, &other));
-        }
     }
 }

@@ -3,22 +3,27 @@
 pub(crate) mod cache;
 pub(crate) mod claims;
 mod der;
+mod hmac;
 pub(crate) mod issue;
 pub(crate) mod issuer;
 pub(crate) mod json;
 mod jwk;
+mod key_set;
 pub(crate) mod keys;
 pub(crate) mod parse;
 #[cfg(feature = "jwks")]
 mod remote;
 mod signing;
+mod trusted;
 mod verifier;
 pub(crate) mod verify;
 
 pub use self::claims::{InvalidClaims, TokenClaims};
+pub use self::hmac::HmacKeys;
 pub use self::issue::{IssuedToken, TokenIssuer, TokenIssuerBuilder};
 pub use self::issuer::{Issuer, TokenType};
-pub use self::keys::{HmacKeys, KeySet, VerifyingKey};
+pub use self::key_set::KeySet;
+pub use self::keys::VerifyingKey;
 #[cfg(feature = "jwks")]
 pub use self::remote::{FetchError, Jwks, JwksResponse};
 pub use self::signing::{SigningKey, SigningKeys};

@@ -10,7 +10,8 @@ use ring::signature::{
     RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
 
-use super::keys::{KeySet, VerifyingKey};
+use super::key_set::KeySet;
+use super::keys::VerifyingKey;
 use crate::AuthError;
 
 /// A private key that signs with exactly one algorithm. Clones share it; its `Debug` shows the id alone.

@@ -6,9 +6,10 @@ use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{Principal, Problems};
 
 use super::cache::TokenCache;
-use super::issuer::{Issuer, TrustedIssuer};
-use super::keys::{Digest, sha256};
+use super::issuer::Issuer;
+use super::trusted::TrustedIssuer;
 use super::verify::{Failure, Verified, verify};
+use crate::digest::{Digest, sha256};
 use crate::outcome::Outcome;
 use crate::revocation::{Answer, CheckRevocation, Standing, TokenRef};
 use crate::{AuthError, Refusal};
@@ -111,7 +112,7 @@ impl JwtVerifier {
     /// Looks once more where an issuer's keys may have changed.
     #[cfg(feature = "jwks")]
     fn failed(&self, token: &[u8], digest: &Digest, failure: &Failure) -> Outcome {
-        use super::issuer::Keys;
+        use super::trusted::Keys;
 
         let refused = |refusal| Outcome::Now(Err(refusal));
         let Some((issuer, kid)) = &failure.missing_key else {

@@ -6,8 +6,8 @@ use palisade_core::Principal;
 use palisade_core::time::UnixTime;
 
 use super::claims::{Registered, TokenClaims};
-use super::issuer::TrustedIssuer;
 use super::parse::{Compact, Header, decode};
+use super::trusted::TrustedIssuer;
 use crate::Refusal;
 
 /// A token that holds, and what must be known of it to ask whether it was revoked.

@@ -1,17 +1,19 @@
 //! Passwords: argon2id, away from the threads that serve requests, and never more of it than the machine bears.
 
+mod builder;
 mod phc;
 
 use std::fmt;
 use std::sync::Arc;
 
-use palisade_core::{EventKind, Problems, RequestScope, SecurityEvent, random};
+use palisade_core::{EventKind, RequestScope, SecurityEvent, random};
 use ring::pbkdf2;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use self::builder::PasswordsBuilder;
 use self::phc::{Cost, Stored};
+use crate::Refusal;
 use crate::challenge::note;
-use crate::{AuthError, Refusal};
 
 /// Hashes and verifies passwords. Clones share the bound on how many are worked on.
 ///
@@ -48,16 +50,6 @@ struct Inner {
 }
 
 type Blocked = dyn Fn(&str) -> bool + Send + Sync;
-
-/// Collects the settings of [`Passwords`].
-#[derive(Clone)]
-pub struct PasswordsBuilder {
-    cost: Cost,
-    min_chars: usize,
-    blocked: Option<Arc<Blocked>>,
-    workers: usize,
-    queue: usize,
-}
 
 /// A password that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,98 +256,10 @@ fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && std::hint::black_box(difference) == 0
 }
 
-impl PasswordsBuilder {
-    /// Sets the work of argon2id: KiB of memory (8,192 to 262,144, default 19,456), passes (1 to 16, default 2) and
-    /// lanes (1 to 16, default 1).
-    #[must_use]
-    pub const fn cost(mut self, memory: u32, passes: u32, lanes: u32) -> Self {
-        self.cost = Cost {
-            memory,
-            passes,
-            lanes,
-        };
-        self
-    }
-
-    /// Sets how many characters a new password needs: 8 or more, default 8 (NIST SP 800-63B, section 5.1.1.2). Use 15
-    /// where the password is the only factor.
-    #[must_use]
-    pub const fn min_chars(mut self, chars: usize) -> Self {
-        self.min_chars = chars;
-        self
-    }
-
-    /// Refuses new passwords for which `blocked` says so, such as those on a list of leaked ones.
-    #[must_use]
-    pub fn blocked(mut self, blocked: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-        self.blocked = Some(Arc::new(blocked));
-        self
-    }
-
-    /// Sets how many passwords are worked on at once; default half the cores, so that other requests keep the rest.
-    #[must_use]
-    pub const fn workers(mut self, workers: usize) -> Self {
-        self.workers = workers;
-        self
-    }
-
-    /// Sets how many more may wait; default 64, some two seconds' worth. Others are refused at once.
-    #[must_use]
-    pub const fn queue(mut self, queue: usize) -> Self {
-        self.queue = queue;
-        self
-    }
-
-    /// The passwords. Hashes one to stand in for accounts that do not exist, which takes some 20 ms.
-    ///
-    /// # Errors
-    ///
-    /// Returns every setting that is out of its range.
-    pub fn build(self) -> Result<Passwords, AuthError> {
-        let mut problems = Problems::none();
-        let Cost {
-            memory,
-            passes,
-            lanes,
-        } = self.cost;
-        if !(8_192..=262_144).contains(&memory) {
-            problems.push("memory", "is not 8192 to 262144 KiB");
-        }
-        if !(1..=16).contains(&passes) || !(1..=16).contains(&lanes) {
-            problems.push("passes", "or lanes is not 1 to 16");
-        }
-        if self.min_chars < 8 || self.min_chars > MAX_BYTES {
-            problems.push("min_chars", "is not 8 to 1024");
-        }
-        if self.workers == 0 || self.workers > 1024 || self.queue > 1_000_000 {
-            problems.push("workers", "is not 1 to 1024, or queue is over 1000000");
-        }
-        problems.into_result(())?;
-        let nobody = random::bytes::<32>()?;
-        let dummy = hash(self.cost, &nobody).ok_or(AuthError::Issue("argon2 failed"))?;
-        Ok(Passwords(Arc::new(Inner {
-            cost: self.cost,
-            min_chars: self.min_chars,
-            blocked: self.blocked,
-            dummy: dummy.into(),
-            admitted: Arc::new(Semaphore::new(self.workers + self.queue)),
-            working: Arc::new(Semaphore::new(self.workers)),
-        })))
-    }
-}
-
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passwords")
             .field("cost", &self.0.cost)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for PasswordsBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PasswordsBuilder")
-            .field("cost", &self.cost)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use palisade_core::time::UnixTime;
 
-use crate::jwt::keys::{Digest, same_digest};
+use crate::digest::{Digest, same_digest};
 
 /// How long families last.
 #[derive(Debug, Clone, Copy)]

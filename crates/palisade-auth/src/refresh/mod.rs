@@ -1,5 +1,6 @@
 //! Refresh tokens: opaque, used once, and traitors when used twice (RFC 9700, section 4.14).
 
+mod builder;
 mod family;
 mod token;
 
@@ -9,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use palisade_core::time::{UnixTime, WallClock};
-use palisade_core::{EventKind, Principal, Problems, RequestScope, SecurityEvent};
+use palisade_core::{EventKind, Principal, RequestScope, SecurityEvent};
 
+pub use self::builder::RefreshTokensBuilder;
 use self::family::{Family, Rules, Use};
 use self::token::{FamilyId, Token};
 use crate::challenge::note;
@@ -65,16 +67,6 @@ struct Shard {
 struct Entry {
     family: Family,
     principal: Arc<Principal>,
-}
-
-/// Collects the settings of [`RefreshTokens`].
-#[derive(Clone)]
-pub struct RefreshTokensBuilder {
-    keys: HmacKeys,
-    rules: Rules,
-    max_families: usize,
-    clock: WallClock,
-    sessions: Option<Arc<dyn RevokeSession>>,
 }
 
 /// A refresh token just given out. Its `Debug` does not show it.
@@ -262,76 +254,6 @@ impl Shard {
     }
 }
 
-impl RefreshTokensBuilder {
-    /// Sets the longest life of a family, whatever happens; default 30 days.
-    #[must_use]
-    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.rules.lifetime = lifetime;
-        self
-    }
-
-    /// Sets the longest pause between two uses; default 7 days.
-    #[must_use]
-    pub const fn idle(mut self, idle: Duration) -> Self {
-        self.rules.idle = idle;
-        self
-    }
-
-    /// Sets for how long a token just used gets the same successor again; default 10 seconds, at most 60.
-    #[must_use]
-    pub const fn grace(mut self, grace: Duration) -> Self {
-        self.rules.grace = grace;
-        self
-    }
-
-    /// Sets how many families there may be; default 100,000.
-    #[must_use]
-    pub const fn max_families(mut self, families: usize) -> Self {
-        self.max_families = families;
-        self
-    }
-
-    /// Revokes the access tokens of a session together with its family.
-    #[must_use]
-    pub fn revoking(mut self, sessions: impl RevokeSession) -> Self {
-        self.sessions = Some(Arc::new(sessions));
-        self
-    }
-
-    /// Sets the clock; default the system's.
-    #[must_use]
-    pub fn clock(mut self, clock: WallClock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// The refresh tokens.
-    ///
-    /// # Errors
-    ///
-    /// Returns every setting that is out of its range.
-    pub fn build(self) -> Result<RefreshTokens, AuthError> {
-        let mut problems = Problems::none();
-        if self.rules.lifetime.is_zero() || self.rules.idle.is_zero() {
-            problems.push("lifetime", "or idle is zero");
-        }
-        if self.rules.grace > Duration::from_secs(60) {
-            problems.push("grace", "is over 60 seconds");
-        }
-        if self.max_families == 0 {
-            problems.push("max_families", "is 0, must be at least 1");
-        }
-        Ok(problems.into_result(RefreshTokens(Arc::new(Inner {
-            keys: self.keys,
-            rules: self.rules,
-            max_families: self.max_families,
-            clock: self.clock,
-            sessions: self.sessions,
-            shards: Default::default(),
-        })))?)
-    }
-}
-
 impl RefreshToken {
     /// The token itself, for the response to the one it was made for and nowhere else.
     #[must_use]
@@ -358,14 +280,6 @@ impl fmt::Debug for RefreshTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshTokens")
             .field("rules", &self.0.rules)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for RefreshTokensBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshTokensBuilder")
-            .field("rules", &self.rules)
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use palisade_core::random;
 use ring::hmac;
 
-use crate::jwt::keys::{Digest, sha256};
+use crate::digest::{Digest, sha256};
 use crate::{AuthError, HmacKeys};
 
 pub(crate) type FamilyId = [u8; 16];
@@ -73,7 +73,7 @@ impl Token {
         let tag: &Digest = tag.try_into().ok()?;
         let made_here = keys.all().any(|key| {
             let expected = sha256(hmac::sign(key, &labelled(b"token", body)).as_ref());
-            crate::jwt::keys::same_digest(&expected, tag)
+            crate::digest::same_digest(&expected, tag)
         });
         if !made_here {
             return None;

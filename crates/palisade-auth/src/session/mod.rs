@@ -1,5 +1,6 @@
 //! Sessions of browsers: an opaque random cookie, known here by its SHA-256.
 
+mod builder;
 mod cookie;
 
 use std::collections::HashMap;
@@ -10,10 +11,11 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use palisade_core::time::{UnixTime, WallClock};
-use palisade_core::{Principal, Problems, random};
+use palisade_core::{Principal, random};
 
+pub use self::builder::SessionsBuilder;
 use self::cookie::Transport;
-use crate::jwt::keys::{Digest, sha256};
+use crate::digest::{Digest, sha256};
 use crate::jwt::parse::encode;
 use crate::{AuthError, Refusal};
 
@@ -62,17 +64,6 @@ impl Entry {
         let used_at = UnixTime::from_secs(self.used_at.load(Ordering::Relaxed));
         now >= self.ends_at || now >= used_at.saturating_add(idle)
     }
-}
-
-/// Collects the settings of [`Sessions`].
-#[derive(Debug, Clone)]
-pub struct SessionsBuilder {
-    name: Box<str>,
-    transport: Transport,
-    idle: Duration,
-    lifetime: Duration,
-    max_sessions: usize,
-    clock: WallClock,
 }
 
 impl Sessions {
@@ -204,78 +195,6 @@ impl Sessions {
 /// A name for the session that cannot be turned into its cookie.
 fn public_id(digest: &Digest) -> String {
     encode(&sha256(digest)[..16])
-}
-
-impl SessionsBuilder {
-    /// Sets the name of the cookie after `__Host-`; default `session`.
-    #[must_use]
-    pub fn cookie_name(mut self, name: &str) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// Lets the cookie travel over plain http, and so leaves `__Host-` and `Secure` out: for development alone.
-    #[must_use]
-    pub const fn insecure_plain_http(mut self) -> Self {
-        self.transport = Transport::Plain;
-        self
-    }
-
-    /// Sets after how long without a request a session ends; default 30 minutes.
-    #[must_use]
-    pub const fn idle(mut self, idle: Duration) -> Self {
-        self.idle = idle;
-        self
-    }
-
-    /// Sets after how long a session ends whatever happens; default 12 hours.
-    #[must_use]
-    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
-        self
-    }
-
-    /// Sets how many sessions there may be; default 100,000.
-    #[must_use]
-    pub const fn max_sessions(mut self, sessions: usize) -> Self {
-        self.max_sessions = sessions;
-        self
-    }
-
-    /// Sets the clock; default the system's.
-    #[must_use]
-    pub fn clock(mut self, clock: WallClock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// The sessions.
-    ///
-    /// # Errors
-    ///
-    /// Returns every setting that cannot be used.
-    pub fn build(self) -> Result<Sessions, AuthError> {
-        let mut problems = Problems::none();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if self.name.is_empty() || !self.name.bytes().all(plain) {
-            problems.push("cookie_name", "is not of A-Z, a-z, 0-9, '-', '_' and '.'");
-        }
-        if self.idle.as_secs() == 0 || self.lifetime.as_secs() == 0 {
-            problems.push("lifetime", "or idle is under one second");
-        }
-        if self.max_sessions == 0 {
-            problems.push("max_sessions", "is 0, must be at least 1");
-        }
-        Ok(problems.into_result(Sessions(Arc::new(Inner {
-            cookie: self.transport.cookie_name(&self.name).into(),
-            transport: self.transport,
-            idle: self.idle,
-            lifetime: self.lifetime,
-            max_sessions: self.max_sessions,
-            clock: self.clock,
-            entries: RwLock::default(),
-        })))?)
-    }
 }
 
 impl fmt::Debug for Sessions {

@@ -1,5 +1,7 @@
 //! Keys that an issuer publishes: fetched in the background, never on the way of a token whose key is known.
 
+mod fetch;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -14,21 +16,12 @@ use palisade_core::Problems;
 use palisade_core::time::{self, Instant};
 use tokio::sync::watch;
 
+pub use self::fetch::{FetchError, JwksResponse};
+use self::fetch::{is_trusted, max_age};
 use super::jwk::{Document, Unnamed};
-use super::keys::{Digest, KeySet, sha256};
+use super::key_set::KeySet;
+use crate::digest::{Digest, sha256};
 use crate::{AuthError, Refusal};
-
-/// A fetched document of keys.
-#[derive(Debug, Clone)]
-pub struct JwksResponse {
-    /// The JSON, at most 512 KiB.
-    pub body: Vec<u8>,
-    /// The `Cache-Control` header, from which `max-age` is read.
-    pub cache_control: Option<String>,
-}
-
-/// Why a document could not be fetched, for the log.
-pub type FetchError = Box<dyn std::error::Error + Send + Sync>;
 
 type Fetching = Pin<Box<dyn Future<Output = Result<JwksResponse, FetchError>> + Send>>;
 
@@ -90,9 +83,6 @@ const COOL_DOWN: Duration = Duration::from_secs(30);
 /// After a failure without any keys, sooner: every token is refused until then.
 const RETRY: Duration = Duration::from_secs(2);
 const MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
-const DEFAULT_AGE: Duration = Duration::from_secs(15 * 60);
-const MIN_AGE: Duration = Duration::from_secs(60);
-const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_UNKNOWN: usize = 1_000;
 /// Not longer: an issuer may sign with a new key a moment before it publishes it.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
@@ -354,79 +344,10 @@ fn short(kid: &str) -> u64 {
         .map_or(0, |first| u64::from_le_bytes(*first))
 }
 
-/// `https`, or this machine.
-fn is_trusted(url: &str) -> bool {
-    let Ok(url) = url.parse::<http::Uri>() else {
-        return false;
-    };
-    let local = matches!(url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    match url.scheme_str() {
-        Some("https") => url.host().is_some(),
-        Some("http") => local,
-        _ => false,
-    }
-}
-
-/// `max-age` (RFC 9111, section 5.2.2.1), brought into range.
-fn max_age(cache_control: Option<&str>) -> Duration {
-    let seconds = cache_control.and_then(|text| {
-        text.split(',')
-            .filter_map(|directive| directive.trim().split_once('='))
-            .find(|(name, _)| name.eq_ignore_ascii_case("max-age"))
-            .and_then(|(_, value)| value.trim_matches('"').parse().ok())
-    });
-    seconds
-        .map_or(DEFAULT_AGE, Duration::from_secs)
-        .clamp(MIN_AGE, MAX_AGE)
-}
-
 impl fmt::Debug for Jwks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jwks")
             .field("url", &self.0.url)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_https_or_this_machine() {
-        for good in [
-            "https://idp.example/jwks",
-            "http://localhost:8080/x",
-            "http://127.0.0.1/x",
-            "http://[::1]:1/x",
-        ] {
-            assert!(is_trusted(good), "{good}");
-        }
-        for bad in [
-            "http://idp.example/jwks",
-            "ftp://localhost/x",
-            "/jwks",
-            "",
-            "https://",
-            "http://localhost.evil.example/",
-            "http://127.0.0.1.evil.example/",
-        ] {
-            assert!(!is_trusted(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_age_is_brought_into_range() {
-        for (header, seconds) in [
-            (None, 900),
-            (Some("public, max-age=3600"), 3600),
-            (Some("Max-Age=\"3600\""), 3600),
-            (Some("no-store"), 900),
-            (Some("max-age=0"), 60),
-            (Some("max-age=99999999"), 86_400),
-            (Some("max-age=abc"), 900),
-        ] {
-            assert_eq!(max_age(header), Duration::from_secs(seconds), "{header:?}");
-        }
     }
 }

@@ -1,17 +1,22 @@
+mod builder;
+mod issued;
+
 use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::Algorithm;
 use palisade_core::time::{UnixTime, WallClock};
-use palisade_core::{Principal, PrincipalKind, Problems, random};
+use palisade_core::{Principal, PrincipalKind, random};
 use ring::hmac;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::builder::TokenIssuerBuilder;
+pub use self::issued::IssuedToken;
+use super::hmac::HmacKeys;
 use super::issuer::Issuer;
-use super::keys::{HmacKeys, KeySet};
+use super::key_set::KeySet;
 use super::parse::encode;
 use super::signing::SigningKeys;
 use crate::AuthError;
@@ -53,16 +58,6 @@ pub struct TokenIssuer {
 enum Signer {
     Hmac(HmacKeys),
     Private(SigningKeys),
-}
-
-/// Collects the settings of a [`TokenIssuer`].
-#[derive(Debug, Clone)]
-pub struct TokenIssuerBuilder {
-    name: Box<str>,
-    audiences: Vec<Box<str>>,
-    lifetime: Duration,
-    clock: WallClock,
-    signer: Signer,
 }
 
 /// The claims that are ours to write; custom ones must not replace them.
@@ -235,107 +230,6 @@ impl TokenIssuer {
     }
 }
 
-impl TokenIssuerBuilder {
-    /// Adds whom the tokens are for. At least one is required.
-    #[must_use]
-    pub fn audience(mut self, audience: &str) -> Self {
-        self.audiences.push(audience.into());
-        self
-    }
-
-    /// Sets how long a token lives, in whole seconds: 1 second to 24 hours, default 15 minutes.
-    #[must_use]
-    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
-        self
-    }
-
-    /// Sets how long a token lives from `ACCESS_TOKEN_EXPIRE_MINUTES` (1 to 1440) or else `JWT_EXPIRES_HOURS` (1 to
-    /// 24), if `variable` knows one of them.
-    ///
-    /// # Errors
-    ///
-    /// Names the variable whose value is not a whole number in its range.
-    pub fn lifetime_from(
-        mut self,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, AuthError> {
-        const KNOWN: [(&str, u64, u64); 2] = [
-            ("ACCESS_TOKEN_EXPIRE_MINUTES", 60, 1440),
-            ("JWT_EXPIRES_HOURS", 3600, 24),
-        ];
-        for (name, unit, max) in KNOWN {
-            let Some(text) = variable(name) else { continue };
-            match text.trim().parse::<u64>() {
-                Ok(count) if (1..=max).contains(&count) => {
-                    self.lifetime = Duration::from_secs(count * unit);
-                    return Ok(self);
-                }
-                _ => {
-                    let reason = format!("is not a whole number from 1 to {max}");
-                    return Err(AuthError::one(name, reason));
-                }
-            }
-        }
-        Ok(self)
-    }
-
-    /// Sets the clock that `iat` and `exp` are taken from; default the system's.
-    #[must_use]
-    pub fn clock(mut self, clock: WallClock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// The issuer.
-    ///
-    /// # Errors
-    ///
-    /// Returns every problem at once: an empty name, no audience, a lifetime out of range.
-    pub fn build(self) -> Result<TokenIssuer, AuthError> {
-        let mut problems = Problems::none();
-        if self.name.is_empty() {
-            problems.push("name", "is empty");
-        }
-        if self.audiences.iter().all(|audience| audience.is_empty()) {
-            problems.push("audience", "is missing");
-        }
-        let seconds = Duration::from_secs(1)..=TokenIssuer::MAX_LIFETIME;
-        if !seconds.contains(&self.lifetime) {
-            problems.push("lifetime", "is not from 1 second to 24 hours");
-        }
-        let (verifying, header) = match &self.signer {
-            Signer::Hmac(keys) => (
-                KeySet::of_hmac(keys),
-                header(keys.algorithm(), Some(keys.signing().0)),
-            ),
-            Signer::Private(keys) => {
-                let current = keys.current().public();
-                let verifying = keys.verifying().unwrap_or_else(|_| {
-                    problems.push("keys", "has two of one id, or a shared secret");
-                    KeySet::default()
-                });
-                (verifying, header(current.algorithm(), current.key_id()))
-            }
-        };
-        Ok(problems.into_result(TokenIssuer {
-            name: self.name,
-            audiences: self.audiences,
-            lifetime: Duration::from_secs(self.lifetime.as_secs()),
-            clock: self.clock,
-            signer: self.signer,
-            verifying,
-            header,
-        })?)
-    }
-}
-
-/// The header is the same for every token of a key, so it is encoded once.
-fn header(algorithm: Algorithm, kid: Option<&str>) -> Box<str> {
-    let json = serde_json::json!({ "alg": algorithm, "kid": kid, "typ": "at+jwt" });
-    encode(json.to_string()).into()
-}
-
 impl fmt::Debug for TokenIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenIssuer")
@@ -344,56 +238,5 @@ impl fmt::Debug for TokenIssuer {
             .field("lifetime", &self.lifetime)
             .field("signer", &self.signer)
             .finish_non_exhaustive()
-    }
-}
-
-/// A token just issued. Its `Debug` does not show it.
-#[derive(Clone)]
-pub struct IssuedToken {
-    token: String,
-    id: String,
-    expires_at: UnixTime,
-    expires_in: Duration,
-}
-
-impl IssuedToken {
-    /// The token itself, for the response to the one it was made for and nowhere else.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.token
-    }
-
-    /// The token itself, taken out.
-    #[must_use]
-    pub fn into_string(self) -> String {
-        self.token
-    }
-
-    /// `jti`, by which the token can be revoked. Not a secret.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// `exp`.
-    #[must_use]
-    pub const fn expires_at(&self) -> UnixTime {
-        self.expires_at
-    }
-
-    /// How long it lives from now on, as `expires_in` (RFC 6749, section 5.1) says it.
-    #[must_use]
-    pub const fn expires_in(&self) -> Duration {
-        self.expires_in
-    }
-}
-
-impl fmt::Debug for IssuedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuedToken")
-            .field("token", &"[redacted]")
-            .field("id", &self.id)
-            .field("expires_at", &self.expires_at)
-            .finish()
     }
 }
