@@ -30,6 +30,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Success,
+        Self::Denied,
+        Self::Failure,
+        Self::Error,
+        Self::Aborted,
+        Self::Incomplete,
+        Self::Panic,
+    ];
+
     /// The name of the outcome in records, such as `success`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

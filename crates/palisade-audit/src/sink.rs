@@ -1,16 +1,20 @@
 //! Where lines go.
 
+mod critical;
 mod memory;
 mod stdout;
+mod syslog;
 mod thread;
 
 pub(crate) mod file;
 
 use std::io;
 
+pub use self::critical::CriticalSink;
 pub use self::file::RollingFile;
 pub use self::memory::MemorySink;
 pub use self::stdout::StdoutSink;
+pub use self::syslog::SyslogSink;
 pub(crate) use self::thread::SinkThread;
 use crate::{Batch, Format};
 

@@ -17,10 +17,10 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     json::object(out, "ecs", |out| json::word(out, "version", VERSION));
     event(out, seq, view);
     json::object(out, "log", |out| {
-        json::word(out, "level", level(view.severity))
+        json::word(out, "level", level(view.severity));
     });
     json::object(out, "service", |out| {
-        json::text(out, "name", tools.service.as_bytes())
+        json::text(out, "name", tools.service.as_bytes());
     });
     if let Some(ip) = view.client {
         json::object(out, "client", |out| json::ip(out, "ip", ip));
@@ -38,7 +38,7 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     http(out, view, tools);
     if let Some(policy) = view.policy {
         json::object(out, "rule", |out| {
-            json::text(out, "name", policy.as_bytes())
+            json::text(out, "name", policy.as_bytes());
         });
     }
     if let Some(text) = view.text {
@@ -108,7 +108,7 @@ fn user(out: &mut Vec<u8>, view: &View<'_>) {
     }
     if let Some(tenant) = view.principal.and_then(|principal| principal.tenant_name()) {
         json::object(out, "organization", |out| {
-            json::text(out, "id", tenant.as_bytes())
+            json::text(out, "id", tenant.as_bytes());
         });
     }
 }

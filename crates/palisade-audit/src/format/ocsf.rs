@@ -154,7 +154,7 @@ fn api(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
             (None, None) => json::text(out, "operation", view.event.as_bytes()),
         }
         json::object(out, "service", |out| {
-            json::text(out, "name", tools.service.as_bytes())
+            json::text(out, "name", tools.service.as_bytes());
         });
     });
     if let Some(resource) = view.resource {

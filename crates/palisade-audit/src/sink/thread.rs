@@ -33,12 +33,16 @@ impl SinkThread {
         let counter = Arc::clone(&lost);
         let label = name.clone();
         let format = sink.format();
+        #[cfg(feature = "metrics")]
+        let errors = crate::meters::sink_errors(&name);
         let thread = std::thread::Builder::new()
             .name(format!("palisade-audit-{name}"))
             .spawn(move || {
                 while let Ok(batch) = receiver.recv() {
                     if let Err(error) = sink.write(&batch) {
                         counter.fetch_add(batch.len() as u64, Ordering::Relaxed);
+                        #[cfg(feature = "metrics")]
+                        errors.increment(1);
                         tracing::error!(target: "palisade_audit", sink = label, %error, lines = batch.len(), "sink failed");
                     }
                 }

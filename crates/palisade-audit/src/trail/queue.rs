@@ -7,6 +7,7 @@ use palisade_core::time::{self, UnixTime};
 
 use super::ack::Settle;
 use crate::entry::{Entry, Slot};
+use crate::meters::Meters;
 use crate::{Class, Record};
 
 /// The writer is woken early once so many records wait, so that bursts are written in groups of about this size.
@@ -70,6 +71,7 @@ pub(crate) struct Queue {
     unwritten: AtomicU64,
     lost: [AtomicU64; Class::ALL.len()],
     refusing: AtomicBool,
+    meters: Meters,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +111,7 @@ impl Queue {
             unwritten: AtomicU64::new(0),
             lost: [const { AtomicU64::new(0) }; Class::ALL.len()],
             refusing: AtomicBool::new(false),
+            meters: Meters::new(),
         }
     }
 
@@ -180,6 +183,7 @@ impl Queue {
     fn lose(&self, class: Option<Class>) {
         if let Some(class) = class {
             self.lost[class as usize].fetch_add(1, Ordering::Relaxed);
+            self.meters.lost(class, 1);
         }
     }
 
@@ -203,6 +207,7 @@ impl Queue {
         }
         std::mem::swap(&mut state.items, into);
         state.urgent = false;
+        self.meters.depth(into.len());
         let last = state.closing;
         // Nothing gets in behind the last items.
         state.closed |= last;
@@ -264,6 +269,7 @@ impl Queue {
         self.handled.fetch_add(records, Ordering::Relaxed);
         self.unwritten.fetch_add(records, Ordering::Relaxed);
         self.lost[Class::Operations as usize].fetch_add(records, Ordering::Relaxed);
+        self.meters.lost(Class::Operations, records);
     }
 
     /// Waits until the trail is shut down, at most this long; whether it is.
@@ -296,6 +302,10 @@ impl Queue {
         self.accepted
             .load(Ordering::Relaxed)
             .saturating_sub(handled)
+    }
+
+    pub(crate) const fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Says that the trail cannot be written, or that it can again.

@@ -168,6 +168,7 @@ impl Writer {
 
     fn write_line(&mut self, view: &View<'_>, signed_at: Option<Instant>) {
         self.work.seq += 1;
+        self.queue.meters().record(view.class, view.outcome);
         for stream in &mut self.streams {
             stream.line(self.work.seq, view, &mut self.tools, signed_at);
         }
@@ -263,6 +264,7 @@ impl Writer {
                 self.queue.set_refusing(false);
                 return true;
             };
+            self.queue.meters().write_error();
             if self.release_reserve(&error) {
                 continue;
             }
@@ -311,7 +313,8 @@ impl Writer {
     }
 
     fn sync(&mut self) -> bool {
-        self.work.last_sync = Some(time::now());
+        let start = time::now();
+        self.work.last_sync = Some(start);
         let synced = match (&mut self.file, &mut self.first) {
             (Some(file), _) => file.sync(),
             (None, Some(sink)) => sink.sync(),
@@ -319,7 +322,11 @@ impl Writer {
         };
         if let Err(error) = &synced {
             tracing::error!(target: "palisade_audit", %error, "fsync failed");
+            self.queue.meters().write_error();
         }
+        self.queue
+            .meters()
+            .fsync(time::now().saturating_duration_since(start));
         synced.is_ok()
     }
 }
