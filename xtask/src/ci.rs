@@ -16,20 +16,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         [only] if only == "--no-test" => false,
         _ => return Err(Failure::new("ci: the one option is --no-test")),
     };
-    let mut steps: Vec<Step> = vec![
-        ("formatting", formatting),
-        ("lints", lints),
-        ("documentation", documentation),
-        ("each crate alone and with each feature", features),
-        ("licences, bans and sources", deny),
-    ];
-    steps.push(if tested {
-        ("tests", || test::run(&[]))
-    } else {
-        ("dependency ceilings and tidiness", tidy)
-    });
     let mut failures = Vec::new();
-    for (name, step) in steps {
+    for (name, step) in steps(tested) {
         eprintln!("xtask: == {name}");
         let started = stopwatch();
         if let Err(failure) = step() {
@@ -42,6 +30,22 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     } else {
         Err(Failure::new(failures.join("\nxtask: ")))
     }
+}
+
+fn steps(tested: bool) -> Vec<Step> {
+    let last: Step = if tested {
+        ("tests", || test::run(&[]))
+    } else {
+        ("dependency ceilings and tidiness", tidy)
+    };
+    vec![
+        ("formatting", formatting),
+        ("lints", lints),
+        ("documentation", documentation),
+        ("each crate alone and with each feature", features),
+        ("licences, bans and sources", deny),
+        last,
+    ]
 }
 
 #[allow(
@@ -156,6 +160,30 @@ fn tidy() -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_dependency_ceilings_are_checked_with_and_without_the_tests() {
+        let last = |tested| steps(tested).last().map(|(name, _)| *name);
+        assert_eq!(last(true), Some("tests"));
+        assert_eq!(last(false), Some("dependency ceilings and tidiness"));
+    }
+
+    #[test]
+    fn every_crate_is_checked_alone() {
+        let crates = crates_with_features().unwrap();
+        let names: Vec<&str> = crates.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.len(), 9);
+        assert!(names.contains(&"palisade") && names.contains(&"palisade-core"));
+    }
+
+    #[test]
+    fn licences_bans_and_sources_are_among_the_steps() {
+        assert!(
+            steps(false)
+                .iter()
+                .any(|(name, _)| *name == "licences, bans and sources")
+        );
+    }
 
     #[test]
     fn features_are_read_from_a_manifest() {

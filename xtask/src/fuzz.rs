@@ -70,3 +70,31 @@ fn targets() -> Result<Vec<String>, Failure> {
     names.sort();
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_target_of_the_fuzz_package_is_found() {
+        let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
+        let declared = manifest.matches("[[bin]]").count();
+        assert_eq!(targets().unwrap().len(), declared);
+        assert!(targets().unwrap().contains(&"client_ip".to_owned()));
+    }
+
+    #[test]
+    fn seconds_must_be_a_number_and_a_target_must_exist() {
+        let run = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            run(&args).map_err(|failure| failure.to_string())
+        };
+        assert!(run(&[]).unwrap_err().contains("SECONDS"));
+        assert!(run(&["soon"]).unwrap_err().contains("SECONDS"));
+        assert!(
+            run(&["1", "nothing"])
+                .unwrap_err()
+                .contains("no such target")
+        );
+    }
+}

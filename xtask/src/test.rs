@@ -1,5 +1,7 @@
 //! `cargo xtask test`
 
+use std::process::Command;
+
 use crate::command::{self, Failure, cargo};
 use crate::tools;
 
@@ -11,40 +13,94 @@ pub(crate) const TESTED: [&str; 4] = [
     "--all-features",
 ];
 
-fn run_tests(full: bool, browser: bool, filter: Option<&str>) -> Result<(), Failure> {
-    tools::system("redis-server", "redis-server")?;
-    let mut tests = cargo(&["test"]);
-    tests.args(TESTED).arg("--locked");
-    // All packages, even after the first that fails: one run shows everything.
-    tests.arg("--no-fail-fast");
-    if full {
-        tests.env("PALISADE_FULL", "1");
+pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
+    let wanted = Wanted::read(args)?;
+    for (program, package) in wanted.programs() {
+        tools::system(program, package)?;
     }
-    if browser {
-        // What the browser's tests load from npm they install by themselves, under the target directory.
-        for (program, package) in [("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")] {
-            tools::system(program, package)?;
-        }
-        tests.env("PALISADE_BROWSER", "1");
-    }
-    tests.args(filter);
-    command::run(&mut tests)
+    command::run(&mut wanted.command())
 }
 
-pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
-    let (mut full, mut browser, mut filter) = (false, false, None);
-    for arg in args {
-        match arg.as_str() {
-            "--full" => full = true,
-            "--browser" => browser = true,
-            flag if flag.starts_with('-') => {
-                return Err(Failure::new(format!(
-                    "test: there is no option {flag}; see `cargo xtask help`"
-                )));
+/// What was asked for on the command line.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wanted<'a> {
+    full: bool,
+    browser: bool,
+    filter: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn read(args: &'a [String]) -> Result<Self, Failure> {
+        let mut wanted = Self::default();
+        for arg in args {
+            match arg.as_str() {
+                "--full" => wanted.full = true,
+                "--browser" => wanted.browser = true,
+                flag if flag.starts_with('-') => {
+                    return Err(Failure::new(format!(
+                        "test: there is no option {flag}; see `cargo xtask help`"
+                    )));
+                }
+                text if wanted.filter.is_none() => wanted.filter = Some(text),
+                more => {
+                    return Err(Failure::new(format!("test: one filter, not also {more:?}")));
+                }
             }
-            text if filter.is_none() => filter = Some(text),
-            more => return Err(Failure::new(format!("test: one filter, not also {more:?}"))),
         }
+        Ok(wanted)
     }
-    run_tests(full, browser, filter)
+
+    /// What the tests start, with the system's package that has it.
+    fn programs(&self) -> Vec<(&'static str, &'static str)> {
+        let mut programs = vec![("redis-server", "redis-server")];
+        if self.browser {
+            // What the browser's tests load from npm they install by themselves, under the target directory.
+            programs.extend([("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")]);
+        }
+        programs
+    }
+
+    fn command(&self) -> Command {
+        let mut tests = cargo(&["test", "--locked"]);
+        // All packages, even after the first that fails: one run shows everything.
+        tests.args(TESTED).arg("--no-fail-fast").args(self.filter);
+        if self.full {
+            tests.env("PALISADE_FULL", "1");
+        }
+        if self.browser {
+            tests.env("PALISADE_BROWSER", "1");
+        }
+        tests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(args: &[&str]) -> Result<String, String> {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let wanted = Wanted::read(&args).map_err(|failure| failure.to_string())?;
+        Ok(command::shown(&wanted.command()))
+    }
+
+    const PLAIN: &str =
+        "cargo test --locked --workspace --exclude palisade-benches --all-features --no-fail-fast";
+
+    #[test]
+    fn every_test_with_all_features_is_run() {
+        assert_eq!(read(&[]), Ok(PLAIN.to_owned()));
+    }
+
+    #[test]
+    fn the_long_proofs_and_the_browser_are_asked_for() {
+        let both = format!("PALISADE_BROWSER=1 PALISADE_FULL=1 {PLAIN} forged");
+        assert_eq!(read(&["--full", "forged", "--browser"]), Ok(both));
+    }
+
+    #[test]
+    fn what_is_no_option_is_said_to_be_none() {
+        assert!(read(&["--ful"]).unwrap_err().contains("--ful"));
+        assert!(read(&["one", "two"]).unwrap_err().contains("two"));
+    }
 }

@@ -66,6 +66,21 @@ fn the_readme_lists_each_crate() {
 }
 
 #[test]
+fn the_readme_names_the_commands_that_ci_runs() {
+    let ci = read(&root().join(".ci/run"));
+    let commands: Vec<&str> = ci
+        .lines()
+        .filter(|line| line.starts_with("cargo "))
+        .collect();
+    assert_eq!(commands, ["cargo xtask test", "cargo xtask ci --no-test"]);
+    let readme = read(&root().join("README.md"));
+    assert!(
+        readme.contains("cargo xtask test"),
+        "the README does not name the test command"
+    );
+}
+
+#[test]
 fn links_are_found_outside_code_alone() {
     let text =
         "[a](docs/a.md#x) `[b](b.md)` [c](https://example.com)\n```\n[d](d.md)\n```\n[e]: e.md\n";
