@@ -1,6 +1,12 @@
 //! A gateway of its own for each test: the real binary, a free port, an empty data directory.
 
-#![allow(dead_code, reason = "each file of tests uses what it needs")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each file of tests uses what it needs"
+)]
+
+mod answers;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -11,6 +17,8 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+pub(crate) use self::answers::{booking, hardened, refused};
 
 pub(crate) const PASSWORD: &str = "correct-horse-battery-staple-42";
 pub(crate) const CRM_TOKEN: &str = "crm-Zk3vQ8wT1yLr5nXs9bGd7hJf2mPc4aEu";
