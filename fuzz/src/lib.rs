@@ -3,6 +3,8 @@
 mod answers;
 mod client_ip;
 mod cors;
+mod cross_origin;
+mod csp;
 mod encrypted;
 mod jwt;
 mod rate_limit;
@@ -15,6 +17,8 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("client_ip", client_ip::check),
     ("cors", cors::check),
+    ("cross_origin", cross_origin::check),
+    ("csp", csp::check),
     ("encrypted_json", encrypted::json),
     ("encrypted_value", encrypted::value),
     ("jwt", jwt::check),
