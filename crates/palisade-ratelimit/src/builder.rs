@@ -15,7 +15,9 @@ use crate::limit::Limit;
 use crate::limits::{Cost, DEFAULT_BACKSTOP, Exempt, Limits, NoKey};
 use crate::policy::Policy;
 use crate::select::{Route, Select, Selection};
-use crate::store::Memory;
+#[cfg(feature = "redis")]
+use crate::store::RedisPolicy;
+use crate::store::{Memory, Store};
 use crate::view::RequestView;
 
 /// Collects the settings of a [`RateLimitLayer`]; [`build`](Self::build) reports every mistake at once.
@@ -36,7 +38,7 @@ pub struct RateLimitBuilder {
     no_key: NoKey,
     shadow: bool,
     headers: Headers,
-    store: Option<Memory>,
+    store: Option<Store>,
     wall_clock: WallClock,
 }
 
@@ -193,9 +195,10 @@ impl RateLimitBuilder {
         self
     }
 
-    /// Sets where counts are kept; default a [`Memory`] of its own for 100,000 keys a policy.
-    pub fn store(mut self, store: Memory) -> Self {
-        self.store = Some(store);
+    /// Sets where counts are kept: in a [`Memory`](crate::Memory), by default one of the layer's own for 100,000 keys a
+    /// policy, or in Redis.
+    pub fn store(mut self, store: impl Into<Store>) -> Self {
+        self.store = Some(store.into());
         self
     }
 
@@ -216,21 +219,24 @@ impl RateLimitBuilder {
         if self.policies.is_empty() {
             self.policies.push(Policy::clients());
         }
-        let store = self.store.take().unwrap_or_default();
-        let hasher = store.hasher();
+        let chosen = self.store.take().unwrap_or_default();
+        let store = chosen.memory();
+        let hasher = chosen.hasher();
         if hasher.is_none() {
             problems.push("store", "the operating system gave no random bytes");
         }
         let assembly = Assembly {
             store: &store,
-            hasher,
+            hasher: hasher.as_ref(),
+            #[cfg(feature = "redis")]
+            chosen: &chosen,
             shadow: self.shadow,
         };
         self.check_names(&mut problems);
         let policies = self
             .policies
             .iter()
-            .filter_map(|policy| assembly.count(policy, &mut problems));
+            .filter_map(|policy| assembly.count_by_engine(policy, &mut problems));
         let policies: Box<[Counted]> = policies.collect();
         let internal = |name, limit: Option<Limit>, problems: &mut Problems| {
             let policy = Policy::new(Name::from_static(name)).limit(limit?);
@@ -321,7 +327,9 @@ impl RateLimitBuilder {
 /// What a policy needs in order to be counted.
 struct Assembly<'a> {
     store: &'a Memory,
-    hasher: Option<Hasher>,
+    hasher: Option<&'a Hasher>,
+    #[cfg(feature = "redis")]
+    chosen: &'a Store,
     shadow: bool,
 }
 
@@ -336,7 +344,7 @@ impl Assembly<'_> {
         let chain = policy.key.as_ref().map(KeyChain::compile).transpose();
         let chain = chain.map_err(|part| problems.append(&prefix, part)).ok()?;
         let rules = rules?;
-        let table = self.store.table(name, &rules, self.hasher?);
+        let table = self.store.table(name, &rules, self.hasher?.spots());
         if table.is_none() {
             problems.push(
                 format!("policies.{name}"),
@@ -350,23 +358,32 @@ impl Assembly<'_> {
             chain,
             shadow: self.shadow || policy.shadow,
             refund: policy.refund.clone(),
-            engine: self.engine(policy),
+            engine: Engine::Local,
             counters: Counters::new(name),
         })
     }
 }
 
 impl Assembly<'_> {
-    #[cfg_attr(
-        not(any(feature = "governor", feature = "redis")),
-        expect(unused_variables, reason = "nothing to choose")
-    )]
-    fn engine(&self, policy: &Policy) -> Engine {
+    /// The policy as its engine counts it; what the layer adds by itself is always counted in this process.
+    fn count_by_engine(&self, policy: &Policy, problems: &mut Problems) -> Option<Counted> {
+        let counted = self.count(policy, problems)?;
         #[cfg(feature = "governor")]
         if let Some(governor) = &policy.governor {
-            return Engine::Governor(Arc::clone(governor));
+            return Some(Counted {
+                engine: Engine::Governor(Arc::clone(governor)),
+                ..counted
+            });
         }
-        Engine::Local
+        #[cfg(feature = "redis")]
+        if let Some(redis) = self.chosen.redis() {
+            let engine = RedisPolicy::new(redis, policy, &counted.rules, self.hasher?.spots());
+            return Some(Counted {
+                engine: Engine::Redis(Box::new(engine)),
+                ..counted
+            });
+        }
+        Some(counted)
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use palisade_core::{Handle, Name};
 
 use crate::counters::Counters;
+use crate::decide::Plan;
 use crate::digest::HashedKey;
 use crate::key::Chain;
 use crate::limit::Rules;
@@ -41,6 +42,16 @@ impl Engine {
 }
 
 impl Counted {
+    /// What a request is charged to by its own policy, with the policy's own quota.
+    pub(crate) fn charge_of(&self, plan: &Plan) -> Charge<'_> {
+        Charge {
+            table: &self.table,
+            rules: &self.rules,
+            key: plan.key,
+            cost: plan.cost,
+        }
+    }
+
     /// One request by this key.
     pub(crate) fn charge(&self, key: HashedKey) -> Charge<'_> {
         Charge {

@@ -312,7 +312,15 @@ impl Limits {
             #[cfg(feature = "governor")]
             Engine::Governor(_) => {}
             #[cfg(feature = "redis")]
-            Engine::Redis(policy) => policy.refund_later(ruling),
+            Engine::Redis(policy) => {
+                let Plan {
+                    key, quota, cost, ..
+                } = ruling.plan;
+                let refunding = policy.refund(&key, quota, ruling.decision.at, cost);
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    runtime.spawn(refunding);
+                }
+            }
         }
     }
 

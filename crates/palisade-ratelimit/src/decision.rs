@@ -41,6 +41,8 @@ pub enum Outcome {
     NoKey,
     /// No policy has the name that was asked for.
     UnknownPolicy,
+    /// The store does not answer, and the policy refuses what it cannot count.
+    StoreDown,
 }
 
 impl Outcome {
@@ -53,6 +55,7 @@ impl Outcome {
             Self::CostOverCapacity => "cost_over_capacity",
             Self::NoKey => "no_key",
             Self::UnknownPolicy => "unknown_policy",
+            Self::StoreDown => "store_down",
         }
     }
 }

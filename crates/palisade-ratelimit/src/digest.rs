@@ -39,11 +39,13 @@ impl fmt::Display for ShortDigest {
     }
 }
 
-/// Makes [`HashedKey`]s with keys of its own, drawn at random.
-#[derive(Clone, Copy)]
+/// Makes [`HashedKey`]s with keys of its own, drawn at random, or with keys that all instances share.
+#[derive(Clone)]
 pub(crate) struct Hasher {
     digest: [u64; 2],
     spots: Spots,
+    #[cfg(feature = "redis")]
+    shared: Option<SharedKeys>,
 }
 
 impl Hasher {
@@ -52,7 +54,18 @@ impl Hasher {
         Ok(Self {
             digest: [draw()?, draw()?],
             spots: Spots([draw()?, draw()?]),
+            #[cfg(feature = "redis")]
+            shared: None,
         })
+    }
+
+    /// The same, but with digests that other instances make too.
+    #[cfg(feature = "redis")]
+    pub(crate) fn sharing(self, shared: SharedKeys) -> Self {
+        Self {
+            shared: Some(shared),
+            ..self
+        }
     }
 
     pub(crate) const fn spots(&self) -> Spots {
@@ -71,6 +84,11 @@ impl Hasher {
 
     /// The digest of a key that is made of parts; `kind` keeps keys of different kinds apart.
     pub(crate) fn text(&self, kind: u8, parts: [&[u8]; 2]) -> HashedKey {
+        #[cfg(feature = "redis")]
+        if let Some(shared) = &self.shared {
+            let [low, high] = shared.text(kind, parts);
+            return self.place(low, high);
+        }
         let mut hash = Sip::new(self.digest);
         // The length of the first part makes the pair unambiguous.
         hash.word(u64::from(kind) << 56 | parts[0].len() as u64);
@@ -92,6 +110,35 @@ impl Hasher {
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hasher([redacted])")
+    }
+}
+
+/// Makes digests that are the same in every instance.
+#[cfg(feature = "redis")]
+#[derive(Clone)]
+pub(crate) struct SharedKeys(ring::hmac::Key);
+
+#[cfg(feature = "redis")]
+impl SharedKeys {
+    /// Under a key that everybody knows: no more than a hash.
+    pub(crate) fn plain() -> Self {
+        Self::keyed(b"palisade-ratelimit")
+    }
+
+    pub(crate) fn keyed(secret: &[u8]) -> Self {
+        Self(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret))
+    }
+
+    fn text(&self, kind: u8, parts: [&[u8]; 2]) -> [u64; 2] {
+        let mut hash = ring::hmac::Context::with_key(&self.0);
+        hash.update(&[kind]);
+        hash.update(&(parts[0].len() as u64).to_le_bytes());
+        hash.update(parts[0]);
+        hash.update(parts[1]);
+        let tag = hash.sign();
+        let (words, _) = tag.as_ref().as_chunks::<8>();
+        let word = |at: usize| words.get(at).map_or(0, |word| u64::from_le_bytes(*word));
+        [word(0), word(1)]
     }
 }
 

@@ -10,4 +10,7 @@ pub enum Error {
     /// No policy has this name.
     #[error("there is no rate limit policy named {0:?}")]
     UnknownPolicy(Box<str>),
+    /// The store did not do what an operator asked of it.
+    #[error("the store of rate limits does not answer: {0}")]
+    Store(Box<str>),
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "redis")]
+mod ask;
 mod builder;
 mod counted;
 mod counters;
@@ -44,5 +46,7 @@ pub use limits::NoKey;
 pub use policy::Policy;
 pub use select::Selection;
 pub use service::RateLimit;
-pub use store::Memory;
+pub use store::{Memory, Store};
+#[cfg(feature = "redis")]
+pub use store::{Outage, Redis};
 pub use view::RequestView;

@@ -12,6 +12,8 @@ mod rule;
 mod rules;
 mod sliding_window;
 mod token_bucket;
+#[cfg(feature = "redis")]
+mod wire;
 
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ pub(crate) use self::rule::{Check, Fit, Rule};
 pub(crate) use self::rules::{Assessment, MAX_RULES, MAX_WORDS, Rules};
 use self::sliding_window::SlidingWindow;
 use self::token_bucket::TokenBucket;
+#[cfg(feature = "redis")]
+pub(crate) use self::wire::Wire;
 
 /// One limit of a policy: an algorithm with its numbers.
 ///

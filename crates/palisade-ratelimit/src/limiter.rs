@@ -2,12 +2,13 @@ use std::fmt;
 
 use palisade_core::{Handle, Name, time};
 
-use crate::counted::Counted;
+use crate::counted::Engine;
+use crate::decide::Plan;
 use crate::decision::{Decision, Outcome};
 use crate::error::Error;
 use crate::key::Key;
 use crate::limits::Limits;
-use crate::store::{Charge, charge};
+use crate::store::charge_one;
 
 /// The policies of a layer without HTTP: for messages of a WebSocket, sign-ins by account, and jobs.
 ///
@@ -48,33 +49,54 @@ impl RateLimiter {
     ///
     /// Dropped before it answers, it has charged either nothing or the whole cost.
     pub async fn check<'a>(&self, policy: &str, key: impl Into<Key<'a>>, cost: u32) -> Decision {
-        let Some((limits, counted)) = self.policy(policy) else {
+        let Some((limits, number)) = self.policy(policy) else {
             return unknown();
         };
-        let now = limits.store.nanos(time::now());
-        let charged = Charge {
-            table: &counted.table,
-            rules: &counted.rules,
-            key: key.into().hashed(&limits.hasher),
-            cost: cost.into(),
+        let key = key.into();
+        let plan = plan(limits, number, &key, cost);
+        let counted = &limits.policies[number];
+        let decision = match &counted.engine {
+            Engine::Local => charge_one(&counted.charge_of(&plan), plan.now)
+                .map_or_else(unknown, |charged| {
+                    Decision::new(counted.name, &charged.assessment, plan.now)
+                }),
+            #[cfg(feature = "governor")]
+            Engine::Governor(engine) => engine
+                .check(counted.name, &key, plan.cost)
+                .unwrap_or(Decision::bare(Outcome::NoKey, counted.name)),
+            #[cfg(feature = "redis")]
+            Engine::Redis(policy) => crate::ask::check(limits, counted, policy, plan).await,
         };
-        match charge(&[charged], now) {
-            Some((_, charged)) => Decision::new(counted.name, &charged.assessment, now),
-            None => unknown(),
+        match decision.is_allowed() {
+            true => counted
+                .counters
+                .allowed(&plan, decision.remaining, decision.limit),
+            false => counted.counters.refused(),
         }
+        decision
     }
 
     /// Says what `key` has left, without a charge: allowed where at least one unit is left.
     pub async fn peek<'a>(&self, policy: &str, key: impl Into<Key<'a>>) -> Decision {
-        let Some((limits, counted)) = self.policy(policy) else {
+        let Some((limits, number)) = self.policy(policy) else {
             return unknown();
         };
-        let now = limits.store.nanos(time::now());
-        let key = key.into().hashed(&limits.hasher);
-        let assess = |cost| counted.table.peek(&counted.rules, &key, now, cost);
+        let plan = plan(limits, number, &key.into(), 1);
+        let counted = &limits.policies[number];
+        #[cfg(feature = "redis")]
+        if let Engine::Redis(policy) = &counted.engine {
+            return crate::ask::peek(counted, policy, plan).await;
+        }
+        let assess = |cost| {
+            counted
+                .table
+                .peek(&counted.rules, &plan.key, plan.now, cost)
+        };
         match (assess(0), assess(1)) {
-            (Some(state), Some(next)) if next.fits() => Decision::new(counted.name, &state, now),
-            (_, Some(refused)) => Decision::new(counted.name, &refused, now),
+            (Some(state), Some(next)) if next.fits() => {
+                Decision::new(counted.name, &state, plan.now)
+            }
+            (_, Some(refused)) => Decision::new(counted.name, &refused, plan.now),
             _ => unknown(),
         }
     }
@@ -86,31 +108,85 @@ impl RateLimiter {
     /// [`Error::UnknownPolicy`] where no policy has this name.
     pub async fn reset<'a>(&self, policy: &str, key: impl Into<Key<'a>>) -> Result<(), Error> {
         let unknown = || Error::UnknownPolicy(policy.into());
-        let (limits, counted) = self.policy(policy).ok_or_else(unknown)?;
-        counted.table.reset(&key.into().hashed(&limits.hasher));
+        let (limits, number) = self.policy(policy).ok_or_else(unknown)?;
+        let counted = &limits.policies[number];
+        let key = key.into().hashed(&limits.hasher);
+        counted.table.reset(&key);
+        #[cfg(feature = "redis")]
+        if let Engine::Redis(redis) = &counted.engine {
+            let failed = |silence: crate::store::Silence| Error::Store(silence.reason().into());
+            return redis.reset(&key).await.map_err(failed);
+        }
         Ok(())
     }
 
     /// Gives back what an allowed `decision` charged to `key`.
     pub async fn refund<'a>(&self, decision: &Decision, key: impl Into<Key<'a>>, cost: u32) {
-        if let Some((limits, counted)) = self
+        let policy = self
             .policy(decision.policy.as_str())
-            .filter(|_| decision.is_allowed())
-        {
-            let key = key.into().hashed(&limits.hasher);
-            counted
-                .table
-                .refund(&counted.rules, &key, decision.at, cost.into());
+            .filter(|_| decision.is_allowed());
+        let Some((limits, number)) = policy else {
+            return;
+        };
+        let key = key.into().hashed(&limits.hasher);
+        let counted = &limits.policies[number];
+        #[cfg(feature = "redis")]
+        if let Engine::Redis(redis) = &counted.engine {
+            return redis.refund(&key, None, decision.at, cost.into()).await;
+        }
+        counted
+            .table
+            .refund(&counted.rules, &key, decision.at, cost.into());
+    }
+
+    /// Tells the gauges how many keys each policy has in use. Reads every table: call it when metrics are collected.
+    #[cfg(feature = "metrics")]
+    pub fn record_gauges(&self) {
+        let Some(limits) = self.0.as_deref() else {
+            return;
+        };
+        let now = limits.store.nanos(time::now());
+        let layers_own = limits.backstop.iter().chain(&limits.site);
+        for counted in limits.policies.iter().chain(layers_own) {
+            counted.counters.live_keys(counted.table.live(now));
         }
     }
 
-    fn policy(&self, name: &str) -> Option<(&Limits, &Counted)> {
+    /// Gives back the units that this instance holds as [leases](crate::Policy::lease). Call it before the process ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Leases that were not given back by then are lost until the limits refill.
+    #[cfg(feature = "redis")]
+    pub async fn return_leases(&self) {
+        let Some(limits) = self.0.as_deref() else {
+            return;
+        };
+        for counted in &limits.policies {
+            if let Engine::Redis(policy) = &counted.engine {
+                policy.return_leases(limits.store.nanos(time::now())).await;
+            }
+        }
+    }
+
+    fn policy(&self, name: &str) -> Option<(&Limits, usize)> {
         let limits = self.0.as_deref()?;
-        let counted = limits
+        let number = limits
             .policies
             .iter()
-            .find(|policy| policy.name.as_str() == name)?;
-        Some((limits, counted))
+            .position(|policy| policy.name.as_str() == name)?;
+        Some((limits, number))
+    }
+}
+
+fn plan(limits: &Limits, policy: usize, key: &Key<'_>, cost: u32) -> Plan {
+    let now = limits.store.nanos(time::now());
+    Plan {
+        policy,
+        key: key.hashed(&limits.hasher),
+        quota: None,
+        cost: cost.into(),
+        now,
     }
 }
 

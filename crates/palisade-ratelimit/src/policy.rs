@@ -180,7 +180,7 @@ impl Policy {
     ///
     /// Never admits more than the limits say: what was taken and is not used runs out as the limits refill. What an
     /// instance holds is not there for others meanwhile, so that at most instances times `units` stay unused. Not for
-    /// policies with an [exact log](Limit::exact), which ask every time.
+    /// policies with an [exact log](Limit::exact) or with two token buckets, which ask every time.
     #[cfg(feature = "redis")]
     #[must_use]
     pub const fn lease(mut self, units: u32) -> Self {

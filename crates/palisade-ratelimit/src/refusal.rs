@@ -44,7 +44,7 @@ fn rejection(decision: &Decision) -> Rejection {
             Code::RateLimit,
             "This request costs more than the limit allows at once".into(),
         ),
-        Outcome::NoKey => return Rejection::new(Code::Unavailable),
+        Outcome::NoKey | Outcome::StoreDown => return Rejection::new(Code::Unavailable),
         _ => (Code::RateLimit, limited_message(decision.retry_after)),
     };
     let rejection = Rejection::new(code)

@@ -1,9 +1,77 @@
 //! Where counts are kept. A store checks all counts of a request and then charges all of them, or none.
 
+mod counts;
+#[cfg(feature = "redis")]
+mod deny_cache;
+mod keys;
+#[cfg(feature = "redis")]
+mod lease;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+mod script;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::counts::{Charge, MAX_CHARGES, Table, charge, charge_one};
 pub use self::memory::Memory;
-pub(crate) use self::memory::{Charge, MAX_CHARGES, Table, charge, charge_one};
+#[cfg(feature = "redis")]
+pub use self::redis::{Outage, Redis};
+#[cfg(feature = "redis")]
+pub(crate) use self::redis::{RedisPolicy, Silence};
+#[cfg(feature = "redis")]
+pub(crate) use self::script::{Action, Reply};
+
+use crate::digest::Hasher;
+
+/// Where a layer's counts are kept; made from a [`Memory`], or from a `Redis` with that feature.
+#[derive(Debug, Clone, Default)]
+pub struct Store {
+    memory: Memory,
+    #[cfg(feature = "redis")]
+    redis: Option<Redis>,
+}
+
+impl Store {
+    /// What is counted in this process, whatever the rest is counted in.
+    pub(crate) fn memory(&self) -> Memory {
+        self.memory.clone()
+    }
+
+    /// `None` when the operating system gave no random bytes.
+    pub(crate) fn hasher(&self) -> Option<Hasher> {
+        let hasher = self.memory.hasher()?;
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis {
+            return Some(hasher.sharing(redis.keys().clone()));
+        }
+        Some(hasher)
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) const fn redis(&self) -> Option<&Redis> {
+        self.redis.as_ref()
+    }
+}
+
+impl From<Memory> for Store {
+    fn from(memory: Memory) -> Self {
+        Self {
+            memory,
+            #[cfg(feature = "redis")]
+            redis: None,
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+impl From<Redis> for Store {
+    fn from(redis: Redis) -> Self {
+        Self {
+            memory: Memory::default(),
+            redis: Some(redis),
+        }
+    }
+}

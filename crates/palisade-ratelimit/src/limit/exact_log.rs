@@ -8,7 +8,7 @@ pub(crate) struct ExactLog {
     quota: u32,
     /// How many words there are: what the quota was before it was scaled.
     slots: u32,
-    window: u64,
+    pub(super) window: u64,
 }
 
 impl ExactLog {

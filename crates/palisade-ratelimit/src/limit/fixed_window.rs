@@ -4,7 +4,7 @@ use super::{Check, Fit};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FixedWindow {
     quota: u32,
-    window: u64,
+    pub(super) window: u64,
 }
 
 impl FixedWindow {

@@ -14,7 +14,7 @@ const LANES: u64 = STEPS + 1;
 pub(crate) struct SlidingWindow {
     quota: u32,
     window: u64,
-    step: u64,
+    pub(super) step: u64,
     packing: Packing,
 }
 

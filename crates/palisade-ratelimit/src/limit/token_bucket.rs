@@ -6,10 +6,10 @@ use super::{Burst, Check, Fit, LONGEST, Rate, nanos};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenBucket {
     /// Time between two tokens.
-    interval: u64,
+    pub(super) interval: u64,
     /// Time to fill the whole bucket.
     depth: u64,
-    burst: u32,
+    pub(super) burst: u32,
     quota: u32,
     period: u64,
 }

@@ -274,6 +274,29 @@ impl Shard {
         self.settle(new, old.full_at(slot.set, slot.way));
     }
 
+    /// Shows every key that is not full, to be emptied.
+    #[cfg(feature = "redis")]
+    pub(crate) fn each_live(&mut self, now: u64, mut see: impl FnMut(HashedKey, &mut [u64])) {
+        let width = self.shape.set_words();
+        let start = self.start;
+        for set in (0..self.sets).map(|number| start + number * width) {
+            for way in 0..WAYS {
+                if self.full_at(set, way) > now {
+                    let (low, high) = (self.words[set + way], self.words[set + WAYS + way]);
+                    let key = HashedKey {
+                        low,
+                        high,
+                        spot: self.spots.of(low, high),
+                        claimed: way < CLAIMED_WAYS,
+                    };
+                    let slot = Slot { set, way };
+                    see(key, self.state_mut(slot));
+                    self.settle(slot, 0);
+                }
+            }
+        }
+    }
+
     /// How many keys are not full.
     pub(crate) fn live(&self, now: u64) -> usize {
         let width = self.shape.set_words();

@@ -32,7 +32,7 @@ impl Bench {
         let hasher = store.hasher().unwrap();
         let rules = rules(limits);
         let table = store
-            .table(Name::from_static("bench"), &rules, hasher)
+            .table(Name::from_static("bench"), &rules, hasher.spots())
             .unwrap();
         Self {
             store,

@@ -1,0 +1,247 @@
+//! The way of a request whose policy is counted in Redis: what is known here, then the question, then what comes of it.
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use palisade_core::{Handle, Name, time};
+
+use crate::counted::{Counted, Engine};
+use crate::decide::{Beside, Plan, Verdict};
+use crate::decision::{Decision, Outcome};
+use crate::limit::{Assessment, Fit};
+use crate::limits::Limits;
+use crate::store::{Action, Charge, Outage, RedisPolicy, Reply, Silence, charge_one};
+use crate::view::RequestView;
+
+/// A question to Redis about one request, and what it needs to go on.
+pub(crate) struct Question {
+    answer: Pin<Box<dyn Future<Output = Result<Reply, Silence>> + Send>>,
+    plan: Plan,
+    beside: Beside,
+    limits: Handle<Limits>,
+}
+
+/// Decides at once where what is known here is enough, or else asks.
+pub(crate) fn ask(
+    handle: &Handle<Limits>,
+    policy: &RedisPolicy,
+    plan: Plan,
+    beside: Beside,
+    view: &RequestView<'_>,
+) -> Verdict {
+    let counted = &handle.policies[plan.policy];
+    if let Some(decision) = known(counted, policy, plan) {
+        return conclude(handle, decision, plan, beside, view);
+    }
+    let want = policy.want(&plan.key, plan.quota, plan.cost, plan.now);
+    let answer = Box::pin(policy.ask(&plan.key, plan.quota, Action::Charge { want }, plan.cost));
+    Verdict::Ask(Box::new(Question {
+        answer,
+        plan,
+        beside,
+        limits: handle.clone(),
+    }))
+}
+
+/// What is decided without Redis: a refusal that still holds, a lease, or an outage.
+pub(crate) fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decision> {
+    let Plan {
+        key,
+        quota,
+        cost,
+        now,
+        ..
+    } = plan;
+    if quota.is_none() {
+        if let Some(denied) = policy
+            .denied()
+            .and_then(|cache| cache.find(&key, now))
+            .filter(|_| cost > 0)
+        {
+            let fit = Fit::Wait(denied.until - now);
+            return of_rule(
+                counted.name,
+                policy,
+                denied.rule,
+                fit,
+                0,
+                denied.full_at.saturating_sub(now),
+                now,
+            );
+        }
+        if let Some(spent) = policy
+            .leases()
+            .and_then(|leases| leases.spend(&key, now, cost, policy.interval()))
+        {
+            let full = spent.full_at.saturating_sub(now);
+            return of_rule(
+                counted.name,
+                policy,
+                spent.rule,
+                Fit::Fits,
+                spent.remaining,
+                full,
+                spent.charged_at,
+            );
+        }
+    }
+    policy
+        .is_down()
+        .then(|| without_redis(counted, policy, plan))
+}
+
+fn of_rule(
+    name: Name,
+    policy: &RedisPolicy,
+    rule: u64,
+    fit: Fit,
+    remaining: u64,
+    reset: u64,
+    at: u64,
+) -> Option<Decision> {
+    let rule = policy.rules().iter().nth(usize::try_from(rule).ok()?)?;
+    let assessment = Assessment {
+        fit,
+        remaining,
+        reset,
+        quota: rule.quota(),
+        window: rule.window(),
+    };
+    Some(Decision::new(name, &assessment, at))
+}
+
+/// What the policy says about an outage.
+fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decision {
+    let denied = Decision::bare(Outcome::StoreDown, counted.name);
+    match policy.outage() {
+        Outage::Deny => denied,
+        Outage::Allow => Decision::bare(Outcome::Allowed, counted.name),
+        Outage::LocalFallback { grace } if policy.silent_longer_than(grace) => denied,
+        Outage::LocalFallback { .. } => {
+            let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
+            let rules = scaled.as_ref().unwrap_or(&counted.rules);
+            let one = Charge {
+                table: &counted.table,
+                rules,
+                key: plan.key,
+                cost: plan.cost,
+            };
+            match charge_one(&one, plan.now) {
+                Some(charged) => Decision::new(counted.name, &charged.assessment, plan.now),
+                None => denied,
+            }
+        }
+    }
+}
+
+/// What an answer means, or that there is none.
+pub(crate) fn answered(
+    counted: &Counted,
+    policy: &RedisPolicy,
+    plan: Plan,
+    answer: Result<Reply, Silence>,
+    now: u64,
+) -> Decision {
+    let reply = match answer {
+        Ok(reply) => reply,
+        Err(silence) => {
+            counted.counters.store_error(&silence.reason());
+            return without_redis(counted, policy, plan);
+        }
+    };
+    policy.learn(&plan.key, plan.quota, plan.cost, now, &reply);
+    let scaled = plan
+        .quota
+        .map(|quota: NonZeroU32| counted.rules.scaled(quota));
+    match reply.assessment(scaled.as_ref().unwrap_or(&counted.rules)) {
+        Some(assessment) => Decision::new(counted.name, &assessment, reply.time),
+        None => without_redis(counted, policy, plan),
+    }
+}
+
+/// The same without HTTP.
+pub(crate) async fn check(
+    limits: &Limits,
+    counted: &Counted,
+    policy: &RedisPolicy,
+    plan: Plan,
+) -> Decision {
+    if let Some(decision) = known(counted, policy, plan) {
+        return decision;
+    }
+    let want = policy.want(&plan.key, plan.quota, plan.cost, plan.now);
+    let answer = policy
+        .ask(&plan.key, plan.quota, Action::Charge { want }, plan.cost)
+        .await;
+    answered(
+        counted,
+        policy,
+        plan,
+        answer,
+        limits.store.nanos(time::now()),
+    )
+}
+
+/// What is left, without a charge.
+pub(crate) async fn peek(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decision {
+    let answer = policy
+        .ask(&plan.key, plan.quota, Action::Peek, plan.cost)
+        .await;
+    let assessment = answer
+        .ok()
+        .and_then(|reply| Some((reply.assessment(&counted.rules)?, reply.time)));
+    match assessment {
+        Some((assessment, at)) => Decision::new(counted.name, &assessment, at),
+        None => Decision::bare(Outcome::StoreDown, counted.name),
+    }
+}
+
+fn conclude(
+    handle: &Handle<Limits>,
+    decision: Decision,
+    plan: Plan,
+    beside: Beside,
+    view: &RequestView<'_>,
+) -> Verdict {
+    if !decision.is_allowed() {
+        handle.refund_beside(beside, plan.now);
+    }
+    Limits::conclude(handle, decision, plan, view)
+}
+
+impl Question {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Silence>> {
+        self.answer.as_mut().poll(cx)
+    }
+
+    /// What is to be done, and by whose settings.
+    pub(crate) fn conclude(
+        self,
+        answer: Result<Reply, Silence>,
+        view: &RequestView<'_>,
+    ) -> (Verdict, Handle<Limits>) {
+        let Self {
+            plan,
+            beside,
+            limits,
+            ..
+        } = self;
+        let counted = &limits.policies[plan.policy];
+        let verdict = match &counted.engine {
+            Engine::Redis(policy) => {
+                let now = limits.store.nanos(time::now());
+                conclude(
+                    &limits,
+                    answered(counted, policy, plan, answer, now),
+                    plan,
+                    beside,
+                    view,
+                )
+            }
+            _ => Verdict::Pass,
+        };
+        (verdict, limits)
+    }
+}

@@ -1,0 +1,83 @@
+use super::keys::Keys;
+use crate::digest::{HashedKey, Spots};
+
+/// Keys that Redis has refused, until the time before which it would refuse them again.
+pub(crate) struct DenyCache(Keys);
+
+/// A refusal that is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Denied {
+    /// Until when, in the store's nanoseconds.
+    pub(crate) until: u64,
+    /// The number of the limit that refused.
+    pub(crate) rule: u64,
+    /// When it is full again, likewise.
+    pub(crate) full_at: u64,
+}
+
+/// The words of a state.
+const WORDS: usize = 3;
+
+impl DenyCache {
+    pub(crate) fn new(spots: Spots, capacity: usize) -> Self {
+        Self(Keys::new(WORDS, spots, capacity, false))
+    }
+
+    /// The refusal that holds at this time.
+    pub(crate) fn find(&self, key: &HashedKey, now: u64) -> Option<Denied> {
+        let shard = self.0.shard(key);
+        match shard.state(shard.find(key)?) {
+            &[until, rule, full_at] if until > now => Some(Denied {
+                until,
+                rule,
+                full_at,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Remembers a refusal. When all slots are taken the one that runs out soonest makes room; that costs a question.
+    pub(crate) fn note(&self, key: &HashedKey, now: u64, denied: Denied) {
+        let mut shard = self.0.shard(key);
+        let slot = match shard.find(key) {
+            Some(slot) => slot,
+            None => shard.claim(key, now, &|_| false),
+        };
+        shard
+            .state_mut(slot)
+            .copy_from_slice(&[denied.until, denied.rule, denied.full_at]);
+        shard.settle(slot, denied.until);
+    }
+
+    pub(crate) fn forget(&self, key: &HashedKey) {
+        let mut shard = self.0.shard(key);
+        if let Some(slot) = shard.find(key) {
+            shard.state_mut(slot).fill(0);
+            shard.settle(slot, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Hasher;
+
+    #[test]
+    fn a_refusal_is_remembered_until_it_runs_out() {
+        let hasher = Hasher::new().unwrap();
+        let cache = DenyCache::new(hasher.spots(), 100);
+        let (key, other) = (hasher.text(1, [b"", b"a"]), hasher.text(1, [b"", b"b"]));
+        let denied = Denied {
+            until: 50,
+            rule: 1,
+            full_at: 90,
+        };
+        cache.note(&key, 10, denied);
+        assert_eq!(cache.find(&key, 49), Some(denied));
+        assert_eq!(cache.find(&key, 50), None);
+        assert_eq!(cache.find(&other, 20), None);
+        cache.forget(&key);
+        assert_eq!(cache.find(&key, 49), None);
+    }
+}

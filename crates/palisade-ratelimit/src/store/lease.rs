@@ -1,0 +1,242 @@
+use super::keys::Keys;
+use crate::digest::{HashedKey, Spots};
+
+/// Units that this instance has taken from Redis and not spent yet, by key.
+///
+/// Nobody is admitted more for it. Of a token bucket a lease is never worth more than what Redis still has to refill, so
+/// that what lies here and what lies there are together never more than the burst. Of a window it ends with the step to
+/// which its units were counted.
+pub(crate) struct Leases(Keys);
+
+/// What was taken, as Redis said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lease {
+    /// Units beyond the one that was asked for.
+    pub(crate) units: u64,
+    /// Until when it may be spent, in the store's nanoseconds.
+    pub(crate) until: u64,
+    /// The number of the limit that was closest, what it had left, and when it was to be full again.
+    pub(crate) rule: u64,
+    pub(crate) remaining: u64,
+    pub(crate) full_at: u64,
+    /// The time of the charge, by Redis.
+    pub(crate) charged_at: u64,
+    /// When the token bucket is full again, where there is one.
+    pub(crate) bucket_full_at: u64,
+}
+
+/// What was spent of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spent {
+    pub(crate) rule: u64,
+    pub(crate) remaining: u64,
+    pub(crate) full_at: u64,
+    pub(crate) charged_at: u64,
+}
+
+/// The words of a state.
+const WORDS: usize = 9;
+const UNITS: usize = 0;
+const SPENT: usize = 1;
+const BUCKET_FULL_AT: usize = 2;
+const UNTIL: usize = 3;
+const RULE: usize = 4;
+const REMAINING: usize = 5;
+const FULL_AT: usize = 6;
+const CHARGED_AT: usize = 7;
+/// Until when somebody else is asking for a lease of this key.
+const ASKING: usize = 8;
+
+impl Leases {
+    pub(crate) fn new(spots: Spots, capacity: usize) -> Self {
+        Self(Keys::new(WORDS, spots, capacity, false))
+    }
+
+    /// Spends `cost` of the key's lease, if it still has so much. `interval` is the time of one token, 0 for none.
+    pub(crate) fn spend(
+        &self,
+        key: &HashedKey,
+        now: u64,
+        cost: u64,
+        interval: u64,
+    ) -> Option<Spent> {
+        let mut shard = self.0.shard(key);
+        let slot = shard.find(key)?;
+        let state = shard.state_mut(slot);
+        let left = left(state, now, interval).checked_sub(cost)?;
+        if now >= state[UNTIL] {
+            return None;
+        }
+        state[SPENT] += cost;
+        Some(Spent {
+            rule: state[RULE],
+            remaining: state[REMAINING].saturating_add(left),
+            full_at: state[FULL_AT],
+            charged_at: state[CHARGED_AT],
+        })
+    }
+
+    /// Whether this caller should ask for a lease. One at a time does: if all did that come together, an instance would
+    /// hold many leases of one key.
+    pub(crate) fn may_ask(&self, key: &HashedKey, now: u64, patience: u64) -> bool {
+        let mut shard = self.0.shard(key);
+        let slot = match shard.find(key) {
+            Some(slot) => slot,
+            None => shard.claim(key, now, &|_| false),
+        };
+        if shard.state(slot)[ASKING] > now {
+            return false;
+        }
+        let until = now.saturating_add(patience);
+        shard.state_mut(slot)[ASKING] = until;
+        let settled = shard.state(slot)[UNTIL].max(until);
+        shard.settle(slot, settled);
+        true
+    }
+
+    /// Keeps what Redis gave.
+    pub(crate) fn keep(&self, key: &HashedKey, now: u64, lease: Lease) {
+        let mut shard = self.0.shard(key);
+        // A key that had to make room meanwhile loses its lease: less is used, nobody is admitted more.
+        let Some(slot) = shard.find(key) else { return };
+        let Lease {
+            units,
+            until,
+            rule,
+            remaining,
+            full_at,
+            charged_at,
+            bucket_full_at,
+        } = lease;
+        shard.state_mut(slot).copy_from_slice(&[
+            units,
+            0,
+            bucket_full_at,
+            until,
+            rule,
+            remaining,
+            full_at,
+            charged_at,
+            0,
+        ]);
+        shard.settle(slot, until);
+    }
+
+    /// Takes every lease that is left: the key, its units and the time of the charge.
+    pub(crate) fn drain(&self, now: u64, interval: u64) -> Vec<(HashedKey, u64, u64)> {
+        let mut found = Vec::new();
+        self.0.each(|shard| {
+            shard.each_live(now, |key, state| {
+                let units = left(state, now, interval);
+                if units > 0 && state[UNTIL] > now {
+                    found.push((key, units, state[CHARGED_AT]));
+                }
+                state.fill(0);
+            });
+        });
+        found
+    }
+
+    pub(crate) fn forget(&self, key: &HashedKey) {
+        let mut shard = self.0.shard(key);
+        if let Some(slot) = shard.find(key) {
+            shard.state_mut(slot).fill(0);
+            shard.settle(slot, 0);
+        }
+    }
+}
+
+/// What is left of a lease: less what was spent, and no more than what its bucket has yet to refill.
+fn left(state: &[u64], now: u64, interval: u64) -> u64 {
+    let unspent = state[UNITS].saturating_sub(state[SPENT]);
+    match state[BUCKET_FULL_AT]
+        .saturating_sub(now)
+        .checked_div(interval)
+    {
+        Some(to_refill) => unspent.min(to_refill),
+        None => unspent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Hasher;
+
+    fn lease(units: u64, until: u64) -> Lease {
+        Lease {
+            units,
+            until,
+            rule: 0,
+            remaining: 5,
+            full_at: 0,
+            charged_at: 7,
+            bucket_full_at: 600,
+        }
+    }
+
+    fn leases() -> (Leases, HashedKey) {
+        let hasher = Hasher::new().unwrap();
+        (
+            Leases::new(hasher.spots(), 100),
+            hasher.text(1, [b"", b"a"]),
+        )
+    }
+
+    #[test]
+    fn a_lease_is_spent_once_and_ends() {
+        let (leases, key) = leases();
+        assert!(leases.may_ask(&key, 10, 100));
+        leases.keep(&key, 20, lease(3, 200));
+        assert!(leases.spend(&key, 21, 2, 0).is_some());
+        assert!(leases.spend(&key, 22, 2, 0).is_none());
+        assert!(leases.spend(&key, 200, 1, 0).is_none(), "it has run out");
+        assert_eq!(leases.spend(&key, 199, 1, 0).unwrap().remaining, 5);
+        assert!(leases.spend(&key, 199, 1, 0).is_none());
+    }
+
+    #[test]
+    fn a_lease_of_tokens_is_worth_no_more_than_what_the_bucket_lacks() {
+        let (leases, key) = leases();
+        assert!(leases.may_ask(&key, 0, 100));
+        // Six of 100 each are taken: one is used, five lie here.
+        leases.keep(&key, 0, lease(5, 10_000));
+        assert!(leases.spend(&key, 100, 6, 100).is_none());
+        // At 350 the bucket lacks two and a half: two may be spent.
+        assert!(leases.spend(&key, 350, 3, 100).is_none());
+        assert!(leases.spend(&key, 350, 2, 100).is_some());
+        assert!(
+            leases.spend(&key, 600, 1, 100).is_none(),
+            "the bucket is full"
+        );
+    }
+
+    #[test]
+    fn one_at_a_time_asks_for_a_lease() {
+        let (leases, key) = leases();
+        assert!(leases.may_ask(&key, 10, 100));
+        assert!(!leases.may_ask(&key, 109, 100));
+        assert!(
+            leases.may_ask(&key, 110, 100),
+            "the first one did not come back"
+        );
+        leases.keep(&key, 120, lease(1, 200));
+        assert!(leases.may_ask(&key, 121, 100));
+    }
+
+    #[test]
+    fn what_is_left_is_drained_once() {
+        let (leases, key) = leases();
+        assert!(leases.may_ask(&key, 10, 100));
+        leases.keep(&key, 20, lease(3, 200));
+        assert!(leases.spend(&key, 21, 1, 0).is_some());
+        let drained = leases.drain(22, 0);
+        assert_eq!(drained.len(), 1);
+        assert_eq!(
+            (drained[0].0.low, drained[0].1, drained[0].2),
+            (key.low, 2, 7)
+        );
+        assert_eq!(leases.drain(23, 0), []);
+        assert!(leases.spend(&key, 24, 1, 0).is_none());
+    }
+}

@@ -1,0 +1,663 @@
+//! Limits in Redis, against servers that the tests start for themselves.
+
+#[path = "support/redis.rs"]
+mod server;
+mod support;
+
+use std::collections::HashSet;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use palisade_core::time::{UnixTime, WallClock};
+use palisade_ratelimit::{
+    DAY, HOUR, Headers, Key, KeyChain, Limit, MINUTE, Outage, Outcome, Policy, RateLimitBuilder,
+    RateLimitLayer, RateLimiter, Redis, SECOND, burst, per_hour, per_second,
+};
+use server::Server;
+use support::*;
+
+const A: &str = "203.0.113.7";
+
+fn in_redis(policy: Policy, redis: Redis) -> RateLimitBuilder {
+    RateLimitLayer::builder().policy(policy).store(redis)
+}
+
+/// A timeout that holds on a machine which is busy with other tests.
+async fn patient(server: &Server) -> Redis {
+    Redis::new(server.connection().await).timeout(Duration::from_secs(5))
+}
+
+/// A policy that shows it when Redis was not asked.
+fn api(limit: Limit) -> Policy {
+    Policy::new("api").limit(limit).on_outage(Outage::Deny)
+}
+
+async fn limiter(policy: Policy, redis: Redis) -> RateLimiter {
+    in_redis(policy, redis).build().unwrap().limiter()
+}
+
+/// A clock for the script that a test sets.
+#[derive(Clone)]
+struct SetClock(Arc<AtomicU64>);
+
+impl SetClock {
+    fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(1_800_000_000_000_000)))
+    }
+
+    fn advance(&self, micros: u64) {
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    fn wall(&self) -> WallClock {
+        let shared = Arc::clone(&self.0);
+        WallClock::from_fn(move || {
+            UnixTime::from_duration(Duration::from_micros(shared.load(Ordering::SeqCst)))
+        })
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_in_redis_with_all_headers() {
+    let server = Server::start();
+    let service = serve(
+        &in_redis(api(Limit::fixed(3, HOUR)), patient(&server).await)
+            .build()
+            .unwrap(),
+    );
+    let first = send(&service, from(A)).await;
+    assert_eq!(first.status(), 200);
+    assert_eq!(header(&first, "x-ratelimit-limit"), Some("3"));
+    assert_eq!(header(&first, "x-ratelimit-remaining"), Some("2"));
+    assert_eq!(
+        header(&first, "ratelimit-policy"),
+        Some("\"api\";q=3;w=3600")
+    );
+    assert_eq!(passed(&service, 9, || from(A)).await, 2);
+    let refused = send(&service, from(A)).await;
+    assert_eq!(refused.status(), 429);
+    let wait: u64 = header(&refused, "retry-after").unwrap().parse().unwrap();
+    assert!((3_590..=3_600).contains(&wait), "{wait}");
+    assert_eq!(passed(&service, 1, || from("203.0.113.8")).await, 1);
+}
+
+#[tokio::test]
+async fn the_inner_service_is_called_after_the_verdict_and_only_if_it_passes() {
+    let server = Server::start();
+    let handler = Handler::default();
+    let layer = in_redis(api(Limit::fixed(1, HOUR)), patient(&server).await)
+        .build()
+        .unwrap();
+    let service = tower::Layer::layer(&layer, handler.clone());
+    let mut waiting = Box::pin(tower::ServiceExt::oneshot(service.clone(), from(A)));
+    let first_poll = futures_poll(&mut waiting);
+    assert!(first_poll.is_pending());
+    assert_eq!(handler.calls(), 0, "not before Redis has answered");
+    assert_eq!(waiting.await.unwrap().status(), 200);
+    assert_eq!(status(&service, from(A)).await, 429);
+    assert_eq!(handler.calls(), 1);
+}
+
+fn futures_poll<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    std::pin::Pin::new(future).poll(&mut context)
+}
+
+/// The script and the rules of the memory store are written twice, in two languages. They have to agree.
+#[test]
+fn the_script_decides_as_the_memory_store_does() {
+    let running = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let paused = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    paused.block_on(compare(running.handle()));
+}
+
+async fn compare(running: &tokio::runtime::Handle) {
+    let server = Server::start();
+    let policies = [
+        vec![Limit::token_bucket(per_second(10), burst(3))],
+        vec![Limit::fixed(4, SECOND)],
+        vec![Limit::sliding(4, Duration::from_millis(1_600))],
+        vec![Limit::exact(4, SECOND)],
+        vec![
+            Limit::token_bucket(per_second(5), burst(4)),
+            Limit::sliding(9, Duration::from_millis(3_200)),
+            Limit::fixed(12, Duration::from_secs(5)),
+            Limit::exact(7, Duration::from_secs(2)),
+        ],
+    ];
+    for (number, limits) in policies.into_iter().enumerate() {
+        let name = format!("p{number}");
+        let policy = || {
+            limits
+                .iter()
+                .fold(Policy::new(name.clone()), |policy, limit| {
+                    policy.limit(*limit)
+                })
+        };
+        let clock = SetClock::new();
+        // Both start on the same step of their clocks, because steps are counted from each store's own zero.
+        let redis = patient(&server)
+            .await
+            .caller_time(clock.wall())
+            .remembered_refusals(0);
+        let theirs = limiter(policy(), redis).await;
+        let ours = RateLimitLayer::builder()
+            .policy(policy())
+            .build()
+            .unwrap()
+            .limiter();
+        let mut dice = number as u64 + 1;
+        for step in 0..400 {
+            dice = dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let gap =
+                [0, 0, 0, 10_000, 100_000, 50_000, 700_000, 5_200_000][(dice >> 33) as usize % 8];
+            let cost = [1, 1, 1, 2, 0, 5, 9, 1][(dice >> 40) as usize % 8];
+            clock.advance(gap);
+            advance(gap / 1_000).await;
+            let here = ours.check(&name, "key", cost).await;
+            // On the other runtime, whose clock runs.
+            let (asked, policy) = (theirs.clone(), name.clone());
+            let asking = running.spawn(async move { asked.check(&policy, "key", cost).await });
+            let there = std::thread::scope(|scope| scope.spawn(|| running.block_on(asking)).join())
+                .unwrap()
+                .unwrap();
+            let place = format!("policy {number}, step {step}, cost {cost}");
+            assert_eq!(there.outcome, here.outcome, "{place}");
+            assert_eq!(there.remaining, here.remaining, "{place}");
+            assert_eq!(
+                (there.limit, there.window),
+                (here.limit, here.window),
+                "{place}"
+            );
+            let close = |a: Duration, b: Duration| a.abs_diff(b) <= Duration::from_micros(100);
+            assert!(
+                close(there.reset_after, here.reset_after),
+                "{place}: {there:?} {here:?}"
+            );
+            let waits = (
+                there.retry_after.unwrap_or_default(),
+                here.retry_after.unwrap_or_default(),
+            );
+            assert!(close(waits.0, waits.1), "{place}: {there:?} {here:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_limits_in_redis_charge_all_or_nothing() {
+    let server = Server::start();
+    let clock = SetClock::new();
+    let policy = Policy::new("api")
+        .limit(Limit::exact(1, MINUTE))
+        .limit(Limit::fixed(3, DAY));
+    let redis = patient(&server)
+        .await
+        .caller_time(clock.wall())
+        .remembered_refusals(0);
+    let limiter = limiter(policy, redis).await;
+    for round in 0..5 {
+        let mut passed = 0;
+        for _ in 0..10 {
+            passed += usize::from(limiter.check("api", "key", 1).await.is_allowed());
+        }
+        assert_eq!(passed, usize::from(round < 3), "round {round}");
+        clock.advance(61_000_000);
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_was_flushed_is_healed_in_the_same_request() {
+    let server = Server::start();
+    let limiter = limiter(api(Limit::fixed(3, HOUR)), patient(&server).await).await;
+    for expected in [true, true, true, false] {
+        server.command(&["SCRIPT", "FLUSH"]);
+        assert_eq!(limiter.check("api", "key", 1).await.is_allowed(), expected);
+    }
+}
+
+#[tokio::test]
+async fn one_decision_is_one_round_trip() {
+    let server = Server::start();
+    let policy = (0..8).fold(Policy::new("api"), |policy, limit| {
+        policy.limit(Limit::sliding(1_000 + limit, HOUR))
+    });
+    let limiter = limiter(policy, patient(&server).await).await;
+    assert!(limiter.check("api", "key", 1).await.is_allowed());
+    let calls = || {
+        let redis::Value::BulkString(text) = server.command(&["INFO", "stats"]) else {
+            panic!()
+        };
+        let text = String::from_utf8(text).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("total_commands_processed:"))
+            .unwrap();
+        line.parse::<u64>().unwrap()
+    };
+    let overhead = {
+        let before = calls();
+        calls() - before
+    };
+    let before = calls();
+    for _ in 0..100 {
+        assert!(limiter.check("api", "key", 1).await.is_allowed());
+    }
+    // EVALSHA, and in it TIME, GET and SET, which the server counts as well.
+    assert_eq!(calls() - before - overhead, 400);
+}
+
+#[tokio::test]
+async fn keys_are_digests_and_run_out() {
+    let server = Server::start();
+    let chain = KeyChain::new().authorization().client_ip();
+    let redis = patient(&server)
+        .await
+        .prefix("shop")
+        .digest_key(b"a secret of this test");
+    let service = serve(
+        &in_redis(api(Limit::fixed(3, MINUTE)), redis)
+            .key(chain)
+            .build()
+            .unwrap(),
+    );
+    assert_eq!(
+        status(
+            &service,
+            with(from(A), "authorization", "Bearer top-secret")
+        )
+        .await,
+        200
+    );
+    let keys = server.keys();
+    assert_eq!(keys.len(), 1);
+    assert!(
+        keys[0].starts_with("shop:api:{") && !keys[0].contains("secret"),
+        "{keys:?}"
+    );
+    let redis::Value::Int(ttl) = server.command(&["PTTL", &keys[0]]) else {
+        panic!()
+    };
+    assert!(
+        (55_000..=63_000).contains(&ttl),
+        "a minute and up to two seconds of jitter, not {ttl} ms"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_does_not_ask_redis_again() {
+    let mut server = Server::start();
+    let limiter = limiter(Policy::login(), patient(&server).await).await;
+    for _ in 0..5 {
+        assert!(limiter.check("login", "alice", 1).await.is_allowed());
+    }
+    assert_eq!(
+        limiter.check("login", "alice", 1).await.outcome,
+        Outcome::Limited
+    );
+    server.kill();
+    let again = limiter.check("login", "alice", 1).await;
+    assert_eq!(again.outcome, Outcome::Limited, "answered without Redis");
+    assert!(again.retry_after.unwrap() > Duration::from_secs(50));
+}
+
+#[tokio::test]
+async fn operators_peek_reset_and_refund() {
+    let server = Server::start();
+    for limit in [
+        Limit::fixed(2, HOUR),
+        Limit::sliding(2, HOUR),
+        Limit::exact(2, HOUR),
+        Limit::token_bucket(per_hour(1), burst(2)),
+    ] {
+        server.command(&["FLUSHALL"]);
+        let limiter = limiter(api(limit), patient(&server).await).await;
+        let key = Key::text("alice");
+        assert_eq!(limiter.peek("api", key).await.remaining, 2);
+        let first = limiter.check("api", key, 1).await;
+        assert!(first.is_allowed() && limiter.check("api", key, 1).await.is_allowed());
+        assert_eq!(
+            limiter.peek("api", key).await.outcome,
+            Outcome::Limited,
+            "{limit:?}"
+        );
+        limiter.refund(&first, key, 1).await;
+        assert_eq!(limiter.peek("api", key).await.remaining, 1, "{limit:?}");
+        assert!(limiter.check("api", key, 1).await.is_allowed());
+        assert!(!limiter.check("api", key, 1).await.is_allowed());
+        limiter.reset("api", key).await.unwrap();
+        assert_eq!(limiter.peek("api", key).await.remaining, 2);
+        assert!(limiter.check("api", key, 1).await.is_allowed());
+    }
+}
+
+#[tokio::test]
+async fn what_redis_refuses_is_given_back_to_the_address() {
+    let server = Server::start();
+    let layer = in_redis(api(Limit::exact(1, HOUR)), patient(&server).await)
+        .key(KeyChain::new().claimed_header("x-track-id").client_ip())
+        .ip_backstop(Limit::fixed(3, HOUR))
+        .build()
+        .unwrap();
+    let service = serve(&layer);
+    assert_eq!(
+        passed(&service, 20, || with(from(A), "x-track-id", "one")).await,
+        1
+    );
+    let mut rotated = 0;
+    for rotation in 0..20 {
+        let request = with(from(A), "x-track-id", &format!("made-up-{rotation}"));
+        rotated += usize::from(status(&service, request).await == 200);
+    }
+    assert_eq!(
+        rotated, 2,
+        "19 refusals by Redis did not use up the backstop, and rotation did"
+    );
+    assert_eq!(
+        server.keys().len(),
+        3,
+        "what the backstop refused did not reach Redis"
+    );
+}
+
+#[tokio::test]
+async fn each_policy_says_what_happens_while_redis_is_down() {
+    let mut server = Server::start();
+    let service = |outage, redis| {
+        let policy = api(Limit::fixed(3, HOUR)).on_outage(outage);
+        serve(&in_redis(policy, redis).build().unwrap())
+    };
+    let redis = || async { Redis::new(server.connection().await) };
+    let denying = service(Outage::Deny, redis().await);
+    let allowing = service(Outage::Allow, redis().await);
+    let counting = service(Outage::default(), redis().await);
+    let graceless = service(
+        Outage::LocalFallback {
+            grace: Duration::ZERO,
+        },
+        redis().await,
+    );
+    let login = serve(&in_redis(Policy::login(), redis().await).build().unwrap());
+    server.kill();
+    assert_eq!(status(&denying, from(A)).await, 503);
+    assert_eq!(passed(&allowing, 9, || from(A)).await, 9);
+    assert_eq!(passed(&counting, 9, || from(A)).await, 3);
+    assert_eq!(status(&graceless, from(A)).await, 503);
+    assert_eq!(
+        status(&login, from(A)).await,
+        503,
+        "sign-ins must not go uncounted"
+    );
+}
+
+#[tokio::test]
+async fn a_stopped_redis_costs_microseconds_and_is_back_within_a_second() {
+    let server = Server::start();
+    let redis = Redis::new(server.connection().await);
+    let policy = api(Limit::fixed(1_000_000, HOUR)).on_outage(Outage::default());
+    let limiter = limiter(policy, redis.clone()).await;
+    assert!(limiter.check("api", "key", 1).await.is_allowed());
+    server.signal("STOP");
+    let mut slow = 0;
+    let mut fastest = Duration::MAX;
+    for _ in 0..50 {
+        let start = Instant::now();
+        assert!(
+            limiter.check("api", "key", 1).await.is_allowed(),
+            "counted here meanwhile"
+        );
+        let took = start.elapsed();
+        fastest = fastest.min(took);
+        slow += usize::from(took > Duration::from_millis(20));
+    }
+    assert!(slow <= 3, "{slow} of 50 waited for the timeout");
+    assert!(fastest <= Duration::from_micros(50), "{fastest:?}");
+    assert!(redis.is_down());
+    server.signal("CONT");
+    let start = Instant::now();
+    while redis.is_down() {
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "not back within a second"
+        );
+        let _ = limiter.check("api", "key", 1).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_was_killed_and_restarted_is_used_again() {
+    let mut server = Server::start();
+    let redis = Redis::new(server.connection().await);
+    let policy = api(Limit::fixed(1_000_000, HOUR)).on_outage(Outage::default());
+    let limiter = limiter(policy, redis.clone()).await;
+    for _ in 0..3 {
+        assert!(limiter.check("api", "key", 1).await.is_allowed());
+        server.kill();
+        for _ in 0..20 {
+            assert!(limiter.check("api", "key", 1).await.is_allowed());
+        }
+        server.restart();
+        let start = Instant::now();
+        while server.keys().is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(5), "not back in use");
+            assert!(limiter.check("api", "key", 1).await.is_allowed());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn leases_admit_no_more_than_the_limit_and_are_returned() {
+    let server = Server::start();
+    for limit in [
+        Limit::fixed(1_000, HOUR),
+        Limit::sliding(1_000, HOUR),
+        Limit::token_bucket(per_hour(1), burst(1_000)),
+    ] {
+        server.command(&["FLUSHALL"]);
+        let policy = || api(limit).lease(50);
+        let instances = [
+            limiter(policy(), patient(&server).await).await,
+            limiter(policy(), patient(&server).await).await,
+            limiter(policy(), patient(&server).await).await,
+        ];
+        let mut passed = 0;
+        for request in 0..400 {
+            passed += usize::from(
+                instances[request % 3]
+                    .check("api", "key", 1)
+                    .await
+                    .is_allowed(),
+            );
+        }
+        assert_eq!(passed, 400, "{limit:?}");
+        for instance in &instances {
+            instance.return_leases().await;
+        }
+        assert_eq!(
+            instances[0].peek("api", "key").await.remaining,
+            600,
+            "what was not spent came back, {limit:?}"
+        );
+        for request in 0..2_000 {
+            passed += usize::from(
+                instances[request % 3]
+                    .check("api", "key", 1)
+                    .await
+                    .is_allowed(),
+            );
+        }
+        // The last lease that does not fit is asked for again as a single unit, so that nothing stays unused.
+        assert_eq!(passed, 1_000, "{limit:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_saves_round_trips() {
+    let server = Server::start();
+    let limiter = limiter(
+        api(Limit::fixed(1_000_000, HOUR)).lease(100),
+        patient(&server).await,
+    )
+    .await;
+    let calls = || {
+        let redis::Value::BulkString(text) = server.command(&["INFO", "commandstats"]) else {
+            panic!()
+        };
+        let text = String::from_utf8(text).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("cmdstat_set:"))
+            .unwrap_or("cmdstat_set:calls=0,");
+        line.trim_start_matches("cmdstat_set:calls=")
+            .split(',')
+            .next()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    for _ in 0..5_000 {
+        assert!(limiter.check("api", "key", 1).await.is_allowed());
+    }
+    assert_eq!(calls(), 50);
+}
+
+#[tokio::test]
+async fn parallel_requests_of_one_key_admit_exactly_the_quota() {
+    let server = Server::start();
+    let layer = in_redis(api(Limit::fixed(100, HOUR)), patient(&server).await)
+        .headers(Headers::Off)
+        .build()
+        .unwrap();
+    let service = serve(&layer);
+    let calls: Vec<_> = (0..300)
+        .map(|_| {
+            let service = service.clone();
+            tokio::spawn(async move { status(&service, from(A)).await })
+        })
+        .collect();
+    let mut passed = 0;
+    for call in calls {
+        passed += usize::from(call.await.unwrap() == 200);
+    }
+    assert_eq!(passed, 100);
+}
+
+/// Runs in a process of its own, which the test below starts.
+#[tokio::test]
+async fn one_of_eight_processes() {
+    let Ok(port) = std::env::var("PALISADE_TEST_REDIS_PORT") else {
+        return;
+    };
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).unwrap();
+    let redis = Redis::new(client.get_multiplexed_async_connection().await.unwrap());
+    let limiter = limiter(
+        api(Limit::sliding(1_000, HOUR)),
+        redis.timeout(Duration::from_secs(20)),
+    )
+    .await;
+    let mut passed = 0;
+    for _ in 0..500 {
+        passed += usize::from(limiter.check("api", "shared", 1).await.is_allowed());
+    }
+    println!("passed={passed};");
+}
+
+#[test]
+fn eight_processes_on_one_key_admit_exactly_the_quota() {
+    let server = Server::start();
+    let program = std::env::current_exe().unwrap();
+    let processes: Vec<_> = (0..8)
+        .map(|_| {
+            Command::new(&program)
+                .args(["one_of_eight_processes", "--exact", "--nocapture"])
+                .env("PALISADE_TEST_REDIS_PORT", server.port.to_string())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let passed = processes.into_iter().map(|process| {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let count = text
+            .split("passed=")
+            .nth(1)
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap();
+        count.parse::<u64>().unwrap()
+    });
+    assert_eq!(passed.sum::<u64>(), 1_000);
+}
+
+#[tokio::test]
+async fn a_cluster_of_three_nodes_counts_every_key_once() {
+    let nodes = [(); 3].map(|()| Server::start_with(&["--cluster-enabled", "yes"]));
+    let slots = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
+    for (node, (first, last)) in nodes.iter().zip(slots) {
+        node.command(&[
+            "CLUSTER",
+            "ADDSLOTSRANGE",
+            &first.to_string(),
+            &last.to_string(),
+        ]);
+        node.command(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port.to_string()]);
+    }
+    let ready = || {
+        nodes.iter().all(|node| {
+            let redis::Value::BulkString(text) = node.command(&["CLUSTER", "INFO"]) else {
+                return false;
+            };
+            let text = String::from_utf8(text).unwrap();
+            text.contains("cluster_state:ok") && text.contains("cluster_known_nodes:3")
+        })
+    };
+    let start = Instant::now();
+    while !ready() {
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "the cluster does not form"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let urls = nodes
+        .iter()
+        .map(|node| format!("redis://127.0.0.1:{}/", node.port));
+    let client = redis::cluster::ClusterClient::new(urls.collect::<Vec<_>>()).unwrap();
+    let redis =
+        Redis::new(client.get_async_connection().await.unwrap()).timeout(Duration::from_secs(5));
+    let policy = Policy::new("api")
+        .limit(Limit::fixed(3, HOUR))
+        .limit(Limit::exact(5, HOUR));
+    let limiter = limiter(policy, redis).await;
+    let mut used = HashSet::new();
+    for key in 0..60 {
+        let key = format!("key-{key}");
+        let mut passed = 0;
+        for _ in 0..5 {
+            passed += usize::from(limiter.check("api", key.as_str(), 1).await.is_allowed());
+        }
+        assert_eq!(passed, 3, "{key}");
+    }
+    for (number, node) in nodes.iter().enumerate() {
+        if !node.keys().is_empty() {
+            used.insert(number);
+        }
+    }
+    assert_eq!(used.len(), 3, "keys lie on all nodes");
+}

@@ -1,0 +1,138 @@
+//! Redis servers that a test starts for itself, and that end with it.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+
+/// A `redis-server` on a free port, killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) port: u16,
+    dir: std::path::PathBuf,
+    arguments: Vec<String>,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
+        // A cluster's bus has the port above by 10,000.
+        let port = loop {
+            let port = free_port();
+            if port < 55_000 {
+                break port;
+            }
+        };
+        let dir =
+            std::env::temp_dir().join(format!("palisade-ratelimit-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let child = Self::spawn(port, &dir, &arguments);
+        let server = Self {
+            child,
+            port,
+            dir,
+            arguments,
+        };
+        server.await_ready();
+        server
+    }
+
+    fn spawn(port: u16, dir: &std::path::Path, arguments: &[String]) -> Child {
+        Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .args(["--dir", dir.to_str().unwrap()])
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is needed: apt-get install redis-server")
+    }
+
+    fn await_ready(&self) {
+        for _ in 0..500 {
+            if let Ok(mut connection) = self.client().get_connection()
+                && redis::cmd("PING").query::<String>(&mut connection).is_ok()
+            {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("redis-server on port {} does not answer", self.port);
+    }
+
+    pub(crate) fn client(&self) -> redis::Client {
+        redis::Client::open(format!("redis://127.0.0.1:{}/", self.port)).unwrap()
+    }
+
+    /// A connection that comes back by itself.
+    pub(crate) async fn connection(&self) -> ConnectionManager {
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(1)
+            .set_max_delay(Duration::from_millis(50))
+            .set_response_timeout(None);
+        ConnectionManager::new_with_config(self.client(), config)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) -> redis::Value {
+        let mut connection = self.client().get_connection().unwrap();
+        let mut command = redis::cmd(words[0]);
+        words[1..].iter().for_each(|word| drop(command.arg(word)));
+        command.query(&mut connection).unwrap()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        redis::from_redis_value(self.command(&["KEYS", "*"])).unwrap()
+    }
+
+    /// `STOP`, `CONT` or `KILL`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts again on the same port, with nothing in it.
+    pub(crate) fn restart(&mut self) {
+        self.child = Self::spawn(self.port, &self.dir, &self.arguments);
+        self.await_ready();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
