@@ -1,6 +1,7 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
 use palisade_core::Name;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -22,6 +23,8 @@ struct Inner {
     value: SecretString,
     version: Option<Box<str>>,
     source: Name,
+    /// The secret as a bearer token, once somebody has signed with it.
+    header: OnceLock<HeaderValue>,
 }
 
 impl Secret {
@@ -32,6 +35,7 @@ impl Secret {
             value: value.into(),
             version: None,
             source: Name::from_static("literal"),
+            header: OnceLock::new(),
         }))
     }
 
@@ -51,11 +55,13 @@ impl Secret {
                 version: version.or(inner.version),
                 source: source.unwrap_or(inner.source),
                 value: inner.value,
+                header: OnceLock::new(),
             })),
             Err(shared) => Self(Arc::new(Inner {
                 value: shared.value.clone(),
                 version: version.or_else(|| shared.version.clone()),
                 source: source.unwrap_or(shared.source),
+                header: OnceLock::new(),
             })),
         }
     }
@@ -83,8 +89,12 @@ impl Secret {
         a.len() == b.len() && std::hint::black_box(differences) == 0
     }
 
-    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    pub(crate) fn header(&self) -> Option<&HeaderValue> {
+        self.0.header.get()
+    }
+
+    pub(crate) fn keep_header(&self, value: HeaderValue) {
+        let _ = self.0.header.set(value);
     }
 }
 

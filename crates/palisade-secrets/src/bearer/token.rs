@@ -1,7 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
@@ -11,12 +9,7 @@ use crate::{Error, Secret, Secrets};
 /// The token to sign with now, as the value of a header.
 pub(super) enum Tokens {
     Fixed(HeaderValue),
-    Rotating {
-        secrets: Secrets,
-        name: Box<str>,
-        /// The value made of the latest secret, so that it is made once.
-        made: ArcSwapOption<(Secret, HeaderValue)>,
-    },
+    Rotating { secrets: Secrets, name: Box<str> },
 }
 
 /// What one request is signed with.
@@ -36,7 +29,6 @@ impl Tokens {
         Self::Rotating {
             secrets,
             name: name.into(),
-            made: ArcSwapOption::empty(),
         }
     }
 
@@ -77,16 +69,13 @@ impl Tokens {
     }
 
     fn sign_with(&self, secret: Secret) -> Result<Signature, Error> {
-        let value = match self {
-            Self::Fixed(value) => value.clone(),
-            Self::Rotating { name, made, .. } => match &*made.load() {
-                Some(made) if made.0.ptr_eq(&secret) => made.1.clone(),
-                _ => {
-                    let value = header(name, secret.expose_secret())?;
-                    made.store(Some(Arc::new((secret.clone(), value.clone()))));
-                    value
-                }
-            },
+        let value = match (self, secret.header()) {
+            (Self::Fixed(value), _) | (_, Some(value)) => value.clone(),
+            (Self::Rotating { name, .. }, None) => {
+                let value = header(name, secret.expose_secret())?;
+                secret.keep_header(value.clone());
+                value
+            }
         };
         Ok(Signature {
             value,
