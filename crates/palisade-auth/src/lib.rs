@@ -24,6 +24,9 @@ mod roles;
 mod service;
 mod service_token;
 mod session;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 pub mod websocket;
 
 /// The signature algorithms of RFC 7518 and RFC 8037 that are known here.

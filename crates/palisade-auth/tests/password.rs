@@ -199,3 +199,66 @@ fn settings_out_of_range_are_all_named() {
         assert!(text.contains(field), "{text}");
     }
 }
+
+#[cfg(feature = "password-legacy")]
+#[tokio::test]
+async fn bcrypt_and_scrypt_are_verified_and_to_be_hashed_anew() {
+    let passwords = cheap().build().unwrap();
+    // From the test vectors of Openwall's crypt_blowfish, wrapper.c.
+    let bcrypt = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    // RFC 7914, section 12, the third vector.
+    let scrypt = "scrypt:16384:8:1$SodiumChloride$7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887";
+    for (password, stored) in [("U*U", bcrypt), ("pleaseletmein", scrypt)] {
+        assert_eq!(
+            passwords.verify(password, Some(stored)).await,
+            Ok(Held::Rehash)
+        );
+        assert_eq!(
+            passwords.verify("another one", Some(stored)).await,
+            Err(Refusal::WrongPassword)
+        );
+    }
+    for costly in [
+        bcrypt.replace("$05$", "$16$"),
+        bcrypt.replace("$05$", "$99$"),
+        bcrypt.replace("$2a$", "$2c$"),
+        bcrypt.replace("CCCCC.", "CCCCCé"),
+        scrypt.replace(":16384:", ":16777216:"),
+        scrypt.replace(":16384:", ":16383:"),
+        scrypt.replace(":8:1$", ":8:5$"),
+        scrypt.replace(":8:1$", ":17:1$"),
+    ] {
+        let result = passwords.verify("U*U", Some(&costly)).await;
+        assert_eq!(result, Err(Refusal::WrongPassword), "{costly}");
+    }
+}
+
+/// The median of an odd number of runs.
+fn median(mut runs: Vec<Duration>) -> Duration {
+    runs.sort_unstable();
+    runs[runs.len() / 2]
+}
+
+#[tokio::test]
+async fn an_unknown_account_takes_as_long_as_a_wrong_password() {
+    let passwords = cheap().build().unwrap();
+    let stored = passwords.hash("correct horse").await.unwrap();
+    // Other work on the machine disturbs single rounds; a difference in the code shows in all of them.
+    let mut ratios = Vec::new();
+    for _ in 0..5 {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for _ in 0..21 {
+            for (stored, runs) in [(Some(&*stored), &mut known), (None, &mut unknown)] {
+                let start = tokio::time::Instant::now();
+                let _ = passwords.verify("wrong horse", stored).await;
+                runs.push(start.elapsed());
+            }
+        }
+        let ratio = median(known).as_secs_f64() / median(unknown).as_secs_f64();
+        if (0.9..=1.1).contains(&ratio) {
+            return;
+        }
+        ratios.push(ratio);
+    }
+    panic!("medians differ by more than 10 % each time: {ratios:?}");
+}

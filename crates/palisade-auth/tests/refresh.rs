@@ -432,3 +432,30 @@ fn every_problem_of_a_verifier_is_named_at_once() {
     }
     assert!(JwtVerifier::builder().build().is_err());
 }
+
+#[tokio::test]
+async fn an_outage_lets_tokens_pass_only_when_told_to() {
+    let with = |standing| {
+        let builder = JwtVerifier::builder()
+            .issuer(issuer())
+            .revocation(Remote(standing));
+        builder
+            .insecure_allow_on_outage()
+            .clock(support::clock())
+            .build()
+            .unwrap()
+    };
+    assert!(
+        with(Standing::Unknown)
+            .authenticate(&good_token())
+            .await
+            .is_ok()
+    );
+    assert_eq!(
+        with(Standing::Revoked)
+            .authenticate(&good_token())
+            .await
+            .err(),
+        Some(Refusal::Revoked)
+    );
+}

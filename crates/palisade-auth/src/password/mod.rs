@@ -140,7 +140,8 @@ impl Passwords {
 
     /// Verifies a password against what is kept of the account's, or against a stand-in if there is no such account.
     ///
-    /// Reads PHC strings of argon2id, and PBKDF2-HMAC-SHA-256 in Werkzeug's form. An account whose hash is of another
+    /// Reads PHC strings of argon2id, and PBKDF2-HMAC-SHA-256 in Werkzeug's form; with feature `password-legacy` scrypt
+    /// in Werkzeug's form and bcrypt too. An account whose hash is of another
     /// kind or cost than new ones takes its own time, until its password is hashed anew.
     ///
     /// # Errors
@@ -245,6 +246,21 @@ fn matches(stored: &Stored, password: &[u8]) -> bool {
             let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
             pbkdf2::verify(algorithm, *rounds, salt, password, hash).is_ok()
         }
+        #[cfg(feature = "password-legacy")]
+        Stored::Scrypt {
+            log_n,
+            r,
+            p,
+            salt,
+            hash,
+        } => {
+            let mut out = vec![0; hash.len()];
+            scrypt::Params::new(*log_n, *r, *p)
+                .is_ok_and(|params| scrypt::scrypt(password, salt, &params, &mut out).is_ok())
+                && same(&out, hash)
+        }
+        #[cfg(feature = "password-legacy")]
+        Stored::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Hashes of passwords as text: PHC strings for argon2, and Werkzeug's form for PBKDF2. Pure.
+//! Hashes of passwords as text: PHC strings for argon2, Werkzeug's form for PBKDF2 and scrypt, bcrypt's own. Pure.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -27,6 +27,16 @@ pub(super) enum Stored {
         salt: Vec<u8>,
         hash: Vec<u8>,
     },
+    #[cfg(feature = "password-legacy")]
+    Scrypt {
+        log_n: u8,
+        r: u32,
+        p: u32,
+        salt: Vec<u8>,
+        hash: Vec<u8>,
+    },
+    #[cfg(feature = "password-legacy")]
+    Bcrypt(String),
 }
 
 /// The most that a stored hash may ask for, so that nobody who can write one can take the service down: 256 MiB, 16
@@ -45,7 +55,7 @@ impl Stored {
         }
         match text.strip_prefix("$argon2id$v=19$") {
             Some(rest) => argon2id(rest),
-            None => werkzeug(text),
+            None => werkzeug(text).or_else(|| legacy(text)),
         }
     }
 }
@@ -82,6 +92,55 @@ fn werkzeug(text: &str) -> Option<Stored> {
         salt: salt.as_bytes().to_vec(),
         hash,
     })
+}
+
+#[cfg(not(feature = "password-legacy"))]
+const fn legacy(_text: &str) -> Option<Stored> {
+    None
+}
+
+#[cfg(feature = "password-legacy")]
+fn legacy(text: &str) -> Option<Stored> {
+    match text.strip_prefix("scrypt:") {
+        Some(rest) => scrypt(rest),
+        None => bcrypt(text),
+    }
+}
+
+/// Werkzeug's `scrypt:32768:8:1$salt$hex`, up to 128 MiB of memory and four times that of work.
+#[cfg(feature = "password-legacy")]
+fn scrypt(rest: &str) -> Option<Stored> {
+    let mut parts = rest.split('$');
+    let (cost, salt, hash) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut costs = cost.split(':');
+    let n = number(costs.next()?)?;
+    let (r, p) = (number(costs.next()?)?, number(costs.next()?)?);
+    let hash = hex(hash)?;
+    let form = parts.next().is_none() && costs.next().is_none() && !salt.is_empty();
+    let fits = n.is_power_of_two() && n > 1 && (1..=16).contains(&r) && (1..=4).contains(&p);
+    let memory = u64::from(n) * u64::from(r) * 128;
+    let small = memory <= 128 * 1024 * 1024 && (32..=64).contains(&hash.len());
+    (form && fits && small).then_some(Stored::Scrypt {
+        log_n: n.trailing_zeros().try_into().ok()?,
+        r,
+        p,
+        salt: salt.as_bytes().to_vec(),
+        hash,
+    })
+}
+
+/// `$2b$12$` and 53 characters, of a cost up to 15, which takes some two seconds.
+#[cfg(feature = "password-legacy")]
+fn bcrypt(text: &str) -> Option<Stored> {
+    let version = ["$2a$", "$2b$", "$2y$"];
+    let rest = version
+        .iter()
+        .find_map(|version| text.strip_prefix(version))?;
+    let (cost, rest) = rest.split_once('$')?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/');
+    let cost_fits = cost.len() == 2 && (4..=15).contains(&cost.parse::<u8>().ok()?);
+    (cost_fits && rest.len() == 53 && rest.bytes().all(plain))
+        .then(|| Stored::Bcrypt(text.to_owned()))
 }
 
 /// Decimal digits without a sign or leading zeros.

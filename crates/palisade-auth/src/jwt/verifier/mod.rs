@@ -1,18 +1,19 @@
+mod builder;
+
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use palisade_core::Principal;
 use palisade_core::time::{UnixTime, WallClock};
-use palisade_core::{Principal, Problems};
 
+pub use self::builder::JwtVerifierBuilder;
 use super::cache::TokenCache;
-use super::issuer::Issuer;
 use super::trusted::TrustedIssuer;
 use super::verify::{Failure, Verified, verify};
+use crate::Refusal;
 use crate::digest::{Digest, sha256};
 use crate::outcome::Outcome;
 use crate::revocation::{Answer, CheckRevocation, Standing, TokenRef};
-use crate::{AuthError, Refusal};
 
 /// Decides whether a JSON Web Token may speak for somebody.
 ///
@@ -38,16 +39,15 @@ struct Inner {
     issuers: Vec<TrustedIssuer>,
     cache: Option<TokenCache>,
     revocation: Option<Arc<dyn CheckRevocation>>,
+    outage: Outage,
     clock: WallClock,
 }
 
-/// Collects issuers and settings for a [`JwtVerifier`].
-#[derive(Clone)]
-pub struct JwtVerifierBuilder {
-    issuers: Vec<Issuer>,
-    cache: usize,
-    revocation: Option<Arc<dyn CheckRevocation>>,
-    clock: WallClock,
+/// What becomes of tokens that hold while nobody can say whether they were revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outage {
+    Deny,
+    Allow,
 }
 
 impl JwtVerifier {
@@ -61,6 +61,7 @@ impl JwtVerifier {
             issuers: Vec::new(),
             cache: Self::DEFAULT_CACHE,
             revocation: None,
+            outage: Outage::Deny,
             clock: WallClock::system(),
         }
     }
@@ -112,7 +113,7 @@ impl JwtVerifier {
     /// Looks once more where an issuer's keys may have changed.
     #[cfg(feature = "jwks")]
     fn failed(&self, token: &[u8], digest: &Digest, failure: &Failure) -> Outcome {
-        use super::trusted::Keys;
+        use crate::jwt::trusted::Keys;
 
         let refused = |refusal| Outcome::Now(Err(refusal));
         let Some((issuer, kid)) = &failure.missing_key else {
@@ -193,10 +194,13 @@ impl JwtVerifier {
         let Some(revocation) = &self.0.revocation else {
             return Outcome::Now(Ok(Arc::clone(&verified.principal)));
         };
+        let outage = self.0.outage;
         match revocation.check(&verified.token_ref()) {
-            Answer::Now(standing) => Outcome::Now(verified.standing(standing)),
+            Answer::Now(standing) => Outcome::Now(verified.standing(standing, outage)),
             Answer::Later(later) => {
-                Outcome::Later(Box::pin(async move { verified.standing(later.await) }))
+                Outcome::Later(Box::pin(
+                    async move { verified.standing(later.await, outage) },
+                ))
             }
         }
     }
@@ -214,77 +218,19 @@ impl Verified {
         }
     }
 
-    fn standing(&self, standing: Standing) -> Result<Arc<Principal>, Refusal> {
-        match standing {
-            Standing::Good => Ok(Arc::clone(&self.principal)),
-            Standing::Revoked => Err(Refusal::Revoked),
-            Standing::Unknown => Err(Refusal::StoreUnavailable),
-        }
-    }
-}
-
-impl JwtVerifierBuilder {
-    /// Accepts the tokens of one more issuer.
-    #[must_use]
-    pub fn issuer(mut self, issuer: Issuer) -> Self {
-        self.issuers.push(issuer);
-        self
-    }
-
-    /// Asks this store, for every request, whether the token was revoked. Default: nothing is ever revoked.
-    #[must_use]
-    pub fn revocation(mut self, store: impl CheckRevocation) -> Self {
-        self.revocation = Some(Arc::new(store));
-        self
-    }
-
-    /// Sets how many verified tokens are remembered; 0 turns the cache off. Default 10,000.
-    ///
-    /// An entry lives to the token's `exp`, 5 minutes at most, and falls when the issuer's keys change. Expiry and
-    /// revocation are asked for every request all the same.
-    #[must_use]
-    pub const fn cache(mut self, tokens: usize) -> Self {
-        self.cache = tokens;
-        self
-    }
-
-    /// Sets the clock that `exp`, `nbf` and `iat` are held against; default the system's.
-    #[must_use]
-    pub fn clock(mut self, clock: WallClock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// The verifier.
-    ///
-    /// # Errors
-    ///
-    /// Returns every problem at once: no issuer, two of one name, no audience, no key left for the allowed algorithms,
-    /// a leeway over 60 seconds.
-    pub fn build(self) -> Result<JwtVerifier, AuthError> {
-        let mut problems = Problems::none();
-        if self.issuers.is_empty() {
-            problems.push("issuers", "is empty");
-        }
-        let mut issuers: Vec<TrustedIssuer> = Vec::with_capacity(self.issuers.len());
-        let mut names = Vec::with_capacity(self.issuers.len());
-        for (position, issuer) in self.issuers.into_iter().enumerate() {
-            let prefix = format!("issuers[{position}].");
-            if names.contains(&issuer.name) {
-                problems.push(format!("{prefix}name"), "is that of another issuer");
-            }
-            names.push(issuer.name.clone());
-            match issuer.build() {
-                Ok(issuer) => issuers.push(issuer),
-                Err(part) => problems.append(&prefix, part),
+    fn standing(&self, standing: Standing, outage: Outage) -> Result<Arc<Principal>, Refusal> {
+        match (standing, outage) {
+            (Standing::Good, _) => Ok(Arc::clone(&self.principal)),
+            (Standing::Revoked, _) => Err(Refusal::Revoked),
+            (Standing::Unknown, Outage::Deny) => Err(Refusal::StoreUnavailable),
+            (Standing::Unknown, Outage::Allow) => {
+                tracing::warn!(
+                    target: "palisade_auth",
+                    "the store of revocations is away; a token that may have been revoked passes"
+                );
+                Ok(Arc::clone(&self.principal))
             }
         }
-        Ok(problems.into_result(JwtVerifier(Arc::new(Inner {
-            issuers,
-            cache: NonZeroUsize::new(self.cache).map(TokenCache::new),
-            revocation: self.revocation,
-            clock: self.clock,
-        })))?)
     }
 }
 
@@ -293,14 +239,6 @@ impl fmt::Debug for JwtVerifier {
         let names: Vec<&str> = self.0.issuers.iter().map(|issuer| &*issuer.name).collect();
         f.debug_struct("JwtVerifier")
             .field("issuers", &names)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for JwtVerifierBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtVerifierBuilder")
-            .field("issuers", &self.issuers)
             .finish_non_exhaustive()
     }
 }
