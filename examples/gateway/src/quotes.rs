@@ -20,8 +20,13 @@ use crate::settings::Settings;
 type Call = BoxCloneSyncService<
     Request<Empty<Bytes>>,
     Response<GuardedBody<ResponseBody<hyper::body::Incoming>>>,
-    BreakerError<BoxError>,
+    BreakerError<CallError>,
 >;
+
+/// Why a call failed. A timeout boxes its errors, and a box is no error that a retry could look into.
+#[derive(Debug, thiserror::Error)]
+#[error("the call failed")]
+struct CallError(#[source] BoxError);
 
 /// Asks the upstream.
 #[derive(Clone)]
@@ -67,6 +72,7 @@ impl Quotes {
             .layer(retry)
             .layer(breaker)
             .layer(bearer.leak())
+            .map_err(CallError)
             .timeout(Self::TIMEOUT)
             .service(Client::builder(TokioExecutor::new()).build_http());
         let uri = Uri::builder()
@@ -137,7 +143,10 @@ impl Quotes {
                 None
             }
             Err(error) => {
-                tracing::warn!(%error, "the upstream was not reached");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the upstream was not reached"
+                );
                 None
             }
         }
