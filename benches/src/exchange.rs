@@ -216,6 +216,15 @@ impl Addresses {
         }
     }
 
+    /// The same addresses, beginning elsewhere.
+    pub(crate) const fn starting_at(count: u32, place: u32) -> Self {
+        let addresses = Self::new(count);
+        Self {
+            state: place & addresses.mask,
+            ..addresses
+        }
+    }
+
     /// A linear congruential step modulo a power of two, which has full period (Hull and Dobell).
     pub(crate) fn next(&mut self) -> IpAddr {
         self.state = self

@@ -8,6 +8,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use palisade_core::time::now;
+use rustix::time::ClockId;
 
 /// What some work asked of the allocator.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,7 +65,7 @@ pub(crate) struct Outcome {
     pub(crate) peers: Vec<(String, Figure)>,
 }
 
-/// How long one batch of a round takes, long enough for the clock and short enough to fall between two preemptions.
+/// How long one batch of a round takes at least: long for the clock, and short beside a preemption.
 pub(crate) const BATCH: Duration = Duration::from_micros(500);
 
 /// How long ours runs for a profiler.
@@ -116,10 +117,11 @@ fn batch<T>(mut op: impl FnMut() -> T + 'static) -> Batch {
 /// What time is measured.
 #[derive(Debug, Clone, Copy)]
 enum Clock {
-    /// The time that passes, without settling.
-    Wall,
+    /// The processor time of the thread that runs the operation, without settling. Not the time that passes, because
+    /// that counts whatever else the machine does meanwhile; nothing here sleeps.
+    Thread,
     /// The processor time of all threads, with settling.
-    Processor,
+    Process,
 }
 
 /// One of the batches that take turns.
@@ -134,16 +136,17 @@ struct Track<'a> {
 
 impl Track<'_> {
     fn round(&mut self) -> Duration {
-        let (start, processor_start) = (now(), processor_time());
+        let start = self.clock.read();
         (self.run)(self.times);
-        let took = start.elapsed();
+        let end = self.clock.read();
         if let Some(settle) = &mut self.settle {
             settle();
         }
-        match self.clock {
-            Clock::Wall => took,
-            Clock::Processor => processor_time().saturating_sub(processor_start),
-        }
+        let end = match self.clock {
+            Clock::Thread => end,
+            Clock::Process => self.clock.read(),
+        };
+        end.saturating_sub(start)
     }
 
     /// Finds how many operations fill a batch, which also warms the caches.
@@ -172,23 +175,27 @@ impl Track<'_> {
     }
 }
 
-/// How much of the processor all threads of this process have used.
-fn processor_time() -> Duration {
-    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(
-        used.tv_sec.try_into().unwrap_or_default(),
-        used.tv_nsec.try_into().unwrap_or_default(),
-    )
+impl Clock {
+    fn read(self) -> Duration {
+        let used = rustix::time::clock_gettime(match self {
+            Self::Thread => ClockId::ThreadCPUTime,
+            Self::Process => ClockId::ProcessCPUTime,
+        });
+        Duration::new(
+            used.tv_sec.try_into().unwrap_or_default(),
+            used.tv_nsec.try_into().unwrap_or_default(),
+        )
+    }
 }
 
 /// Runs our side, if there is one yet, beside the peers.
 pub(crate) fn compare(mode: Mode, ours: Option<Side>, peers: Vec<(String, Side)>) -> Outcome {
-    beside(mode, Clock::Wall, ours, peers)
+    beside(mode, Clock::Thread, ours, peers)
 }
 
 /// The same, but measures the processor time of all threads, whatever works behind the operation included.
 pub(crate) fn compare_cpu(mode: Mode, ours: Option<Side>, peers: Vec<(String, Side)>) -> Outcome {
-    beside(mode, Clock::Processor, ours, peers)
+    beside(mode, Clock::Process, ours, peers)
 }
 
 fn beside(mode: Mode, clock: Clock, mut ours: Option<Side>, peers: Vec<(String, Side)>) -> Outcome {

@@ -18,6 +18,7 @@ mod measures;
 mod ours;
 mod peers;
 mod peers_by_hand;
+mod redis_server;
 mod report;
 mod scaling;
 mod servers;

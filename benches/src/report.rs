@@ -100,10 +100,11 @@ fn page(all: &[Found], load: Option<f64>) -> String {
          `cargo xtask bench` measures palisade beside its peers and writes this page. It was last written on {date}, on\n\
          {machine}.\n\n\
          **Only the ratios count.** Both sides run in one process and in rounds that take turns; the times drift from machine\n\
-         to machine and from hour to hour, the ratios hardly. A figure is the best of {rounds} rounds of about 1 ms, with the median\n\
-         beside it. The bare service and the making of the request are measured the same way and taken off both sides, and the\n\
-         service is cloned for each request, as axum and hyper-util do. A ratio is ours over the peer's: below 1 we are\n\
-         faster. `x of one thread` says how much two threads get done, and there nothing is taken off.\n",
+         to machine and from hour to hour, the ratios hardly. A time is that which the thread spends on the processor, in\n\
+         the best of {rounds} rounds of about 1 ms, with the median beside it. The bare service and the making of the request\n\
+         are measured the same way and taken off both sides, and the service is cloned for each request, as axum and\n\
+         hyper-util do. A ratio is ours over the peer's: below 1 we are faster, except where a goal says `>=`. `x of one\n\
+         thread` says how much two threads get done, by the clock on the wall, and there nothing is taken off.\n",
         machine = machine::describe(),
         rounds = crate::ROUNDS,
     );

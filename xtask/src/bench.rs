@@ -5,8 +5,10 @@ use crate::tools;
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let name = args.iter().find(|arg| !arg.starts_with('-'));
-    if name.is_none_or(|name| drives_servers(name)) {
-        tools::system("wrk", "wrk")?;
+    for (measures, program) in [("stack/rps-", "wrk"), ("ratelimit/redis-", "redis-server")] {
+        if name.is_none_or(|name| selects(name, measures)) {
+            tools::system(program, program)?;
+        }
     }
     // Both programs: the one that times starts the one that counts allocations, which lies beside it.
     run_command(&mut cargo(&[
@@ -20,7 +22,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     run_command(command(benches, &[]).args(args))
 }
 
-/// Whether this name selects the measures `stack/rps-*`.
-fn drives_servers(name: &str) -> bool {
-    "stack/rps-".starts_with(name) || name.starts_with("stack/rps-")
+/// Whether a name selects measures that begin so.
+fn selects(name: &str, measures: &str) -> bool {
+    measures.starts_with(name) || name.starts_with(measures)
 }

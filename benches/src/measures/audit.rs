@@ -1,14 +1,16 @@
 //! `audit/*`, beside tower-http's `TraceLayer` with JSON lines through tracing-appender.
 
 use std::error::Error;
+use std::hint::black_box;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
-use palisade_audit::{Audit, AuditLayer, Guard, Seal, SigningKey, Verifier};
+use palisade_audit::{Audit, AuditLayer, Guard, Redactor, Seal, SigningKey, Verifier};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::crypto::booking;
 use crate::exchange::{Handler, Template, expect, finish};
 use crate::goal::Goal;
 use crate::harness::{Mode, Outcome, Side, compare, compare_cpu};
@@ -48,6 +50,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "the same without a seal",
         goals: &[Goal::AtLeast(600_000.0)],
         run: |mode| writer(mode, None),
+    },
+    Measure {
+        name: "audit/redaction",
+        what: "a JSON body of 1 KiB with three sensitive values, redacted",
+        goals: &[Goal::AtLeast(150.0)],
+        run: redaction,
     },
     Measure {
         name: "audit/verify",
@@ -150,6 +158,23 @@ fn writer(mode: Mode, seal: Option<Seal>) -> Result<Outcome> {
             0 => Ok(f64::from(PILE)),
             lost => Err(format!("{lost} records were lost").into()),
         }
+    })
+}
+
+fn redaction(mode: Mode) -> Result<Outcome> {
+    const BODIES: u32 = 4_000;
+    let body = booking();
+    let mut cleaner = Redactor::defaults().cleaner();
+    let mut out = Vec::with_capacity(2 * body.len());
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let megabytes = f64::from(BODIES) * body.len() as f64 / 1e6;
+    throughput(mode, "MB/s", || {
+        for _ in 0..BODIES {
+            out.clear();
+            cleaner.json(black_box(body.as_bytes()), &mut out)?;
+            black_box(&out);
+        }
+        Ok(megabytes)
     })
 }
 

@@ -7,6 +7,7 @@ mod core;
 mod crypto;
 mod headers;
 mod ratelimit;
+mod redis;
 mod secrets;
 mod stack;
 
@@ -29,6 +30,7 @@ pub(crate) fn all() -> impl Iterator<Item = Measure> {
     [
         core::MEASURES,
         ratelimit::MEASURES,
+        redis::MEASURES,
         breaker::MEASURES,
         headers::MEASURES,
         auth::MEASURES,

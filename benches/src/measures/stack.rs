@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::audit::{LARGEST, logged, written};
 use crate::exchange::{Handler, Template, expect, finish, side};
 use crate::goal::Goal;
-use crate::harness::{Mode, Outcome, Side, compare};
+use crate::harness::{BYTES, Figure, Mode, Outcome, Side, compare};
 use crate::json_log::{JsonLog, subscriber};
 use crate::measure::Measure;
 use crate::scaling::{Shared, scaling};
@@ -32,6 +32,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "a stack in which all ten layers are off",
         goals: &[Goal::AtMost(250.0)],
         run: all_off,
+    },
+    Measure {
+        name: "stack/future-bytes",
+        what: "the size of the future of a request through all layers (beside it that of the bare router)",
+        goals: &[],
+        run: future_bytes,
     },
     Measure {
         name: "stack/two-threads",
@@ -76,6 +82,19 @@ fn added(mode: Mode) -> Result<Outcome> {
     let (audit, _writer) = ours::trail("stack")?;
     let ours = protected(&secret, audit, template)?;
     Ok(compare(mode, Some(ours), vec![(PEERS.to_owned(), theirs)]))
+}
+
+fn future_bytes(_: Mode) -> Result<Outcome> {
+    let size = |bytes: usize| u32::try_from(bytes).map(|bytes| Figure::single(f64::from(bytes)));
+    let secret = tokens::secret()?;
+    let (audit, _writer) = ours::trail("future-bytes")?;
+    let future = ours(&secret, audit)?.call(Request::new(Body::empty()));
+    let bare = bare().call(Request::new(Body::empty()));
+    Ok(Outcome {
+        unit: BYTES,
+        ours: Some(size(size_of_val(&future))?),
+        peers: vec![("the router alone".to_owned(), size(size_of_val(&bare))?)],
+    })
 }
 
 fn all_off(mode: Mode) -> Result<Outcome> {
