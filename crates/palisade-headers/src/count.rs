@@ -1,5 +1,10 @@
 //! Counters of refusals, whose handles are made at the first refusal.
 
+#[cfg(feature = "metrics")]
+const CORS_DENIED: &str = "palisade_cors_denied_total";
+#[cfg(feature = "metrics")]
+const CROSS_ORIGIN_REFUSED: &str = "palisade_cross_origin_refused_total";
+
 /// A counter behind feature `metrics`; nothing without it.
 #[derive(Clone, Default)]
 pub(crate) struct Counter {
@@ -12,7 +17,7 @@ impl Counter {
     pub(crate) fn cors_denied(&self) {
         #[cfg(feature = "metrics")]
         self.handle
-            .get_or_init(|| metrics::counter!("palisade_cors_denied_total"))
+            .get_or_init(|| metrics::counter!(CORS_DENIED))
             .increment(1);
     }
 
@@ -20,9 +25,7 @@ impl Counter {
     pub(crate) fn cross_origin_refused(&self, reason: &'static str) {
         #[cfg(feature = "metrics")]
         self.handle
-            .get_or_init(
-                || metrics::counter!("palisade_cross_origin_refused_total", "reason" => reason),
-            )
+            .get_or_init(|| metrics::counter!(CROSS_ORIGIN_REFUSED, "reason" => reason))
             .increment(1);
         let _ = reason;
     }

@@ -30,7 +30,7 @@ const SPARE: usize = 2;
 pub(crate) struct Template {
     /// Indexed by which of the [`USUAL`] headers have a place.
     prepared: [HeaderMap; 4],
-    /// Which of the usual headers may have a place: not those that are ours, or that are stripped.
+    /// Which of the usual headers may have a place: not those that are ours, are stripped, or merge in a way of their own.
     usual: [bool; 2],
     /// Those that do not merge by [`Merge::IfAbsent`].
     modes: Vec<(HeaderName, Merge)>,
@@ -38,24 +38,31 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    pub(crate) fn new<'a>(
-        entries: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue, Merge)>,
+    /// Of these headers, merged in these ways; the last one counts where a name is there twice.
+    pub(crate) fn new(
+        entries: &[(HeaderName, HeaderValue)],
+        merges: &[(HeaderName, Merge)],
         strip: &[HeaderName],
     ) -> Self {
         let mut ours = HeaderMap::new();
-        let mut modes = Vec::new();
-        for (name, value, merge) in entries {
+        for (name, value) in entries {
             // Fails past 24,576 headers alone; the rest of such a list is left out.
-            let _ = ours.try_insert(name.clone(), value.clone());
-            if merge != Merge::IfAbsent {
-                modes.push((name.clone(), merge));
-            }
+            let _ = ours.try_insert(name, value.clone());
         }
+        let mut modes: Vec<(HeaderName, Merge)> = Vec::new();
+        for (name, merge) in merges {
+            modes.retain(|(known, _)| known != name);
+            modes.push((name.clone(), *merge));
+        }
+        modes.retain(|(_, merge)| *merge != Merge::IfAbsent);
         let mut stripped = HeaderMap::default();
         for name in strip {
             let _ = stripped.try_insert(name.clone(), ());
         }
-        let usual = USUAL.map(|name| !ours.contains_key(&name) && !stripped.contains_key(&name));
+        let usual = USUAL.map(|name| {
+            let merged = modes.iter().any(|(known, _)| *known == name);
+            !ours.contains_key(&name) && !stripped.contains_key(&name) && !merged
+        });
         let prepared = std::array::from_fn(|places| {
             // A full map grows even when a value is replaced, so there is room to spare.
             let room = ours.len() + USUAL.len() + SPARE;

@@ -156,15 +156,14 @@ impl CorsBuilder {
         if matches!(allowed, Allowed::Listed(_)) {
             actual.insert(header::VARY, Policy::VARY_ORIGIN);
         }
-        let merge = |name: &HeaderName| match *name {
-            header::VARY | header::ACCESS_CONTROL_EXPOSE_HEADERS => Merge::Append,
-            _ => Merge::IfAbsent,
-        };
-        let entries = actual
+        let actual: Vec<_> = actual
             .iter()
-            .map(|(name, value)| (name, value, merge(name)));
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let merges =
+            [header::VARY, header::ACCESS_CONTROL_EXPOSE_HEADERS].map(|name| (name, Merge::Append));
         Ok(CorsLayer::of(Policy {
-            actual: Template::new(entries, &[]),
+            actual: Template::new(&actual, &merges, &[]),
             allowed,
             preflight,
             status: self.status,

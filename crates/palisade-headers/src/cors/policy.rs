@@ -145,7 +145,7 @@ impl Policy {
             allowed: Allowed::Listed(Origins::default()),
             status: StatusCode::NO_CONTENT,
             preflight: HeaderMap::new(),
-            actual: Template::new([], &[]),
+            actual: Template::new(&[], &[], &[]),
             denied: Counter::default(),
         }
     }

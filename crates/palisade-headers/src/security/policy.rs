@@ -33,11 +33,6 @@ impl Settings {
         self.headers.retain(|(known, _)| known != name);
         self.policies.retain(|policy| policy.name != *name);
     }
-
-    fn merge_of(&self, name: &HeaderName) -> Merge {
-        let last = self.merges.iter().rev().find(|(known, _)| known == name);
-        last.map_or(Merge::IfAbsent, |(_, merge)| *merge)
-    }
 }
 
 /// What a layer made ready.
@@ -78,10 +73,7 @@ impl Policy {
                 .position(|(name, _)| *name == header::STRICT_TRANSPORT_SECURITY);
             hsts = at.map(|at| always.remove(at).1);
         }
-        let entries = always
-            .iter()
-            .map(|(name, value)| (name, value, settings.merge_of(name)));
-        let template = Template::new(entries, &settings.strip);
+        let template = Template::new(&always, &settings.merges, &settings.strip);
         let nonces = settings.policies.iter().filter(|policy| policy.has_nonce());
         Self {
             idle: template.is_empty() && hsts.is_none() && settings.no_store == NoStore::Never,

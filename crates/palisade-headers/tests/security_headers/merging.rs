@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use http::{HeaderValue, Request, Response, header};
 use palisade_headers::security::{
-    Allowlist, ClearSiteData, Csp, PermissionsPolicy, Source, XssProtection,
+    Allowlist, ClearSiteData, Csp, NoStore, PermissionsPolicy, Source, XssProtection,
 };
 use palisade_headers::{HeaderOverrides, Merge, SecurityHeadersLayer};
 use tower::{Layer, ServiceExt, service_fn};
@@ -225,4 +225,31 @@ async fn a_header_can_be_changed_and_left_out() {
     assert!(!headers.contains_key("strict-transport-security"));
     assert_eq!(headers["permissions-policy"], "camera=(self)");
     assert_eq!(headers["origin-agent-cluster"], "?1");
+}
+
+#[tokio::test]
+async fn a_merge_mode_holds_for_what_is_sent_only_sometimes() {
+    let layer = SecurityHeadersLayer::none()
+        .no_store(NoStore::Authenticated)
+        .merge(header::CACHE_CONTROL, Merge::IfAbsent)
+        .merge(header::CACHE_CONTROL, Merge::Override)
+        .merge(header::CONTENT_TYPE, Merge::Append);
+    let request = || {
+        Request::get("/")
+            .header("cookie", "session=1")
+            .body(())
+            .unwrap()
+    };
+    let answer =
+        |_: &Request<()>| with(&[("cache-control", "public"), ("content-type", "text/plain")]);
+    let headers = headers_of(layer.clone(), request(), answer).await;
+    assert_eq!(
+        lines(&headers),
+        ["cache-control: no-store", "content-type: text/plain"]
+    );
+    let headers = headers_of(layer, Request::new(()), answer).await;
+    assert_eq!(
+        lines(&headers),
+        ["cache-control: public", "content-type: text/plain"]
+    );
 }
