@@ -45,6 +45,18 @@ impl<T> Handle<T> {
         }
     }
 
+    /// Whether nobody else holds the state: never once it has been leaked.
+    ///
+    /// Another thread that holds the last other clone may drop it at any time, so only `true` is certain, and only
+    /// where nobody can clone this one meanwhile.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        match &self.0 {
+            Kind::Counted(counted) => Arc::strong_count(counted) == 1,
+            Kind::Static(_) => false,
+        }
+    }
+
     /// Whether two handles share their state.
     #[must_use]
     pub fn ptr_eq(&self, other: &Self) -> bool {
@@ -91,5 +103,16 @@ mod tests {
         fixed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(counted.load(std::sync::atomic::Ordering::Relaxed), 1);
         assert!(counted.ptr_eq(&fixed.leak()));
+    }
+
+    #[test]
+    fn a_handle_is_unique_until_it_is_cloned_or_leaked() {
+        let first = Handle::new(0);
+        assert!(first.is_unique());
+        let second = first.clone();
+        assert!(!first.is_unique());
+        drop(second);
+        assert!(first.is_unique());
+        assert!(!first.leak().is_unique());
     }
 }

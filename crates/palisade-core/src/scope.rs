@@ -237,7 +237,7 @@ impl RequestScope {
         drop(state);
         match late {
             Some(sink) => sink(self.request_id(), event),
-            None => tracing::warn!(
+            None => tracing::warn!(target: "palisade_core",
                 event = event.kind().as_str(),
                 reason = event.reason_code(),
                 "late event, no sink"
@@ -348,7 +348,7 @@ mod tests {
         scope.on_late_event(move |id, event| {
             sink.lock()
                 .unwrap()
-                .push((id.map(ToString::to_string), event.kind()))
+                .push((id.map(ToString::to_string), event.kind()));
         });
         scope.record(SecurityEvent::new(EventKind::LoginFailure));
 

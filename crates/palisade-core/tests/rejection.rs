@@ -39,8 +39,7 @@ fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(any::<String>(), inner, 0..4)
-                .prop_map(|map| Value::from_iter(map)),
+            prop::collection::hash_map(any::<String>(), inner, 0..4).prop_map(Value::from_iter),
         ]
     })
 }

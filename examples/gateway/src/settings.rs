@@ -205,7 +205,8 @@ mod tests {
             .map(|problem| problem.field.as_str())
             .collect();
         let mut expected = wrong.map(|(name, _)| name).to_vec();
-        (named.sort_unstable(), expected.sort_unstable());
+        named.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(named, expected);
     }
 }

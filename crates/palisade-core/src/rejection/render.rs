@@ -186,8 +186,8 @@ mod tests {
     // 2026-11-20T16:00:00Z, by `date -u -d @1795190400`.
     const NOW: UnixTime = UnixTime::from_secs(1_795_190_400);
 
-    fn context(request: Request<()>) -> RejectionContext {
-        RejectionContext::of(&request)
+    fn context(request: &Request<()>) -> RejectionContext {
+        RejectionContext::of(request)
     }
 
     fn limited() -> Rejection {
@@ -202,7 +202,7 @@ mod tests {
         let mut request = Request::new(());
         RequestScope::enter(request.extensions_mut())
             .set_request_id(RequestId::new("01J").unwrap());
-        let response = response(&limited(), &context(request), NOW);
+        let response = response(&limited(), &context(&request), NOW);
         assert_eq!(response.status(), 429);
         assert_eq!(
             response.headers()["content-type"],
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn head_gets_the_headers_alone() {
         let request = Request::head("/").body(()).unwrap();
-        let response = response(&limited(), &context(request), NOW);
+        let response = response(&limited(), &context(&request), NOW);
         assert_eq!(
             (response.status().as_u16(), response.body().len()),
             (429, 0)
@@ -238,7 +238,7 @@ mod tests {
         let request = Request::post("/pkg.Service/Call")
             .header("content-type", "application/grpc+proto")
             .body(());
-        let response = response(&limited(), &context(request.unwrap()), NOW);
+        let response = response(&limited(), &context(&request.unwrap()), NOW);
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["grpc-status"], "8");
         assert_eq!(
@@ -260,7 +260,7 @@ mod tests {
             .message("a\"b\u{2028}\n")
             .detail("x\"", "y\\")
             .member("m", 1);
-        let response = response(&refusal, &context(Request::new(())), NOW);
+        let response = response(&refusal, &context(&Request::new(())), NOW);
         let body: Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(body["detail"], "a\"b\u{2028}\n");
         assert_eq!(body["error"]["details"]["x\""], "y\\");

@@ -87,9 +87,8 @@ impl Feed {
             tokio::select! {
                 _ = stopping.wait_for(|stopping| *stopping) => return None,
                 _ = self.second.tick() => return Some(counters(self.app)),
-                record = self.records.next() => match record? {
-                    Tailed::Record(line) => self.first.extend(row(&line)),
-                    _ => {}
+                record = self.records.next() => if let Tailed::Record(line) = record? {
+                    self.first.extend(row(&line));
                 },
             }
         }

@@ -49,7 +49,12 @@ pub(super) async fn token(
         .await?;
     let user = user.ok_or_else(|| Rejection::new(Code::Authentication))?;
     app.failed_logins.refund(&attempt, account, 1).await;
-    pair(app, &app.refresh.begin(user.principal()).map_err(internal)?)
+    pair(
+        app,
+        &app.refresh
+            .begin(user.principal())
+            .map_err(|error| internal(&error))?,
+    )
 }
 
 #[derive(Deserialize)]
@@ -80,7 +85,10 @@ pub(super) async fn logout(
 
 /// RFC 6749, section 5.1.
 fn pair(app: &App, refresh: &RefreshToken) -> Result<Response, Rejection> {
-    let access = app.tokens.issue(refresh.principal()).map_err(internal)?;
+    let access = app
+        .tokens
+        .issue(refresh.principal())
+        .map_err(|error| internal(&error))?;
     let body = json!({
         "access_token": access.as_str(),
         "refresh_token": refresh.as_str(),
@@ -90,7 +98,7 @@ fn pair(app: &App, refresh: &RefreshToken) -> Result<Response, Rejection> {
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }
 
-fn internal(error: palisade::auth::AuthError) -> Rejection {
+fn internal(error: &palisade::auth::AuthError) -> Rejection {
     tracing::error!(%error, "no token could be issued");
     Rejection::new(Code::Internal)
 }
