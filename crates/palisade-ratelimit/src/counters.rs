@@ -62,7 +62,7 @@ impl Counters {
 
     #[cold]
     fn near_limit(&self, plan: &Plan, remaining: u64) {
-        tracing::debug!(policy = %self.name, key = %plan.key.short(), remaining, "near the limit");
+        tracing::debug!(target: "palisade_ratelimit", policy = %self.name, key = %plan.key.short(), remaining, "near the limit");
         #[cfg(feature = "metrics")]
         self.made.near_limit.increment(1);
     }
@@ -77,7 +77,7 @@ impl Counters {
     #[inline]
     pub(crate) fn overflowed(&self, overflowed: bool) {
         if overflowed {
-            tracing::trace!(policy = %self.name, "the table is full of keys in use");
+            tracing::trace!(target: "palisade_ratelimit", policy = %self.name, "the table is full of keys in use");
             #[cfg(feature = "metrics")]
             self.made.overflowed.increment(1);
         }
@@ -86,7 +86,7 @@ impl Counters {
     /// The store did not answer.
     #[cfg(feature = "redis")]
     pub(crate) fn store_error(&self, reason: &str) {
-        tracing::warn!(policy = %self.name, reason, "the store of rate limits does not answer");
+        tracing::warn!(target: "palisade_ratelimit", policy = %self.name, reason, "the store of rate limits does not answer");
         #[cfg(feature = "metrics")]
         self.made.store_errors.increment(1);
     }

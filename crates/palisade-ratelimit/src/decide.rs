@@ -265,7 +265,7 @@ impl Limits {
     pub(crate) fn over(&self, decision: Decision, plan: Plan, view: &RequestView<'_>) -> Verdict {
         let ruling = self.ruling(decision, plan);
         self.policies[plan.policy].counters.refused();
-        tracing::debug!(
+        tracing::debug!(target: "palisade_ratelimit",
             policy = %decision.policy,
             key = %plan.key.short(),
             outcome = decision.outcome.as_str(),

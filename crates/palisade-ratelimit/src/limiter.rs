@@ -192,7 +192,7 @@ fn plan(limits: &Limits, policy: usize, key: &Key<'_>, cost: u32) -> Plan {
 
 #[cold]
 fn unknown() -> Decision {
-    tracing::error!("no rate limit policy has this name; refused");
+    tracing::error!(target: "palisade_ratelimit", "no rate limit policy has this name; refused");
     Decision::bare(Outcome::UnknownPolicy, Name::from_static("unknown"))
 }
 

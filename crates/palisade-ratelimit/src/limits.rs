@@ -133,7 +133,7 @@ impl Limits {
     #[cold]
     fn unknown(&self, name: Name) -> usize {
         if !self.told.unknown_policy.swap(true, Ordering::Relaxed) {
-            tracing::error!(policy = %name, "no rate limit policy has this name; the first one decides instead");
+            tracing::error!(target: "palisade_ratelimit", policy = %name, "no rate limit policy has this name; the first one decides instead");
         }
         0
     }
@@ -142,7 +142,7 @@ impl Limits {
     #[cold]
     fn without_key(&self) -> Option<Found> {
         if self.no_key != NoKey::Pass && !self.told.no_key.swap(true, Ordering::Relaxed) {
-            tracing::error!(
+            tracing::error!(target: "palisade_ratelimit",
                 outcome = ?self.no_key,
                 "a request has no key: does the server hand over the peer's address?"
             );

@@ -487,7 +487,7 @@ impl RedisPolicy {
         let refunding = self.ask(key, quota, Action::Refund { charged_at }, cost);
         async move {
             if let Err(silence) = refunding.await {
-                tracing::debug!(
+                tracing::debug!(target: "palisade_ratelimit",
                     reason = silence.reason(),
                     "a charge could not be given back"
                 );
