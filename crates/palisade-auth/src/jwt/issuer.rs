@@ -7,12 +7,12 @@ use jsonwebtoken::Algorithm;
 use jsonwebtoken::AlgorithmFamily;
 use palisade_core::{Principal, Problems};
 
-use super::claims::ClaimRules;
 use super::hmac::HmacKeys;
 use super::key_set::KeySet;
 use super::parse::Header;
 #[cfg(feature = "jwks")]
 use super::remote::Jwks;
+use super::rules::ClaimRules;
 use super::trusted::{Keys, TrustedIssuer};
 use crate::TokenClaims;
 

@@ -13,12 +13,13 @@ pub(crate) mod keys;
 pub(crate) mod parse;
 #[cfg(feature = "jwks")]
 mod remote;
+mod rules;
 mod signing;
+mod token_claims;
 mod trusted;
 mod verifier;
 pub(crate) mod verify;
 
-pub use self::claims::{InvalidClaims, TokenClaims};
 pub use self::hmac::HmacKeys;
 pub use self::issue::{IssuedToken, TokenIssuer, TokenIssuerBuilder};
 pub use self::issuer::{Issuer, TokenType};
@@ -27,4 +28,5 @@ pub use self::keys::VerifyingKey;
 #[cfg(feature = "jwks")]
 pub use self::remote::{FetchError, Jwks, JwksResponse};
 pub use self::signing::{SigningKey, SigningKeys};
+pub use self::token_claims::{InvalidClaims, TokenClaims};
 pub use self::verifier::{JwtVerifier, JwtVerifierBuilder};

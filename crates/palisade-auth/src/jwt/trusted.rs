@@ -2,12 +2,12 @@
 
 use jsonwebtoken::Algorithm;
 
-use super::claims::ClaimRules;
 use super::issuer::{Adapt, TokenType};
 use super::key_set::KeySet;
 use super::parse::Header;
 #[cfg(feature = "jwks")]
 use super::remote::Jwks;
+use super::rules::ClaimRules;
 use crate::Refusal;
 
 /// Where an issuer's keys come from.

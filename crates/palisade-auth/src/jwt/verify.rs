@@ -5,8 +5,9 @@ use std::sync::Arc;
 use palisade_core::Principal;
 use palisade_core::time::UnixTime;
 
-use super::claims::{Registered, TokenClaims};
+use super::claims::Registered;
 use super::parse::{Compact, Header, decode};
+use super::token_claims::TokenClaims;
 use super::trusted::TrustedIssuer;
 use crate::Refusal;
 
@@ -27,6 +28,10 @@ pub(crate) struct Verified {
 pub(crate) struct Failure {
     pub(crate) refusal: Refusal,
     /// The issuer whose key was not found, and the key.
+    #[cfg_attr(
+        not(feature = "jwks"),
+        expect(dead_code, reason = "only fetched keys can be looked at again")
+    )]
     pub(crate) missing_key: Option<(usize, Option<Box<str>>)>,
 }
 

@@ -1,0 +1,195 @@
+//! The rules over claims. Pure: handed the time.
+
+use std::time::Duration;
+
+use palisade_core::time::UnixTime;
+
+use super::claims::{NumericDate, Registered};
+use crate::Refusal;
+
+/// What one issuer's tokens must say.
+#[derive(Debug, Clone)]
+pub(crate) struct ClaimRules {
+    pub(crate) audiences: Vec<Box<str>>,
+    pub(crate) max_lifetime: Duration,
+    pub(crate) leeway: Duration,
+    pub(crate) issued_at_required: bool,
+}
+
+impl ClaimRules {
+    /// Checks everything but the signature, and gives back `exp` and `sub`.
+    pub(crate) fn check<'c>(
+        &self,
+        claims: &'c Registered<'_>,
+        now: UnixTime,
+    ) -> Result<(UnixTime, &'c str), Refusal> {
+        let expires_at = self.check_times(claims, now)?;
+        let audience_matches = claims.aud.as_ref().is_some_and(|given| {
+            given
+                .elements()
+                .any(|one| self.audiences.iter().any(|known| **known == *one))
+        });
+        if !audience_matches {
+            return Err(Refusal::WrongAudience);
+        }
+        match &claims.sub {
+            Some(subject) if !subject.0.is_empty() => Ok((expires_at, &subject.0)),
+            _ => Err(Refusal::SubjectMissing),
+        }
+    }
+
+    fn check_times(&self, claims: &Registered<'_>, now: UnixTime) -> Result<UnixTime, Refusal> {
+        let leeway = self.leeway.as_secs();
+        let now = now.as_secs();
+        let exp = claims.exp.ok_or(Refusal::ExpiryMissing)?.floor();
+        if now >= exp.saturating_add(leeway) {
+            return Err(Refusal::TokenExpired);
+        }
+        if claims
+            .nbf
+            .is_some_and(|nbf| nbf.ceil() > now.saturating_add(leeway))
+        {
+            return Err(Refusal::NotYetValid);
+        }
+        let issued_at = claims.iat.map(NumericDate::floor);
+        if self.issued_at_required && issued_at.is_none() {
+            return Err(Refusal::IssuedAtMissing);
+        }
+        if issued_at.is_some_and(|iat| iat > now.saturating_add(leeway)) {
+            return Err(Refusal::IssuedInFuture);
+        }
+        // Without `iat` the rest of the life is bounded, which is all that can be known.
+        let lifetime = exp.saturating_sub(issued_at.unwrap_or(now));
+        if lifetime > self.max_lifetime.as_secs() {
+            return Err(Refusal::LifetimeTooLong);
+        }
+        Ok(UnixTime::from_secs(exp))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn rules() -> ClaimRules {
+        ClaimRules {
+            audiences: vec!["api".into()],
+            max_lifetime: Duration::from_secs(900),
+            leeway: Duration::from_secs(30),
+            issued_at_required: false,
+        }
+    }
+
+    fn check(json: &str) -> Result<String, Refusal> {
+        let claims = Registered::parse(json.as_bytes())?;
+        rules()
+            .check(&claims, UnixTime::from_secs(NOW))
+            .map(|(_, subject)| subject.to_owned())
+    }
+
+    #[test]
+    fn a_token_is_valid_from_nbf_to_exp_with_leeway_on_both_sides() {
+        let at = |exp: u64, nbf: u64| {
+            check(&format!(
+                r#"{{"sub":"a","aud":"api","exp":{exp},"nbf":{nbf}}}"#
+            ))
+        };
+        assert_eq!(at(NOW + 60, NOW).as_deref(), Ok("a"));
+        assert_eq!(at(NOW - 29, NOW - 60).as_deref(), Ok("a"), "29 s late");
+        assert_eq!(at(NOW - 30, NOW - 60), Err(Refusal::TokenExpired));
+        assert_eq!(at(NOW + 60, NOW + 30).as_deref(), Ok("a"), "30 s early");
+        assert_eq!(at(NOW + 60, NOW + 31), Err(Refusal::NotYetValid));
+    }
+
+    #[test]
+    fn fractions_of_a_second_never_widen_the_window() {
+        let exp = format!(r#"{{"sub":"a","aud":"api","exp":{}.9}}"#, NOW - 30);
+        assert_eq!(check(&exp), Err(Refusal::TokenExpired));
+        let nbf = format!(
+            r#"{{"sub":"a","aud":"api","exp":{},"nbf":{}.1}}"#,
+            NOW + 60,
+            NOW + 30
+        );
+        assert_eq!(check(&nbf), Err(Refusal::NotYetValid));
+    }
+
+    #[test]
+    fn the_lifetime_is_bounded() {
+        let lived = |iat: u64, exp: u64| {
+            check(&format!(
+                r#"{{"sub":"a","aud":"api","iat":{iat},"exp":{exp}}}"#
+            ))
+        };
+        assert!(lived(NOW - 800, NOW + 100).is_ok());
+        assert_eq!(lived(NOW - 801, NOW + 100), Err(Refusal::LifetimeTooLong));
+        assert_eq!(lived(NOW + 31, NOW + 60), Err(Refusal::IssuedInFuture));
+        let no_iat = format!(r#"{{"sub":"a","aud":"api","exp":{}}}"#, NOW + 901);
+        assert_eq!(check(&no_iat), Err(Refusal::LifetimeTooLong));
+    }
+
+    #[test]
+    fn a_claim_of_another_json_type_is_refused() {
+        for bad in [
+            r#""iss":["a"]"#,
+            r#""iss":7"#,
+            r#""iss":null"#,
+            r#""sub":{"a":1}"#,
+            r#""aud":7"#,
+            r#""aud":[["api"]]"#,
+            r#""exp":"1800000060""#,
+            r#""exp":-1"#,
+            r#""exp":1e300"#,
+            r#""exp":1800000060000"#,
+            r#""nbf":true"#,
+            r#""jti":1"#,
+            r#""sub":"a","sub":"b""#,
+            r#""own":1,"own":2"#,
+            r#""own":{"a":1,"a":2}"#,
+        ] {
+            let json = format!("{{{bad}}}");
+            assert_eq!(check(&json), Err(Refusal::ClaimsMalformed), "{bad}");
+        }
+        for broken in ["", "{", "{\"exp\":1", "{\"exp\":1}}", "\u{feff}{}"] {
+            assert_eq!(check(broken), Err(Refusal::TokenMalformed), "{broken:?}");
+        }
+        assert_eq!(check("[]"), Err(Refusal::ClaimsMalformed));
+    }
+
+    #[test]
+    fn what_is_required_is_required() {
+        let exp = NOW + 60;
+        for (claims, refusal) in [
+            (
+                r#""sub":"a","aud":"api""#.to_owned(),
+                Refusal::ExpiryMissing,
+            ),
+            (
+                format!(r#""aud":"api","exp":{exp}"#),
+                Refusal::SubjectMissing,
+            ),
+            (
+                format!(r#""sub":"","aud":"api","exp":{exp}"#),
+                Refusal::SubjectMissing,
+            ),
+            (format!(r#""sub":"a","exp":{exp}"#), Refusal::WrongAudience),
+            (
+                format!(r#""sub":"a","aud":[],"exp":{exp}"#),
+                Refusal::WrongAudience,
+            ),
+            (
+                format!(r#""sub":"a","aud":"api2","exp":{exp}"#),
+                Refusal::WrongAudience,
+            ),
+            (
+                format!(r#""sub":"a","aud":"other api","exp":{exp}"#),
+                Refusal::WrongAudience,
+            ),
+        ] {
+            assert_eq!(check(&format!("{{{claims}}}")), Err(refusal), "{claims}");
+        }
+        let several = format!(r#"{{"sub":"a","aud":["other","api"],"exp":{exp}}}"#);
+        assert!(check(&several).is_ok());
+    }
+}
