@@ -168,9 +168,11 @@ pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
 
 /// Appends bytes in hexadecimal, in lower case.
 pub(crate) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
-    }
+    out.extend(
+        bytes
+            .iter()
+            .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]),
+    );
 }
 
 /// Appends `,"name":"address"`.

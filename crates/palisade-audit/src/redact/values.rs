@@ -34,35 +34,81 @@ pub(super) fn find(text: &[u8], mut found: impl FnMut(Range<usize>)) {
         return;
     }
     let mut at = 0;
-    let mut in_word = false;
     while at < text.len() {
         let byte = text[at];
-        let secret = match byte {
-            b':' if text[at..].starts_with(b"://") => user_info(text, at + 3),
-            b'-' if text[at..].starts_with(b"-----BEGIN ") => private_key(text, at),
-            _ if in_word => None,
-            b'0'..=b'9' => card(text, at),
-            b'b' | b'B' => scheme(text, at, b"bearer"),
-            b'e' => jwt(text, at),
-            b'A' | b'g' | b'x' | b's' | b'r' | b'n' | b'S' => issued(text, at),
-            _ => None,
-        };
-        // `basic` begins as `bearer` does.
-        let secret = match secret {
-            None if !in_word && matches!(byte, b'b' | b'B') => scheme(text, at, b"basic"),
-            other => other,
-        };
-        match secret {
-            Some(secret) => {
-                at = secret.end;
-                in_word = true;
-                found(secret);
-            }
-            None => {
-                in_word = byte.is_ascii_alphanumeric() || byte == b'_';
+        let secret = match START[usize::from(byte)] {
+            Start::Other => {
                 at += 1;
+                continue;
             }
-        }
+            Start::Gap => gap(text, at),
+            Start::Word => word(text, at),
+            Start::Plain => None,
+        };
+        at = match secret {
+            Some(secret) => {
+                let end = secret.end;
+                found(secret);
+                end
+            }
+            // A secret begins where a word does, so the rest of this one is passed over.
+            None if is_word(byte) => at + run(text, at, is_word),
+            None => at + 1,
+        };
+    }
+}
+
+/// What may begin at a byte.
+#[derive(Clone, Copy)]
+enum Start {
+    /// Nothing, and it belongs to no word.
+    Other,
+    /// `://` or `-----BEGIN`.
+    Gap,
+    /// A word that may be a secret, or announce one.
+    Word,
+    /// A word that cannot.
+    Plain,
+}
+
+const START: [Start; 256] = {
+    let mut table = [Start::Other; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b':' | b'-' => Start::Gap,
+            b'0'..=b'9' | b'b' | b'B' | b'e' | b'A' | b'g' | b'x' | b's' | b'r' | b'n' | b'S' => {
+                Start::Word
+            }
+            other if is_word(other) => Start::Plain,
+            _ => Start::Other,
+        };
+        byte += 1;
+    }
+    table
+};
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn gap(text: &[u8], at: usize) -> Option<Range<usize>> {
+    let rest = &text[at..];
+    if rest.starts_with(b"://") {
+        user_info(text, at + 3)
+    } else if rest.starts_with(b"-----BEGIN ") {
+        private_key(text, at)
+    } else {
+        None
+    }
+}
+
+fn word(text: &[u8], at: usize) -> Option<Range<usize>> {
+    match text[at] {
+        b'0'..=b'9' => card(text, at),
+        b'b' | b'B' => scheme(text, at, b"bearer").or_else(|| scheme(text, at, b"basic")),
+        b'e' => jwt(text, at),
+        _ => issued(text, at),
     }
 }
 

@@ -113,7 +113,7 @@ fn is_end(line: &[u8]) -> bool {
 }
 
 /// Where `part` stands last in a line.
-pub(crate) fn find_last(line: &[u8], part: &[u8]) -> Option<usize> {
+fn find_last(line: &[u8], part: &[u8]) -> Option<usize> {
     line.windows(part.len()).rposition(|found| found == part)
 }
 

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::io::{self, BufRead};
 
-use super::recover::find_last;
 use super::seal::{self, Hash, SEAL, SIGNATURE};
 
 /// Checks a sealed trail: that no line was changed, inserted, removed or moved, and who signed it.
@@ -177,16 +176,16 @@ impl Verifier {
     }
 
     fn check(&mut self, line: &[u8]) -> Result<(), Fault> {
-        let (seq, prev) = seal_of(line).ok_or(Fault::NotSealed)?;
+        let Sealed { seq, prev, signed } = Sealed::of(line).ok_or(Fault::NotSealed)?;
         match self.last {
             None => {
                 self.report.first = seq;
-                if seq == 1 && prev != [0; 32] {
+                if seq == 1 && prev.iter().any(|digit| *digit != b'0') {
                     return Err(Fault::Chain);
                 }
             }
             Some((last, _)) if seq != last + 1 => return Err(Fault::Sequence),
-            Some((_, head)) if prev != head => return Err(Fault::Chain),
+            Some((_, head)) if !is_hex_of(prev, &head) => return Err(Fault::Chain),
             Some(_) => {}
         }
         self.report.records += 1;
@@ -197,7 +196,7 @@ impl Verifier {
         {
             return Err(Fault::Unsigned);
         }
-        if let (Some(key), Some((signed, signature))) = (&self.key, signature_of(line)) {
+        if let (Some(key), Some((signed, signature))) = (&self.key, signed) {
             if !seal::is_signed(key, signed, signature) {
                 return Err(Fault::Signature);
             }
@@ -243,46 +242,66 @@ impl Verifier {
     }
 }
 
-/// The number in a line's seal, and the hash of the line before.
-fn seal_of(line: &[u8]) -> Option<(u64, Hash)> {
-    // The seal is near the end; a quote in a text is escaped, so that nothing a client sends looks like it.
-    let tail = &line[line.len().saturating_sub(320)..];
-    let at = find_last(tail, SEAL)? + SEAL.len();
-    let rest = &tail[at..];
-    let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let seq = std::str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
-    let rest = rest[len..].strip_prefix(b",\"boot\":\"")?;
-    let (boot, rest) = rest.split_at_checked(16)?;
-    unhex::<8>(boot)?;
-    let rest = rest.strip_prefix(b"\",\"prev\":\"")?;
-    let (prev, rest) = rest.split_at_checked(64)?;
-    let prev = unhex(prev)?;
-    let end = rest.strip_prefix(b"\"}")?;
-    let is_end = matches!(end, b"}" | b"}}") || end.starts_with(SIGNATURE);
-    is_end.then_some((seq, prev))
+/// The seal of a line, which stands at fixed distances from its end, so that nothing a client sends can look like it.
+struct Sealed<'a> {
+    seq: u64,
+    /// The hash of the line before, in hexadecimal.
+    prev: &'a [u8],
+    /// What of the line is signed, and the signature.
+    signed: Option<(&'a [u8], &'a [u8])>,
 }
 
-/// What of a line is signed, and the signature.
-fn signature_of(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    // 64 bytes are 86 characters; the quote and the braces follow.
-    let tail = line.len().saturating_sub(SIGNATURE.len() + 86 + 3);
-    let at = tail + find_last(&line[tail..], SIGNATURE)?;
-    let rest = &line[at + SIGNATURE.len()..];
-    let len = rest.iter().position(|byte| *byte == b'"')?;
-    let is_end = matches!(&rest[len..], b"\"}" | b"\"}}");
-    // What follows a signature is not signed, so nothing else may.
-    is_end.then_some((&line[..at], &rest[..len]))
-}
-
-fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+impl<'a> Sealed<'a> {
+    /// Reads `"seal":{"seq":N,"boot":"...","prev":"..."}`, then perhaps `,"signature":"..."`, then one or two braces.
+    fn of(line: &'a [u8]) -> Option<Self> {
+        // 64 bytes are 86 characters of base64url.
+        const SIGNED: usize = SIGNATURE.len() + 86;
+        let braces = line.iter().rev().take_while(|byte| **byte == b'}').count();
+        let text = line[..line.len() - braces].strip_suffix(b"\"")?;
+        let signature = text.len().checked_sub(SIGNED).and_then(|at| {
+            let signature = text[at..].strip_prefix(SIGNATURE)?;
+            Some((&text[..at], signature))
+        });
+        let seal = match (signature, braces) {
+            (Some((signed, _)), 1 | 2) => signed.strip_suffix(b"\"}")?,
+            (None, 2 | 3) => text,
+            _ => return None,
+        };
+        let signed = signature;
+        let (seal, prev) = split_last(seal, 64)?;
+        let (seal, boot) = split_last(seal.strip_suffix(b"\",\"prev\":\"")?, 16)?;
+        let seal = seal.strip_suffix(b",\"boot\":\"")?;
+        let len = seal
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        let (seal, digits) = split_last(seal, len)?;
+        let is_hex = |text: &[u8]| {
+            text.iter()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        if !seal.ends_with(SEAL) || !is_hex(boot) || !is_hex(prev) {
+            return None;
+        }
+        let seq = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        Some(Self { seq, prev, signed })
     }
-    Some(bytes)
+}
+
+fn is_hex_of(text: &[u8], bytes: &[u8; 32]) -> bool {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let pairs = text.chunks_exact(2).zip(bytes);
+    text.len() == 64
+        && pairs.fold(true, |fits, (pair, byte)| {
+            let hex = [
+                DIGITS[usize::from(byte >> 4)],
+                DIGITS[usize::from(byte & 0xf)],
+            ];
+            fits & (*pair == hex)
+        })
+}
+
+fn split_last(text: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
+    text.split_at_checked(text.len().checked_sub(len)?)
 }
