@@ -59,7 +59,14 @@ impl Cleaner {
     /// Appends a text that has no name, as a JSON string.
     pub(crate) fn text(&mut self, out: &mut Vec<u8>, text: &[u8]) {
         out.push(b'"');
-        self.scrubbed(out, text);
+        let mut clean = std::mem::take(&mut self.scratch);
+        clean.clear();
+        if query::in_urls(self, &mut clean, text) {
+            self.scrubbed(out, &clean);
+        } else {
+            self.scrubbed(out, text);
+        }
+        self.scratch = clean;
         out.push(b'"');
     }
 

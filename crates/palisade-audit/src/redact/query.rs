@@ -43,6 +43,38 @@ pub(super) fn write(redaction: &mut Cleaner, out: &mut Vec<u8>, query: &[u8]) {
     }
 }
 
+/// Appends a text with the queries of the URLs in it cleaned, such as the value of `Referer`. Answers whether there were
+/// any; nothing was appended if not.
+pub(super) fn in_urls(redaction: &mut Cleaner, out: &mut Vec<u8>, text: &[u8]) -> bool {
+    let mut rest = text;
+    let mut found = false;
+    while let Some((query, end)) = next_query(rest) {
+        found = true;
+        out.extend_from_slice(&rest[..query]);
+        write(redaction, out, &rest[query..end]);
+        rest = &rest[end..];
+    }
+    if found {
+        out.extend_from_slice(rest);
+    }
+    found
+}
+
+/// Where the query of the first URL that has one begins and ends (RFC 3986, section 3.4).
+fn next_query(text: &[u8]) -> Option<(usize, usize)> {
+    let mut from = 0;
+    loop {
+        let scheme = from + text[from..].windows(3).position(|part| part == b"://")?;
+        let ends_url = |byte: &u8| *byte <= b' ' || matches!(byte, b'"' | b'<' | b'>' | b'#');
+        let url = &text[scheme..];
+        let end = scheme + url.iter().position(ends_url).unwrap_or(url.len());
+        match text[scheme..end].iter().position(|byte| *byte == b'?') {
+            Some(mark) => return Some((scheme + mark + 1, end)),
+            None => from = end.max(scheme + 3),
+        }
+    }
+}
+
 fn decide(redaction: &mut Cleaner, name: &[u8]) -> Option<Action> {
     let plain = decoded(name);
     redaction.decide(&plain).or_else(|| {
@@ -119,6 +151,37 @@ mod tests {
             clean(&Redactor::defaults(), "code=abc&state=xyz"),
             "code=[redacted]&state=[redacted]"
         );
+    }
+
+    #[test]
+    fn queries_of_urls_inside_a_text_are_cleaned() {
+        let clean = |text: &str| {
+            let mut out = Vec::new();
+            let found = in_urls(
+                &mut Redactor::defaults().cleaner(),
+                &mut out,
+                text.as_bytes(),
+            );
+            found.then(|| String::from_utf8(out).unwrap())
+        };
+        assert_eq!(
+            clean("https://a.example/?token=x&page=2#top").unwrap(),
+            "https://a.example/?token=[redacted]&page=2#top"
+        );
+        assert_eq!(
+            clean("see http://a.example/b and <http://c.example/?code=y>, http://d.example?otp=1")
+                .unwrap(),
+            "see http://a.example/b and <http://c.example/?code=[redacted]>, http://d.example?otp=[redacted]"
+        );
+        for plain in [
+            "",
+            "://",
+            "what? nothing",
+            "https://a.example/b",
+            "a://b c?d=e",
+        ] {
+            assert_eq!(clean(plain), None, "{plain}");
+        }
     }
 
     #[test]
