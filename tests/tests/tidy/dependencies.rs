@@ -30,8 +30,8 @@ const CEILINGS: &[(&str, usize, &str)] = &[
     ),
     (
         "palisade-secrets",
-        36,
-        "core's, secrecy at the border, arc-swap for snapshots, base64",
+        37,
+        "core's, secrecy at the border, arc-swap for snapshots, base64, serde_path_to_error to name a field",
     ),
 ];
 

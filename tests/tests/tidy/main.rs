@@ -7,6 +7,7 @@ mod dependencies;
 mod documents;
 mod features;
 mod files;
+mod logs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
