@@ -17,6 +17,8 @@ pub enum BreakerEvent {
     Transition {
         /// The breaker.
         name: Name,
+        /// Which one, when there is one for each key.
+        key: Option<Arc<str>>,
         /// The state before.
         from: State,
         /// The state now.
@@ -77,13 +79,14 @@ impl BreakerEvent {
         match self {
             Self::Transition {
                 name,
+                key,
                 from,
                 to,
                 cause,
                 open_for,
             } => tracing::warn!(
                 target: "palisade_breaker",
-                breaker = name.as_str(), from = from.as_str(), to = to.as_str(), cause = cause.as_str(),
+                breaker = name.as_str(), key = key.as_deref(), from = from.as_str(), to = to.as_str(), cause = cause.as_str(),
                 open_for_ms = open_for.map(millis), "breaker changed its state"
             ),
             Self::Rejected(rejected) => tracing::debug!(

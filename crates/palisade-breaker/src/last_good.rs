@@ -184,10 +184,10 @@ impl<B: Body<Data = Bytes>> Body for KeepBody<B> {
             (None, Some(_)) => {}
         }
         // Servers and clients may stop at the last frame, without asking for the end.
-        if frame.is_none() || this.inner.is_end_stream() {
-            if let Some(keeping) = this.keeping.take() {
-                keeping.keep();
-            }
+        if (frame.is_none() || this.inner.is_end_stream())
+            && let Some(keeping) = this.keeping.take()
+        {
+            keeping.keep();
         }
         Poll::Ready(frame)
     }

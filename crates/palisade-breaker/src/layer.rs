@@ -1,6 +1,7 @@
 mod answers;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_core::{Handle, Name};
@@ -96,8 +97,12 @@ impl<C, A> BreakerLayer<C, A> {
         }
     }
 
+    fn plan(self, change: impl FnOnce(&mut Plan)) -> Self {
+        self.set(|setup| change(Arc::make_mut(&mut setup.plan)))
+    }
+
     fn set(mut self, set: impl FnOnce(&mut Setup)) -> Self {
-        let mut setup = self.shared.setup.clone();
+        let mut setup = Setup::clone(&self.shared.setup);
         set(&mut setup);
         self.shared = Handle::new(Shared::new(setup));
         self
@@ -108,33 +113,33 @@ impl<C, A> BreakerLayer<C, A> {
     /// Five is enough to tell an outage from bad luck, and few enough that callers hardly notice.
     #[must_use]
     pub fn failure_threshold(self, failures: u32) -> Self {
-        self.set(|setup| {
-            let within = setup.plan.within();
+        self.plan(|plan| {
+            let within = plan.within();
             let threshold = at_least_one(failures);
-            setup.plan.failures = FailureRule::Within { threshold, within };
+            plan.failures = FailureRule::Within { threshold, within };
         })
     }
 
     /// The time within which the failures of [`failure_threshold`](Self::failure_threshold) must lie; default 60 s.
     #[must_use]
     pub fn window(self, within: Duration) -> Self {
-        self.set(|setup| {
-            let threshold = setup.plan.threshold();
-            setup.plan.failures = FailureRule::Within { threshold, within };
+        self.plan(|plan| {
+            let threshold = plan.threshold();
+            plan.failures = FailureRule::Within { threshold, within };
         })
     }
 
     /// Opens after so many failures in a row instead of within a time; at least 1.
     #[must_use]
     pub fn consecutive_failures(self, failures: u32) -> Self {
-        self.set(|setup| setup.plan.failures = FailureRule::Consecutive(at_least_one(failures)))
+        self.plan(|plan| plan.failures = FailureRule::Consecutive(at_least_one(failures)))
     }
 
     /// Opens when this share of the calls in the [`rate_window`](Self::rate_window) failed, instead of after a number
     /// of failures. Above 0 and up to 1; what is outside becomes the nearest.
     #[must_use]
     pub fn failure_rate(self, rate: f64) -> Self {
-        self.set(|setup| setup.plan.failures = FailureRule::Rate(share(rate)))
+        self.plan(|plan| plan.failures = FailureRule::Rate(share(rate)))
     }
 
     /// Opens as well when this share of the calls in the [`rate_window`](Self::rate_window) took `bound` or longer;
@@ -144,13 +149,13 @@ impl<C, A> BreakerLayer<C, A> {
     #[must_use]
     pub fn slow_call_rate(self, rate: f64, bound: Duration) -> Self {
         let share = share(rate);
-        self.set(|setup| setup.plan.slow = Some(SlowRule { bound, share }))
+        self.plan(|plan| plan.slow = Some(SlowRule { bound, share }))
     }
 
     /// What the rates look back over; default the last 60 s.
     #[must_use]
     pub fn rate_window(self, window: RateWindow) -> Self {
-        self.set(|setup| setup.plan.extent = window.0)
+        self.plan(|plan| plan.extent = window.0)
     }
 
     /// Calls that the [`rate_window`](Self::rate_window) must hold before a rate counts; default 20, at least 1. With a
@@ -159,13 +164,13 @@ impl<C, A> BreakerLayer<C, A> {
     /// Fewer say little: of three calls one is a third.
     #[must_use]
     pub fn minimum_calls(self, calls: u32) -> Self {
-        self.set(|setup| setup.plan.minimum = at_least_one(calls))
+        self.plan(|plan| plan.minimum = at_least_one(calls))
     }
 
     /// How long it stays open before the first trial; default 60 s, at most ten years.
     #[must_use]
     pub fn open_for(self, time: Duration) -> Self {
-        self.set(|setup| setup.plan.open_for = time)
+        self.plan(|plan| plan.open_for = time)
     }
 
     /// Multiplies the open time by this factor each time that a trial fails, until the breaker closes; default 1, no
@@ -177,7 +182,7 @@ impl<C, A> BreakerLayer<C, A> {
         } else {
             factor.max(1.0)
         };
-        self.set(|setup| setup.plan.growth = factor)
+        self.plan(|plan| plan.growth = factor)
     }
 
     /// Lengthens each open time by a random share of up to this much, 0 to 1, so that many clients do not come back at
@@ -189,7 +194,7 @@ impl<C, A> BreakerLayer<C, A> {
         } else {
             most.clamp(0.0, 1.0)
         };
-        self.set(|setup| setup.plan.jitter = jitter)
+        self.plan(|plan| plan.jitter = jitter)
     }
 
     /// The longest open time that growth, jitter or a server's `Retry-After` can lead to; default 10 min. Never shorter
@@ -198,26 +203,26 @@ impl<C, A> BreakerLayer<C, A> {
     /// A bound, because a server that errs in a header must not shut its clients out for a day.
     #[must_use]
     pub fn longest_open(self, time: Duration) -> Self {
-        self.set(|setup| setup.plan.longest_open = time)
+        self.plan(|plan| plan.longest_open = time)
     }
 
     /// Trials in flight at a time while half-open; default 1, 1 to 8,191.
     #[must_use]
     pub fn trials(self, trials: u32) -> Self {
-        self.set(|setup| setup.plan.trials = at_least_one(trials.min(MOST_TRIALS)))
+        self.plan(|plan| plan.trials = at_least_one(trials.min(MOST_TRIALS)))
     }
 
     /// Trials that must succeed before it closes; default 1, at least 1. One failure opens it again.
     #[must_use]
     pub fn successes_to_close(self, successes: u32) -> Self {
-        self.set(|setup| setup.plan.successes_to_close = at_least_one(successes))
+        self.plan(|plan| plan.successes_to_close = at_least_one(successes))
     }
 
     /// How long a trial may take before another is let through in its place; default the open time, at least 30 s. Its
     /// late result is discarded.
     #[must_use]
     pub fn trial_lease(self, lease: Duration) -> Self {
-        self.set(|setup| setup.plan.lease = Some(lease))
+        self.plan(|plan| plan.lease = Some(lease))
     }
 
     /// After it has closed, lets calls back in over this time, from a tenth of them to all; default at once.
@@ -225,7 +230,14 @@ impl<C, A> BreakerLayer<C, A> {
     /// It keeps a crowd that has waited from felling the server again.
     #[must_use]
     pub fn ramp(self, time: Duration) -> Self {
-        self.set(|setup| setup.plan.ramp = time)
+        self.plan(|plan| plan.ramp = time)
+    }
+
+    /// Counts every call through the `metrics` facade, successes included, which otherwise go by uncounted to cost
+    /// nothing; needs the feature `metrics`. Where a rate is set every call is counted anyhow.
+    #[must_use]
+    pub fn count_calls(self) -> Self {
+        self.plan(|plan| plan.count_calls = true)
     }
 
     /// Observes what happens to the breaker, outside its lock, on the task that made it happen. Keep it short.

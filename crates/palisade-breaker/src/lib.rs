@@ -10,8 +10,10 @@ mod fallback;
 mod future;
 mod handle;
 mod hint;
+mod keyed;
 mod last_good;
 mod layer;
+pub mod metrics;
 mod permit;
 mod refuse;
 #[cfg(feature = "retry")]
@@ -19,6 +21,8 @@ mod retry;
 #[cfg(feature = "serde")]
 mod serde_time;
 mod service;
+#[cfg(feature = "redis")]
+mod share;
 mod shared;
 mod state;
 mod sync;
@@ -32,6 +36,9 @@ pub use event::BreakerEvent;
 pub use fallback::{Fallback, FallbackFuture, FallbackService};
 pub use future::ResponseFuture;
 pub use handle::{BreakerHandle, BreakerMetrics, PeerTrust, WindowMetrics};
+pub use keyed::{
+    ByAuthority, ByHeader, ExtractKey, KeyFn, KeyedBreaker, KeyedBreakerLayer, KeyedHandle, key_fn,
+};
 pub use last_good::{KeepBody, LastGood};
 pub use layer::BreakerLayer;
 pub use permit::{Outcome, Permit};
@@ -42,5 +49,7 @@ pub use retry::{
     RetryAdvice, RetryFuture, RetryIf, RetryLayer, RetryPolicy, retry_if,
 };
 pub use service::Breaker;
+#[cfg(feature = "redis")]
+pub use share::{RedisSharing, SharingTask};
 pub use state::{Cause, Reason, State};
 pub use window::RateWindow;

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -5,29 +6,33 @@ use palisade_core::time;
 use palisade_core::{Handle, Name};
 
 use crate::event::{BreakerEvent, Observer};
+use crate::metrics::Counters;
 use crate::permit::{Permit, Started};
 use crate::state::cell::Cell;
 use crate::state::grant::{Grant, Happening, Refusal, Verdict};
 use crate::state::machine::Machine;
 use crate::state::plan::Plan;
-use crate::{Reason, Rejected, State};
+use crate::{Cause, Reason, Rejected, State};
 
 /// What a layer was told before it first let a call through.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
     pub(crate) name: Name,
-    pub(crate) plan: Plan,
+    /// Shared by all the breakers that a keyed layer makes.
+    pub(crate) plan: Arc<Plan>,
     pub(crate) begins: State,
     pub(crate) observer: Option<Observer>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Setup {
-    pub(crate) const fn new(name: Name, plan: Plan) -> Self {
+    pub(crate) fn new(name: Name, plan: Plan) -> Self {
         Self {
             name,
-            plan,
+            plan: Arc::new(plan),
             begins: State::Closed,
             observer: None,
+            counters: Arc::default(),
         }
     }
 }
@@ -35,21 +40,36 @@ impl Setup {
 /// One breaker: what all clones of a layer, its services, permits and handles have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) setup: Setup,
+    pub(crate) setup: Arc<Setup>,
+    /// Which of the breakers of a keyed layer it is.
+    key: Option<Arc<str>>,
     pub(crate) cell: Cell,
     slow_bound: Option<Duration>,
     pub(crate) rejected: AtomicU64,
     pub(crate) transitions: AtomicU64,
     pub(crate) leases_lost: AtomicU64,
+    /// Where transitions go that other processes hear of.
+    #[cfg(feature = "redis")]
+    pub(crate) news: std::sync::OnceLock<tokio::sync::mpsc::UnboundedSender<crate::share::News>>,
 }
 
 impl Shared {
-    pub(crate) fn new(mut setup: Setup) -> Self {
-        if setup.plan.jitter > 0.0 {
-            // Without random bytes every process draws the same jitter: less spread, and nothing worse.
-            setup.plan.seed = palisade_core::random::bytes().map_or(0, u64::from_le_bytes);
-        }
-        let mut machine = Machine::new(setup.plan.clone());
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self::made(Arc::new(setup), None)
+    }
+
+    /// One of many, told apart by its key.
+    pub(crate) fn with_key(setup: Arc<Setup>, key: Arc<str>) -> Self {
+        Self::made(setup, Some(key))
+    }
+
+    fn made(setup: Arc<Setup>, key: Option<Arc<str>>) -> Self {
+        // Without random bytes every process draws the same jitter: less spread, and nothing worse.
+        let seed = (setup.plan.jitter > 0.0)
+            .then(palisade_core::random::bytes)
+            .and_then(Result::ok);
+        let seed = seed.map_or(0, u64::from_le_bytes);
+        let mut machine = Machine::new(Arc::clone(&setup.plan), seed);
         if setup.begins != State::Closed {
             machine.set(setup.begins);
             machine.take_happened();
@@ -58,13 +78,16 @@ impl Shared {
             slow_bound: setup.plan.slow.map(|rule| rule.bound),
             cell: Cell::new(machine, time::now()),
             setup,
+            key,
             rejected: AtomicU64::new(0),
             transitions: AtomicU64::new(0),
             leases_lost: AtomicU64::new(0),
+            #[cfg(feature = "redis")]
+            news: std::sync::OnceLock::new(),
         }
     }
 
-    pub(crate) const fn name(&self) -> Name {
+    pub(crate) fn name(&self) -> Name {
         self.setup.name
     }
 
@@ -140,6 +163,7 @@ impl Shared {
     /// Counts and tells a refusal that a caller gets to see.
     pub(crate) fn refused(&self, rejected: Rejected) -> Rejected {
         self.rejected.fetch_add(1, Ordering::Relaxed);
+        self.setup.counters.rejected(rejected.name, rejected.reason);
         let event = BreakerEvent::Rejected(rejected);
         event.trace();
         if let Some(observer) = &self.setup.observer {
@@ -172,6 +196,7 @@ impl Shared {
             let took = self.cell.nanos(now).saturating_sub(started.0);
             started != Started::UNKNOWN && Duration::from_nanos(took) >= bound
         });
+        self.setup.counters.call(self.name(), verdict);
         self.tell(&self.cell.settle(now, grant, verdict, slow));
     }
 
@@ -202,6 +227,22 @@ impl Shared {
         }
     }
 
+    /// Hands a transition to the task that shares it. Nobody is waited for.
+    #[cfg(feature = "redis")]
+    fn publish(&self, from: State, to: State, cause: Cause, open_for: Option<Duration>) {
+        use crate::share::{News, What};
+        if let Some(news) = self.news.get()
+            && let Some(what) = What::of(from, to, cause, open_for)
+        {
+            let name = self.name();
+            // Without a task there is nobody to share with.
+            let _ = news.send(News { name, what });
+        }
+    }
+
+    #[cfg(not(feature = "redis"))]
+    const fn publish(&self, _: State, _: State, _: Cause, _: Option<Duration>) {}
+
     #[cold]
     fn tell_one(&self, happening: Happening) {
         let name = self.name();
@@ -213,8 +254,11 @@ impl Shared {
                 open_for,
             } => {
                 self.transitions.fetch_add(1, Ordering::Relaxed);
+                self.setup.counters.transition(name, to);
+                self.publish(from, to, cause, open_for);
                 BreakerEvent::Transition {
                     name,
+                    key: self.key.clone(),
                     from,
                     to,
                     cause,
@@ -224,6 +268,7 @@ impl Shared {
             Happening::Trial => BreakerEvent::Trial { name },
             Happening::LeaseLost => {
                 self.leases_lost.fetch_add(1, Ordering::Relaxed);
+                self.setup.counters.lease_lost(name);
                 BreakerEvent::LeaseLost { name }
             }
             Happening::WouldTrip => BreakerEvent::WouldTrip { name },

@@ -13,12 +13,34 @@
 mod error;
 #[path = "../src/event.rs"]
 mod event;
+#[path = "../src/metrics.rs"]
+mod metrics;
 #[path = "../src/permit.rs"]
 mod permit;
 #[path = "../src/shared.rs"]
 mod shared;
 #[path = "../src/state/mod.rs"]
 mod state;
+/// The type alone: nothing is shared here.
+#[cfg(feature = "redis")]
+mod share {
+    use super::*;
+
+    #[derive(Debug)]
+    pub(crate) struct News {
+        pub(crate) name: Name,
+        pub(crate) what: What,
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct What;
+
+    impl What {
+        pub(crate) fn of(_: State, _: State, _: Cause, _: Option<Duration>) -> Option<Self> {
+            None
+        }
+    }
+}
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
     pub(crate) use loom::sync::{Mutex, MutexGuard};

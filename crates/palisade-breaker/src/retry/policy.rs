@@ -7,6 +7,8 @@ use tokio::time::Sleep;
 use tower::retry::Policy;
 use tower::retry::budget::{Budget, TpsBudget};
 
+use crate::metrics;
+
 use super::judge::{Judge, RetryAdvice};
 use super::replay::Replay;
 
@@ -108,12 +110,15 @@ where
             return None;
         }
         if !self.replay.is_whole(request.body()) {
+            metrics::retry("body_lost");
             return None;
         }
         if !shared.budget.withdraw() {
+            metrics::retry("budget_spent");
             tracing::debug!(target: "palisade_breaker", "no retry: the budget is spent");
             return None;
         }
+        metrics::retry("retried");
         let wait = shared.wait(self.made, unit()).max(not_before);
         tracing::debug!(
             target: "palisade_breaker",

@@ -42,7 +42,7 @@ impl Cell {
             deadline: AtomicU64::new(0),
             base: now,
             most_trials: plan.trials.get(),
-            success_is_news: if plan.records_every_call() {
+            success_is_news: if plan.records_every_call() || plan.count_calls {
                 News::Always
             } else if plan.counts_in_a_row() {
                 News::AfterFailures

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_core::time::Instant;
@@ -18,7 +19,7 @@ use super::{Cause, Reason, State};
 /// most `plan.trials` trials hold a lease at any time.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    plan: Plan,
+    plan: Arc<Plan>,
     phase: Phase,
     epoch: u32,
     rules: Rules,
@@ -39,12 +40,12 @@ enum Phase {
 }
 
 impl Machine {
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, seed: u64) -> Self {
         Self {
             phase: Phase::Closed(None),
             epoch: 0,
             rules: Rules::new(&plan),
-            open_time: OpenTime::new(plan.seed),
+            open_time: OpenTime::new(seed),
             advised: false,
             happened: Vec::new(),
             plan,
@@ -224,7 +225,10 @@ impl Machine {
 
     /// Another process, or this one before it was restarted, is open for so long; never shortens an open time here.
     pub(crate) fn open_like_peer(&mut self, now: Instant, left: Duration) {
-        let wanted = now + left.min(LONGEST);
+        let left = left
+            .min(self.plan.longest_open.max(self.plan.open_for))
+            .min(LONGEST);
+        let wanted = now + left;
         match &self.phase {
             Phase::Closed(_) => self.open_until(now, left, Cause::Peer),
             Phase::Open { until } if *until < wanted => self.open_until(now, left, Cause::Peer),
@@ -262,7 +266,7 @@ impl Machine {
         std::mem::take(&mut self.happened)
     }
 
-    pub(crate) const fn plan(&self) -> &Plan {
+    pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
 
@@ -272,6 +276,11 @@ impl Machine {
 
     pub(crate) fn failures(&self) -> u32 {
         self.rules.failures()
+    }
+
+    /// Whether forgetting it would change nothing for the calls to come.
+    pub(crate) fn is_pristine(&mut self, now: Instant) -> bool {
+        matches!(self.phase, Phase::Closed(None)) && !self.advised && self.tally(now).0 == 0
     }
 
     pub(crate) fn trials_in_flight(&self) -> u32 {

@@ -24,7 +24,8 @@ pub(crate) struct Plan {
     pub(crate) successes_to_close: NonZeroU32,
     pub(crate) lease: Option<Duration>,
     pub(crate) ramp: Duration,
-    pub(crate) seed: u64,
+    /// Every call is told to the machine, even if no rule asks for it.
+    pub(crate) count_calls: bool,
 }
 
 /// Which failures trip.
@@ -80,7 +81,7 @@ impl Default for Plan {
             successes_to_close: NonZeroU32::MIN,
             lease: None,
             ramp: Duration::ZERO,
-            seed: 0,
+            count_calls: false,
         }
     }
 }

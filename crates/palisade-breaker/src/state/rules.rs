@@ -20,7 +20,7 @@ pub(crate) struct Rules {
     /// The failures within the time, the oldest first; never more than the threshold.
     times: VecDeque<Instant>,
     in_a_row: u32,
-    window: Option<Window>,
+    window: Option<Box<Window>>,
 }
 
 impl Rules {
@@ -28,7 +28,9 @@ impl Rules {
         Self {
             times: VecDeque::new(),
             in_a_row: 0,
-            window: plan.records_every_call().then(|| Window::new(plan.extent)),
+            window: plan
+                .records_every_call()
+                .then(|| Box::new(Window::new(plan.extent))),
         }
     }
 

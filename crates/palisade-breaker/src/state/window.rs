@@ -34,16 +34,17 @@ impl Tally {
 
 /// A window that slides, and costs the same whatever it holds.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "always behind a box of its own")]
 pub(crate) enum Window {
     Calls(CallWindow),
-    Time(Box<TimeWindow>),
+    Time(TimeWindow),
 }
 
 impl Window {
     pub(crate) fn new(extent: Extent) -> Self {
         match extent {
             Extent::Calls(calls) => Self::Calls(CallWindow::new(calls)),
-            Extent::Time(time) => Self::Time(Box::new(TimeWindow::new(time))),
+            Extent::Time(time) => Self::Time(TimeWindow::new(time)),
         }
     }
 

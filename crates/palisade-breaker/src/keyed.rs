@@ -1,0 +1,8 @@
+//! A breaker for each key of the requests, and a bound on them.
+
+mod key;
+mod layer;
+mod store;
+
+pub use self::key::{ByAuthority, ByHeader, ExtractKey, KeyFn, key_fn};
+pub use self::layer::{KeyedBreaker, KeyedBreakerLayer, KeyedHandle};

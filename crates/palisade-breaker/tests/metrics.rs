@@ -1,0 +1,145 @@
+//! What the `metrics` facade is told.
+#![cfg(feature = "metrics")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use common::{advance, fail, secs, succeed};
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
+    Unit,
+};
+use palisade_breaker::BreakerLayer;
+
+#[derive(Debug, Clone, Default)]
+struct Seen(Arc<Mutex<BTreeMap<String, f64>>>);
+
+struct One(Seen, String);
+
+impl One {
+    fn set(&self, set: impl FnOnce(&mut f64)) {
+        set(self.0.0.lock().unwrap().entry(self.1.clone()).or_default());
+    }
+}
+
+impl CounterFn for One {
+    fn increment(&self, by: u64) {
+        self.set(|value| *value += by as f64);
+    }
+
+    fn absolute(&self, value: u64) {
+        self.set(|old| *old = value as f64);
+    }
+}
+
+impl GaugeFn for One {
+    fn increment(&self, by: f64) {
+        self.set(|value| *value += by);
+    }
+
+    fn decrement(&self, by: f64) {
+        self.set(|value| *value -= by);
+    }
+
+    fn set(&self, value: f64) {
+        One::set(self, |old| *old = value);
+    }
+}
+
+impl Seen {
+    fn one(&self, key: &Key) -> Arc<One> {
+        let labels: Vec<_> = key
+            .labels()
+            .map(|label| format!("{}={}", label.key(), label.value()))
+            .collect();
+        Arc::new(One(
+            self.clone(),
+            format!("{} {}", key.name(), labels.join(" ")),
+        ))
+    }
+
+    fn get(&self, name: &str) -> f64 {
+        self.0
+            .lock()
+            .unwrap()
+            .get(name)
+            .copied()
+            .unwrap_or(f64::NAN)
+    }
+}
+
+impl Recorder for Seen {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.one(key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.one(key))
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn transitions_refusals_and_calls_are_counted() {
+    let seen = Seen::default();
+    let breaker = BreakerLayer::new("ledger").count_calls().handle();
+    // The recorder comes after the breaker, as it may in a program.
+    let _recorder = metrics::set_default_local_recorder(&seen);
+    succeed(&breaker, 3);
+    fail(&breaker, 5);
+    for _ in 0..4 {
+        assert!(breaker.try_acquire().is_err());
+    }
+    advance(secs(60)).await;
+    let hung = breaker.try_acquire().unwrap();
+    advance(secs(60)).await;
+    succeed(&breaker, 1);
+    drop(hung);
+    for (name, value) in [
+        (
+            "palisade_breaker_calls_total name=ledger outcome=success",
+            4.0,
+        ),
+        (
+            "palisade_breaker_calls_total name=ledger outcome=failure",
+            5.0,
+        ),
+        (
+            "palisade_breaker_calls_total name=ledger outcome=cancelled",
+            1.0,
+        ),
+        (
+            "palisade_breaker_rejected_total name=ledger reason=open",
+            4.0,
+        ),
+        (
+            "palisade_breaker_transitions_total name=ledger to=open",
+            1.0,
+        ),
+        (
+            "palisade_breaker_transitions_total name=ledger to=half_open",
+            1.0,
+        ),
+        (
+            "palisade_breaker_transitions_total name=ledger to=closed",
+            1.0,
+        ),
+        ("palisade_breaker_leases_lost_total name=ledger", 1.0),
+        ("palisade_breaker_state name=ledger", 0.0),
+    ] {
+        assert_eq!(seen.get(name), value, "{name}: {seen:?}");
+    }
+    breaker.force_open();
+    assert_eq!(seen.get("palisade_breaker_state name=ledger"), 3.0);
+}
