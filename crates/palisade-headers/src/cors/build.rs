@@ -1,14 +1,12 @@
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use palisade_core::Problems;
 
-use super::policy::{Allowed, Policy};
+use super::policy::{Allowed, Lists, Policy};
 use super::{CorsLayer, names};
 use crate::HeadersError;
-use crate::count::Counter;
 use crate::origin::{OriginPattern, Origins};
-use crate::template::{Merge, Template};
 
 /// Collects a CORS policy; [`try_build`](Self::try_build) reports all that is wrong with it.
 #[derive(Debug, Clone)]
@@ -123,52 +121,18 @@ impl CorsBuilder {
         );
         problems.into_result(()).map_err(HeadersError::Cors)?;
 
-        let mut preflight = HeaderMap::new();
-        let mut actual = HeaderMap::new();
-        let origin = match allowed {
-            Allowed::Everybody => HeaderValue::from_static("*"),
-            // The place of the origin, which is not known yet.
-            Allowed::Listed(_) => HeaderValue::from_static(""),
+        let lists = Lists {
+            methods,
+            headers,
+            expose,
         };
-        for map in [&mut preflight, &mut actual] {
-            map.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            if self.credentials {
-                map.insert(
-                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                    HeaderValue::from_static("true"),
-                );
-            }
-        }
-        let max_age = HeaderValue::from(self.max_age.as_secs());
-        preflight.insert(header::VARY, Policy::VARY_PREFLIGHT);
-        for (name, value) in [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, headers),
-            (header::ACCESS_CONTROL_MAX_AGE, Some(max_age)),
-        ] {
-            if let Some(value) = value {
-                preflight.insert(name, value);
-            }
-        }
-        if let Some(value) = expose {
-            actual.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, value);
-        }
-        if matches!(allowed, Allowed::Listed(_)) {
-            actual.insert(header::VARY, Policy::VARY_ORIGIN);
-        }
-        let actual: Vec<_> = actual
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        let merges =
-            [header::VARY, header::ACCESS_CONTROL_EXPOSE_HEADERS].map(|name| (name, Merge::Append));
-        Ok(CorsLayer::of(Policy {
-            actual: Template::new(&actual, &merges, &[]),
+        Ok(CorsLayer::of(Policy::new(
             allowed,
-            preflight,
-            status: self.status,
-            denied: Counter::default(),
-        }))
+            lists,
+            self.credentials,
+            self.max_age,
+            self.status,
+        )))
     }
 
     fn allowed(&self, problems: &mut Problems) -> Allowed {

@@ -1,10 +1,12 @@
 //! What CORS decides, and the headers that say so.
 
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 
 use crate::count::Counter;
 use crate::origin::Origins;
-use crate::template::{Template, leaked};
+use crate::template::{Merge, Template, leaked};
 
 #[derive(Debug, Clone)]
 pub(super) struct Policy {
@@ -22,6 +24,13 @@ pub(super) struct Policy {
 pub(super) enum Allowed {
     Everybody,
     Listed(Origins),
+}
+
+/// The lists of a policy as the headers name them, those that are not empty.
+pub(super) struct Lists {
+    pub(super) methods: Option<HeaderValue>,
+    pub(super) headers: Option<HeaderValue>,
+    pub(super) expose: Option<HeaderValue>,
 }
 
 /// What a request asks of CORS.
@@ -51,6 +60,61 @@ impl Policy {
     pub(super) const VARY_PREFLIGHT: HeaderValue = HeaderValue::from_static(
         "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
     );
+
+    pub(super) fn new(
+        allowed: Allowed,
+        lists: Lists,
+        credentials: bool,
+        max_age: Duration,
+        status: StatusCode,
+    ) -> Self {
+        let is_listed = matches!(allowed, Allowed::Listed(_));
+        // Where origins are listed, an empty value keeps the place of the one that will ask.
+        let origin = HeaderValue::from_static(if is_listed { "" } else { "*" });
+        let who = [
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, Some(origin)),
+            (
+                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                credentials.then(|| HeaderValue::from_static("true")),
+            ),
+        ];
+        let preflight = [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, lists.methods),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, lists.headers),
+            (
+                header::ACCESS_CONTROL_MAX_AGE,
+                Some(HeaderValue::from(max_age.as_secs())),
+            ),
+            (header::VARY, Some(Self::VARY_PREFLIGHT)),
+        ];
+        let actual = [
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, lists.expose),
+            (header::VARY, is_listed.then_some(Self::VARY_ORIGIN)),
+        ];
+        let present = |(name, value): (HeaderName, Option<HeaderValue>)| Some((name, value?));
+        let merges =
+            [header::VARY, header::ACCESS_CONTROL_EXPOSE_HEADERS].map(|name| (name, Merge::Append));
+        let preflight = who.clone().into_iter().chain(preflight);
+        let actual: Vec<_> = who.into_iter().chain(actual).filter_map(present).collect();
+        Self {
+            allowed,
+            status,
+            preflight: preflight.filter_map(present).collect(),
+            actual: Template::new(&actual, &merges, &[]),
+            denied: Counter::default(),
+        }
+    }
+
+    /// A policy for nobody.
+    pub(super) fn nobody() -> Self {
+        let none = Lists {
+            methods: None,
+            headers: None,
+            expose: None,
+        };
+        let allowed = Allowed::Listed(Origins::default());
+        Self::new(allowed, none, false, Duration::ZERO, StatusCode::NO_CONTENT)
+    }
 
     #[inline]
     pub(super) fn ask<B>(&self, request: &Request<B>) -> Asked {
@@ -137,16 +201,4 @@ fn varies_by_origin(headers: &HeaderMap) -> bool {
             .map(<[u8]>::trim_ascii)
             .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"origin"))
     })
-}
-
-impl Policy {
-    pub(super) fn nobody() -> Self {
-        Self {
-            allowed: Allowed::Listed(Origins::default()),
-            status: StatusCode::NO_CONTENT,
-            preflight: HeaderMap::new(),
-            actual: Template::new(&[], &[], &[]),
-            denied: Counter::default(),
-        }
-    }
 }

@@ -43,7 +43,9 @@ where
             Some(id) => tracing::info_span!(target: crate::TARGET, "request", request_id = id),
             None => tracing::Span::none(),
         };
-        let inner = span.in_scope(|| self.inner.call(request));
+        let entered = span.enter();
+        let inner = self.inner.call(request);
+        drop(entered);
         ResponseFuture::new(inner, id, span)
     }
 }

@@ -105,8 +105,9 @@ impl Policy {
             seen.credentials =
                 headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE);
             if !seen.credentials {
-                // The principal is found by a layer further in, if at all: look when the response is there.
-                seen.scope = RequestScope::current(request.extensions()).cloned();
+                // The principal is found by a layer further in, if at all: look when the response is there. Entered
+                // here, because a scope that is made further in would be out of sight.
+                seen.scope = Some(RequestScope::enter(request.extensions_mut()));
             }
         }
         seen

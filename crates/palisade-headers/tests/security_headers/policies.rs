@@ -124,9 +124,8 @@ async fn answers_to_the_authenticated_stay_out_of_caches() {
         "the handler knows better"
     );
 
-    let mut request = Request::new(());
-    let scope = RequestScope::enter(request.extensions_mut());
-    let by_key = headers_of(layer, request, |_| {
+    let by_key = headers_of(layer, Request::new(()), |request| {
+        let scope = RequestScope::current(request.extensions()).unwrap();
         scope.push_principal(Principal::user("iss", "alice").into());
         Response::new(())
     })
