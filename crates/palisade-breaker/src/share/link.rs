@@ -201,7 +201,9 @@ impl Link {
 /// What there is to say about a breaker as it stands.
 fn standing(breaker: &BreakerHandle) -> Option<What> {
     match breaker.state() {
-        State::Open => breaker.retry_after().map(What::Opened),
+        State::Open if breaker.0.cell.lock().is_open_by_itself() => {
+            breaker.retry_after().map(What::Opened)
+        }
         State::Closed => Some(What::Closed),
         _ => None,
     }

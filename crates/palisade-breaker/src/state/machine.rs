@@ -32,7 +32,7 @@ pub(crate) struct Machine {
 #[derive(Debug)]
 enum Phase {
     Closed(Option<Ramp>),
-    Open { until: Instant },
+    Open { until: Instant, cause: Cause },
     HalfOpen { trials: Trials, successes: u32 },
     ForcedOpen,
     Disabled,
@@ -67,7 +67,9 @@ impl Machine {
             },
             Phase::Disabled => Ok(Grant::FREE),
             Phase::ForcedOpen => Err(refusal(Reason::Forced, None)),
-            Phase::Open { until } if now < *until => Err(refusal(Reason::Open, Some(*until - now))),
+            Phase::Open { until, .. } if now < *until => {
+                Err(refusal(Reason::Open, Some(*until - now)))
+            }
             Phase::Open { .. } => {
                 let trials = Trials::default();
                 let half_open = Phase::HalfOpen {
@@ -162,7 +164,7 @@ impl Machine {
             Phase::Closed(_) | Phase::MetricsOnly => {
                 self.record(now, Verdict::Failure(None), false);
             }
-            Phase::Open { until } if *until <= now => self.open(now, Cause::TrialFailed, None),
+            Phase::Open { until, .. } if *until <= now => self.open(now, Cause::TrialFailed, None),
             Phase::HalfOpen { .. } => self.open(now, Cause::TrialFailed, None),
             Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled => {}
         }
@@ -186,7 +188,7 @@ impl Machine {
 
     fn open_until(&mut self, now: Instant, open_for: Duration, cause: Cause) {
         let until = now + open_for.min(LONGEST);
-        self.go(Phase::Open { until }, cause, Some(open_for));
+        self.go(Phase::Open { until, cause }, cause, Some(open_for));
     }
 
     fn close(&mut self, now: Instant) {
@@ -231,7 +233,7 @@ impl Machine {
         let wanted = now + left;
         match &self.phase {
             Phase::Closed(_) => self.open_until(now, left, Cause::Peer),
-            Phase::Open { until } if *until < wanted => self.open_until(now, left, Cause::Peer),
+            Phase::Open { until, .. } if *until < wanted => self.open_until(now, left, Cause::Peer),
             _ => {}
         }
     }
@@ -248,10 +250,16 @@ impl Machine {
         self.advised = false;
     }
 
+    /// Whether it is open by what it found out itself, which others should hear.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_open_by_itself(&self) -> bool {
+        matches!(self.phase, Phase::Open { cause, .. } if cause != Cause::Peer)
+    }
+
     /// When the open time is over, or the first trial loses its lease.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Open { until } => Some(*until),
+            Phase::Open { until, .. } => Some(*until),
             Phase::HalfOpen { trials, .. } => trials.first_lease_over(),
             _ => None,
         }
