@@ -179,6 +179,8 @@ pub(crate) struct Chain {
     /// Records since the last checkpoint.
     since: u64,
     signed_at: Option<Instant>,
+    /// Whether the line in hand is a checkpoint.
+    signing: bool,
 }
 
 impl Chain {
@@ -194,6 +196,7 @@ impl Chain {
             head,
             since: 0,
             signed_at: None,
+            signing: false,
         })
     }
 
@@ -211,8 +214,8 @@ impl Chain {
 
     /// Appends the signature of the line so far.
     pub(crate) fn sign(&mut self, out: &mut Vec<u8>, line: usize, now: Instant) {
-        self.since = 0;
         self.signed_at = Some(now);
+        self.signing = true;
         let Some(checkpoints) = &self.seal.checkpoints else {
             return;
         };
@@ -226,7 +229,12 @@ impl Chain {
     /// Takes the finished line into the chain.
     pub(crate) fn take(&mut self, line: &[u8]) {
         self.head = hash(line);
-        self.since += 1;
+        // A checkpoint needs none for itself, or an idle trail would sign for ever.
+        self.since = if std::mem::take(&mut self.signing) {
+            0
+        } else {
+            self.since + 1
+        };
     }
 
     /// Whether a checkpoint is due.
@@ -249,5 +257,35 @@ impl Chain {
     pub(crate) fn patience(&self) -> Option<Duration> {
         let checkpoints = self.seal.checkpoints.as_ref()?;
         (self.since > 0).then_some(checkpoints.period)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use palisade_core::time;
+
+    use super::*;
+
+    #[test]
+    fn checkpoints_are_due_by_number_and_by_time_and_never_for_themselves() {
+        let period = Duration::from_secs(60);
+        let key = SigningKey::from_seed(&[7; 32]).unwrap();
+        let mut chain = Chain::resume(Seal::chain().checkpoint(key, 3, period), [0; 32]).unwrap();
+        let start = time::now();
+        assert!(!chain.is_due(start), "nothing to sign");
+        chain.take(b"one");
+        assert!(!chain.is_due(start));
+        assert!(chain.is_due(start + period), "by time");
+        chain.take(b"two");
+        chain.take(b"three");
+        assert!(chain.is_due(start), "by number");
+
+        chain.sign(&mut Vec::new(), 0, start);
+        chain.take(b"checkpoint");
+        assert!(
+            !chain.is_due(start + 10 * period),
+            "an idle trail signs nothing"
+        );
+        assert_eq!(chain.patience(), None);
     }
 }
