@@ -25,6 +25,8 @@ pub use error::Error;
 pub use fields::Fields;
 pub use key::{Key, KeyId};
 pub use keyring::{Keyring, KeyringBuilder};
+#[cfg(feature = "metrics")]
+pub use layer::REFUSED_TOTAL;
 pub use layer::{
     Binding, FieldCrypto, FieldCryptoLayer, Mapped, RequestFuture, RequestHead, RequestTask,
     ResponseFuture, Untouched,

@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 use palisade_core::RequestScope;
 
+use super::counters::Counters;
 use super::routes::Routes;
 use crate::{Context, Error, FieldCipher, Fields};
 
@@ -100,6 +101,7 @@ pub(super) struct Config {
     pub(super) routes: Option<Routes>,
     pub(super) when: Option<Arc<When>>,
     pub(super) limit: usize,
+    pub(super) counters: Counters,
 }
 
 #[derive(Debug, Clone)]
@@ -126,6 +128,7 @@ impl Config {
             routes: None,
             when: None,
             limit: 2 * 1024 * 1024,
+            counters: Counters::default(),
         }
     }
 

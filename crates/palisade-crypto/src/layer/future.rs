@@ -13,6 +13,7 @@ use palisade_core::{
 
 use super::body;
 use super::config::{Binding, Config, Form};
+use super::counters::Message;
 
 /// What is to be done with the response of one request.
 pub(super) struct Job {
@@ -218,6 +219,7 @@ impl Job {
 
     fn refuse<B>(&self, reason: &'static str) -> Response<ResponseBody<B>> {
         tracing::error!(target: "palisade_crypto", reason, "a response could not be rewritten");
+        self.config.counters.count(Message::Response, reason);
         if let Some(scope) = self.context.scope() {
             scope.record(SecurityEvent::new(EventKind::CryptoFailure).reason(reason));
         }

@@ -2,6 +2,7 @@
 
 mod body;
 mod config;
+mod counters;
 mod future;
 mod request;
 mod routes;
@@ -14,6 +15,8 @@ use tower_layer::Layer;
 
 pub use self::config::{Binding, RequestHead};
 use self::config::{Config, Task};
+#[cfg(feature = "metrics")]
+pub use self::counters::REFUSED_TOTAL;
 pub use self::future::ResponseFuture;
 pub use self::request::{Mapped, RequestFuture};
 use self::routes::Routes;

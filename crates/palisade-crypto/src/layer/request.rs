@@ -16,6 +16,7 @@ use tower_service::Service;
 
 use super::body;
 use super::config::{Config, Form, RequestHead};
+use super::counters::Message;
 use super::future::{Collected, Job, ResponseFuture, gather};
 use super::service::FieldCrypto;
 
@@ -61,7 +62,7 @@ where
         };
         let (mut head, body) = request.into_parts();
         if let Some(refusal) = unfit(&head, &body, config.limit) {
-            return RequestFuture::refused(refusal.response(&mut head));
+            return RequestFuture::refused(refusal.response(&config, &mut head));
         }
         // The service that was polled ready waits for the body; its clone takes its place and is polled again.
         let clone = self.inner.clone();
@@ -113,12 +114,13 @@ fn unfit<B: Body>(head: &Parts, body: &B, limit: usize) -> Option<Refusal> {
 }
 
 impl Refusal {
-    fn response<B>(self, head: &mut Parts) -> Response<ResponseBody<B>> {
+    fn response<B>(self, config: &Config, head: &mut Parts) -> Response<ResponseBody<B>> {
         let (code, reason) = match self {
             Self::TooLarge => (Code::PayloadTooLarge, "body_over_limit"),
             Self::Wrong(reason) => (Code::Validation, reason),
         };
         tracing::warn!(target: "palisade_crypto", reason, "a request could not be rewritten");
+        config.counters.count(Message::Request, reason);
         RequestScope::enter(&mut head.extensions)
             .record(SecurityEvent::new(EventKind::CryptoFailure).reason(reason));
         let mut request = Request::new(());
@@ -232,7 +234,9 @@ where
                         return Poll::Pending;
                     };
                     match rest.rewritten(gathered) {
-                        Err(refusal) => return Poll::Ready(Ok(refusal.response(&mut rest.head))),
+                        Err(refusal) => {
+                            return Poll::Ready(Ok(refusal.response(&rest.config, &mut rest.head)));
+                        }
                         Ok(data) => {
                             body::restate(&mut rest.head.headers, Some(data.len()));
                             let body = (rest.make)(ResponseBody::full(data));
