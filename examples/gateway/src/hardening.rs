@@ -8,9 +8,11 @@ use palisade::crypto::{FieldCipher, FieldCryptoLayer, Fields};
 use palisade::headers::security::NoStore;
 use palisade::headers::{CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer};
 use palisade::ratelimit::{
-    KeyChain, Limit, MINUTE, Policy, RateLimitLayer, RateLimiter, Selection, burst, per_second,
+    KeyChain, Limit, MINUTE, Policy, RateLimitLayer, RateLimiter, Redis, Selection, burst,
+    per_second,
 };
 use palisade::{PathSet, Problems, Stack};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 use crate::settings::Settings;
 
@@ -52,7 +54,16 @@ impl Hardening {
         cipher: FieldCipher,
     ) -> Result<Self, Problems> {
         let mut problems = Problems::none();
-        let ping = RateLimitLayer::builder()
+        let redis = settings.redis.clone().map(shared_store).transpose();
+        let redis = redis.unwrap_or_else(|error| {
+            problems.push("REDIS_URL", error.to_string());
+            None
+        });
+        let builder = || match &redis {
+            Some(redis) => RateLimitLayer::builder().store(redis.clone()),
+            None => RateLimitLayer::builder(),
+        };
+        let ping = builder()
             .policy(Policy::new("ping").limit(Limit::token_bucket(
                 per_second(settings.requests_per_second.get()),
                 burst(settings.burst.get()),
@@ -64,14 +75,14 @@ impl Hardening {
                     .client_ip(),
             )
             .build();
-        let clients = RateLimitLayer::builder()
+        let clients = builder()
             .policy(Policy::clients())
             .policy(Policy::public())
             .policy(Policy::login())
             .route("GET /api/public", "public")
             .route("POST /auth/token", "login")
             .build();
-        let principals = RateLimitLayer::builder()
+        let principals = builder()
             .policy(Policy::authenticated())
             .policy(Policy::admin())
             .key(KeyChain::new().principal().client_ip())
@@ -81,7 +92,7 @@ impl Hardening {
                 None => Selection::exempt(),
             })
             .build();
-        let failed_logins = RateLimitLayer::builder()
+        let failed_logins = builder()
             .policy(Policy::new(Self::FAILED_LOGINS).limit(Limit::exact(5, MINUTE)))
             .build();
         let mut limits = |built: Result<RateLimitLayer, palisade::ratelimit::Error>,
@@ -120,6 +131,14 @@ impl Hardening {
             failed_logins,
         })
     }
+}
+
+/// Limits in Redis. It is connected to when first asked, so that the gateway starts while Redis is down: each policy
+/// says what happens then.
+fn shared_store(client: redis::Client) -> redis::RedisResult<Redis> {
+    let config = ConnectionManagerConfig::new();
+    let connection = ConnectionManager::new_lazy_with_config(client, config)?;
+    Ok(Redis::new(connection).prefix("gateway"))
 }
 
 /// Opens the trail. Every request is recorded, health checks too: whoever looks for a request finds it.

@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) environment: Environment,
     pub(crate) client_ip: ClientIp,
+    /// Where limits are counted together with other gateways.
+    pub(crate) redis: Option<redis::Client>,
     pub(crate) requests_per_second: NonZeroU32,
     pub(crate) burst: NonZeroU32,
     pub(crate) breaker_threshold: NonZeroU32,
@@ -27,8 +29,8 @@ pub(crate) struct Settings {
 }
 
 /// Variables of the contract that this build does not serve. Ignoring them would be worse than refusing: whoever sets
-/// `REDIS_URL` believes that several gateways share one limit.
-const NOT_SERVED: [&str; 3] = ["REDIS_URL", "USE_AWS_SECRETS", "VAULT_ADDR"];
+/// them believes that secrets come from elsewhere.
+const NOT_SERVED: [&str; 2] = ["USE_AWS_SECRETS", "VAULT_ADDR"];
 
 impl Settings {
     /// Reads the settings, and says which variables are wrong; for those it takes the default, so that the start can
@@ -58,6 +60,7 @@ impl Settings {
                 "must be development, staging or production",
             ),
             client_ip: reader.client_ip(),
+            redis: reader.redis(),
             requests_per_second: reader.number("RATE_LIMIT_REQUESTS_PER_SECOND", 10),
             burst: reader.number("RATE_LIMIT_BURST", 20),
             breaker_threshold: reader.number("CIRCUIT_BREAKER_THRESHOLD", 5),
@@ -111,6 +114,17 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 );
                 NonZeroU32::MIN
             })
+    }
+
+    /// The URL may hold a password, so the reason does not repeat it.
+    fn redis(&mut self) -> Option<redis::Client> {
+        let url = self.set("REDIS_URL")?;
+        let client = redis::Client::open(url).ok();
+        if client.is_none() {
+            let reason = "must be a Redis URL, as in redis://127.0.0.1:6379";
+            self.problems.push("REDIS_URL", reason);
+        }
+        client
     }
 
     /// 1 minute to a day: a token that is out passes until it expires.
@@ -197,7 +211,7 @@ mod tests {
             ("ACCESS_TOKEN_EXPIRE_MINUTES", "1441"),
             ("CORS_ORIGINS", "https://a.example/path"),
             ("TRUSTED_PROXIES", "10.0.0.0/99"),
-            ("REDIS_URL", "redis://127.0.0.1"),
+            ("REDIS_URL", "http://127.0.0.1"),
         ];
         let (_, problems) = read(&wrong);
         let mut named: Vec<_> = problems

@@ -1,0 +1,83 @@
+//! Two gateways, one limit.
+
+mod support;
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use support::Gateway;
+
+struct Server {
+    process: Child,
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let process = Command::new("redis-server")
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--port",
+                &port.to_string(),
+            ])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server: install it with `apt-get install redis-server`");
+        let server = Self {
+            process,
+            url: format!("redis://127.0.0.1:{port}"),
+            _folder: folder,
+        };
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::yield_now();
+        }
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn two_gateways_on_one_redis_share_a_limit() {
+    let redis = Server::start();
+    let one = Gateway::start_with(&[("REDIS_URL", &redis.url)]);
+    let other = Gateway::start_with(&[("REDIS_URL", &redis.url)]);
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        for gateway in [&one, &other] {
+            statuses.push(gateway.login("nobody", "wrong").await.status().as_u16());
+        }
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
+}
+
+#[tokio::test]
+async fn without_its_redis_a_gateway_serves_but_signs_nobody_in() {
+    let redis = Server::start();
+    let url = redis.url.clone();
+    drop(redis);
+    let gateway = Gateway::start_with(&[("REDIS_URL", &url)]);
+    assert_eq!(
+        gateway.get("/v1/ping").await.status(),
+        200,
+        "counted in the process meanwhile"
+    );
+    let login = gateway.login("alice", support::PASSWORD).await;
+    assert_eq!(login.status(), 503, "guesses must not go uncounted");
+}
