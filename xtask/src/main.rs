@@ -28,7 +28,7 @@ Tasks of the workspace
         Every fuzz target, or the one that is named, for so long
 
 What a task needs and does not find it installs, and says so before: system packages by apt-get, cargo tools under
-target/tools.
+target/tools, moto (which stands in for AWS) in a virtual environment under target/moto.
 ";
 
 fn main() -> ExitCode {

@@ -13,11 +13,15 @@ pub(crate) const TESTED: [&str; 4] = [
     "--all-features",
 ];
 
+/// Serves AWS's interfaces to the official SDKs.
+const MOTO: &str = "moto[server]==5.2.5";
+
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let wanted = Wanted::read(args)?;
     for (program, package) in wanted.programs() {
         tools::system(program, package)?;
     }
+    tools::python_program("moto", MOTO, "moto_server")?;
     command::run(&mut wanted.command())
 }
 

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use crate::command::{Failure, cargo, command, run, target_dir};
+use crate::command::{Failure, cargo, command, root, run, target_dir};
 
 /// A program of the system, from this package where it is missing.
 pub(crate) fn system(program: &str, package: &str) -> Result<PathBuf, Failure> {
@@ -52,6 +52,38 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf, Failure> 
         run(cargo(&wanted).arg("--root").arg(&root))?;
     }
     Ok(program)
+}
+
+/// A Python program in a virtual environment of its own under `target/`, where tests look for it.
+pub(crate) fn python_program(
+    environment: &str,
+    requirement: &str,
+    program: &str,
+) -> Result<PathBuf, Failure> {
+    let home = root().join("target").join(environment);
+    let installed = home.join("bin").join(program);
+    if installed.is_file() {
+        return Ok(installed);
+    }
+    eprintln!(
+        "xtask: installing {requirement} from PyPI into {}, once",
+        home.display()
+    );
+    let python = system("python3", "python3")?;
+    let by_hand = |failure| {
+        Failure::new(format!(
+            "{program} is needed; install it with `python3 -m venv target/{environment} && \
+             target/{environment}/bin/pip install '{requirement}'`, for which Debian and Ubuntu want the package \
+             python3-venv ({failure})"
+        ))
+    };
+    run(command(python, &["-m", "venv", "--clear"]).arg(&home)).map_err(by_hand)?;
+    run(&mut command(
+        home.join("bin/pip"),
+        &["install", "--quiet", requirement],
+    ))
+    .map_err(by_hand)?;
+    Ok(installed)
 }
 
 /// Where a program lies, if it is installed.
