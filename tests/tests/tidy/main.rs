@@ -8,6 +8,7 @@ mod documents;
 mod features;
 mod files;
 mod logs;
+mod metrics;
 
 use std::fs;
 use std::path::{Path, PathBuf};
