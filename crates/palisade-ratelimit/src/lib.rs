@@ -4,6 +4,7 @@
 #[cfg(feature = "redis")]
 mod ask;
 mod builder;
+mod config;
 mod counted;
 mod counters;
 mod decide;
@@ -24,12 +25,15 @@ mod refusal;
 mod select;
 mod service;
 mod store;
+mod sync;
 #[cfg(test)]
 mod test_support;
 mod ticket;
 mod view;
 
 pub use builder::RateLimitBuilder;
+#[cfg(feature = "serde")]
+pub use config::{LimitConfig, PolicyConfig, RateLimitConfig, WindowKind};
 pub use decision::{Decision, Outcome};
 pub use error::Error;
 pub use future::ResponseFuture;

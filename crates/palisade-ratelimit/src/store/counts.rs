@@ -1,11 +1,11 @@
 use std::fmt;
-use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::keys::Keys;
 use super::table::{Shard, Slot};
 use crate::digest::{HashedKey, Spots};
 use crate::limit::{Assessment, MAX_WORDS, Rules};
+use crate::sync::MutexGuard;
 
 /// The keys of one policy.
 pub(crate) struct Table {

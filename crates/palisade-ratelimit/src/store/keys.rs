@@ -1,7 +1,8 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::table::{Shape, Shard};
 use crate::digest::{HashedKey, Spots};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A bounded table in shards, each under a lock of its own.
 pub(crate) struct Keys(Box<[Padded]>);

@@ -95,7 +95,7 @@ impl Leases {
     }
 
     /// Keeps what Redis gave.
-    pub(crate) fn keep(&self, key: &HashedKey, now: u64, lease: Lease) {
+    pub(crate) fn keep(&self, key: &HashedKey, lease: Lease) {
         let mut shard = self.0.shard(key);
         // A key that had to make room meanwhile loses its lease: less is used, nobody is admitted more.
         let Some(slot) = shard.find(key) else { return };
@@ -187,7 +187,7 @@ mod tests {
     fn a_lease_is_spent_once_and_ends() {
         let (leases, key) = leases();
         assert!(leases.may_ask(&key, 10, 100));
-        leases.keep(&key, 20, lease(3, 200));
+        leases.keep(&key, lease(3, 200));
         assert!(leases.spend(&key, 21, 2, 0).is_some());
         assert!(leases.spend(&key, 22, 2, 0).is_none());
         assert!(leases.spend(&key, 200, 1, 0).is_none(), "it has run out");
@@ -200,7 +200,7 @@ mod tests {
         let (leases, key) = leases();
         assert!(leases.may_ask(&key, 0, 100));
         // Six of 100 each are taken: one is used, five lie here.
-        leases.keep(&key, 0, lease(5, 10_000));
+        leases.keep(&key, lease(5, 10_000));
         assert!(leases.spend(&key, 100, 6, 100).is_none());
         // At 350 the bucket lacks two and a half: two may be spent.
         assert!(leases.spend(&key, 350, 3, 100).is_none());
@@ -220,7 +220,7 @@ mod tests {
             leases.may_ask(&key, 110, 100),
             "the first one did not come back"
         );
-        leases.keep(&key, 120, lease(1, 200));
+        leases.keep(&key, lease(1, 200));
         assert!(leases.may_ask(&key, 121, 100));
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn what_is_left_is_drained_once() {
         let (leases, key) = leases();
         assert!(leases.may_ask(&key, 10, 100));
-        leases.keep(&key, 20, lease(3, 200));
+        leases.keep(&key, lease(3, 200));
         assert!(leases.spend(&key, 21, 1, 0).is_some());
         let drained = leases.drain(22, 0);
         assert_eq!(drained.len(), 1);

@@ -442,7 +442,7 @@ impl RedisPolicy {
                         charged_at: reply.time,
                         bucket_full_at: later(reply.bucket),
                     };
-                    leases.keep(key, now, lease);
+                    leases.keep(key, lease);
                 }
             }
             _ => {}

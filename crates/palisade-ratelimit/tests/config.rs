@@ -1,0 +1,131 @@
+//! Limits from files and from the environment.
+
+mod support;
+
+use palisade_ratelimit::{Limit, RateLimitConfig, burst, per_second};
+use support::*;
+
+fn read(text: &str) -> RateLimitConfig {
+    serde_json::from_str(text).unwrap()
+}
+
+fn env(pairs: &[(&str, &str)]) -> Result<Option<Limit>, String> {
+    let find = |name: &str| {
+        pairs
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| (*value).to_owned())
+    };
+    Limit::from_env(find).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_environment_names_a_token_bucket() {
+    let bucket = |rate, size| Ok(Some(Limit::token_bucket(per_second(rate), burst(size))));
+    assert_eq!(env(&[]), Ok(None));
+    assert_eq!(
+        env(&[
+            ("RATE_LIMIT_REQUESTS_PER_SECOND", "10"),
+            ("RATE_LIMIT_BURST", " 20 ")
+        ]),
+        bucket(10, 20)
+    );
+    assert_eq!(env(&[("RATE_LIMIT_PER_SECOND", "5")]), bucket(5, 10));
+    assert_eq!(
+        env(&[
+            ("RATE_LIMIT_PER_SECOND", "5"),
+            ("RATE_LIMIT_REQUESTS_PER_SECOND", "5")
+        ]),
+        bucket(5, 10)
+    );
+}
+
+#[test]
+fn every_bad_variable_is_named() {
+    let error = env(&[
+        ("RATE_LIMIT_REQUESTS_PER_SECOND", "ten"),
+        ("RATE_LIMIT_PER_SECOND", "-1"),
+        ("RATE_LIMIT_BURST", "0"),
+    ]);
+    let error = error.unwrap_err();
+    for name in [
+        "RATE_LIMIT_REQUESTS_PER_SECOND: \"ten\"",
+        "RATE_LIMIT_PER_SECOND: \"-1\"",
+        "RATE_LIMIT_BURST: \"0\"",
+    ] {
+        assert!(error.contains(name), "{error}");
+    }
+    assert!(
+        env(&[("RATE_LIMIT_BURST", "20")])
+            .unwrap_err()
+            .contains("RATE_LIMIT_BURST: is set, but")
+    );
+    let differing = [
+        ("RATE_LIMIT_REQUESTS_PER_SECOND", "1"),
+        ("RATE_LIMIT_PER_SECOND", "2"),
+    ];
+    assert!(
+        env(&differing)
+            .unwrap_err()
+            .contains("RATE_LIMIT_PER_SECOND: says something else")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_makes_the_layer_that_it_describes() {
+    let config = read(
+        r#"{
+            "policies": [
+                { "name": "api", "limits": [{ "quota": 3, "window": "1h", "kind": "exact" }, { "rate": 1, "burst": 5 }] },
+                { "preset": "login" }
+            ],
+            "routes": { "POST /auth/token": "login" },
+            "headers": "x-rate-limit",
+            "exempt_paths": ["/free"]
+        }"#,
+    );
+    let service = serve(&config.builder().unwrap().build().unwrap());
+    let from = || from("203.0.113.7");
+    let first = send(&service, from()).await;
+    assert_eq!(header(&first, "x-ratelimit-remaining"), Some("2"));
+    assert_eq!(header(&first, "ratelimit"), None);
+    assert_eq!(passed(&service, 9, from).await, 2);
+    assert_eq!(
+        passed(&service, 9, || to(from(), "POST", "/auth/token")).await,
+        5
+    );
+    assert_eq!(passed(&service, 9, || to(from(), "GET", "/free")).await, 9);
+}
+
+#[test]
+fn every_bad_field_is_named() {
+    let config = read(
+        r#"{
+            "policies": [
+                { "name": "a", "limits": [{ "quota": 3, "window": "1 fortnight" }, { "quota": 1, "rate": 1 }] },
+                { "preset": "loging" },
+                { "limits": [] },
+                { "name": "d", "limits": [{ "quota": 5 }, { "rate": 5, "window": "1s" }] }
+            ],
+            "key": ["cookie"],
+            "ip_backstop": { "rate": 1, "per": "soon" },
+            "headers": "some"
+        }"#,
+    );
+    let error = config.builder().unwrap_err().to_string();
+    for part in [
+        "policies[0].limits[0].window: \"1 fortnight\" is not a time",
+        "policies[0].limits[1].rate: there must be either a rate or a quota",
+        "policies[1].preset: there is none named \"loging\"",
+        "policies[2].name: is missing",
+        "policies[3].limits[0].window: is missing",
+        "policies[3].limits[1].window: belongs to a quota",
+        "key[0]: \"cookie\" is not",
+        "ip_backstop.per: \"soon\" is not a time",
+        "headers: must be",
+    ] {
+        assert!(error.contains(part), "{part:?} is missing in: {error}");
+    }
+    let unknown = serde_json::from_str::<RateLimitConfig>(r#"{ "polices": [] }"#).unwrap_err();
+    assert!(unknown.to_string().contains("polices"));
+}
