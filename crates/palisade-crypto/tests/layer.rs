@@ -141,6 +141,18 @@ async fn what_cannot_be_rewritten_is_refused_and_never_passed_in_clear() {
         "body_over_limit",
         json(&format!(r#"{{"email":"a@b.c{}"}}"#, "x".repeat(100))),
     ));
+    // The string of a document, asked for by its bytes, is JSON by itself.
+    let mut part = json("\"a@b.c\"");
+    *part.status_mut() = StatusCode::PARTIAL_CONTENT;
+    cases.push(("unreadable_form", part));
+    let mut part = json("\"a@b.c\"");
+    part.headers_mut()
+        .insert("content-range", "bytes 9-15/17".parse().unwrap());
+    cases.push(("unreadable_form", part));
+    let parts = "--x\r\ncontent-type: application/json\r\n\r\n\"a@b.c\"\r\n--x--";
+    for form in ["multipart/byteranges; boundary=x", "application/json-seq"] {
+        cases.push(("unreadable_form", typed(form, parts)));
+    }
     let deep = format!("{}\"email a@b.c\"{}", "[".repeat(129), "]".repeat(129));
     let layer = emails(&cipher).limit(100);
     cases.push(("too_deep", json(&deep)));

@@ -6,10 +6,15 @@ use super::config::Form;
 
 /// Whether, and how, the body is JSON. One content type among several is enough.
 pub(super) fn form(headers: &HeaderMap) -> Option<Form> {
-    headers
+    let form = headers
         .get_all(header::CONTENT_TYPE)
         .iter()
-        .find_map(|value| form_of(value.as_bytes()))
+        .find_map(|value| form_of(value.as_bytes()))?;
+    // A part of a document may be JSON by chance, such as one string of it.
+    if headers.contains_key(header::CONTENT_RANGE) {
+        return Some(Form::Unreadable);
+    }
+    Some(form)
 }
 
 fn form_of(content_type: &[u8]) -> Option<Form> {
@@ -17,18 +22,16 @@ fn form_of(content_type: &[u8]) -> Option<Form> {
         .iter()
         .position(|byte| matches!(byte, b';' | b','))
         .unwrap_or(content_type.len());
-    let essence = content_type[..end].trim_ascii();
-    let is = |known: &str| essence.eq_ignore_ascii_case(known.as_bytes());
-    if is("application/json") || is("text/json") {
-        return Some(Form::Document);
+    let essence = content_type[..end].trim_ascii().to_ascii_lowercase();
+    match essence.as_slice() {
+        b"application/json" | b"text/json" => Some(Form::Document),
+        b"application/x-ndjson" | b"application/ndjson" | b"application/jsonl" => Some(Form::Lines),
+        suffixed if suffixed.ends_with(b"+json") => Some(Form::Document),
+        // Such as application/json-seq (RFC 7464), or parts of a document that were asked for by Range.
+        other if other.windows(4).any(|window| window == b"json") => Some(Form::Unreadable),
+        b"multipart/byteranges" => Some(Form::Unreadable),
+        _ => None,
     }
-    if is("application/x-ndjson") || is("application/ndjson") || is("application/jsonl") {
-        return Some(Form::Lines);
-    }
-    let suffix = essence.len().checked_sub(5)?;
-    essence[suffix..]
-        .eq_ignore_ascii_case(b"+json")
-        .then_some(Form::Document)
 }
 
 /// Whether the body is compressed or otherwise encoded.
@@ -78,9 +81,11 @@ mod tests {
             ("text/json", Some(Form::Document)),
             ("application/x-ndjson", Some(Form::Lines)),
             ("application/jsonl", Some(Form::Lines)),
-            ("application/jsonp", None),
+            ("application/json-seq", Some(Form::Unreadable)),
+            ("application/jsonp", Some(Form::Unreadable)),
+            ("multipart/byteranges; boundary=x", Some(Form::Unreadable)),
+            ("application/javascript", None),
             ("text/html", None),
-            ("json", None),
             ("", None),
         ] {
             assert_eq!(form_of(value.as_bytes()), expected, "{value}");

@@ -115,6 +115,8 @@ pub(super) enum Task {
 pub(super) enum Form {
     Document,
     Lines,
+    /// JSON in a form that is not read here, or a part of a body.
+    Unreadable,
 }
 
 impl Config {
@@ -181,6 +183,7 @@ impl Config {
                 }
                 Ok(Some(out))
             }
+            Form::Unreadable => Err(Error::InvalidJson { offset: 0 }),
         }
     }
 

@@ -19,7 +19,8 @@ pub(super) enum Message {
 
 /// Every reason there is; an unlisted one counts as the last.
 #[cfg(feature = "metrics")]
-const REASONS: [&str; 14] = [
+const REASONS: [&str; 15] = [
+    "unreadable_form",
     "encoded_body",
     "body_over_limit",
     "body_failed",

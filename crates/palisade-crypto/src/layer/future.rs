@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
 use http::response::Parts;
+use http::{Response, StatusCode};
 use http_body::Body;
 use palisade_core::{
     Code, EventKind, Handle, Rejection, RejectionContext, ResponseBody, SecurityEvent,
@@ -116,7 +116,7 @@ where
                         return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                     };
                     let limit = job.config.limit;
-                    if let Some(reason) = unfit(&response, limit) {
+                    if let Some(reason) = unfit(&response, form, limit) {
                         return Poll::Ready(Ok(job.refuse(reason)));
                     }
                     let (head, body) = response.into_parts();
@@ -149,9 +149,11 @@ where
 }
 
 /// Why a response cannot be rewritten, as far as its head tells.
-fn unfit<B: Body>(response: &Response<B>, limit: usize) -> Option<&'static str> {
+fn unfit<B: Body>(response: &Response<B>, form: Form, limit: usize) -> Option<&'static str> {
     if response.body().is_end_stream() {
         None
+    } else if form == Form::Unreadable || response.status() == StatusCode::PARTIAL_CONTENT {
+        Some("unreadable_form")
     } else if body::is_encoded(response.headers()) {
         Some("encoded_body")
     } else if response.body().size_hint().lower() > limit as u64 {
@@ -210,10 +212,8 @@ impl Job {
                 body::restate(&mut head.headers, Some(data.len()));
                 Response::from_parts(head, ResponseBody::full(data))
             }
-            Err(error) => {
-                tracing::error!(target: "palisade_crypto", %error, "response refused");
-                self.refuse(error.code())
-            }
+            // The error itself names members of the document, which do not belong in a log.
+            Err(error) => self.refuse(error.code()),
         }
     }
 

@@ -32,7 +32,8 @@ use crate::{FieldCipher, Fields};
 /// rewritten line by line. Everything else passes at no cost.
 ///
 /// What cannot be rewritten is refused with 500 and never passed in clear: a body over the limit, compressed, cut short
-/// or malformed. Compression belongs outside this layer.
+/// or malformed, a part of one (206), or JSON in another form, such as `application/json-seq`. Compression belongs
+/// outside this layer.
 ///
 /// Values are bound to a record type, the path of the field, and the tenant of the principal that the request's scope
 /// knows. Whoever opens them needs to know the same.

@@ -61,7 +61,7 @@ where
             return RequestFuture::responding(inner, job);
         };
         let (mut head, body) = request.into_parts();
-        if let Some(refusal) = unfit(&head, &body, config.limit) {
+        if let Some(refusal) = unfit(&head, &body, form, config.limit) {
             return RequestFuture::refused(refusal.response(&config, &mut head));
         }
         // The service that was polled ready waits for the body; its clone takes its place and is polled again.
@@ -103,8 +103,10 @@ enum Refusal {
     Wrong(&'static str),
 }
 
-fn unfit<B: Body>(head: &Parts, body: &B, limit: usize) -> Option<Refusal> {
-    if body::is_encoded(&head.headers) {
+fn unfit<B: Body>(head: &Parts, body: &B, form: Form, limit: usize) -> Option<Refusal> {
+    if form == Form::Unreadable {
+        Some(Refusal::Wrong("unreadable_form"))
+    } else if body::is_encoded(&head.headers) {
         Some(Refusal::Wrong("encoded_body"))
     } else if body.size_hint().lower() > limit as u64 {
         Some(Refusal::TooLarge)
@@ -158,10 +160,8 @@ impl<S, F> Rest<S, F> {
             .unwrap_or_else(|| self.config.default_binding(scope));
         match self.config.rewrite(task, self.form, &data, &binding) {
             Ok(changed) => Ok(changed.map_or(data, Bytes::from)),
-            Err(error) => {
-                tracing::debug!(target: "palisade_crypto", %error, "request refused");
-                Err(Refusal::Wrong(error.code()))
-            }
+            // The error itself names members of the document, which do not belong in a log.
+            Err(error) => Err(Refusal::Wrong(error.code())),
         }
     }
 }
