@@ -116,7 +116,7 @@ fn batch<T>(mut op: impl FnMut() -> T + 'static) -> Batch {
 
 /// What time is measured.
 #[derive(Debug, Clone, Copy)]
-enum Clock {
+pub(crate) enum Clock {
     /// The processor time of the thread that runs the operation, without settling. Not the time that passes, because
     /// that counts whatever else the machine does meanwhile; nothing here sleeps.
     Thread,
@@ -176,7 +176,7 @@ impl Track<'_> {
 }
 
 impl Clock {
-    fn read(self) -> Duration {
+    pub(crate) fn read(self) -> Duration {
         let used = rustix::time::clock_gettime(match self {
             Self::Thread => ClockId::ThreadCPUTime,
             Self::Process => ClockId::ProcessCPUTime,

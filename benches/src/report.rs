@@ -218,6 +218,27 @@ fn short_ratio(ratio: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::goal::Goal;
+    use crate::harness::Outcome;
+    use crate::measure::Measure;
+
+    fn found(name: &'static str, ours: f64, peer: f64) -> Found {
+        let measure = Measure {
+            name,
+            what: "what it is",
+            goals: &[Goal::RatioAtMost(0.5)],
+            run: |_| Err("not run here".into()),
+        };
+        let outcome = Outcome {
+            unit: "ns",
+            ours: Some(Figure::single(ours)),
+            peers: vec![("other 1.2.3".to_owned(), Figure::single(peer))],
+        };
+        Found {
+            measure,
+            outcome: Ok(outcome),
+        }
+    }
 
     #[test]
     fn figures_keep_three_digits() {
@@ -226,5 +247,29 @@ mod tests {
         assert_eq!(short(8.456), "8.46");
         assert_eq!(short(0.0), "0");
         assert_eq!(short_ratio(0.0456), "0.046");
+    }
+
+    #[test]
+    fn the_page_shows_every_figure_and_does_not_hide_a_missed_goal() {
+        let all = [
+            found("breaker/closed", 10.0, 40.0),
+            found("headers/six", 30.0, 40.0),
+        ];
+        let page = page(&all, Some(3.0));
+        assert!(page.contains("Goals: 1 met, 1 missed, 0 open"), "{page}");
+        assert!(page.contains("The machine was not idle (load 3.0)"));
+        let row = |name: &str| {
+            page.lines()
+                .find(|line| line.contains(name))
+                .unwrap_or_default()
+        };
+        assert_eq!(
+            row("`breaker/closed`"),
+            "| `breaker/closed` | what it is | 10.0 (10.0) ns | other 1.2.3: 40.0 (40.0) ns | 0.25 | - / - \
+             | ratio <= 0.5 | yes |"
+        );
+        assert!(row("`headers/six`").ends_with("| 0.75 | - / - | ratio <= 0.5 | **no** |"));
+        let chart = chart::draw(&all);
+        assert!(chart.contains("breaker/closed") && chart.contains("other 1.2.3"));
     }
 }

@@ -13,12 +13,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::goal::Goal;
-use palisade_crypto::{Context, FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
+use palisade_crypto::{
+    Context, FieldCipher, FieldCryptoLayer, Fields, Key, KeyId, Keyring, Reencrypted,
+};
 
 use crate::exchange::{Template, expect, finish};
 use crate::harness::{Mode, Outcome, Side, compare};
 use crate::measure::Measure;
 use crate::peers_by_hand::ByHand;
+use crate::throughput::{Worker, throughput};
 use crate::versions::version;
 
 pub(crate) const MEASURES: &[Measure] = &[
@@ -39,6 +42,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "three fields of a JSON body of 1 KiB sealed (by hand: parse, seal with ring, write)",
         goals: &[Goal::RatioAtMost(0.3)],
         run: body,
+    },
+    Measure {
+        name: "crypto/reencrypt",
+        what: "64 bytes opened under an old key and sealed under the new one",
+        goals: &[Goal::AtLeast(200_000.0)],
+        run: reencrypt,
     },
     Measure {
         name: "crypto/pass-through",
@@ -160,6 +169,30 @@ fn sealing(answers: &Answers) -> Result<Side> {
     let bare_template = template.clone();
     Ok(Side::new(move || finish(&service, template.request()))
         .over(move || finish(&bare, bare_template.request())))
+}
+
+fn reencrypt(mode: Mode) -> Result<Outcome> {
+    const VALUES: u32 = 4_000;
+    let (old, new) = (KeyId(1), KeyId(2));
+    let old_key = Key::generate()?;
+    let before = Keyring::builder().primary(old, old_key.clone()).build()?;
+    let after = Keyring::builder()
+        .primary(new, Key::generate()?)
+        .decrypt_only(old, old_key)
+        .build()?;
+    let sealed = FieldCipher::new(before).encrypt_str(TEXT, &EMAIL)?;
+    let cipher = FieldCipher::new(after);
+    throughput(mode, "values/s", Worker::Here, || {
+        for _ in 0..VALUES {
+            if !matches!(
+                cipher.reencrypt(black_box(&sealed), &EMAIL)?,
+                Reencrypted::Rotated(_)
+            ) {
+                return Err("the value did not get the new key".into());
+            }
+        }
+        Ok(f64::from(VALUES))
+    })
 }
 
 fn pass_through(mode: Mode) -> Result<Outcome> {

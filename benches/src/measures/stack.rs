@@ -47,7 +47,7 @@ pub(crate) const MEASURES: &[Measure] = &[
     },
     Measure {
         name: "stack/rps-ours-over-bare",
-        what: "requests per second of a server with all layers, driven by wrk",
+        what: "requests per second of a server with all layers, driven by wrk (best-effort records that the trail loses then are printed)",
         goals: &[Goal::AtLeast(0.8), Goal::RatioAtLeast(3.0)],
         run: rps_ours,
     },
