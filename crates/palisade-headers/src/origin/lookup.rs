@@ -126,4 +126,13 @@ mod tests {
             assert!(!origins.contains(near.as_bytes()), "{near}");
         }
     }
+
+    #[test]
+    fn longer_than_any_origin_is_none() {
+        let origins = origins(&["https://*.example.com"]);
+        // The scheme has 8 characters, the domain with its dot 12.
+        let of_length = |len: usize| format!("https://{}.example.com", "a".repeat(len - 20));
+        assert!(origins.contains(of_length(300).as_bytes()));
+        assert!(!origins.contains(of_length(301).as_bytes()));
+    }
 }

@@ -296,6 +296,21 @@ mod tests {
     }
 
     #[test]
+    fn the_reason_says_what_to_mend() {
+        for (bad, part) in [
+            ("https://user@app.example", "user name"),
+            ("https://app.example/", "a path"),
+            ("https://bücher.example", "xn--"),
+            ("https://*app.example", "whole labels"),
+            ("https://app.example:0", "a port"),
+            ("app.example", "scheme://"),
+        ] {
+            let reason = OriginPattern::parse(bad).unwrap_err();
+            assert!(reason.contains(part), "{bad}: {reason}");
+        }
+    }
+
+    #[test]
     fn plain_http_is_insecure_except_on_this_machine() {
         let insecure = |text| OriginPattern::parse(text).unwrap().is_insecure();
         for bad in [
