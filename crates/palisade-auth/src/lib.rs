@@ -24,6 +24,8 @@ mod roles;
 mod service;
 mod service_token;
 mod session;
+#[cfg(feature = "redis")]
+mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

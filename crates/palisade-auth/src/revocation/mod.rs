@@ -1,6 +1,8 @@
 //! Tokens that must no longer pass although they have not expired.
 
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::fmt;
 use std::future::Future;
@@ -9,6 +11,9 @@ use std::pin::Pin;
 use palisade_core::time::UnixTime;
 
 pub use self::memory::MemoryRevocation;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use self::redis::RedisRevocation;
 
 /// What a store is asked about.
 #[derive(Debug, Clone, Copy)]

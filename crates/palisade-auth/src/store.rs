@@ -1,0 +1,72 @@
+//! One command to Redis or Valkey: with a timeout, behind a gate, and never repeated.
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::time::Duration;
+
+use palisade_core::{StoreGate, time};
+use redis::aio::ConnectionLike;
+use redis::{Cmd, RedisResult, Value};
+
+/// A connection of whatever kind.
+trait Connection: Send + Sync {
+    fn send(&self, command: Cmd) -> Pin<Box<dyn Future<Output = RedisResult<Value>> + Send>>;
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
+    fn send(&self, command: Cmd) -> Pin<Box<dyn Future<Output = RedisResult<Value>> + Send>> {
+        let mut connection = self.clone();
+        // An error of the server is a value at this level.
+        Box::pin(async move {
+            connection
+                .req_packed_command(&command)
+                .await?
+                .extract_error()
+        })
+    }
+}
+
+pub(crate) struct Store {
+    connection: Box<dyn Connection>,
+    gate: StoreGate,
+    pub(crate) timeout: Duration,
+    pub(crate) prefix: Box<str>,
+}
+
+/// After so many failures in a row Redis is taken to be down: one may be chance.
+const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
+/// How long until it is tried again, so that it is back in use within a second.
+const PAUSE: Duration = Duration::from_millis(250);
+
+impl Store {
+    pub(crate) fn new(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
+        Self {
+            connection: Box::new(connection),
+            gate: StoreGate::new(FAILURES, PAUSE),
+            timeout: Duration::from_millis(50),
+            prefix: "palisade".into(),
+        }
+    }
+
+    /// The answer, or `None` when the store could not be asked: it is down, slow, or did not understand.
+    pub(crate) async fn ask(&self, command: Cmd) -> Option<Value> {
+        let pass = self.gate.enter(time::now())?;
+        match tokio::time::timeout(self.timeout, self.connection.send(command)).await {
+            Ok(Ok(value)) => {
+                pass.succeeded();
+                Some(value)
+            }
+            Ok(Err(error)) => {
+                pass.failed(time::now());
+                tracing::warn!(target: "palisade_auth", %error, "redis refused a command or is away");
+                None
+            }
+            Err(_) => {
+                pass.failed(time::now());
+                tracing::warn!(target: "palisade_auth", "redis did not answer in time");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Revocation in Redis, against servers that the tests start for themselves.
+
+mod support;
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use palisade_auth::revocation::RedisRevocation;
+use palisade_auth::{AuthLayer, JwtVerifier, Refusal};
+use palisade_core::time::UnixTime;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use serde_json::json;
+use support::{
+    HEADER, NOW, SECRET, claims_with, clock, good_token, hs256, issuer, through, with_token,
+};
+
+/// A `redis-server` of its own, that ends with the test.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let server = Self {
+            child: Self::spawn(port),
+            port,
+        };
+        server.answers().await;
+        server
+    }
+
+    fn spawn(port: u16) -> Child {
+        Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .current_dir(std::env::temp_dir())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is needed: apt-get install redis-server")
+    }
+
+    async fn answers(&self) {
+        for _ in 0..1_000 {
+            if let Ok(mut connection) = self.client().get_multiplexed_async_connection().await
+                && redis::cmd("PING")
+                    .query_async::<String>(&mut connection)
+                    .await
+                    .is_ok()
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("redis-server on port {} does not answer", self.port);
+    }
+
+    fn client(&self) -> redis::Client {
+        redis::Client::open(format!("redis://127.0.0.1:{}/", self.port)).unwrap()
+    }
+
+    async fn connection(&self) -> ConnectionManager {
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(1)
+            .set_max_delay(Duration::from_millis(50));
+        ConnectionManager::new_with_config(self.client(), config)
+            .await
+            .unwrap()
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut connection = self.connection().await;
+        let mut command = redis::cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(word);
+        }
+        command.query_async(&mut connection).await.unwrap()
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    async fn restart(&mut self) {
+        self.child = Self::spawn(self.port);
+        self.answers().await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A timeout that holds on a machine which is busy with other tests.
+async fn store(server: &Server) -> RedisRevocation {
+    RedisRevocation::new(server.connection().await)
+        .timeout(Duration::from_secs(5))
+        .clock(clock())
+}
+
+fn verifier(store: &RedisRevocation) -> JwtVerifier {
+    let builder = JwtVerifier::builder()
+        .issuer(issuer())
+        .revocation(store.clone());
+    builder.clock(clock()).build().unwrap()
+}
+
+fn in_session() -> String {
+    hs256(HEADER, &claims_with(json!({"sid": "s-1"})), SECRET)
+}
+
+#[tokio::test]
+async fn a_token_is_found_in_redis_by_id_by_session_and_by_subject() {
+    let server = Server::start().await;
+    let token = in_session();
+    for kind in ["token", "session", "subject"] {
+        let store = store(&server).await.prefix(kind);
+        let jwt = verifier(&store);
+        assert!(jwt.authenticate(&token).await.is_ok());
+        match kind {
+            "token" => {
+                store
+                    .revoke_token("bookings", "t-1", UnixTime::from_secs(NOW + 600))
+                    .await
+            }
+            "session" => store.revoke_session("bookings", "s-1").await,
+            _ => store.revoke_subject("bookings", "alice").await,
+        }
+        .unwrap();
+        assert_eq!(
+            jwt.authenticate(&token).await.err(),
+            Some(Refusal::Revoked),
+            "{kind}"
+        );
+        let elsewhere = verifier(&self::store(&server).await.prefix("another"));
+        assert!(elsewhere.authenticate(&token).await.is_ok(), "{kind}");
+    }
+    let keys: Vec<String> = server.ask(&["KEYS", "*"]).await;
+    assert_eq!(keys.len(), 3);
+    assert!(keys.iter().all(|key| !key.contains("alice")), "{keys:?}");
+}
+
+#[tokio::test]
+async fn another_instance_refuses_on_the_next_request() {
+    let server = Server::start().await;
+    let (here, there) = (store(&server).await, store(&server).await);
+    let layer = AuthLayer::new().bearer(verifier(&there));
+    for _ in 0..20 {
+        assert_eq!(through(&layer, with_token(&good_token())).await.status, 200);
+    }
+    here.revoke_token("bookings", "t-1", UnixTime::from_secs(NOW + 600))
+        .await
+        .unwrap();
+    let answered = through(&layer, with_token(&good_token())).await;
+    assert_eq!((answered.status, answered.reason()), (401, "token_revoked"));
+}
+
+#[tokio::test]
+async fn marks_live_as_long_as_tokens_and_are_only_ever_extended() {
+    let server = Server::start().await;
+    let store = store(&server).await.max_lifetime(Duration::from_secs(900));
+    store
+        .revoke_token("bookings", "t-1", UnixTime::from_secs(NOW + 600))
+        .await
+        .unwrap();
+    store
+        .revoke_token("bookings", "t-1", UnixTime::from_secs(NOW + 60))
+        .await
+        .unwrap();
+    let keys: Vec<String> = server.ask(&["KEYS", "*"]).await;
+    let left: u64 = server.ask(&["TTL", &keys[0]]).await;
+    // 600 seconds and a minute of leeway.
+    assert!((650..=660).contains(&left), "{left}");
+
+    store.revoke_subject("bookings", "alice").await.unwrap();
+    let subject = server
+        .ask::<Vec<String>>(&["KEYS", "*subject*"])
+        .await
+        .remove(0);
+    let not_before: u64 = server.ask(&["GET", &subject]).await;
+    let left: u64 = server.ask(&["TTL", &subject]).await;
+    assert_eq!(not_before, NOW);
+    assert!((950..=960).contains(&left), "{left}");
+    let _: String = server
+        .ask(&["SET", &subject, "1900000000", "EX", "5000"])
+        .await;
+    store.revoke_subject("bookings", "alice").await.unwrap();
+    let kept: u64 = server.ask(&["GET", &subject]).await;
+    assert_eq!(kept, 1_900_000_000, "a clock that is behind frees nobody");
+}
+
+#[tokio::test]
+async fn a_redis_that_was_killed_refuses_with_503_and_is_used_again_once_it_is_back() {
+    let mut server = Server::start().await;
+    let store = store(&server).await;
+    let layer = AuthLayer::new().bearer(verifier(&store));
+    assert_eq!(through(&layer, with_token(&good_token())).await.status, 200);
+
+    server.kill();
+    for _ in 0..10 {
+        let answered = through(&layer, with_token(&good_token())).await;
+        assert_eq!(
+            (answered.status, answered.reason()),
+            (503, "store_unavailable")
+        );
+        assert_eq!(answered.header("retry-after"), Some("1"));
+    }
+    let told = store.revoke_subject("bookings", "alice").await;
+    assert_eq!(
+        told,
+        Err(Refusal::StoreUnavailable),
+        "whoever revokes learns that it failed"
+    );
+
+    server.restart().await;
+    for _ in 0..500 {
+        if through(&layer, with_token(&good_token())).await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it is not used again");
+}
+
+#[tokio::test]
+async fn an_outage_passes_tokens_only_when_told_to() {
+    let mut server = Server::start().await;
+    let store = store(&server).await;
+    let lenient = JwtVerifier::builder()
+        .issuer(issuer())
+        .revocation(store)
+        .insecure_allow_on_outage()
+        .clock(clock())
+        .build()
+        .unwrap();
+    server.kill();
+    assert!(lenient.authenticate(&good_token()).await.is_ok());
+}
