@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use palisade_core::{Handle, Problems};
 
 use crate::cache::{Snapshot, Times};
+use crate::counters::Counters;
 use crate::provider::AnyProvider;
 use crate::secrets::{Access, OnAccess, Shared};
 use crate::{EnvVars, Environment, Error, Provider, Rule, Secret, Secrets, Stage, policy};
@@ -111,6 +112,7 @@ impl SecretsBuilder {
         }
         let secrets = Secrets(Handle::new(Shared {
             environment,
+            counters: Counters::new(providers.len()),
             providers,
             times,
             warnings: OnceLock::new(),

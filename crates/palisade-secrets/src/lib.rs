@@ -4,6 +4,7 @@
 mod bearer;
 mod builder;
 mod cache;
+mod counters;
 mod environment;
 mod error;
 pub mod generate;
@@ -17,10 +18,14 @@ mod watch;
 
 pub use bearer::{Bearer, BearerLayer, Once, Replay, ReplayFuture, ResponseFuture};
 pub use builder::SecretsBuilder;
-pub use environment::Environment;
+#[cfg(feature = "metrics")]
+pub use counters::FAILURES_TOTAL;
+pub use environment::{Environment, flag};
 pub use error::{Error, ProviderError};
 pub use layer::{SecretsLayer, SecretsService};
 pub use policy::Rule;
+#[cfg(feature = "aws")]
+pub use provider::AwsSecretsManager;
 pub use provider::{EnvVars, Fetched, MountedDirectory, Provider, Stage};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use secret::{Pair, Secret};

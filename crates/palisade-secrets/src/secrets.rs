@@ -6,6 +6,7 @@ use http::Extensions;
 use palisade_core::{Handle, Name, Problems, time};
 
 use crate::cache::{Decision, Known, Snapshot, Times};
+use crate::counters::Counters;
 use crate::provider::AnyProvider;
 use crate::{Environment, Error, Pair, Secret, SecretsBuilder, Stage, Watch};
 
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) environment: Environment,
     pub(crate) providers: Vec<Box<dyn AnyProvider>>,
     pub(crate) times: Times,
+    pub(crate) counters: Counters,
     pub(crate) warnings: OnceLock<Problems>,
     pub(crate) known: [ArcSwap<Snapshot>; 3],
     /// Taken to replace a snapshot, never to read one.
@@ -262,7 +264,7 @@ impl Secrets {
     /// Asks the providers in their order. The caller holds the flight.
     async fn ask(&self, name: &str, stage: Stage) -> Arc<Known> {
         let mut answer = Ok(None);
-        for provider in &self.0.providers {
+        for (position, provider) in self.0.providers.iter().enumerate() {
             match provider.fetch(name, stage).await {
                 Ok(None) => {}
                 Ok(Some(fetched)) => {
@@ -271,6 +273,7 @@ impl Secrets {
                     break;
                 }
                 Err(error) => {
+                    self.0.counters.failed(position, provider.name());
                     answer = Err((provider.name(), error));
                     break;
                 }

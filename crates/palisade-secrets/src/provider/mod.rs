@@ -1,5 +1,7 @@
 //! Where secrets come from.
 
+#[cfg(feature = "aws")]
+mod aws;
 mod directory;
 mod env;
 
@@ -9,6 +11,8 @@ use std::pin::Pin;
 
 use palisade_core::Name;
 
+#[cfg(feature = "aws")]
+pub use self::aws::AwsSecretsManager;
 pub use self::directory::MountedDirectory;
 pub use self::env::EnvVars;
 use crate::{ProviderError, Secret};
@@ -56,7 +60,8 @@ pub trait Provider: Send + Sync + 'static {
     /// Reads a secret.
     ///
     /// `None` says with certainty that the secret is not here, and the next provider is asked. It may be dropped at any
-    /// time, and is not called twice at once for the same secret.
+    /// time, is not called twice at once for the same secret, and must bound its own time: readers that have no value yet
+    /// wait for it.
     ///
     /// # Errors
     ///
@@ -93,6 +98,12 @@ impl Fetched {
             secret,
             fixed: true,
         }
+    }
+
+    /// The secret.
+    #[must_use]
+    pub const fn secret(&self) -> &Secret {
+        &self.secret
     }
 }
 
