@@ -1,5 +1,6 @@
 //! What the tests that cross crates share: a hostile service, and real servers to put layers into.
 
 pub mod hostile;
+pub mod redis;
 pub mod rpc;
 pub mod servers;

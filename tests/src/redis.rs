@@ -1,0 +1,110 @@
+//! A `redis-server` that a test starts, kills, stops and starts again.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A server on a free port, which ends with this.
+#[derive(Debug)]
+pub struct Redis {
+    process: Child,
+    port: u16,
+    dir: PathBuf,
+}
+
+impl Redis {
+    /// Starts a server that keeps nothing on disk.
+    ///
+    /// # Panics
+    ///
+    /// When `redis-server` is missing, and says what to install.
+    #[must_use]
+    pub fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("a bound address").port();
+        drop(listener);
+        let dir = std::env::temp_dir().join(format!("palisade-tests-redis-{port}"));
+        std::fs::create_dir_all(&dir).expect("a directory for the server");
+        Self {
+            process: spawn(port, &dir),
+            port,
+            dir,
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Ends it without a word, as a crash does, and loses what it knew.
+    ///
+    /// # Panics
+    ///
+    /// When the system does not let it.
+    pub fn crash(&mut self) {
+        self.process.kill().expect("the server can be killed");
+        self.process.wait().expect("the server ends");
+    }
+
+    /// Starts it again where it was.
+    pub fn restart(&mut self) {
+        self.process = spawn(self.port, &self.dir);
+    }
+
+    /// Lets it hang: it keeps its connections and answers nothing.
+    pub fn hang(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "kill {signal} {id}"
+        );
+    }
+}
+
+fn spawn(port: u16, dir: &PathBuf) -> Child {
+    let process = Command::new("redis-server")
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ])
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server is needed; install it with `apt-get install redis-server`");
+    for _ in 0..3_000 {
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return process;
+        }
+        // The server says nowhere else that it is ready.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("redis-server does not listen on port {port}");
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
