@@ -367,6 +367,14 @@ fn table() -> Vec<(&'static str, String, Refusal)> {
         ),
         ClaimsMalformed,
     );
+    for name in ["typ", "type", "token_use", "nonce"] {
+        let nested = format!(r#"{{"{name}":[{{"a":1,"a":2}}],"#);
+        add(
+            "a claim twice within one that is looked at",
+            hs256(HEADER, &raw_claims.replacen('{', &nested, 1), SECRET),
+            ClaimsMalformed,
+        );
+    }
     add(
         "a claim twice through an escape",
         hs256(

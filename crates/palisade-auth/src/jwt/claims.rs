@@ -6,7 +6,7 @@ use palisade_core::time::UnixTime;
 use palisade_core::{Principal, PrincipalKind};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::json::{Names, Text, Unique, Words};
+use super::json::{Names, Text, TextOrOther, Unique, Words};
 use crate::Refusal;
 
 /// 9999-12-31T23:59:59Z, past which a date is a mistake (often milliseconds for seconds).
@@ -146,8 +146,8 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                     others.push(name);
                 }
                 "typ" | "token_use" | "token_type" | "type" => {
-                    let used: serde_json::Value = members.next_value()?;
-                    c.other_use |= used.as_str().is_some_and(is_other_use);
+                    let TextOrOther(used) = members.next_value()?;
+                    c.other_use |= used.is_some_and(|used| is_other_use(&used.0));
                     others.push(name);
                 }
                 _ => {

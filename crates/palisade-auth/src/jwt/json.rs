@@ -111,6 +111,61 @@ impl<'de> Visitor<'de> for Unique {
     }
 }
 
+/// A text if it is one, and otherwise any value whose objects name no member twice.
+pub(crate) struct TextOrOther<'a>(pub(crate) Option<Text<'a>>);
+
+struct TextOrOtherVisitor;
+
+impl<'de> Visitor<'de> for TextOrOtherVisitor {
+    type Value = TextOrOther<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value whose members differ")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<TextOrOther<'de>, E> {
+        Ok(TextOrOther(Some(Text(Cow::Borrowed(text)))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<TextOrOther<'de>, E> {
+        Ok(TextOrOther(Some(Text(Cow::Owned(text.to_owned())))))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<TextOrOther<'de>, E> {
+        Ok(TextOrOther(None))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<TextOrOther<'de>, E> {
+        Ok(TextOrOther(None))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<TextOrOther<'de>, E> {
+        Ok(TextOrOther(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<TextOrOther<'de>, E> {
+        Ok(TextOrOther(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<TextOrOther<'de>, E> {
+        Ok(TextOrOther(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<TextOrOther<'de>, A::Error> {
+        Unique.visit_seq(items).map(|()| TextOrOther(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<TextOrOther<'de>, A::Error> {
+        Unique.visit_map(members).map(|()| TextOrOther(None))
+    }
+}
+
+impl<'de> Deserialize<'de> for TextOrOther<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrOtherVisitor)
+    }
+}
+
 /// A list of texts, given as an array, or as one text with spaces between the words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Words<'a> {
