@@ -133,14 +133,14 @@ impl Config {
             return Outcome::Now(Err(Refusal::TokenTooLong));
         }
         // One digest finds a service's token as well as a verified one.
-        let digest = sha256(token);
-        if !self.services.is_empty()
-            && let Some(service) = self.services.find(&digest)
+        let digest = (!self.services.is_empty()).then(|| sha256(token));
+        if let Some(digest) = &digest
+            && let Some(service) = self.services.find(digest)
         {
             return Outcome::Now(Ok(Arc::clone(service)));
         }
         match &self.bearer {
-            Some(verifier) => verifier.check(token, &digest, verifier.now()),
+            Some(verifier) => verifier.check(token, digest, verifier.now()),
             None => Outcome::Now(Err(Refusal::UnknownToken)),
         }
     }

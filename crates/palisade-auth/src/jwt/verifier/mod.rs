@@ -74,7 +74,7 @@ impl JwtVerifier {
     /// to be waited for; use [`authenticate`](Self::authenticate) then.
     pub fn verify(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
         let now = self.now();
-        match self.check(token.as_bytes(), &sha256(token.as_bytes()), now) {
+        match self.check(token.as_bytes(), None, now) {
             Outcome::Now(result) => result,
             Outcome::Later(_) => Err(Refusal::StoreUnavailable),
         }
@@ -91,7 +91,7 @@ impl JwtVerifier {
     /// Dropping it leaves nothing behind.
     pub async fn authenticate(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
         let now = self.now();
-        match self.check(token.as_bytes(), &sha256(token.as_bytes()), now) {
+        match self.check(token.as_bytes(), None, now) {
             Outcome::Now(result) => result,
             Outcome::Later(later) => later.await,
         }
@@ -101,18 +101,18 @@ impl JwtVerifier {
         self.0.clock.now()
     }
 
-    /// Decides about a token with this digest. Only a store that has to be asked over the network makes it wait.
-    pub(crate) fn check(&self, token: &[u8], digest: &Digest, now: UnixTime) -> Outcome {
+    /// Decides about a token, with its digest if that is known already. Only a store that has to be asked over the network makes it wait.
+    pub(crate) fn check(&self, token: &[u8], digest: Option<Digest>, now: UnixTime) -> Outcome {
         let verified = match self.verified(token, digest, now) {
             Ok(verified) => verified,
-            Err(failure) => return self.failed(token, digest, &failure),
+            Err(failure) => return self.failed(token, &failure),
         };
         self.ask_revocation(verified)
     }
 
     /// Looks once more where an issuer's keys may have changed.
     #[cfg(feature = "jwks")]
-    fn failed(&self, token: &[u8], digest: &Digest, failure: &Failure) -> Outcome {
+    fn failed(&self, token: &[u8], failure: &Failure) -> Outcome {
         use crate::jwt::trusted::Keys;
 
         let refused = |refusal| Outcome::Now(Err(refusal));
@@ -130,10 +130,10 @@ impl JwtVerifier {
                 failure.refusal
             });
         };
-        let (this, token, digest, jwks) = (self.clone(), token.to_vec(), *digest, jwks.clone());
+        let (this, token, jwks) = (self.clone(), token.to_vec(), jwks.clone());
         Outcome::Later(Box::pin(async move {
             looking.await;
-            let verified = match this.verified(&token, &digest, this.now()) {
+            let verified = match this.verified(&token, None, this.now()) {
                 Ok(verified) => verified,
                 Err(Failure {
                     missing_key: Some(_),
@@ -155,27 +155,27 @@ impl JwtVerifier {
 
     #[cfg(not(feature = "jwks"))]
     #[expect(clippy::unused_self, reason = "the feature decides")]
-    fn failed(&self, _token: &[u8], _digest: &Digest, failure: &Failure) -> Outcome {
+    fn failed(&self, _token: &[u8], failure: &Failure) -> Outcome {
         Outcome::Now(Err(failure.refusal))
     }
 
     fn verified(
         &self,
         token: &[u8],
-        digest: &Digest,
+        digest: Option<Digest>,
         now: UnixTime,
     ) -> Result<Arc<Verified>, Failure> {
         let inner = &*self.0;
+        let Some(cache) = &inner.cache else {
+            return Ok(Arc::new(verify(token, &inner.issuers, now)?));
+        };
+        let digest = digest.unwrap_or_else(|| sha256(token));
         let generation_of = |issuer: usize| inner.issuers[issuer].keys.generation();
-        if let Some(cache) = &inner.cache
-            && let Some(known) = cache.find(digest, generation_of, now)
-        {
+        if let Some(known) = cache.find(&digest, generation_of, now) {
             return Ok(known);
         }
         let verified = Arc::new(verify(token, &inner.issuers, now)?);
-        if let Some(cache) = &inner.cache {
-            cache.keep(*digest, &verified, now);
-        }
+        cache.keep(digest, &verified, now);
         Ok(verified)
     }
 
