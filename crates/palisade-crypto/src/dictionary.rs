@@ -16,7 +16,7 @@ impl FieldCipher {
     ///
     /// # Errors
     ///
-    /// [`Error::Field`] with the path, or [`Error::TooDeep`] below 128 levels.
+    /// [`Error::Field`] with the path, or [`Error::TooDeep`] below 127 levels.
     ///
     /// # Example
     ///

@@ -220,6 +220,19 @@ fn a_text_is_taken_for_json_exactly_if_serde_json_takes_it() {
 }
 
 #[test]
+fn documents_nest_as_deep_as_serde_json_reads() {
+    let (cipher, place, fields) = (cipher(), Context::new("t"), Fields::paths(["a"]));
+    for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"{"b":"#, "}")] {
+        for (levels, good) in [(127, true), (128, false)] {
+            let text = format!("{}1{}", open.repeat(levels), close.repeat(levels));
+            let sealed = cipher.encrypt_json(text.as_bytes(), &fields, &place);
+            assert_eq!(sealed.is_ok(), good, "{levels} of {open}");
+            assert_eq!(serde_json::from_str::<Value>(&text).is_ok(), good);
+        }
+    }
+}
+
+#[test]
 fn values_and_bytes_are_sealed_at_the_same_paths() {
     let cipher = cipher();
     let place = Context::new("t").path("/body");

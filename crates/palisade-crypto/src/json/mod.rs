@@ -13,8 +13,8 @@ use crate::format::Kind;
 use crate::session::Session;
 use crate::{Context, Error, FieldCipher, Fields, session};
 
-/// The deepest nesting that is read, as serde_json's own limit.
-pub(crate) const MAX_DEPTH: usize = 128;
+/// The deepest nesting that is read: what serde_json reads, so that a document that is sealed here is read elsewhere.
+pub(crate) const MAX_DEPTH: usize = 127;
 
 impl FieldCipher {
     /// Seals the fields of a JSON text, and leaves every other byte as it is.
@@ -23,7 +23,7 @@ impl FieldCipher {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidJson`], [`Error::TooDeep`] below 128 levels, or [`Error::Field`].
+    /// [`Error::InvalidJson`], [`Error::TooDeep`] below 127 levels, or [`Error::Field`].
     ///
     /// # Example
     ///
