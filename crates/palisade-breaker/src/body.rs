@@ -25,6 +25,9 @@ enum Guard {
     UntilError(Afterthought),
     /// Not settled before the trailers.
     UntilTrailers(GrpcWatch),
+    /// Not settled before the end, which a classifier of tower-http judges.
+    #[cfg(feature = "tower-http")]
+    UntilEnd(crate::classify::EosWatch),
 }
 
 impl<B> GuardedBody<B> {
@@ -48,6 +51,14 @@ impl<B> GuardedBody<B> {
         Self {
             inner,
             guard: Guard::UntilTrailers(watch),
+        }
+    }
+
+    #[cfg(feature = "tower-http")]
+    pub(crate) const fn until_end(inner: B, watch: crate::classify::EosWatch) -> Self {
+        Self {
+            inner,
+            guard: Guard::UntilEnd(watch),
         }
     }
 
@@ -77,6 +88,20 @@ impl Guard {
                 },
                 Some(Err(_)) | None => watch.broke_off(),
             },
+            #[cfg(feature = "tower-http")]
+            Self::UntilEnd(_) => {
+                let trailers = match frame {
+                    Some(Ok(frame)) if frame.is_data() => return,
+                    Some(Ok(frame)) => frame.trailers_ref(),
+                    Some(Err(_)) | None => None,
+                };
+                if let Self::UntilEnd(watch) = std::mem::replace(self, Self::Free) {
+                    match frame {
+                        Some(Err(_)) => watch.broke_off(),
+                        Some(Ok(_)) | None => watch.ended(trailers),
+                    }
+                }
+            }
         }
     }
 }

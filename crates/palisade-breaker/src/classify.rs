@@ -1,11 +1,17 @@
 mod func;
 mod grpc;
 mod http;
+#[cfg(feature = "tower-http")]
+mod tower_http;
 
 pub use self::func::{ErrorsFail, FromFn, from_fn};
 pub use self::grpc::GrpcHealth;
 pub(crate) use self::grpc::GrpcWatch;
 pub use self::http::HttpHealth;
+#[cfg(feature = "tower-http")]
+pub(crate) use self::tower_http::EosWatch;
+#[cfg(feature = "tower-http")]
+pub use self::tower_http::TowerHttp;
 use crate::Permit;
 
 /// Judges how a call went, and settles its permit: at once, or when the body of its response has ended.

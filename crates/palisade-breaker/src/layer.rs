@@ -246,6 +246,13 @@ impl<C, A> BreakerLayer<C, A> {
         self.set(|setup| setup.observer = Some(Observer::new(observe)))
     }
 
+    /// Makes services pending while a call would be refused, instead of ready to refuse it: for balancers, which then
+    /// take another one. Needs a Tokio runtime. A call may still be refused, when others were faster.
+    #[must_use]
+    pub fn pend_while_open(self) -> Self {
+        self.set(|setup| setup.pends = true)
+    }
+
     /// Begins in [`State::MetricsOnly`]: counts and tells, and refuses nothing.
     #[must_use]
     pub fn metrics_only(self) -> Self {

@@ -29,6 +29,8 @@ mod sync;
 mod window;
 
 pub use body::GuardedBody;
+#[cfg(feature = "tower-http")]
+pub use classify::TowerHttp;
 pub use classify::{Classify, ErrorsFail, FromFn, GrpcHealth, HttpHealth, from_fn};
 pub use config::{BreakerConfig, Mode, THRESHOLD_VARIABLE, TIMEOUT_VARIABLE};
 pub use error::{BreakerConfigError, BreakerError, Rejected};

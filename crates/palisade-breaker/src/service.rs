@@ -1,7 +1,9 @@
 use std::fmt;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use palisade_core::Handle;
+use palisade_core::{Handle, time};
+use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use crate::future::ResponseFuture;
@@ -18,7 +20,13 @@ pub struct Breaker<S, C = ErrorsFail, A = FailWhenOpen> {
     classify: C,
     refuse: A,
     readiness: Readiness,
+    /// Waits for the open time to be over, where that is asked for.
+    patience: Option<Patience>,
 }
+
+/// For services that are pending until a call is let through.
+#[derive(Debug, Default)]
+struct Patience(Option<Pin<Box<Sleep>>>);
 
 /// What the last `poll_ready` found out; no permit is taken before the call.
 #[derive(Debug)]
@@ -29,9 +37,10 @@ enum Readiness {
 }
 
 impl<S, C, A> Breaker<S, C, A> {
-    pub(crate) const fn new(inner: S, shared: Handle<Shared>, classify: C, refuse: A) -> Self {
+    pub(crate) fn new(inner: S, shared: Handle<Shared>, classify: C, refuse: A) -> Self {
         Self {
             inner,
+            patience: shared.setup.pends.then(Patience::default),
             shared,
             classify,
             refuse,
@@ -64,8 +73,13 @@ where
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), A::Error>> {
         if let Some(rejected) = self.shared.refuse_early() {
-            self.readiness = Readiness::Refused(rejected);
-            return Poll::Ready(Ok(()));
+            match &mut self.patience {
+                None => {
+                    self.readiness = Readiness::Refused(rejected);
+                    return Poll::Ready(Ok(()));
+                }
+                Some(patience) => ready!(patience.poll(&self.shared, cx)),
+            }
         }
         self.readiness = Readiness::Unasked;
         match ready!(self.inner.poll_ready(cx)) {
@@ -92,6 +106,24 @@ where
             Ok(permit) => self.call_inner(request, permit),
             Err(rejected) => ResponseFuture::refused(self.refuse.refuse(request, rejected)),
         }
+    }
+}
+
+impl Patience {
+    #[cold]
+    fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
+        // First, so that nothing can happen unnoticed between the look and the wait.
+        shared.wait(cx.waker());
+        while let Some(rejected) = shared.refuse_early() {
+            let Some(wait) = rejected.retry_after else {
+                return Poll::Pending;
+            };
+            let sleep = self.0.get_or_insert_with(|| Box::pin(sleep(wait)));
+            sleep.as_mut().reset(time::now() + wait);
+            ready!(sleep.as_mut().poll(cx));
+        }
+        self.0 = None;
+        Poll::Ready(())
     }
 }
 

@@ -1,5 +1,6 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use palisade_core::time;
@@ -22,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) plan: Arc<Plan>,
     pub(crate) begins: State,
     pub(crate) observer: Option<Observer>,
+    /// Its services are pending while a call would be refused.
+    pub(crate) pends: bool,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -32,6 +35,7 @@ impl Setup {
             plan: Arc::new(plan),
             begins: State::Closed,
             observer: None,
+            pends: false,
             counters: Arc::default(),
         }
     }
@@ -48,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) rejected: AtomicU64,
     pub(crate) transitions: AtomicU64,
     pub(crate) leases_lost: AtomicU64,
+    /// Services that wait until a call is let through.
+    waiting: Mutex<Vec<Waker>>,
     /// Where transitions go that other processes hear of.
     #[cfg(feature = "redis")]
     pub(crate) news: std::sync::OnceLock<tokio::sync::mpsc::UnboundedSender<crate::share::News>>,
@@ -82,6 +88,7 @@ impl Shared {
             rejected: AtomicU64::new(0),
             transitions: AtomicU64::new(0),
             leases_lost: AtomicU64::new(0),
+            waiting: Mutex::default(),
             #[cfg(feature = "redis")]
             news: std::sync::OnceLock::new(),
         }
@@ -198,6 +205,9 @@ impl Shared {
         });
         self.setup.counters.call(self.name(), verdict);
         self.tell(&self.cell.settle(now, grant, verdict, slow));
+        if grant.is_trial() {
+            self.wake();
+        }
     }
 
     /// The guarded service failed to become ready.
@@ -215,6 +225,22 @@ impl Shared {
     pub(crate) fn change(&self, change: impl FnOnce(&mut Machine)) {
         let ((), happened) = self.cell.change(change);
         self.tell(&happened);
+        self.wake();
+    }
+
+    /// Has `waker` woken when a call may be let through that was not before, other than by time.
+    pub(crate) fn wait(&self, waker: &Waker) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    fn wake(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let woken = std::mem::take(&mut *waiting);
+        drop(waiting);
+        woken.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn state(&self) -> State {

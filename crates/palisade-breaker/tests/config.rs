@@ -88,3 +88,46 @@ fn the_mode_switches_it_off_or_lets_it_watch() {
         assert_eq!(layer.handle().state(), state);
     }
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn files_set_every_field_and_times_have_units() {
+    let config: BreakerConfig = serde_json::from_str(
+        r#"{ "mode": "metrics_only", "failure_rate": 0.5, "slow_call_rate": 0.8, "slow_call": "1500ms",
+             "rate_calls": 100, "minimum_calls": 10, "open_for": "2m", "open_growth": 2.0, "open_jitter": 0.1,
+             "longest_open": "1h", "trials": 3, "successes_to_close": 2, "trial_lease": 45, "ramp": "10s" }"#,
+    )
+    .unwrap();
+    assert_eq!(config.mode, Some(Mode::MetricsOnly));
+    assert_eq!(
+        config.slow_call,
+        Some(std::time::Duration::from_millis(1_500))
+    );
+    assert_eq!(config.open_for, Some(secs(120)));
+    assert_eq!(config.longest_open, Some(secs(3_600)));
+    assert_eq!(config.trial_lease, Some(secs(45)));
+    let layer = BreakerLayer::http("x").configured(&config).unwrap();
+    assert_eq!(layer.handle().state(), State::MetricsOnly);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn what_a_file_gets_wrong_is_named() {
+    let read = |text: &str| {
+        serde_json::from_str::<BreakerConfig>(text)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(read(r#"{ "treshold": 5 }"#).contains("treshold"));
+    for odd in [
+        r#""soon""#,
+        r#""5 parsecs""#,
+        r#""""#,
+        "-5",
+        "1e300",
+        "true",
+    ] {
+        let text = format!(r#"{{ "open_for": {odd} }}"#);
+        assert!(!read(&text).is_empty(), "{odd}");
+    }
+}

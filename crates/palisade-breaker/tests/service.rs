@@ -229,3 +229,46 @@ fn the_future_is_send_and_the_service_is_what_servers_ask_for() {
     fn is_send<T: Send>(_: T) {}
     is_send(service.oneshot(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn for_balancers_it_can_be_pending_until_a_call_is_let_through() {
+    let layer = BreakerLayer::new("x")
+        .failure_threshold(1)
+        .pend_while_open();
+    let mut guarded = layer.layer(Scripted::new([DOWN, Ok(1)]));
+    assert!(call(&mut guarded).await.is_err());
+    assert!(
+        call(&mut guarded).now_or_never().is_none(),
+        "pending, not refused"
+    );
+    let start = palisade_core::time::now();
+    assert_eq!(call(&mut guarded).await, Ok(1));
+    let waited = palisade_core::time::now() - start;
+    assert!((secs(60)..secs(61)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_pending_wakes_when_a_trial_is_over_or_somebody_resets_it() {
+    let layer = BreakerLayer::new("x")
+        .failure_threshold(1)
+        .pend_while_open();
+    let breaker = layer.handle();
+    breaker.try_acquire().unwrap().failure();
+    advance(secs(60)).await;
+    let trial = breaker.try_acquire().unwrap();
+    let mut guarded = layer.layer(Scripted::new([Ok(1), Ok(2)]));
+    let waiting = tokio::spawn(async move { (call(&mut guarded).await, guarded) });
+    tokio::task::yield_now().await;
+    let start = palisade_core::time::now();
+    drop(trial);
+    let (answer, mut guarded) = waiting.await.unwrap();
+    assert_eq!(answer, Ok(1));
+
+    breaker.force_open();
+    let waiting = tokio::spawn(async move { call(&mut guarded).await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    breaker.reset();
+    assert_eq!(waiting.await.unwrap(), Ok(2));
+    assert_eq!(palisade_core::time::now(), start, "woken, not by time");
+}
