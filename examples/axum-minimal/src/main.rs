@@ -1,6 +1,6 @@
 //! The shortest useful stack around an axum router: request ids, security headers and a limit by address.
 //!
-//! `cargo run -p axum-minimal`, then `curl -i http://127.0.0.1:8080/`.
+//! `cargo run -p axum-minimal [ADDRESS]`, then `curl -i http://127.0.0.1:8080/`.
 
 use axum::{Router, routing::get};
 use palisade::Stack;
@@ -19,7 +19,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let router = Router::new()
         .route("/", get(|| async { "hello" }))
         .fallback(not_found);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    let address = std::env::args().nth(1);
+    let address = address.as_deref().unwrap_or("127.0.0.1:8080");
+    let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, protect(router, stack)).await?;
     Ok(())

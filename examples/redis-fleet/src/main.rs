@@ -31,9 +31,13 @@ async fn limiter(url: &str) -> Result<RateLimiter, Error> {
     // A run of its own each time: what the last one used up is not this one's.
     let prefix = format!("redis-fleet-{}", std::env::var(RUN).unwrap_or_default());
     let shared = Policy::new("shared").limit(Limit::sliding(QUOTA, Duration::from_secs(10)));
+    // Patient, for a laptop that is busy: each instance would count by itself while Redis does not answer.
+    let store = Redis::new(connection)
+        .prefix(&prefix)
+        .timeout(Duration::from_secs(1));
     let layer = RateLimitLayer::builder()
         .policy(shared)
-        .store(Redis::new(connection).prefix(&prefix))
+        .store(store)
         .build()?;
     Ok(layer.limiter())
 }
