@@ -42,3 +42,6 @@ pub use trail::batch::{Batch, Line};
 pub use trail::seal::{Seal, SigningKey};
 pub use trail::tail::{Subscription, Tailed};
 pub use trail::verify::{BadLine, Fault, Report, Verifier};
+
+#[doc = include_str!("../docs/shipping.md")]
+pub mod shipping {}

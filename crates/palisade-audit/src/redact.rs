@@ -2,6 +2,7 @@
 
 mod cleaner;
 mod json;
+mod memo;
 mod names;
 mod query;
 mod value;

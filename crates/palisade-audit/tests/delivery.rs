@@ -389,6 +389,54 @@ fn lines_go_to_standard_error_and_the_file_says_that_they_are_missing() {
     }
 }
 
+/// Needs leave to mount: a small file system that really runs full.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "needs root, to mount a small tmpfs"]
+async fn a_small_file_system_that_runs_full_loses_nothing_that_was_let_in() {
+    struct Mounted(tempfile::TempDir);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            std::process::Command::new("umount")
+                .arg(self.0.path())
+                .status()
+                .unwrap();
+        }
+    }
+    let mount = Mounted(tempfile::tempdir().unwrap());
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
+        .arg(mount.0.path())
+        .status()
+        .unwrap();
+    assert!(mounted.success(), "run this as root");
+    let ballast = mount.0.path().join("ballast");
+    std::fs::write(&ballast, vec![0; 15 << 20]).unwrap();
+    let (audit, guard) = Audit::builder("svc")
+        .file(RollingFile::new(mount.0.path()).reserve(64 << 10))
+        .capacity(5_000)
+        .open()
+        .unwrap();
+    while !audit.stats().failing {
+        for _ in 0..100 {
+            audit.record(Record::new(EventKind::AdminAction).detail("text", "x".repeat(500)));
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(!mount.0.path().join("svc_audit.reserve").exists());
+    std::fs::remove_file(&ballast).unwrap();
+    audit.flush().await.unwrap();
+    assert!(!audit.stats().failing);
+    let end = guard.shutdown(10 * SECOND);
+    assert!(end.complete);
+    let text = std::fs::read_to_string(mount.0.path().join("svc_audit.log")).unwrap();
+    assert_eq!(text.matches("authz_admin").count() as u64, end.written);
+    for (nth, line) in text.lines().enumerate() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(record["seq"], nth + 1, "none is torn, doubled or missing");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_file_that_is_removed_from_outside_is_begun_anew() {

@@ -120,6 +120,47 @@ fn a_cut_end_shows_against_a_checkpoint_kept_elsewhere() {
     assert_eq!(verifier.report().unwrap_err().fault, Fault::Anchor);
 }
 
+#[test]
+fn a_cut_end_shows_against_copied_checkpoints() {
+    let directory = tempfile::tempdir().unwrap();
+    let apart = tempfile::NamedTempFile::new().unwrap();
+    let key = SigningKey::from_seed(&[7; 32]).unwrap();
+    let public = key.public_key();
+    let (audit, guard) = Audit::builder("svc")
+        .file(RollingFile::new(directory.path()))
+        .seal(
+            Seal::chain()
+                .checkpoint(key, 10, SECOND * 60)
+                .copy_checkpoints(apart.path()),
+        )
+        .capacity(1_000)
+        .open()
+        .unwrap();
+    (0..50).for_each(|nth| audit.record(record(nth)));
+    guard.shutdown(SECOND * 5);
+    let copies = std::fs::read(apart.path()).unwrap();
+    let text = text_of(directory.path());
+    let check = |text: &str| {
+        let mut verifier = Verifier::new()
+            .key(public)
+            .checkpoints(&copies[..])
+            .unwrap();
+        verifier.read(text.as_bytes()).unwrap();
+        verifier.report().map_err(|bad| bad.fault)
+    };
+    assert!(check(&text).is_ok());
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    for kept in 1..lines.len() {
+        assert_eq!(
+            check(&lines[..kept].concat()),
+            Err(Fault::Anchor),
+            "{kept} lines"
+        );
+    }
+    // Old files may be gone: the rest is right, and is not taken for a trail without its beginning.
+    assert!(check(&lines[20..].concat()).is_ok());
+}
+
 #[derive(Debug, Clone)]
 enum Tamper {
     Edit(usize, u8),

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use palisade_audit::{Report, Verifier};
 
 const USAGE: &str = "\
-usage: palisade-audit verify [--key HEX] [--max-unsigned N] [--anchor SEQ:HEX] FILE...
+usage: palisade-audit verify [--key HEX] [--max-unsigned N] [--anchor SEQ:HEX]
+                             [--checkpoints FILE] FILE...
 
 Checks that no record of a sealed trail was changed, inserted, removed or moved. Give the files in
 their order; the shell's order of <service>_audit.*.log is theirs, with <service>_audit.log last.
@@ -15,6 +16,7 @@ their order; the shell's order of <service>_audit.*.log is theirs, with <service
   --key HEX          public key of the checkpoints, 64 hexadecimal digits
   --max-unsigned N   fail where more than N records in a row are not signed
   --anchor SEQ:HEX   fail unless record SEQ is there with this hash, as an earlier run printed them
+  --checkpoints FILE fail unless the checkpoints in FILE, a copy kept elsewhere, are there
 
 Exit status: 0 when all is right, 1 when something is wrong, 2 when the check could not be made.
 ";
@@ -77,6 +79,12 @@ fn run(arguments: &[String]) -> Result<Verdict, String> {
                 let (seq, hash) = value()?.split_once(':').ok_or("--anchor needs SEQ:HEX")?;
                 let seq = seq.parse().map_err(|_| "--anchor needs SEQ:HEX")?;
                 verifier = verifier.anchor(seq, unhex(hash)?);
+            }
+            "--checkpoints" => {
+                let file = value()?;
+                let read =
+                    open(file).and_then(|copy| std::mem::take(&mut verifier).checkpoints(copy));
+                verifier = read.map_err(|error| format!("{file}: {error}"))?;
             }
             _ if argument.starts_with("--") => {
                 return Err(format!("{argument} is not known\n\n{USAGE}"));

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::names::Memo;
+use super::memo::Memo;
 use super::{Action, MASK, Redactor, Unreadable, query, value, values};
 use crate::format::json;
 

@@ -1,4 +1,7 @@
 use std::fmt;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +51,7 @@ pub(crate) type Hash = [u8; 32];
 #[derive(Debug, Clone, Default)]
 pub struct Seal {
     checkpoints: Option<Checkpoints>,
+    apart: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +65,10 @@ impl Seal {
     /// A chain of hashes without signatures: shows accidents, and changes by those who do not know about it.
     #[must_use]
     pub const fn chain() -> Self {
-        Self { checkpoints: None }
+        Self {
+            checkpoints: None,
+            apart: None,
+        }
     }
 
     /// Signs a checkpoint after `every` records (at least 1), after `period` (at least 1 second) where there were any,
@@ -72,8 +79,20 @@ impl Seal {
         self
     }
 
+    /// Also appends each checkpoint to this file, which belongs on another disk, or on one that can only be appended to:
+    /// `palisade-audit verify --checkpoints FILE` then finds out that the end of the trail was cut off, up to the last
+    /// checkpoint in it.
+    #[must_use]
+    pub fn copy_checkpoints(mut self, file: impl Into<PathBuf>) -> Self {
+        self.apart = Some(file.into());
+        self
+    }
+
     pub(crate) fn check(&self, problems: &mut Problems) {
         let Some(checkpoints) = &self.checkpoints else {
+            if self.apart.is_some() {
+                problems.push("seal.copy_checkpoints", "there are no checkpoints to copy");
+            }
             return;
         };
         if checkpoints.every == 0 {
@@ -181,13 +200,24 @@ pub(crate) struct Chain {
     signed_at: Option<Instant>,
     /// Whether the line in hand is a checkpoint.
     signing: bool,
+    /// Where checkpoints are kept as well.
+    apart: Option<File>,
+    /// Checkpoints that are to be written there with the lines that they are in.
+    to_copy: Vec<u8>,
 }
 
 impl Chain {
     /// # Errors
     ///
-    /// Fails only when the operating system gives no random bytes.
+    /// Fails when the file for checkpoints cannot be opened, or the operating system gives no random bytes.
     pub(crate) fn resume(seal: Seal, head: Hash) -> Result<Self, AuditError> {
+        let apart = match &seal.apart {
+            Some(path) => {
+                let opened = File::options().create(true).append(true).open(path);
+                Some(opened.map_err(AuditError::io(path))?)
+            }
+            None => None,
+        };
         let boot =
             random::bytes().map_err(|error| Problems::one("seal.boot", error.to_string()))?;
         Ok(Self {
@@ -197,6 +227,8 @@ impl Chain {
             since: 0,
             signed_at: None,
             signing: false,
+            apart,
+            to_copy: Vec::new(),
         })
     }
 
@@ -229,12 +261,27 @@ impl Chain {
     /// Takes the finished line into the chain.
     pub(crate) fn take(&mut self, line: &[u8]) {
         self.head = hash(line);
-        // A checkpoint needs none for itself, or an idle trail would sign for ever.
-        self.since = if std::mem::take(&mut self.signing) {
-            0
-        } else {
-            self.since + 1
-        };
+        self.since += 1;
+        if std::mem::take(&mut self.signing) {
+            // A checkpoint needs none for itself, or an idle trail would sign for ever.
+            self.since = 0;
+            if self.apart.is_some() {
+                self.to_copy.extend_from_slice(line);
+                self.to_copy.push(b'\n');
+            }
+        }
+    }
+
+    /// Copies the checkpoints whose lines were written, or forgets them where they were not.
+    pub(crate) fn copy(&mut self, written: bool) {
+        if let (Some(apart), true) = (&mut self.apart, written && !self.to_copy.is_empty())
+            && let Err(error) = apart
+                .write_all(&self.to_copy)
+                .and_then(|()| apart.sync_data())
+        {
+            tracing::error!(target: "palisade_audit", %error, "checkpoints could not be copied");
+        }
+        self.to_copy.clear();
     }
 
     /// Whether a checkpoint is due.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead};
 
@@ -40,8 +41,7 @@ use super::seal::{self, Hash, SEAL, SIGNATURE};
 pub struct Verifier {
     key: Option<[u8; 32]>,
     max_unsigned: Option<u64>,
-    anchor: Option<(u64, Hash)>,
-    anchor_met: bool,
+    anchors: BTreeMap<u64, Hash>,
     last: Option<(u64, Hash)>,
     file: u64,
     line: u64,
@@ -138,9 +138,28 @@ impl Verifier {
 
     /// Also checks that this record is there with this hash, as an earlier [`Report`] gave them (`last` and `head`).
     #[must_use]
-    pub const fn anchor(mut self, seq: u64, head: [u8; 32]) -> Self {
-        self.anchor = Some((seq, head));
+    pub fn anchor(mut self, seq: u64, head: [u8; 32]) -> Self {
+        self.anchors.insert(seq, head);
         self
+    }
+
+    /// Also checks that these checkpoints are there, which [`Seal::copy_checkpoints`](crate::Seal::copy_checkpoints)
+    /// kept elsewhere. Those from before the first record that is read, whose files are gone, are passed over.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the reader, and [`io::ErrorKind::InvalidData`] for a line that is no sealed record. A last line
+    /// without its end, which a crash may leave, is passed over.
+    pub fn checkpoints(mut self, mut file: impl BufRead) -> io::Result<Self> {
+        let mut line = Vec::new();
+        while file.read_until(b'\n', &mut line)? > 0 {
+            if let Some(whole) = line.strip_suffix(b"\n") {
+                let sealed = Sealed::of(whole).ok_or(io::ErrorKind::InvalidData)?;
+                self.anchors.insert(sealed.seq, seal::hash(whole));
+            }
+            line.clear();
+        }
+        Ok(self)
     }
 
     /// Reads a file of the trail.
@@ -204,13 +223,8 @@ impl Verifier {
             self.report.unsigned = 0;
         }
         let head = seal::hash(line);
-        if let Some((known, hash)) = self.anchor
-            && known == seq
-        {
-            if hash != head {
-                return Err(Fault::Anchor);
-            }
-            self.anchor_met = true;
+        if self.anchors.remove(&seq).is_some_and(|known| known != head) {
+            return Err(Fault::Anchor);
         }
         self.last = Some((seq, head));
         Ok(())
@@ -226,7 +240,8 @@ impl Verifier {
         if let Some(bad) = self.bad {
             return Err(bad);
         }
-        if self.anchor.is_some() && !self.anchor_met {
+        let first = self.report.first;
+        if self.anchors.range(first..).next().is_some() {
             return Err(BadLine {
                 file: self.file,
                 line: self.line + 1,

@@ -243,6 +243,9 @@ impl Writer {
             self.work.told_lost = self.work.written.told_lost;
             self.streams[0].rewind(self.work.written.head);
         }
+        if let Some(chain) = &mut self.streams[0].chain {
+            chain.copy(kept);
+        }
         for (stream, batch) in self.streams.iter_mut().zip(batches) {
             stream.give_back(batch);
         }

@@ -1,0 +1,108 @@
+use super::*;
+use crate::redact::memo::Memo;
+
+#[test]
+fn names_match_over_case_separators_and_camel_case() {
+    let names = Names::defaults();
+    for name in [
+        "password",
+        "PASSWORD",
+        "user_password",
+        "newPassword",
+        "Password-Hash",
+        "password_hash",
+        "x-api-key",
+        "apiKey",
+        "APIKey",
+        "apikey",
+        "API_KEY",
+        "clientSecret",
+        "access_token",
+        "accessToken",
+        "id_token",
+        "Authorization",
+        "Proxy-Authorization",
+        "set-cookie",
+        "Cookie",
+        "email",
+        "e-mail",
+        "guestEmail",
+        "emails",
+        "phone_number",
+        "creditCard",
+        "credit.card",
+        "cvv2",
+        "CVC",
+        "ssn",
+        "otp",
+        "user[email]",
+        "password1",
+        "userpassword",
+        "pass",
+        "X-Amz-Security-Token",
+        "aws_secret_access_key",
+        "tokens",
+    ] {
+        assert_eq!(names.decide(name), Some(Action::Mask), "{name}");
+    }
+}
+
+#[test]
+fn ordinary_names_and_names_about_secrets_stay() {
+    let names = Names::defaults();
+    for name in [
+        "name",
+        "room",
+        "tokenizer",
+        "secretary",
+        "passenger",
+        "compass",
+        "token_type",
+        "token_count",
+        "password_policy",
+        "email_verified",
+        "max_tokens",
+        "token_expires_in",
+        "emailVerifiedAt",
+        "microphone",
+        "options",
+        "shipping",
+        "pinned",
+        "authors",
+        "spin",
+        "side",
+        "description",
+        "company",
+        "status_code",
+    ] {
+        assert_eq!(names.decide(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_longer_name_that_was_set_wins() {
+    let mut names = Names::defaults();
+    names.set("public_token", Action::Keep);
+    assert_eq!(names.decide("my_public_token"), Some(Action::Keep));
+    assert_eq!(names.decide("my_token"), Some(Action::Mask));
+}
+
+#[test]
+fn remembered_decisions_are_those_of_the_list_whatever_came_before() {
+    use proptest::prelude::*;
+    let names = Names::defaults();
+    let memo = std::cell::RefCell::new(Memo::default());
+    proptest!(|(name in "(user|new|x)?[-_]?(token|password|room|email|[a-z]{1,6})[A-Z0-9]?")| {
+        for _ in 0..2 {
+            prop_assert_eq!(memo.borrow_mut().decide(&names, name.as_bytes()), names.decide(&name));
+        }
+    });
+}
+
+#[test]
+fn endless_names_are_masked_without_being_taken_apart() {
+    assert_eq!(
+        Names::defaults().decide(&"x".repeat(257)),
+        Some(Action::Mask)
+    );
+}
