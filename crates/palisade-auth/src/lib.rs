@@ -50,6 +50,8 @@ pub use jwt::{
 pub use layer::{AccountStatus, AuthLayer};
 #[cfg(feature = "password")]
 pub use password::{Held, PasswordError, Passwords, PasswordsBuilder};
+#[cfg(feature = "redis")]
+pub use refresh::RedisRefreshTokens;
 pub use refresh::{RefreshToken, RefreshTokens, RefreshTokensBuilder};
 pub use refusal::Refusal;
 pub use roles::{Roles, RolesBuilder};

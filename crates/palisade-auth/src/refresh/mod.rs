@@ -2,6 +2,8 @@
 
 mod builder;
 mod family;
+#[cfg(feature = "redis")]
+mod redis;
 mod token;
 
 use std::collections::HashMap;
@@ -14,6 +16,8 @@ use palisade_core::{EventKind, Principal, RequestScope, SecurityEvent};
 
 pub use self::builder::RefreshTokensBuilder;
 use self::family::{Family, Rules, Use};
+#[cfg(feature = "redis")]
+pub use self::redis::RedisRefreshTokens;
 use self::token::{FamilyId, Token};
 use crate::challenge::note;
 use crate::revocation::RevokeSession;

@@ -1,0 +1,340 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade_core::time::WallClock;
+use palisade_core::{EventKind, Principal, PrincipalKind, RequestScope, SecurityEvent};
+use redis::aio::ConnectionLike;
+use redis::{Cmd, Value};
+use serde::{Deserialize, Serialize};
+
+use super::family::Rules;
+use super::token::{self, FamilyId, Token};
+use super::{RefreshToken, RefreshTokens};
+use crate::challenge::note;
+use crate::jwt::parse::encode;
+use crate::revocation::RevokeSession;
+use crate::store::Store;
+use crate::{AuthError, HmacKeys, Refusal};
+
+const PRESENT: &str = include_str!("redis.lua");
+
+/// Refresh tokens in Redis or Valkey, shared by every instance; otherwise as [`RefreshTokens`]. Clones share the
+/// connection.
+///
+/// Redis holds digests of tokens, and the principal under a MAC, so that who can write there can neither make up a token
+/// nor give himself a role.
+#[derive(Clone)]
+pub struct RedisRefreshTokens(Arc<Inner>);
+
+struct Inner {
+    keys: HmacKeys,
+    store: Store,
+    rules: Rules,
+    clock: Option<WallClock>,
+    sessions: Option<Arc<dyn RevokeSession>>,
+}
+
+/// A principal as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    service: bool,
+    issuer: String,
+    subject: String,
+    roles: Vec<String>,
+    scopes: Vec<String>,
+    permissions: Vec<String>,
+    tenant: Option<String>,
+}
+
+impl Kept {
+    fn of(principal: &Principal) -> Self {
+        Self {
+            service: principal.kind() == PrincipalKind::Service,
+            issuer: principal.issuer().to_owned(),
+            subject: principal.subject().to_owned(),
+            roles: principal.role_names().map(str::to_owned).collect(),
+            scopes: principal.scope_names().map(str::to_owned).collect(),
+            permissions: principal.permission_names().map(str::to_owned).collect(),
+            tenant: principal.tenant_name().map(str::to_owned),
+        }
+    }
+
+    fn principal(&self, session: &str) -> Principal {
+        let principal = match self.service {
+            true => Principal::service(&self.issuer, &self.subject),
+            false => Principal::user(&self.issuer, &self.subject),
+        }
+        .roles(&self.roles)
+        .scopes(&self.scopes)
+        .permissions(&self.permissions)
+        .session(session);
+        match &self.tenant {
+            Some(tenant) => principal.tenant(tenant),
+            None => principal,
+        }
+    }
+}
+
+impl RedisRefreshTokens {
+    /// Families behind this connection, with the prefix `palisade`, a timeout of 50 ms, the server's clock and the
+    /// lifetimes of [`RefreshTokens`].
+    #[must_use]
+    pub fn new(
+        keys: HmacKeys,
+        connection: impl ConnectionLike + Clone + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            keys,
+            store: Store::new(connection),
+            rules: Rules {
+                lifetime: RefreshTokens::DEFAULT_LIFETIME,
+                idle: RefreshTokens::DEFAULT_IDLE,
+                grace: RefreshTokens::DEFAULT_GRACE,
+            },
+            clock: None,
+            sessions: None,
+        }))
+    }
+
+    /// Sets what the names of all keys begin with; default `palisade`. To be called before the value is cloned.
+    #[must_use]
+    pub fn prefix(self, prefix: &str) -> Self {
+        self.with(|inner| inner.store.prefix = prefix.into())
+    }
+
+    /// Sets how long an answer is waited for; default 50 ms. To be called before the value is cloned.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|inner| inner.store.timeout = timeout)
+    }
+
+    /// Sets the longest life of a family and the longest pause between two uses, in whole seconds; default 30 and 7
+    /// days. To be called before the value is cloned.
+    #[must_use]
+    pub fn lifetimes(self, lifetime: Duration, idle: Duration) -> Self {
+        self.with(|inner| (inner.rules.lifetime, inner.rules.idle) = (lifetime, idle))
+    }
+
+    /// Sets a clock of the application's own; default the server's. To be called before the value is cloned.
+    #[must_use]
+    pub fn clock(self, clock: WallClock) -> Self {
+        self.with(|inner| inner.clock = Some(clock))
+    }
+
+    /// Revokes the access tokens of a session together with its family. To be called before the value is cloned.
+    #[must_use]
+    pub fn revoking(self, sessions: impl RevokeSession) -> Self {
+        self.with(|inner| inner.sessions = Some(Arc::new(sessions)))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        match Arc::get_mut(&mut self.0) {
+            Some(inner) => change(inner),
+            None => {
+                tracing::error!(target: "palisade_auth", "a setting came after RedisRefreshTokens was cloned, and is ignored");
+            }
+        }
+        self
+    }
+
+    /// Starts a family for a principal that has just signed in, and gives the principal its session.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the operating system gives no random bytes, or when Redis could not be told.
+    pub async fn begin(&self, principal: &Principal) -> Result<RefreshToken, AuthError> {
+        let token = Token::first()?;
+        let kept = Kept::of(principal);
+        let json = serde_json::to_string(&kept)
+            .map_err(|_| AuthError::Issue("the principal cannot be written"))?;
+        let now = self.now_argument();
+        let mut command = redis::cmd("EVAL");
+        command
+            .arg("local now = ARGV[4] if now == '' then now = redis.call('TIME')[1] end redis.call('HSET', KEYS[1], 'current', ARGV[1], 'rotated', now, 'started', now, 'principal', ARGV[2]) redis.call('EXPIRE', KEYS[1], ARGV[3]) return 1")
+            .arg(1)
+            .arg(self.key(&token.family))
+            .arg(encode(token.digest()))
+            .arg(format!("{}.{json}", self.seal(&token.family, &json)))
+            .arg(self.0.rules.idle.as_secs())
+            .arg(now);
+        match self.0.store.ask(command).await {
+            Some(_) => Ok(RefreshToken {
+                text: token.to_text(&self.0.keys),
+                principal: Arc::new(kept.principal(&token.session())),
+            }),
+            None => Err(AuthError::Issue("the store is not available")),
+        }
+    }
+
+    /// Uses a token up and gives out its successor, with the principal as it signed in.
+    ///
+    /// # Errors
+    ///
+    /// As for [`RefreshTokens::rotate`], and [`Refusal::StoreUnavailable`] when Redis could not be asked: it may or may
+    /// not have rotated, and the same token is good for another 10 seconds.
+    pub async fn rotate(&self, token: &str, scope: &RequestScope) -> Result<RefreshToken, Refusal> {
+        let used = self.used(token, scope).await;
+        used.map_err(|(refusal, principal)| {
+            note(scope, refusal, principal.as_ref().map(Principal::subject));
+            refusal
+        })
+    }
+
+    async fn used(
+        &self,
+        token: &str,
+        scope: &RequestScope,
+    ) -> Result<RefreshToken, (Refusal, Option<Principal>)> {
+        let refused = |refusal| (refusal, None);
+        let token = Token::from_text(token, &self.0.keys)
+            .ok_or_else(|| refused(Refusal::RefreshInvalid))?;
+        let successor = token.successor(&self.0.keys);
+        let answer = self.0.store.ask(self.question(&token, &successor)).await;
+        let answer = answer.ok_or_else(|| refused(Refusal::StoreUnavailable))?;
+        let (outcome, kept) = read(&answer).ok_or_else(|| refused(Refusal::StoreUnavailable))?;
+        let principal = kept.and_then(|kept| self.open(&token, kept));
+        match (outcome, principal) {
+            ("good", Some(principal)) => Ok(RefreshToken {
+                text: successor.to_text(&self.0.keys),
+                principal: Arc::new(principal),
+            }),
+            ("reused", principal) => {
+                if let Some(principal) = &principal {
+                    self.end_session(principal, scope);
+                }
+                Err((Refusal::RefreshReused, principal))
+            }
+            (_, principal) => Err((Refusal::RefreshInvalid, principal)),
+        }
+    }
+
+    fn question(&self, token: &Token, successor: &Token) -> Cmd {
+        let rules = &self.0.rules;
+        let mut command = redis::cmd("EVAL");
+        command
+            .arg(PRESENT)
+            .arg(1)
+            .arg(self.key(&token.family))
+            .arg(encode(token.digest()))
+            .arg(encode(successor.digest()))
+            .arg(rules.lifetime.as_secs())
+            .arg(rules.idle.as_secs())
+            .arg(rules.grace.as_secs())
+            .arg(self.now_argument());
+        command
+    }
+
+    /// Revokes the family of a token, such as at sign-out; `true` if there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::StoreUnavailable`] when Redis could not be told: the family lives on.
+    pub async fn revoke(&self, token: &str, scope: &RequestScope) -> Result<bool, Refusal> {
+        match Token::from_text(token, &self.0.keys) {
+            Some(token) => self.remove(&token.family, scope).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Revokes the family of a session, by the `sid` that its access tokens name; `true` if there was one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`revoke`](Self::revoke).
+    pub async fn revoke_session(
+        &self,
+        session: &str,
+        scope: &RequestScope,
+    ) -> Result<bool, Refusal> {
+        match token::family_of(session) {
+            Some(family) => self.remove(&family, scope).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn remove(&self, family: &FamilyId, scope: &RequestScope) -> Result<bool, Refusal> {
+        let mut command = redis::cmd("EVAL");
+        command
+            .arg("local kept = redis.call('HGET', KEYS[1], 'principal') redis.call('DEL', KEYS[1]) return {'gone', kept}")
+            .arg(1)
+            .arg(self.key(family));
+        let answer = self
+            .0
+            .store
+            .ask(command)
+            .await
+            .ok_or(Refusal::StoreUnavailable)?;
+        let kept = read(&answer).and_then(|(_, kept)| kept);
+        if let Some(principal) = kept.and_then(|kept| self.open_of(family, kept)) {
+            self.end_session(&principal, scope);
+        }
+        Ok(kept.is_some())
+    }
+
+    fn end_session(&self, principal: &Principal, scope: &RequestScope) {
+        if let (Some(sessions), Some(session)) = (&self.0.sessions, principal.session_id()) {
+            sessions.revoke_session(principal.issuer(), session);
+        }
+        scope.record(
+            SecurityEvent::new(EventKind::TokenRevoked)
+                .reason("refresh_family")
+                .subject(principal.subject()),
+        );
+    }
+
+    fn now_argument(&self) -> String {
+        let clock = self.0.clock.as_ref();
+        clock.map_or_else(String::new, |clock| clock.now().as_secs().to_string())
+    }
+
+    fn key(&self, family: &FamilyId) -> String {
+        format!("{{{}:refresh:{}}}", self.0.store.prefix, encode(family))
+    }
+
+    fn seal(&self, family: &FamilyId, json: &str) -> String {
+        encode(token::mac_of(&self.0.keys, family, json.as_bytes()))
+    }
+
+    fn open(&self, token: &Token, kept: &str) -> Option<Principal> {
+        self.open_of(&token.family, kept)
+    }
+
+    /// What was kept for this family and no other, by somebody with our key.
+    fn open_of(&self, family: &FamilyId, kept: &str) -> Option<Principal> {
+        let (tag, json) = kept.split_once('.')?;
+        let tag = crate::jwt::parse::decode(tag.as_bytes()).ok()?;
+        if !token::is_mac_of(&self.0.keys, family, json.as_bytes(), &tag) {
+            tracing::error!(target: "palisade_auth", "a refresh family in Redis was tampered with");
+            return None;
+        }
+        let kept: Kept = serde_json::from_str(json).ok()?;
+        Some(kept.principal(&encode(family)))
+    }
+}
+
+/// The word and the text of an answer.
+fn read(answer: &Value) -> Option<(&str, Option<&str>)> {
+    let Value::Array(parts) = answer else {
+        return None;
+    };
+    let outcome = parts.first().and_then(text_of)?;
+    Some((outcome, parts.get(1).and_then(text_of)))
+}
+
+fn text_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+impl fmt::Debug for RedisRefreshTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisRefreshTokens")
+            .field("prefix", &self.0.store.prefix)
+            .field("rules", &self.0.rules)
+            .finish_non_exhaustive()
+    }
+}
