@@ -310,7 +310,11 @@ async fn families_in_redis_rotate_forgive_and_revoke_as_those_in_memory_do() {
     assert_eq!(reused.err(), Some(Refusal::RefreshReused));
     let after = there.rotate(second.as_str(), &scope).await;
     assert_eq!(after.err(), Some(Refusal::RefreshInvalid));
-    let kinds: Vec<EventKind> = scope.close().iter().map(|event| event.kind()).collect();
+    let kinds: Vec<EventKind> = scope
+        .close()
+        .iter()
+        .map(palisade_core::SecurityEvent::kind)
+        .collect();
     assert!(kinds.contains(&EventKind::RefreshReuse), "{kinds:?}");
 }
 
