@@ -123,7 +123,7 @@ fn is_allowed(origin: &[u8]) -> bool {
 fn cases() -> ProptestConfig {
     let full = std::env::var_os("PALISADE_FULL").is_some();
     ProptestConfig {
-        cases: if full { 100_000 } else { 400 },
+        cases: if full { 20_000 } else { 400 },
         max_global_rejects: u32::MAX,
         failure_persistence: None,
         ..ProptestConfig::default()
