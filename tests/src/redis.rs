@@ -1,7 +1,7 @@
 //! A `redis-server` that a test starts, kills, stops and starts again.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -26,11 +26,13 @@ impl Redis {
         drop(listener);
         let dir = std::env::temp_dir().join(format!("palisade-tests-redis-{port}"));
         std::fs::create_dir_all(&dir).expect("a directory for the server");
-        Self {
+        let redis = Self {
             process: spawn(port, &dir),
             port,
             dir,
-        }
+        };
+        await_ready(port);
+        redis
     }
 
     /// Where it listens.
@@ -52,6 +54,7 @@ impl Redis {
     /// Starts it again where it was.
     pub fn restart(&mut self) {
         self.process = spawn(self.port, &self.dir);
+        await_ready(self.port);
     }
 
     /// Lets it hang: it keeps its connections and answers nothing.
@@ -74,26 +77,23 @@ impl Redis {
     }
 }
 
-fn spawn(port: u16, dir: &PathBuf) -> Child {
-    let process = Command::new("redis-server")
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ])
+fn spawn(port: u16, dir: &Path) -> Child {
+    let port_text = port.to_string();
+    let nothing_kept = ["--save", "", "--appendonly", "no"];
+    Command::new("redis-server")
+        .args(["--port", &port_text, "--bind", "127.0.0.1"])
+        .args(nothing_kept)
         .current_dir(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("redis-server is needed; install it with `apt-get install redis-server`");
+        .expect("redis-server is needed; install it with `apt-get install redis-server`")
+}
+
+fn await_ready(port: u16) {
     for _ in 0..3_000 {
         if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return process;
+            return;
         }
         // The server says nowhere else that it is ready.
         std::thread::sleep(Duration::from_millis(10));
