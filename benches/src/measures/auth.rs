@@ -35,19 +35,19 @@ pub(crate) const MEASURES: &[Measure] = &[
         name: "auth/rs256-miss",
         what: "RSA of 2,048 bits, not seen before (ring alone: the signature)",
         goals: &[Goal::RatioAtMost(1.1)],
-        run: |mode| beside_ring(mode, Signer::rs256()?),
+        run: |mode| beside_ring(mode, &Signer::rs256()?),
     },
     Measure {
         name: "auth/es256-miss",
         what: "ECDSA over P-256, not seen before (ring alone: the signature)",
         goals: &[Goal::RatioAtMost(1.1)],
-        run: |mode| beside_ring(mode, Signer::es256()?),
+        run: |mode| beside_ring(mode, &Signer::es256()?),
     },
     Measure {
         name: "auth/eddsa-miss",
         what: "Ed25519, not seen before (ring alone: the signature)",
         goals: &[Goal::RatioAtMost(1.1)],
-        run: |mode| beside_ring(mode, Signer::eddsa()?),
+        run: |mode| beside_ring(mode, &Signer::eddsa()?),
     },
     Measure {
         name: "auth/rs256-hit",
@@ -98,7 +98,7 @@ fn hs256_miss(mode: Mode) -> Result<Outcome> {
 }
 
 /// A verifier that remembers nothing, beside what ring takes for the signature alone.
-fn beside_ring(mode: Mode, signer: Signer) -> Result<Outcome> {
+fn beside_ring(mode: Mode, signer: &Signer) -> Result<Outcome> {
     let token = signer.token(&tokens::claims(1))?;
     let verifier = signer.verifier(0)?;
     verifier
