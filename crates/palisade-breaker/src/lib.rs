@@ -47,11 +47,18 @@ pub use permit::{Outcome, Permit};
 pub use refuse::{FailWhenOpen, Refuse, RespondWhenOpen};
 #[cfg(feature = "retry")]
 pub use retry::{
-    CloneBodies, HttpRetry, Judge, Replay, ReplayBodies, ReplayBody, ReplayError, Retry,
-    RetryAdvice, RetryFuture, RetryIf, RetryLayer, RetryPolicy, retry_if,
+    CloneBodies, HttpRetry, HttpRetryBoxed, Judge, Replay, ReplayBodies, ReplayBody, ReplayError,
+    Retry, RetryAdvice, RetryFuture, RetryIf, RetryLayer, RetryPolicy, retry_if,
 };
 pub use service::Breaker;
 #[cfg(feature = "redis")]
 pub use share::{RedisSharing, SharingTask};
 pub use state::{Cause, Reason, State};
 pub use window::RateWindow;
+
+/// The guides, so that their snippets are tested.
+#[cfg(all(doctest, feature = "retry"))]
+mod guides {
+    #[doc = include_str!("../../../docs/guides/breaker-retry-timeout.md")]
+    mod breaker_retry_timeout {}
+}

@@ -5,7 +5,7 @@ mod layer;
 mod policy;
 mod replay;
 
-pub use self::judge::{HttpRetry, Judge, RetryAdvice, RetryIf, retry_if};
+pub use self::judge::{HttpRetry, HttpRetryBoxed, Judge, RetryAdvice, RetryIf, retry_if};
 pub use self::layer::{Retry, RetryFuture, RetryLayer};
 pub use self::policy::RetryPolicy;
 pub use self::replay::{CloneBodies, Replay, ReplayBodies, ReplayBody, ReplayError};

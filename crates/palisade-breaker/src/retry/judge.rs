@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Response;
 use palisade_core::time::WallClock;
 
-use crate::Rejected;
 use crate::hint::{self, Pushback};
+use crate::{BreakerError, Rejected};
 
 /// Whether a result is worth another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,13 @@ impl HttpRetry {
         }
     }
 
+    /// The same for services whose error is a `Box<dyn Error>`, as behind tower's own timeout, guarded or not. Such a box
+    /// is itself no `Error`, and so needs a judge of its own.
+    #[must_use]
+    pub const fn boxed(self) -> HttpRetryBoxed {
+        HttpRetryBoxed(self)
+    }
+
     fn judge_response<B>(&self, response: &Response<B>) -> RetryAdvice {
         let headers = response.headers();
         let status = response.status().as_u16();
@@ -85,9 +92,41 @@ impl<B, Err: Error + 'static> Judge<Response<B>, Err> for HttpRetry {
     fn judge(&self, result: Result<&Response<B>, &Err>) -> RetryAdvice {
         match result {
             Ok(response) => self.judge_response(response),
-            Err(error) if comes_from_a_breaker(error) => RetryAdvice::No,
-            Err(_) => RetryAdvice::Again,
+            Err(error) => judge_error(error),
         }
+    }
+}
+
+/// [`HttpRetry`] for boxed errors; see [`HttpRetry::boxed`].
+#[derive(Debug, Clone, Default)]
+pub struct HttpRetryBoxed(HttpRetry);
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+impl<B> Judge<Response<B>, BoxError> for HttpRetryBoxed {
+    fn judge(&self, result: Result<&Response<B>, &BoxError>) -> RetryAdvice {
+        match result {
+            Ok(response) => self.0.judge_response(response),
+            Err(error) => judge_error(&**error),
+        }
+    }
+}
+
+impl<B> Judge<Response<B>, BreakerError<BoxError>> for HttpRetryBoxed {
+    fn judge(&self, result: Result<&Response<B>, &BreakerError<BoxError>>) -> RetryAdvice {
+        match result {
+            Ok(response) => self.0.judge_response(response),
+            Err(BreakerError::Open(_)) => RetryAdvice::No,
+            Err(BreakerError::Inner(error)) => judge_error(&**error),
+        }
+    }
+}
+
+fn judge_error(error: &(dyn Error + 'static)) -> RetryAdvice {
+    if comes_from_a_breaker(error) {
+        RetryAdvice::No
+    } else {
+        RetryAdvice::Again
     }
 }
 

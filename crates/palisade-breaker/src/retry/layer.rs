@@ -10,7 +10,7 @@ use tower::retry::{Policy, Retry as TowerRetry};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::judge::{HttpRetry, Judge};
+use super::judge::{HttpRetry, HttpRetryBoxed, Judge};
 use super::policy::{RetryPolicy, Setup, Shared};
 use super::replay::{CloneBodies, ReplayBodies, ReplayBody};
 
@@ -64,6 +64,14 @@ impl Default for RetryLayer {
             judge: HttpRetry::default(),
             replay: CloneBodies,
         }
+    }
+}
+
+impl RetryLayer<HttpRetryBoxed> {
+    /// The default for services whose error is a `Box<dyn Error>`, guarded or not; see [`HttpRetry::boxed`].
+    #[must_use]
+    pub fn boxed() -> Self {
+        RetryLayer::default().judge(HttpRetryBoxed::default())
     }
 }
 

@@ -32,8 +32,15 @@ pub(crate) struct Machine {
 #[derive(Debug)]
 enum Phase {
     Closed(Option<Ramp>),
-    Open { until: Instant, cause: Cause },
-    HalfOpen { trials: Trials, successes: u32 },
+    Open {
+        until: Instant,
+        #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only sharing asks"))]
+        cause: Cause,
+    },
+    HalfOpen {
+        trials: Trials,
+        successes: u32,
+    },
     ForcedOpen,
     Disabled,
     MetricsOnly,
