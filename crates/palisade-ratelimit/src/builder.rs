@@ -4,9 +4,8 @@ use std::sync::Arc;
 use palisade_core::time::WallClock;
 use palisade_core::{ClientIp, Handle, Name, PathSet, Problems};
 
-use crate::counted::{Counted, Engine};
-use crate::counters::Counters;
-use crate::digest::Hasher;
+use crate::assembly::Assembly;
+use crate::counted::Counted;
 use crate::error::Error;
 use crate::headers::{Headers, WallTime};
 use crate::key::{Chain, KeyChain};
@@ -15,9 +14,7 @@ use crate::limit::Limit;
 use crate::limits::{Cost, DEFAULT_BACKSTOP, Exempt, Limits, NoKey};
 use crate::policy::Policy;
 use crate::select::{Route, Select, Selection};
-#[cfg(feature = "redis")]
-use crate::store::RedisPolicy;
-use crate::store::{Memory, Store};
+use crate::store::Store;
 use crate::view::RequestView;
 
 /// Collects the settings of a [`RateLimitLayer`]; [`build`](Self::build) reports every mistake at once.
@@ -321,69 +318,6 @@ impl RateLimitBuilder {
             }
         }
         routes.into()
-    }
-}
-
-/// What a policy needs in order to be counted.
-struct Assembly<'a> {
-    store: &'a Memory,
-    hasher: Option<&'a Hasher>,
-    #[cfg(feature = "redis")]
-    chosen: &'a Store,
-    shadow: bool,
-}
-
-impl Assembly<'_> {
-    fn count(&self, policy: &Policy, problems: &mut Problems) -> Option<Counted> {
-        let name = policy.name();
-        let prefix = format!("policies.{name}.");
-        let rules = policy
-            .compile()
-            .map_err(|part| problems.append(&prefix, part))
-            .ok();
-        let chain = policy.key.as_ref().map(KeyChain::compile).transpose();
-        let chain = chain.map_err(|part| problems.append(&prefix, part)).ok()?;
-        let rules = rules?;
-        let table = self.store.table(name, &rules, self.hasher?.spots());
-        if table.is_none() {
-            problems.push(
-                format!("policies.{name}"),
-                "another layer on the same store has a policy of this name with other limits",
-            );
-        }
-        Some(Counted {
-            name,
-            rules,
-            table: table?,
-            chain,
-            shadow: self.shadow || policy.shadow,
-            refund: policy.refund.clone(),
-            engine: Engine::Local,
-            counters: Counters::new(name),
-        })
-    }
-}
-
-impl Assembly<'_> {
-    /// The policy as its engine counts it; what the layer adds by itself is always counted in this process.
-    fn count_by_engine(&self, policy: &Policy, problems: &mut Problems) -> Option<Counted> {
-        let counted = self.count(policy, problems)?;
-        #[cfg(feature = "governor")]
-        if let Some(governor) = &policy.governor {
-            return Some(Counted {
-                engine: Engine::Governor(Arc::clone(governor)),
-                ..counted
-            });
-        }
-        #[cfg(feature = "redis")]
-        if let Some(redis) = self.chosen.redis() {
-            let engine = RedisPolicy::new(redis, policy, &counted.rules, self.hasher?.spots());
-            return Some(Counted {
-                engine: Engine::Redis(Box::new(engine)),
-                ..counted
-            });
-        }
-        Some(counted)
     }
 }
 

@@ -5,6 +5,7 @@ use palisade_core::{Handle, Name};
 use crate::counters::Counters;
 use crate::decide::Plan;
 use crate::digest::HashedKey;
+use crate::headers::Fixed;
 use crate::key::Chain;
 use crate::limit::Rules;
 use crate::policy::Refund;
@@ -20,6 +21,8 @@ pub(crate) struct Counted {
     pub(crate) refund: Option<Arc<Refund>>,
     pub(crate) engine: Engine,
     pub(crate) counters: Counters,
+    /// The header fields of its limits that never change.
+    pub(crate) fixed: Box<[Fixed]>,
 }
 
 /// Who decides.

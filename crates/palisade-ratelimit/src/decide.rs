@@ -108,6 +108,10 @@ impl Limits {
     }
 
     /// Asks an engine that is not ours. What the address was charged already is given back if it refuses.
+    #[cfg_attr(
+        not(any(feature = "governor", feature = "redis")),
+        expect(unused_variables, reason = "without features every engine is ours")
+    )]
     fn ask_engine(
         handle: &Handle<Self>,
         plan: Plan,
@@ -189,6 +193,7 @@ impl Limits {
     }
 
     /// Gives the address back what it was charged for a request that something else refused.
+    #[cfg(any(feature = "governor", feature = "redis"))]
     pub(crate) fn refund_beside(&self, beside: Beside, charged_at: u64) {
         let pairs = [(&self.backstop, beside.backstop), (&self.site, beside.site)];
         for (counted, key) in pairs

@@ -35,6 +35,10 @@ pin_project_lite::pin_project! {
 }
 
 /// A request that waits for a store's answer, with the service that was ready for it.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store over the network lets requests wait")
+)]
 pub(crate) struct Deferred<S, Rq> {
     pub(crate) service: S,
     pub(crate) request: Request<Rq>,

@@ -48,8 +48,16 @@ impl Headers {
         }
         let mut texts = Texts::with_capacity(48 + 2 * (shown.policy.as_str().len() + 32));
         let spans = self.texts(shown, now, &mut texts);
+        headers.reserve(5);
+        if let Some((limit, described)) = shown.fixed {
+            if self.x_rate_limit() {
+                headers.insert(LIMIT, HeaderValue::from_static(limit.as_str()));
+            }
+            if self.rate_limit() {
+                headers.insert(POLICY, HeaderValue::from_static(described.as_str()));
+            }
+        }
         let texts = texts.into_bytes();
-        headers.reserve(spans.len());
         for (name, span) in spans.into_iter().flatten() {
             if let Ok(value) = HeaderValue::from_maybe_shared(texts.slice(span)) {
                 headers.insert(name, value);
@@ -57,7 +65,7 @@ impl Headers {
         }
     }
 
-    /// The fields, with where their texts lie.
+    /// The fields that change with every response, with where their texts lie.
     fn texts(
         self,
         shown: &Shown,
@@ -70,31 +78,56 @@ impl Headers {
                 now.as_duration()
                     .saturating_add(Duration::from_nanos(shown.reset)),
             );
-            fields[0] = Some((LIMIT, texts.add(|texts| texts.number(shown.limit))));
-            fields[1] = Some((REMAINING, texts.add(|texts| texts.number(shown.remaining))));
-            fields[2] = Some((RESET, texts.add(|texts| texts.number(reset))));
+            fields[0] = Some((REMAINING, texts.add(|texts| texts.number(shown.remaining))));
+            fields[1] = Some((RESET, texts.add(|texts| texts.number(reset))));
+            if shown.fixed.is_none() {
+                fields[2] = Some((LIMIT, texts.add(|texts| texts.number(shown.limit))));
+            }
         }
         if self.rate_limit() {
-            let (quota, window) = quota_in_whole_seconds(shown);
-            let left = ceil_seconds(Duration::from_nanos(shown.reset));
-            let item = |texts: &mut Texts, first: (&str, u64), second: (&str, u64)| {
-                texts.text("\"");
-                texts.text(shown.policy.as_str());
-                for (key, number) in [first, second] {
-                    texts.text(key);
-                    texts.number(number);
-                }
+            let left = shown.reset.div_ceil(ONE_SECOND);
+            let current = |texts: &mut Texts| {
+                texts.item(shown.policy, (";r=", shown.remaining), (";t=", left));
             };
-            fields[3] = Some((
-                POLICY,
-                texts.add(|texts| item(texts, ("\";q=", quota), (";w=", window))),
-            ));
-            fields[4] = Some((
-                QUOTA,
-                texts.add(|texts| item(texts, ("\";r=", shown.remaining), (";t=", left))),
-            ));
+            fields[3] = Some((QUOTA, texts.add(current)));
+            if shown.fixed.is_none() {
+                fields[4] = Some((POLICY, texts.add(|texts| texts.described(shown))));
+            }
         }
         fields
+    }
+}
+
+/// The fields of a limit that never change, made once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fixed {
+    policy: Name,
+    quota: u64,
+    window: u64,
+    limit: Name,
+    described: Name,
+}
+
+impl Fixed {
+    pub(crate) fn of(policy: Name, quota: u64, window: u64) -> Self {
+        let mut texts = Texts::with_capacity(64);
+        let shown = Shown {
+            policy,
+            limit: quota,
+            remaining: 0,
+            window,
+            reset: 0,
+            fixed: None,
+        };
+        texts.described(&shown);
+        let described = Name::new(&String::from_utf8_lossy(&texts.0));
+        Self {
+            policy,
+            quota,
+            window,
+            limit: Name::new(&quota.to_string()),
+            described,
+        }
     }
 }
 
@@ -108,9 +141,23 @@ pub(crate) struct Shown {
     window: u64,
     /// Nanoseconds.
     reset: u64,
+    /// The texts of the limit and of the policy, where they were made before.
+    fixed: Option<(Name, Name)>,
 }
 
 impl Shown {
+    /// The same, with the texts that were made before if they are among these.
+    pub(crate) fn with_fixed(self, known: &[Fixed]) -> Self {
+        let fits = |fixed: &&Fixed| {
+            fixed.policy == self.policy && fixed.quota == self.limit && fixed.window == self.window
+        };
+        let fixed = known
+            .iter()
+            .find(fits)
+            .map(|fixed| (fixed.limit, fixed.described));
+        Self { fixed, ..self }
+    }
+
     #[inline]
     pub(crate) fn of(decision: &LimitDecision) -> Self {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
@@ -120,6 +167,7 @@ impl Shown {
             remaining: decision.remaining,
             window: nanos(decision.window),
             reset: nanos(decision.reset_after),
+            fixed: None,
         }
     }
 }
@@ -155,6 +203,22 @@ impl Texts {
 
     fn text(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// An item of a structured field: a string with two whole numbers.
+    fn item(&mut self, name: Name, first: (&str, u64), second: (&str, u64)) {
+        self.text("\"");
+        self.text(name.as_str());
+        self.text("\"");
+        for (key, number) in [first, second] {
+            self.text(key);
+            self.number(number);
+        }
+    }
+
+    fn described(&mut self, shown: &Shown) {
+        let (quota, window) = quota_in_whole_seconds(shown);
+        self.item(shown.policy, (";q=", quota), (";w=", window));
     }
 
     /// By hand: the formatting machinery costs more than the five numbers together.

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "redis")]
 mod ask;
+mod assembly;
 mod builder;
 mod config;
 mod counted;
@@ -54,3 +55,12 @@ pub use store::{Memory, Store};
 #[cfg(feature = "redis")]
 pub use store::{Outage, Redis};
 pub use view::RequestView;
+
+/// The guides of this repository, so that their code is compiled and run.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/guides/choosing-a-limit.md")]
+    struct ChoosingALimit;
+    #[doc = include_str!("../../../docs/guides/from-tower-governor.md")]
+    struct FromTowerGovernor;
+}

@@ -101,6 +101,7 @@ impl Limits {
         )
     }
 
+    #[inline]
     fn is_exempt(&self, view: &RequestView<'_>) -> bool {
         self.exempt_paths.contains(view.path())
             || !self.count_preflight && is_preflight(view)
@@ -108,7 +109,15 @@ impl Limits {
     }
 
     /// The number of the policy, and the quota of this request's key; `None` for none.
+    #[inline]
     fn policy_of(&self, view: &RequestView<'_>) -> Option<(usize, Option<NonZeroU32>)> {
+        if self.routes.is_empty() && self.select.is_none() {
+            return Some((0, None));
+        }
+        self.chosen_policy(view)
+    }
+
+    fn chosen_policy(&self, view: &RequestView<'_>) -> Option<(usize, Option<NonZeroU32>)> {
         if let Some(route) = self.routes.iter().find(|route| route.matches(view)) {
             return Some((route.policy, None));
         }
@@ -175,6 +184,7 @@ impl Limits {
 }
 
 /// A CORS preflight, by the Fetch standard: it carries no credentials and does nothing.
+#[inline]
 fn is_preflight(view: &RequestView<'_>) -> bool {
     *view.method() == Method::OPTIONS
         && view.headers().contains_key(header::ORIGIN)

@@ -10,6 +10,8 @@ mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
+mod redis_policy;
+#[cfg(feature = "redis")]
 mod script;
 mod table;
 #[cfg(test)]
@@ -18,9 +20,11 @@ mod tests;
 pub(crate) use self::counts::{Charge, MAX_CHARGES, Table, charge, charge_one};
 pub use self::memory::Memory;
 #[cfg(feature = "redis")]
+pub(crate) use self::redis::Silence;
+#[cfg(feature = "redis")]
 pub use self::redis::{Outage, Redis};
 #[cfg(feature = "redis")]
-pub(crate) use self::redis::{RedisPolicy, Silence};
+pub(crate) use self::redis_policy::RedisPolicy;
 #[cfg(feature = "redis")]
 pub(crate) use self::script::{Action, Reply};
 

@@ -47,6 +47,7 @@ impl Ticket {
             }
             _ => own,
         };
+        let shown = shown.with_fixed(&limits.policies[ruling.plan.policy].fixed);
         Self {
             shown,
             unix: ruling.unix,

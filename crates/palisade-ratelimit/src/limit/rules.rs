@@ -98,6 +98,9 @@ impl Rules {
     /// What would happen to a request of this cost now.
     #[inline]
     pub(crate) fn assess(&self, state: &[u64], now: u64, cost: u64) -> Option<Assessment> {
+        if let [Some(only), None, ..] = &self.rules {
+            return Some(Assessment::of(only, only.check(state, now, cost)));
+        }
         let mut rest = state;
         let mut closest: Option<Assessment> = None;
         for rule in self.iter() {
@@ -125,6 +128,9 @@ impl Rules {
 
     #[inline]
     fn each_mut(&self, state: &mut [u64], mut act: impl FnMut(&Rule, &mut [u64])) {
+        if let [Some(only), None, ..] = &self.rules {
+            return act(only, state);
+        }
         let mut rest = state;
         for rule in self.iter() {
             let (own, others) = rest.split_at_mut(rule.words());

@@ -192,8 +192,11 @@ impl<'a> Held<'a> {
         };
         let state = self.shard.state_mut(slot);
         charge.rules.commit(state, now, charge.cost);
-        let full_at = charge.rules.full_at(state);
-        self.shard.settle(slot, full_at);
+        // A state of one word is that time itself.
+        if charge.rules.words() > 1 {
+            let full_at = charge.rules.full_at(state);
+            self.shard.settle(slot, full_at);
+        }
         self.shard.overflowed() != before
     }
 

@@ -19,8 +19,8 @@ const LEAST_SLOTS: usize = 512;
 impl Keys {
     /// A table of at least `capacity` keys with so many words of state each.
     pub(crate) fn new(words: usize, spots: Spots, capacity: usize, preallocate: bool) -> Self {
-        // Three quarters more than asked for, so that no set overflows before `capacity` keys are in use.
-        let slots = capacity.saturating_add(capacity / 4 * 3).saturating_add(64);
+        // Twice what was asked for, so that no two sets of a key are ever full before `capacity` keys are in use.
+        let slots = capacity.saturating_mul(2).saturating_add(64);
         let shards = (slots / LEAST_SLOTS)
             .clamp(1, MOST_SHARDS)
             .next_power_of_two();

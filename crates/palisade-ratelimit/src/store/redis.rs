@@ -11,12 +11,9 @@ use palisade_core::time::{self, Instant, WallClock};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisError, RedisResult, Value};
 
-use super::deny_cache::{Denied, DenyCache};
-use super::lease::{Lease, Leases};
-use super::script::{Action, Call, Reply, is_unknown_script};
-use crate::digest::{HashedKey, SharedKeys, Spots};
-use crate::limit::{Rule, Rules, Wire};
-use crate::policy::Policy;
+use super::script::{Call, Reply, is_unknown_script};
+use crate::digest::SharedKeys;
+use crate::limit::Wire;
 
 /// What happens to requests while Redis does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +98,6 @@ struct Gate {
     next_probe: AtomicU64,
 }
 
-/// For how many keys a policy holds leases at a time.
-const LEASED_KEYS: usize = 10_000;
 /// After so many failures in a row Redis is taken to be down: one may be chance.
 const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 /// How long until a Redis that is down is tried again, so that it is back in use within a second.
@@ -171,12 +166,45 @@ impl Redis {
         Self(Arc::new(settings))
     }
 
+    pub(super) fn prefix_text(&self) -> &str {
+        &self.0.prefix
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.0.timeout
+    }
+
+    pub(super) fn remembered(&self) -> usize {
+        self.0.remembered
+    }
+
+    /// The time of the clock that was set, in microseconds since 1970; 0 for the server's.
+    pub(super) fn time(&self) -> u64 {
+        self.0
+            .clock
+            .as_ref()
+            .map_or(0, |clock| clock.now().as_duration().as_micros() as u64)
+    }
+
+    /// Sends a command that is no question to the script.
+    pub(super) async fn send(&self, command: Cmd) -> Result<Value, Silence> {
+        match tokio::time::timeout(self.0.timeout, self.0.connection.send(command)).await {
+            Ok(answer) => answer.map_err(Silence::Failed),
+            Err(_) => Err(Silence::TimedOut),
+        }
+    }
+
     pub(crate) fn keys(&self) -> &SharedKeys {
         &self.0.keys
     }
 
     /// Asks once, and once more with the whole script where the server does not know it.
-    async fn ask(&self, key: Vec<u8>, limits: Arc<[Wire]>, call: Call) -> Result<Reply, Silence> {
+    pub(super) async fn ask(
+        &self,
+        key: Vec<u8>,
+        limits: Arc<[Wire]>,
+        call: Call,
+    ) -> Result<Reply, Silence> {
         let settings = &*self.0;
         let Some(pass) = settings.gate.gate.enter(time::now()) else {
             return Err(Silence::Down);
@@ -206,7 +234,7 @@ impl Redis {
     }
 
     /// For how long Redis has not answered.
-    fn silent_for(&self) -> Duration {
+    pub(super) fn silent_for(&self) -> Duration {
         let gate = &self.0.gate;
         Duration::from_nanos(
             gate.elapsed()
@@ -215,7 +243,7 @@ impl Redis {
     }
 
     /// Tries a Redis that is down, in a task of its own: no request should wait for what may not come.
-    fn probe(&self) {
+    pub(super) fn probe(&self) {
         let gate = &self.0.gate;
         let (now, due) = (gate.elapsed(), gate.next_probe.load(Ordering::Relaxed));
         let next = now.saturating_add(PAUSE.as_nanos() as u64);
@@ -285,221 +313,6 @@ impl Silence {
             Self::Down => "down".into(),
             Self::TimedOut => "timed out".into(),
             Self::Failed(error) => error.to_string(),
-        }
-    }
-}
-
-/// A policy that is counted in Redis.
-pub(crate) struct RedisPolicy {
-    redis: Redis,
-    prefix: Box<str>,
-    limits: Arc<[Wire]>,
-    rules: Rules,
-    outage: Outage,
-    denied: Option<DenyCache>,
-    leases: Option<Leases>,
-    lease: u64,
-    /// Time of one token, 0 where there are none.
-    interval: u64,
-}
-
-impl RedisPolicy {
-    pub(crate) fn new(redis: &Redis, policy: &Policy, rules: &Rules, spots: Spots) -> Self {
-        // With two buckets it would not be enough to know how full one is.
-        let one_bucket = rules.iter().filter_map(Rule::interval).count() <= 1;
-        let leases = policy.lease > 1 && one_bucket && rules.iter().all(Rule::can_lease);
-        Self {
-            redis: redis.clone(),
-            prefix: format!("{}:{}:", redis.0.prefix, policy.name()).into(),
-            limits: rules.iter().map(Rule::wire).collect(),
-            rules: *rules,
-            outage: policy.outage.unwrap_or_default(),
-            denied: (redis.0.remembered > 0).then(|| DenyCache::new(spots, redis.0.remembered)),
-            leases: leases.then(|| Leases::new(spots, LEASED_KEYS)),
-            lease: if leases { policy.lease.into() } else { 1 },
-            interval: rules.iter().filter_map(Rule::interval).min().unwrap_or(0),
-        }
-    }
-
-    pub(crate) const fn outage(&self) -> Outage {
-        self.outage
-    }
-
-    pub(crate) const fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    /// Whether Redis is taken to be down; sees to it that somebody looks whether it is back.
-    pub(crate) fn is_down(&self) -> bool {
-        let down = self.redis.is_down();
-        if down {
-            self.redis.probe();
-        }
-        down
-    }
-
-    /// Whether Redis has been silent for longer than this.
-    pub(crate) fn silent_longer_than(&self, grace: Duration) -> bool {
-        self.redis.silent_for() > grace
-    }
-
-    pub(crate) const fn denied(&self) -> Option<&DenyCache> {
-        self.denied.as_ref()
-    }
-
-    pub(crate) const fn leases(&self) -> Option<&Leases> {
-        self.leases.as_ref()
-    }
-
-    pub(crate) const fn interval(&self) -> u64 {
-        self.interval
-    }
-
-    /// How much to take, where only `cost` is needed.
-    pub(crate) fn want(
-        &self,
-        key: &HashedKey,
-        quota: Option<NonZeroU32>,
-        cost: u64,
-        now: u64,
-    ) -> u64 {
-        match &self.leases {
-            Some(leases)
-                if quota.is_none()
-                    && leases.may_ask(key, now, 2 * self.redis.0.timeout.as_nanos() as u64) =>
-            {
-                self.lease.max(cost)
-            }
-            _ => cost,
-        }
-    }
-
-    /// Asks Redis. The future owns what it needs.
-    pub(crate) fn ask(
-        &self,
-        key: &HashedKey,
-        quota: Option<NonZeroU32>,
-        action: Action,
-        cost: u64,
-    ) -> impl Future<Output = Result<Reply, Silence>> + Send + 'static {
-        let limits = match quota {
-            Some(quota) => self.rules.scaled(quota).iter().map(Rule::wire).collect(),
-            None => Arc::clone(&self.limits),
-        };
-        let time = self
-            .redis
-            .0
-            .clock
-            .as_ref()
-            .map_or(0, |clock| clock.now().as_duration().as_micros() as u64);
-        // The key's own bits, which nobody can foresee, are random enough to spread keys out.
-        let call = Call {
-            time,
-            action,
-            cost,
-            jitter: 1_000 + key.spot % 1_000,
-        };
-        let (redis, key) = (self.redis.clone(), self.key(key));
-        async move { redis.ask(key, limits, call).await }
-    }
-
-    /// The name of a key. What is in braces decides on which node of a cluster it lies; it is the only key of a call.
-    fn key(&self, key: &HashedKey) -> Vec<u8> {
-        format!("{}{{{:016x}{:016x}}}", self.prefix, key.high, key.low).into_bytes()
-    }
-
-    /// Remembers what an answer to a charge says about the time to come.
-    pub(crate) fn learn(
-        &self,
-        key: &HashedKey,
-        quota: Option<NonZeroU32>,
-        cost: u64,
-        now: u64,
-        reply: &Reply,
-    ) {
-        let later = |micros: u64| now.saturating_add(micros.saturating_mul(1_000));
-        match reply.fit {
-            // What costs least is refused: so is everything that costs as much or more.
-            crate::limit::Fit::Wait(wait) if cost <= 1 && quota.is_none() => {
-                let until = now.saturating_add(wait);
-                let denied = Denied {
-                    until,
-                    rule: reply.rule as u64,
-                    full_at: later(reply.reset),
-                };
-                if let Some(cache) = &self.denied {
-                    cache.note(key, now, denied);
-                }
-            }
-            crate::limit::Fit::Fits if reply.charged > cost => {
-                if let Some(leases) = &self.leases {
-                    let lease = Lease {
-                        units: reply.charged - cost,
-                        until: later(reply.valid),
-                        rule: reply.rule as u64,
-                        remaining: reply.remaining,
-                        full_at: later(reply.reset),
-                        charged_at: reply.time,
-                        bucket_full_at: later(reply.bucket),
-                    };
-                    leases.keep(key, lease);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Forgets what is known here of a key.
-    fn forget(&self, key: &HashedKey) {
-        if let Some(denied) = &self.denied {
-            denied.forget(key);
-        }
-        if let Some(leases) = &self.leases {
-            leases.forget(key);
-        }
-    }
-
-    /// Forgets a key, here and in Redis.
-    pub(crate) async fn reset(&self, key: &HashedKey) -> Result<(), Silence> {
-        self.forget(key);
-        let mut command = redis::cmd("DEL");
-        command.arg(self.key(key));
-        match tokio::time::timeout(self.redis.0.timeout, self.redis.0.connection.send(command))
-            .await
-        {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Silence::Failed(error)),
-            Err(_) => Err(Silence::TimedOut),
-        }
-    }
-
-    /// Gives back what was charged at that time of Redis, if Redis answers. Nothing depends on it.
-    pub(crate) fn refund(
-        &self,
-        key: &HashedKey,
-        quota: Option<NonZeroU32>,
-        charged_at: u64,
-        cost: u64,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        if let Some(denied) = &self.denied {
-            denied.forget(key);
-        }
-        let refunding = self.ask(key, quota, Action::Refund { charged_at }, cost);
-        async move {
-            if let Err(silence) = refunding.await {
-                tracing::debug!(target: "palisade_ratelimit",
-                    reason = silence.reason(),
-                    "a charge could not be given back"
-                );
-            }
-        }
-    }
-
-    /// Gives back all leases.
-    pub(crate) async fn return_leases(&self, now: u64) {
-        let Some(leases) = &self.leases else { return };
-        for (key, units, charged_at) in leases.drain(now, self.interval) {
-            self.refund(&key, None, charged_at, units).await;
         }
     }
 }

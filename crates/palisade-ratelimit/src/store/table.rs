@@ -231,7 +231,7 @@ impl Shard {
 
     /// Doubles the shard, or goes to its most in one step where that is near; keys that are full are left behind.
     ///
-    /// Half of the most is less than the capacity that was asked for. So a shard that holds its share has its most,
+    /// Half of the most is no more than the capacity that was asked for. So a shard that holds its share has its most,
     /// and no flood makes it grow further.
     #[cold]
     fn grow(&mut self, now: u64, debt: Debt<'_>) {

@@ -5,6 +5,9 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use palisade_ratelimit::{
+    Limit, Outage, Policy, RateLimitBuilder, RateLimitLayer, RateLimiter, Redis,
+};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 /// A `redis-server` on a free port, killed when it is dropped.
@@ -101,7 +104,9 @@ impl Server {
     pub(crate) fn command(&self, words: &[&str]) -> redis::Value {
         let mut connection = self.client().get_connection().unwrap();
         let mut command = redis::cmd(words[0]);
-        words[1..].iter().for_each(|word| drop(command.arg(word)));
+        for word in &words[1..] {
+            command.arg(word);
+        }
         command.query(&mut connection).unwrap()
     }
 
@@ -135,4 +140,22 @@ impl Drop for Server {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+pub(crate) fn in_redis(policy: Policy, redis: Redis) -> RateLimitBuilder {
+    RateLimitLayer::builder().policy(policy).store(redis)
+}
+
+/// A timeout that holds on a machine which is busy with other tests.
+pub(crate) async fn patient(server: &Server) -> Redis {
+    Redis::new(server.connection().await).timeout(Duration::from_secs(5))
+}
+
+/// A policy that shows it when Redis was not asked.
+pub(crate) fn api(limit: Limit) -> Policy {
+    Policy::new("api").limit(limit).on_outage(Outage::Deny)
+}
+
+pub(crate) async fn limiter(policy: Policy, redis: Redis) -> RateLimiter {
+    in_redis(policy, redis).build().unwrap().limiter()
 }

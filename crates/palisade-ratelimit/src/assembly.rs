@@ -1,0 +1,85 @@
+#[cfg(feature = "governor")]
+use std::sync::Arc;
+
+use palisade_core::Problems;
+
+use crate::counted::{Counted, Engine};
+use crate::counters::Counters;
+use crate::digest::Hasher;
+use crate::headers::Fixed;
+use crate::key::KeyChain;
+use crate::policy::Policy;
+use crate::store::Memory;
+#[cfg(feature = "redis")]
+use crate::store::{RedisPolicy, Store};
+
+/// What a policy needs in order to be counted.
+pub(crate) struct Assembly<'a> {
+    pub(crate) store: &'a Memory,
+    pub(crate) hasher: Option<&'a Hasher>,
+    #[cfg(feature = "redis")]
+    pub(crate) chosen: &'a Store,
+    pub(crate) shadow: bool,
+}
+
+impl Assembly<'_> {
+    pub(crate) fn count(&self, policy: &Policy, problems: &mut Problems) -> Option<Counted> {
+        let name = policy.name();
+        let prefix = format!("policies.{name}.");
+        let rules = policy
+            .compile()
+            .map_err(|part| problems.append(&prefix, part))
+            .ok();
+        let chain = policy.key.as_ref().map(KeyChain::compile).transpose();
+        let chain = chain.map_err(|part| problems.append(&prefix, part)).ok()?;
+        let rules = rules?;
+        let table = self.store.table(name, &rules, self.hasher?.spots());
+        if table.is_none() {
+            problems.push(
+                format!("policies.{name}"),
+                "another layer on the same store has a policy of this name with other limits",
+            );
+        }
+        Some(Counted {
+            name,
+            rules,
+            table: table?,
+            chain,
+            shadow: self.shadow || policy.shadow,
+            refund: policy.refund.clone(),
+            engine: Engine::Local,
+            counters: Counters::new(name),
+            fixed: rules
+                .iter()
+                .map(|rule| Fixed::of(name, rule.quota().into(), rule.window()))
+                .collect(),
+        })
+    }
+}
+
+impl Assembly<'_> {
+    /// The policy as its engine counts it; what the layer adds by itself is always counted in this process.
+    pub(crate) fn count_by_engine(
+        &self,
+        policy: &Policy,
+        problems: &mut Problems,
+    ) -> Option<Counted> {
+        let counted = self.count(policy, problems)?;
+        #[cfg(feature = "governor")]
+        if let Some(governor) = &policy.governor {
+            return Some(Counted {
+                engine: Engine::Governor(Arc::clone(governor)),
+                ..counted
+            });
+        }
+        #[cfg(feature = "redis")]
+        if let Some(redis) = self.chosen.redis() {
+            let engine = RedisPolicy::new(redis, policy, &counted.rules, self.hasher?.spots());
+            return Some(Counted {
+                engine: Engine::Redis(Box::new(engine)),
+                ..counted
+            });
+        }
+        Some(counted)
+    }
+}
