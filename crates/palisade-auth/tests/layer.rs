@@ -485,3 +485,15 @@ async fn a_step_up_replaces_the_principal() {
     let answered = through(&stack(outer, inner), with_token(OTHER_SECRET)).await;
     assert_eq!(answered.body, "service crm-admin of service-token");
 }
+
+#[tokio::test]
+async fn a_token_that_is_too_long_is_not_even_digested() {
+    let layer = AuthLayer::new().service_token("crm", OTHER_SECRET).unwrap();
+    let answered = through(&layer, with_token(&"a".repeat(8 * 1024 + 1))).await;
+    assert_eq!(
+        (answered.status, answered.reason()),
+        (401, "token_too_long")
+    );
+    let answered = through(&layer, with_token(&"a".repeat(8 * 1024))).await;
+    assert_eq!(answered.reason(), "unknown_token");
+}
