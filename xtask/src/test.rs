@@ -14,7 +14,9 @@ pub(crate) const TESTED: [&str; 4] = [
 ];
 
 /// Serves AWS's interfaces to the official SDKs.
-const MOTO: &str = "moto[server]==5.2.5";
+const MOTO: &[&str] = &["moto[server]==5.2.5"];
+/// The schema of OCSF as models that validate.
+const OCSF: &[&str] = &["ocsf-pydantic", "email-validator", "pydantic-extra-types"];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let wanted = Wanted::read(args)?;
@@ -22,7 +24,12 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         tools::system(program, package)?;
     }
     tools::python_program("moto", MOTO, "moto_server")?;
-    command::run(&mut wanted.command())
+    let mut tests = wanted.command();
+    if wanted.full {
+        let python = tools::python_program("ocsf", OCSF, "python")?;
+        tests.env("PALISADE_OCSF_PYTHON", python);
+    }
+    command::run(&mut tests)
 }
 
 /// What was asked for on the command line.
@@ -57,6 +64,9 @@ impl<'a> Wanted<'a> {
     /// What the tests start, with the system's package that has it.
     fn programs(&self) -> Vec<(&'static str, &'static str)> {
         let mut programs = vec![("redis-server", "redis-server")];
+        if self.full {
+            programs.push(("rsyslogd", "rsyslog"));
+        }
         if self.browser {
             // What the browser's tests load from npm they install by themselves, under the target directory.
             programs.extend([("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")]);
@@ -73,6 +83,10 @@ impl<'a> Wanted<'a> {
         }
         if self.browser {
             tests.env("PALISADE_BROWSER", "1");
+        }
+        if self.full {
+            // What an ordinary machine does not have, such as leave to mount a file system, is ignored otherwise.
+            tests.args(["--", "--include-ignored"]);
         }
         tests
     }
@@ -98,7 +112,8 @@ mod tests {
 
     #[test]
     fn the_long_proofs_and_the_browser_are_asked_for() {
-        let both = format!("PALISADE_BROWSER=1 PALISADE_FULL=1 {PLAIN} forged");
+        let both =
+            format!("PALISADE_BROWSER=1 PALISADE_FULL=1 {PLAIN} forged -- --include-ignored");
         assert_eq!(read(&["--full", "forged", "--browser"]), Ok(both));
     }
 

@@ -57,32 +57,35 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf, Failure> 
 /// A Python program in a virtual environment of its own under `target/`, where tests look for it.
 pub(crate) fn python_program(
     environment: &str,
-    requirement: &str,
+    requirements: &[&str],
     program: &str,
 ) -> Result<PathBuf, Failure> {
     let home = root().join("target").join(environment);
     let installed = home.join("bin").join(program);
-    if installed.is_file() {
+    if installed.is_file() && home.join("complete").is_file() {
         return Ok(installed);
     }
     eprintln!(
-        "xtask: installing {requirement} from PyPI into {}, once",
+        "xtask: installing {} from PyPI into {}, once",
+        requirements.join(" "),
         home.display()
     );
     let python = system("python3", "python3")?;
     let by_hand = |failure| {
         Failure::new(format!(
             "{program} is needed; install it with `python3 -m venv target/{environment} && \
-             target/{environment}/bin/pip install '{requirement}'`, for which Debian and Ubuntu want the package \
-             python3-venv ({failure})"
+             target/{environment}/bin/pip install '{}'`, for which Debian and Ubuntu want the package python3-venv \
+             ({failure})",
+            requirements.join("' '")
         ))
     };
     run(command(python, &["-m", "venv", "--clear"]).arg(&home)).map_err(by_hand)?;
-    run(&mut command(
-        home.join("bin/pip"),
-        &["install", "--quiet", requirement],
-    ))
-    .map_err(by_hand)?;
+    let install = ["install", "--quiet"];
+    run(command(home.join("bin/pip"), &install).args(requirements)).map_err(by_hand)?;
+    // Says afterwards that all of it is there, which an interpreter alone does not.
+    let complete = home.join("complete");
+    std::fs::write(&complete, requirements.join("\n"))
+        .map_err(|error| Failure::new(format!("{}: {error}", complete.display())))?;
     Ok(installed)
 }
 
