@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::measure::Found;
+use crate::report::short_ratio;
 
 const LABELS: f64 = 210.0;
 const PLOT: f64 = 460.0;
@@ -19,7 +20,11 @@ pub(crate) fn draw(all: &[Found]) -> String {
         .filter_map(|found| {
             let outcome = found.outcome.as_ref().ok()?;
             let (peer, _) = outcome.peers.first()?;
-            (outcome.unit == "ns").then_some((found.measure.name, found.ratio()?, peer.as_str()))
+            (outcome.unit == "ns" && is_peer(peer)).then_some((
+                found.measure.name,
+                found.ratio()?,
+                peer.as_str(),
+            ))
         })
         .collect();
     let count = u32::try_from(bars.len()).map_or(0.0, f64::from);
@@ -65,7 +70,7 @@ pub(crate) fn draw(all: &[Found]) -> String {
             svg,
             "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>\
              <rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{}\" rx=\"2\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\">{ratio:.2}<tspan class=\"muted\" dx=\"6\">of {peer}</tspan></text>",
+             <text x=\"{:.1}\" y=\"{:.1}\">{}<tspan class=\"muted\" dx=\"6\">of {peer}</tspan></text>",
             LABELS - 8.0,
             y + 15.0,
             LABELS + from,
@@ -74,11 +79,17 @@ pub(crate) fn draw(all: &[Found]) -> String {
             ROW - 8.0,
             LABELS + to + 6.0,
             y + 15.0,
+            short_ratio(ratio),
         );
         y += ROW;
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// Whether this is what somebody else offers, and neither a floor nor another setting of ours.
+fn is_peer(name: &str) -> bool {
+    !name.ends_with(" alone") && !name.starts_with("ours ")
 }
 
 /// How far along the scale a ratio lies.
@@ -90,6 +101,12 @@ fn along(ratio: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_floor_is_no_peer() {
+        assert!(is_peer("tower_governor 0.8.0"));
+        assert!(!is_peer("ring 0.17.14 alone") && !is_peer("ours with one origin"));
+    }
 
     #[test]
     fn the_scale_is_logarithmic_and_bounded() {

@@ -207,7 +207,7 @@ fn table_rows(found: &Found) -> String {
     rows
 }
 
-fn short_ratio(ratio: f64) -> String {
+pub(crate) fn short_ratio(ratio: f64) -> String {
     if ratio < 0.1 {
         format!("{ratio:.3}")
     } else {

@@ -17,7 +17,7 @@ use crate::harness::{BYTES, Figure, Mode, Outcome, Side, compare};
 use crate::json_log::{JsonLog, subscriber};
 use crate::measure::Measure;
 use crate::scaling::{Shared, scaling};
-use crate::servers::{self, Kind, bare, ours, theirs};
+use crate::servers::{self, Kind, Per, bare, ours, theirs};
 use crate::{ours, peers, tokens};
 
 pub(crate) const MEASURES: &[Measure] = &[
@@ -52,6 +52,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         run: rps_ours,
     },
     Measure {
+        name: "stack/cpu-ours-over-bare",
+        what: "requests for each second of the server's processor time, its writers included",
+        goals: &[],
+        run: cpu_ours,
+    },
+    Measure {
         name: "stack/rps-peers-over-bare",
         what: "the same with the peers' layers",
         goals: &[],
@@ -61,8 +67,9 @@ pub(crate) const MEASURES: &[Measure] = &[
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const PEERS: &str =
-    "SetRequestId, TraceLayer, CorsLayer, six SetResponseHeader, tower_governor, jwt-authorizer";
+/// tower-http's request ids, `TraceLayer` into a JSON file, CORS and six `SetResponseHeader`, with tower_governor and
+/// jwt-authorizer.
+const PEERS: &str = "tower-http, tower_governor, jwt-authorizer";
 
 fn template(secret: &str) -> Result<Template> {
     Template::get()
@@ -143,19 +150,29 @@ where
 }
 
 fn rps_ours(mode: Mode) -> Result<Outcome> {
-    rps(mode, |kind| match kind {
-        Kind::Ours => Some(true),
-        Kind::Peers => Some(false),
-        Kind::Bare => None,
-    })
+    rps(mode, Per::Second, both)
+}
+
+fn cpu_ours(mode: Mode) -> Result<Outcome> {
+    rps(mode, Per::ProcessorSecond, both)
 }
 
 fn rps_peers(mode: Mode) -> Result<Outcome> {
-    rps(mode, |kind| (kind == Kind::Peers).then_some(false))
+    rps(mode, Per::Second, |kind| {
+        (kind == Kind::Peers).then_some(false)
+    })
+}
+
+fn both(kind: Kind) -> Option<bool> {
+    match kind {
+        Kind::Ours => Some(true),
+        Kind::Peers => Some(false),
+        Kind::Bare => None,
+    }
 }
 
 /// The throughput of some servers over the bare one's; `is_ours` says which are shown, and on which side.
-fn rps(mode: Mode, is_ours: impl Fn(Kind) -> Option<bool>) -> Result<Outcome> {
+fn rps(mode: Mode, per: Per, is_ours: impl Fn(Kind) -> Option<bool>) -> Result<Outcome> {
     let mut outcome = Outcome {
         unit: "of bare",
         ours: None,
@@ -166,7 +183,7 @@ fn rps(mode: Mode, is_ours: impl Fn(Kind) -> Option<bool>) -> Result<Outcome> {
     }
     let driven = servers::driven()?;
     for kind in Kind::ALL {
-        let Some(figure) = driven.over_bare(kind) else {
+        let Some(figure) = driven.over_bare(kind, per) else {
             continue;
         };
         match is_ours(kind) {

@@ -15,28 +15,53 @@ const ROUNDS: usize = 5;
 const SECONDS: &str = "2s";
 const CONNECTIONS: &str = "32";
 
-/// Requests per second of each server, a round after the other.
+/// What the requests of a round are divided by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Per {
+    /// A second on the wall.
+    Second,
+    /// A second that the server spent on the processor, which whatever else the machine does leaves alone.
+    ProcessorSecond,
+}
+
+/// The requests of one round.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    per_second: f64,
+    per_processor_second: f64,
+}
+
+impl Load {
+    const fn per(self, per: Per) -> f64 {
+        match per {
+            Per::Second => self.per_second,
+            Per::ProcessorSecond => self.per_processor_second,
+        }
+    }
+}
+
+/// What each server got done, a round after the other.
 #[derive(Debug, Clone)]
 pub(crate) struct Driven {
-    servers: Vec<(Kind, Vec<f64>)>,
+    servers: Vec<(Kind, Vec<Load>)>,
 }
 
 impl Driven {
     /// The throughput of a server over the bare one's: of the best rounds, and the median round by round.
-    pub(crate) fn over_bare(&self, kind: Kind) -> Option<Figure> {
+    pub(crate) fn over_bare(&self, kind: Kind, per: Per) -> Option<Figure> {
         let of = |kind| {
             let (_, rounds) = self.servers.iter().find(|(known, _)| *known == kind)?;
-            Some(rounds)
+            Some(rounds.iter().map(|load| load.per(per)).collect::<Vec<_>>())
         };
         let (bare, rounds) = (of(Kind::Bare)?, of(kind)?);
         let each: Vec<f64> = rounds
             .iter()
-            .zip(bare)
+            .zip(&bare)
             .map(|(rps, bare)| rps / bare)
             .collect();
         let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
         Some(Figure {
-            best: most(rounds) / most(bare),
+            best: most(&rounds) / most(&bare),
             median: median(&each),
             allocs: None,
         })
@@ -72,7 +97,10 @@ fn drive() -> Result<Driven, Box<dyn Error>> {
         }
     }
     for (server, rounds) in &servers {
-        let most = rounds.iter().copied().fold(0.0, f64::max);
+        let most = rounds
+            .iter()
+            .map(|load| load.per_second)
+            .fold(0.0, f64::max);
         println!(
             "{:<32} {most:.0} requests/s",
             format!("  server {}", server.kind.name())
@@ -115,12 +143,13 @@ impl Server {
         Ok(server)
     }
 
-    /// Requests per second, once.
+    /// Drives it once.
     ///
     /// # Errors
     ///
     /// Also when anything but 2xx is answered: then it did less than the others.
-    fn load(&self, token: &str) -> Result<f64, Box<dyn Error>> {
+    fn load(&self, token: &str) -> Result<Load, Box<dyn Error>> {
+        let before = self.processor_seconds()?;
         let output = Command::new("wrk")
             .args(["-t1", "-c", CONNECTIONS, "-d", SECONDS])
             .args(["-H", &format!("Authorization: Bearer {token}")])
@@ -132,10 +161,31 @@ impl Server {
         if let Some(line) = text.lines().find(|line| line.contains("Non-2xx")) {
             return Err(format!("the server `{}`: {}", self.kind.name(), line.trim()).into());
         }
-        let rate = text
-            .lines()
-            .find_map(|line| line.strip_prefix("Requests/sec:"));
-        Ok(rate.ok_or("wrk gave no figure")?.trim().parse()?)
+        let after = |mark: &str| {
+            let line = text.lines().find(|line| line.contains(mark));
+            line.and_then(|line| {
+                line.split_whitespace()
+                    .find_map(|word| word.parse::<f64>().ok())
+            })
+        };
+        let per_second = after("Requests/sec:").ok_or("wrk gave no rate")?;
+        let requests = after(" requests in ").ok_or("wrk gave no count")?;
+        Ok(Load {
+            per_second,
+            per_processor_second: requests / (self.processor_seconds()? - before),
+        })
+    }
+
+    /// How long the server has been on the processor, all its threads together (`man 5 proc_pid_stat`).
+    fn processor_seconds(&self) -> Result<f64, Box<dyn Error>> {
+        /// What Linux has counted in since 2.6, whatever the kernel's own ticks are.
+        const TICKS_IN_A_SECOND: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name in parentheses may hold anything; user and system time are fields 14 and 15, counted from 1.
+        let (_, fields) = stat.rsplit_once(')').ok_or("no process status")?;
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: f64 = ticks.map(str::parse::<f64>).sum::<Result<_, _>>()?;
+        Ok(ticks / TICKS_IN_A_SECOND)
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-pub(crate) use self::drive::driven;
+pub(crate) use self::drive::{Per, driven};
 pub(crate) use self::routers::{bare, ours, theirs};
 use crate::json_log::subscriber;
 use crate::ours;
