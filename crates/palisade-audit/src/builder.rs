@@ -185,14 +185,14 @@ impl AuditBuilder {
         let queue = Arc::new(Queue::new(self.capacity));
         let live = Arc::new(Live::new(self.recent));
         let shared = self.shared(&queue, &live, &alarm, headers);
-        let writer = self.writer(&queue, &live)?;
+        let writer = self.writer(&queue, &live).inspect_err(|_| alarm.stop())?;
         let finished = Arc::new(Finished::default());
-        let report = Arc::clone(&finished);
+        let report = Arc::clone(&finished).on_drop(Arc::clone(&queue));
         std::thread::Builder::new()
             .name("palisade-audit".into())
             .spawn(move || {
                 // Reports when the thread ends, by whatever way.
-                let _report = report.on_drop();
+                let _report = report;
                 writer.run();
             })
             .map_err(AuditError::io("writer thread"))?;

@@ -82,16 +82,17 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// Reports the end when it is dropped.
-    pub(crate) fn on_drop(self: Arc<Self>) -> impl Drop {
-        struct Report(Arc<Finished>);
+    /// Reports the end of the writer of this queue when it is dropped.
+    pub(crate) fn on_drop(self: Arc<Self>, queue: Arc<Queue>) -> impl Drop {
+        struct Report(Arc<Finished>, Arc<Queue>);
         impl Drop for Report {
             fn drop(&mut self) {
+                self.1.abandon();
                 *self.0.ended() = true;
                 self.0.changed.notify_all();
             }
         }
-        Report(self)
+        Report(self, queue)
     }
 
     fn wait(&self, timeout: Duration) -> bool {

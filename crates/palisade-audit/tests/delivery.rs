@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use palisade_audit::{
     Audit, AuditBuilder, AuditLayer, Batch, Class, Delivery, Guard, Level, MemorySink, OnFailure,
-    Policy, Record, RollingFile, Sink, any, prefix,
+    Policy, Record, RollingFile, Seal, Sink, Verifier, any, prefix,
 };
 use palisade_core::{EventKind, Name, RequestScope, SecurityEvent};
 use serde_json::Value;
@@ -264,6 +264,33 @@ async fn fail_closed_answers_503_and_then_keeps_requests_from_the_service() {
 }
 
 #[tokio::test]
+async fn a_sink_that_panics_ends_the_trail_and_nobody_waits_for_it() {
+    let (audit, guard) = Audit::builder("svc")
+        .sink(|batch: &Batch| {
+            assert!(
+                !batch.lines().any(|line| line.text.contains("authz_admin")),
+                "on purpose"
+            );
+            Ok(())
+        })
+        .policy(delivered(Delivery::FailClosed))
+        .open()
+        .unwrap();
+    assert!(
+        audit
+            .commit(Record::new(EventKind::AdminAction))
+            .await
+            .is_err()
+    );
+    wait_until(|| audit.stats().failing);
+    let service = AuditLayer::new(audit.clone()).layer(answers(hello()));
+    assert_eq!(fetch(service.clone(), get("/admin")).await.status(), 503);
+    assert_eq!(fetch(service, get("/rooms")).await.status(), 200);
+    assert!(audit.stats().lost >= 2, "and what comes is counted");
+    assert!(guard.shutdown(5 * SECOND).complete);
+}
+
+#[tokio::test]
 async fn a_class_can_fail_closed_as_well() {
     let sink = Moody::default();
     let (audit, guard) = Audit::builder("svc")
@@ -302,6 +329,7 @@ impl FullDisk {
         Audit::builder("svc")
             .file(RollingFile::new(self.0.path()))
             .on_failure(policy)
+            .seal(Seal::chain())
             .capacity(64)
             .open()
             .unwrap()
@@ -316,7 +344,6 @@ impl FullDisk {
     }
 }
 
-#[cfg(target_os = "linux")]
 fn wait_until(what: impl Fn() -> bool) {
     let start = palisade_core::time::now();
     while !what() {
@@ -384,6 +411,13 @@ fn lines_go_to_standard_error_and_the_file_says_that_they_are_missing() {
         .find(|record| record["event"] == "audit_gap")
         .unwrap();
     assert_eq!(gap["details"]["lost"], 1);
+    let mut verifier = Verifier::new();
+    verifier.read(disk.text().as_bytes()).unwrap();
+    assert_eq!(
+        verifier.report().unwrap().records,
+        records.len() as u64,
+        "the chain holds"
+    );
     for (nth, record) in records.iter().enumerate() {
         assert_eq!(record["seq"], nth + 1);
     }

@@ -243,6 +243,22 @@ async fn a_panic_of_the_handler_is_recorded_even_when_it_was_caught() {
     assert_eq!(record["severity"], "critical");
 }
 
+#[test]
+fn a_panic_is_told_from_an_abort_although_the_future_is_dropped_after_it_was_caught() {
+    let mut trail = Trail::new();
+    let service = trail.service(service_fn(
+        async |_: Request<()>| -> Result<Response<Full<Bytes>>, Infallible> {
+            panic!("in the handler")
+        },
+    ));
+    let mut call = Box::pin(service.oneshot(get("/")));
+    let polled =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| futures_poll(call.as_mut())));
+    assert!(polled.is_err());
+    drop(call);
+    assert_eq!(trail.record()["outcome"], "panic");
+}
+
 #[tokio::test]
 async fn events_of_the_scope_have_records_of_their_own_before_the_request() {
     let mut trail = Trail::new();

@@ -51,7 +51,12 @@ impl Alarm {
     pub(crate) fn after(&self, delay: Duration) -> Deadline {
         let timer = Arc::new(Timer::default());
         let mut state = self.0.state();
-        state.fresh.push((delay, Arc::clone(&timer)));
+        if state.stop {
+            // Nobody would ring it: the trail is shut down.
+            timer.rung.store(true, Ordering::Release);
+        } else {
+            state.fresh.push((delay, Arc::clone(&timer)));
+        }
         drop(state);
         self.0.wake.notify_one();
         Deadline(timer)

@@ -262,6 +262,19 @@ impl Queue {
         waiting.into_iter().for_each(Waker::wake);
     }
 
+    /// Takes nothing any more, and lets go of what waits: the writer has ended, in order or by a panic of a sink.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state();
+        state.closing = true;
+        state.closed = true;
+        let items = std::mem::take(&mut state.items);
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        self.set_refusing(true);
+        drop(items);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
     pub(crate) fn count_written(&self, records: u64) {
         self.handled.fetch_add(records, Ordering::Relaxed);
     }
