@@ -100,7 +100,6 @@ async fn every_request_leaves_one_record_or_is_counted_as_lost() {
         assert!(
             outcomes.get(outcome).is_some_and(|count| *count > 0),
             "{outomes:?}",
-            outomes = outcomes
         );
     }
 }
