@@ -99,7 +99,7 @@ async fn every_request_leaves_one_record_or_is_counted_as_lost() {
     for outcome in ["success", "aborted", "error", "panic", "incomplete"] {
         assert!(
             outcomes.get(outcome).is_some_and(|count| *count > 0),
-            "{outomes:?}",
+            "{outcomes:?}"
         );
     }
 }
