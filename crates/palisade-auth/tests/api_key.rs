@@ -217,3 +217,16 @@ async fn a_loader_that_cannot_answer_is_a_503() {
         (503, "store_unavailable")
     );
 }
+
+#[tokio::test]
+async fn a_loader_that_answers_with_the_record_of_another_key_is_not_believed() {
+    let key = MemoryApiKeys::new("pal").unwrap().create(owner()).unwrap();
+    let digests = key.record().digests().to_vec();
+    let keys = ApiKeys::loader("pal", move |_| {
+        let record = ApiKeyRecord::stored("another", digests.clone(), &owner());
+        async move { Ok(Some(record)) }
+    })
+    .unwrap();
+    let layer = AuthLayer::new().api_keys(keys);
+    assert_eq!(reason(&layer, key.as_str()).await, "key_unknown");
+}
