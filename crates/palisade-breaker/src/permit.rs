@@ -101,25 +101,28 @@ impl Permit {
         self.end(outcome.verdict(retry_after));
     }
 
-    /// The call succeeded so far; what comes of its body may still be told to the [`Afterthought`].
-    #[inline]
-    pub(crate) fn success_so_far(mut self) -> Option<Afterthought> {
+    /// The call succeeded so far; what comes of its body may still be told to the [`Afterthought`]. The permit has nothing
+    /// more to settle.
+    #[inline(always)]
+    pub(crate) fn success_so_far(&mut self) -> Option<Afterthought> {
         let before = self.grant;
         self.end(Verdict::Success);
-        if before.is_free() {
-            return None;
+        if before.is_counted() {
+            return Some(Afterthought {
+                shared: self.shared.clone(),
+                epoch: before.epoch(),
+            });
         }
-        let mut epoch = before.epoch();
-        if before.is_trial() {
-            // The trial's success may itself have begun the next epoch.
-            let now = self.shared.cell.word().epoch();
-            if now.wrapping_sub(epoch) > 1 {
-                return None;
-            }
-            epoch = now;
-        }
-        Some(Afterthought {
-            permit: self,
+        self.after_trial(before)
+    }
+
+    #[cold]
+    fn after_trial(&self, before: Grant) -> Option<Afterthought> {
+        // The trial's success may itself have begun the next epoch.
+        let epoch = self.shared.cell.word().epoch();
+        let is_new = epoch.wrapping_sub(before.epoch()) <= 1;
+        (before.is_trial() && is_new).then(|| Afterthought {
+            shared: self.shared.clone(),
             epoch,
         })
     }
@@ -156,13 +159,12 @@ impl fmt::Debug for Permit {
 /// A call that was counted as a success, and may still turn out to have failed.
 #[derive(Debug)]
 pub(crate) struct Afterthought {
-    /// Settled, and kept for its handle alone.
-    permit: Permit,
+    shared: Handle<Shared>,
     epoch: u32,
 }
 
 impl Afterthought {
     pub(crate) fn failed(self) {
-        self.permit.shared.fail_late(self.epoch);
+        self.shared.fail_late(self.epoch);
     }
 }

@@ -8,6 +8,7 @@ use tower_service::Service;
 
 use crate::future::ResponseFuture;
 use crate::shared::Shared;
+use crate::state::grant::Refusal;
 use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Rejected};
 
 /// The service made by [`BreakerLayer`](crate::BreakerLayer): calls the guarded service while its breaker lets it.
@@ -33,7 +34,7 @@ struct Patience(Option<Pin<Box<Sleep>>>);
 enum Readiness {
     Unasked,
     Ready,
-    Refused(Rejected),
+    Refused(Refusal),
 }
 
 impl<S, C, A> Breaker<S, C, A> {
@@ -72,10 +73,10 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), A::Error>> {
-        if let Some(rejected) = self.shared.refuse_early() {
+        if let Some(refusal) = self.shared.refuse_early() {
             match &mut self.patience {
                 None => {
-                    self.readiness = Readiness::Refused(rejected);
+                    self.readiness = Readiness::Refused(refusal);
                     return Poll::Ready(Ok(()));
                 }
                 Some(patience) => ready!(patience.poll(&self.shared, cx)),
@@ -114,8 +115,8 @@ impl Patience {
     fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
         // First, so that nothing can happen unnoticed between the look and the wait.
         shared.wait(cx.waker());
-        while let Some(rejected) = shared.refuse_early() {
-            let Some(wait) = rejected.retry_after else {
+        while let Some(refusal) = shared.refuse_early() {
+            let Some(wait) = refusal.retry_after else {
                 return Poll::Pending;
             };
             let sleep = self.0.get_or_insert_with(|| Box::pin(sleep(wait)));
@@ -152,7 +153,7 @@ impl<S, C, A> Breaker<S, C, A> {
     fn acquire_in_trouble(&mut self) -> Result<Permit, Rejected> {
         match std::mem::replace(&mut self.readiness, Readiness::Unasked) {
             Readiness::Ready => Shared::acquire_in_trouble(&self.shared),
-            Readiness::Refused(rejected) => Err(self.shared.refused(rejected)),
+            Readiness::Refused(refusal) => Err(self.shared.refused(self.shared.rejection(refusal))),
             Readiness::Unasked => Err(self.shared.refused(self.shared.not_ready())),
         }
     }

@@ -130,7 +130,7 @@ impl Shared {
 
     /// Whether a call is sure to be refused, so that the guarded service need not be asked whether it is ready.
     #[inline]
-    pub(crate) fn refuse_early(&self) -> Option<Rejected> {
+    pub(crate) fn refuse_early(&self) -> Option<Refusal> {
         if self.cell.admit_at_once().is_some() {
             return None;
         }
@@ -138,12 +138,12 @@ impl Shared {
     }
 
     #[cold]
-    fn refuse_in_trouble(&self) -> Option<Rejected> {
-        let refusal = self.cell.refuse_at_once(time::now())?;
-        Some(self.rejection(refusal))
+    fn refuse_in_trouble(&self) -> Option<Refusal> {
+        self.cell.refuse_at_once(time::now())
     }
 
-    fn rejection(&self, refusal: Refusal) -> Rejected {
+    #[inline]
+    pub(crate) fn rejection(&self, refusal: Refusal) -> Rejected {
         Rejected {
             name: self.name(),
             retry_after: refusal.retry_after,
@@ -171,10 +171,10 @@ impl Shared {
     pub(crate) fn refused(&self, rejected: Rejected) -> Rejected {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         self.setup.counters.rejected(rejected.name, rejected.reason);
-        let event = BreakerEvent::Rejected(rejected);
-        event.trace();
-        if let Some(observer) = &self.setup.observer {
-            observer.tell(&event);
+        if self.setup.observer.is_some()
+            || tracing::enabled!(target: "palisade_breaker", tracing::Level::DEBUG)
+        {
+            self.tell_event(&BreakerEvent::Rejected(rejected));
         }
         rejected
     }
@@ -299,9 +299,14 @@ impl Shared {
             }
             Happening::WouldTrip => BreakerEvent::WouldTrip { name },
         };
+        self.tell_event(&event);
+    }
+
+    #[inline(never)]
+    fn tell_event(&self, event: &BreakerEvent) {
         event.trace();
         if let Some(observer) = &self.setup.observer {
-            observer.tell(&event);
+            observer.tell(event);
         }
     }
 }

@@ -7,6 +7,7 @@ use palisade_core::time::WallClock;
 
 use super::Classify;
 use crate::hint;
+use crate::state::grant::Verdict;
 use crate::{GuardedBody, Outcome, Permit};
 
 /// Judges an HTTP server by its status: the classifier of [`BreakerLayer::http`](crate::BreakerLayer::http).
@@ -59,22 +60,19 @@ impl HttpHealth {
     }
 
     /// Settles the permit by the head of a response.
-    #[inline]
-    pub(crate) fn settle_head<B>(
+    #[inline(always)]
+    fn settle_head<B>(
         &self,
         response: Response<B>,
-        permit: Permit,
+        permit: &mut Permit,
     ) -> Response<GuardedBody<B>> {
-        match self.outcome(response.status()) {
-            Outcome::Success => {
-                let afterthought = permit.success_so_far();
-                response.map(|body| GuardedBody::until_error(body, afterthought))
-            }
-            outcome => {
-                permit.settle(outcome, retry_after(response.headers()));
-                response.map(GuardedBody::free)
-            }
+        let outcome = self.outcome(response.status());
+        if outcome == Outcome::Success {
+            let afterthought = permit.success_so_far();
+            return response.map(|body| GuardedBody::until_error(body, afterthought));
         }
+        permit.end(outcome.verdict(retry_after(response.headers())));
+        response.map(GuardedBody::free)
     }
 }
 
@@ -100,15 +98,31 @@ impl<Req, B, Err> Classify<Req, Response<B>, Err> for HttpHealth {
         &self,
         (): (),
         result: Result<Response<B>, Err>,
-        permit: Permit,
+        mut permit: Permit,
     ) -> Result<Self::Output, Err> {
         match result {
-            Ok(response) => Ok(self.settle_head(response, permit)),
+            Ok(response) => Ok(self.settle_head(response, &mut permit)),
             Err(error) => {
                 permit.failure();
                 Err(error)
             }
         }
+    }
+
+    #[inline(always)]
+    fn settle_in_place(
+        &self,
+        waiting: &mut Option<((), Permit)>,
+        result: Result<Response<B>, Err>,
+    ) -> Option<Result<Self::Output, Err>> {
+        let ((), permit) = waiting.as_mut()?;
+        Some(match result {
+            Ok(response) => Ok(self.settle_head(response, permit)),
+            Err(error) => {
+                permit.end(Verdict::Failure(None));
+                Err(error)
+            }
+        })
     }
 }
 

@@ -147,7 +147,8 @@ impl Cell {
     #[inline]
     pub(crate) fn nanos(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.base);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        let secs = since.as_secs().saturating_mul(1_000_000_000);
+        secs.saturating_add(since.subsec_nanos().into())
     }
 }
 
