@@ -24,8 +24,8 @@ fn layer() -> Option<&'static RateLimitLayer> {
     made.as_ref()
 }
 
-/// Whatever a client claims to be, its address pays: the ninth request at the latest is refused, and what the headers
-/// of each answer say can be read.
+/// Whatever a client claims to be, its address pays: 8 requests with claims and 4 without pass, and the next one at the
+/// latest is refused. What the headers of each answer say can be read.
 pub(crate) fn check(data: &[u8]) {
     let Some(layer) = layer() else { return };
     // An address of its own for each input, so that one does not pay for another.
@@ -35,7 +35,7 @@ pub(crate) fn check(data: &[u8]) {
     let peer = PeerAddr((octets, 4433).into());
     let claims: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
     let mut refused = 0;
-    for turn in 0..9 {
+    for turn in 0..13 {
         let mut request = Request::new(());
         let name = if turn % 2 == 0 {
             "x-track-id"
