@@ -1,8 +1,9 @@
 //! `cargo xtask test`
 
+use std::fs;
 use std::process::Command;
 
-use crate::command::{self, Failure, cargo};
+use crate::command::{self, Failure, cargo, root, target_dir};
 use crate::tools;
 
 /// The members of the workspace that are tested; the benches pull in every peer and have no tests.
@@ -29,7 +30,43 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         let python = tools::python_program("ocsf", OCSF, "python")?;
         tests.env("PALISADE_OCSF_PYTHON", python);
     }
-    command::run(&mut tests)
+    let plain = command::run(&mut tests);
+    let suites = loom_suites();
+    let with_loom = suites
+        .iter()
+        .map(|package| command::run(&mut loom(package, wanted.filter)));
+    // The suites run even where a test has failed: one run shows everything.
+    let failures: Vec<String> = std::iter::once(plain)
+        .chain(with_loom)
+        .filter_map(|outcome| Some(outcome.err()?.to_string()))
+        .collect();
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(failures.join("\nxtask: ")))
+    }
+}
+
+/// The crates whose `tests/loom.rs` wants loom's types in place of the standard library's.
+fn loom_suites() -> Vec<String> {
+    let crates = fs::read_dir(root().join("crates")).into_iter().flatten();
+    let mut packages: Vec<String> = crates
+        .flatten()
+        .filter(|entry| entry.path().join("tests/loom.rs").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    packages.sort();
+    packages
+}
+
+/// One suite, built apart, because the flag would rebuild everything else back and forth.
+fn loom(package: &str, filter: Option<&str>) -> Command {
+    let mut tests = cargo(&["test", "--locked", "--package", package, "--test", "loom"]);
+    tests
+        .args(filter)
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", target_dir().join("loom"));
+    tests
 }
 
 /// What was asked for on the command line.
@@ -115,6 +152,21 @@ mod tests {
         let both =
             format!("PALISADE_BROWSER=1 PALISADE_FULL=1 {PLAIN} forged -- --include-ignored");
         assert_eq!(read(&["--full", "forged", "--browser"]), Ok(both));
+    }
+
+    #[test]
+    fn every_suite_of_loom_is_run() {
+        let marked = |package: &String| {
+            let suite = root().join("crates").join(package).join("tests/loom.rs");
+            fs::read_to_string(suite).unwrap().contains("#![cfg(loom)]")
+        };
+        assert!(loom_suites().iter().all(marked));
+        assert!(loom_suites().contains(&"palisade-ratelimit".to_owned()));
+        let shown = command::shown(&loom("palisade-ratelimit", None));
+        assert!(
+            shown.contains("RUSTFLAGS='--cfg loom'") && shown.ends_with("--test loom"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -14,15 +14,19 @@ const CEILINGS: &[(&str, usize, &str)] = &[
         "http and http-body, ring, serde_json for problem bodies, jiff for their time, tokio's clock, tracing",
     ),
     ("palisade", 30, "core's; each module is behind a feature"),
-    ("palisade-ratelimit", 31, "core's and pin-project-lite"),
-    ("palisade-breaker", 31, "core's and pin-project-lite"),
+    ("palisade-ratelimit", 30, "core's, and nothing else"),
+    ("palisade-breaker", 30, "core's, and nothing else"),
     (
         "palisade-auth",
         50,
         "core's, jsonwebtoken with the PEM reader that it needs for keys (18), quick_cache for verified tokens",
     ),
-    ("palisade-headers", 31, "core's and pin-project-lite"),
-    ("palisade-audit", 31, "core's and pin-project-lite"),
+    ("palisade-headers", 30, "core's, and nothing else"),
+    (
+        "palisade-audit",
+        31,
+        "core's, and base64 for hashes and signatures",
+    ),
     (
         "palisade-crypto",
         43,
