@@ -18,6 +18,10 @@ fn hourly(burst: u32) -> Quota {
 }
 
 #[tokio::test]
+#[allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method alone is not general enough over the lifetime of the key"
+)]
 async fn an_existing_governor_limiter_decides_a_policy() {
     let quota = hourly(3);
     let existing = Arc::new(

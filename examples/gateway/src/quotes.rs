@@ -20,13 +20,8 @@ use crate::settings::Settings;
 type Call = BoxCloneSyncService<
     Request<Empty<Bytes>>,
     Response<GuardedBody<ResponseBody<hyper::body::Incoming>>>,
-    BreakerError<CallError>,
+    BreakerError<BoxError>,
 >;
-
-/// Why a call failed. A timeout boxes its errors, and a box is no error that a retry could look into.
-#[derive(Debug, thiserror::Error)]
-#[error("the call failed")]
-struct CallError(#[source] BoxError);
 
 /// Asks the upstream.
 #[derive(Clone)]
@@ -64,7 +59,7 @@ impl Quotes {
             .open_for(settings.breaker_open_for)
             .leak();
         let handle = breaker.handle();
-        let retry = RetryLayer::default()
+        let retry = RetryLayer::boxed()
             .attempts(2)
             .backoff(Self::BACKOFF, 2.0)
             .leak();
@@ -72,7 +67,6 @@ impl Quotes {
             .layer(retry)
             .layer(breaker)
             .layer(bearer.leak())
-            .map_err(CallError)
             .timeout(Self::TIMEOUT)
             .service(Client::builder(TokioExecutor::new()).build_http());
         let uri = Uri::builder()
@@ -143,10 +137,7 @@ impl Quotes {
                 None
             }
             Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the upstream was not reached"
-                );
+                tracing::warn!(%error, "the upstream was not reached");
                 None
             }
         }
