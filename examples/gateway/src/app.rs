@@ -20,6 +20,7 @@ pub(crate) struct App {
     pub(crate) refresh: RefreshTokens,
     pub(crate) roles: Roles,
     pub(crate) failed_logins: RateLimiter,
+    pub(crate) limiters: Vec<RateLimiter>,
     pub(crate) quotes: Quotes,
     pub(crate) upstream: Switch,
     pub(crate) audit: Audit,

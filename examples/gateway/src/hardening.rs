@@ -36,6 +36,8 @@ pub(crate) struct Hardening {
     pub(crate) ping: RateLimitLayer,
     /// Failed logins by account.
     pub(crate) failed_logins: RateLimiter,
+    /// Every limit, for the gauges of their tables.
+    pub(crate) limiters: Vec<RateLimiter>,
 }
 
 impl Hardening {
@@ -109,6 +111,12 @@ impl Hardening {
             .leak()
             .limiter();
 
+        let limiters = vec![
+            ping.limiter(),
+            clients.limiter(),
+            principals.limiter(),
+            failed_logins.clone(),
+        ];
         let stack = Stack::new()
             .client_ip(settings.client_ip.clone())
             .request_id(RequestIdLayer::new())
@@ -129,6 +137,7 @@ impl Hardening {
             stack,
             ping: ping.leak(),
             failed_logins,
+            limiters,
         })
     }
 }

@@ -155,6 +155,7 @@ async fn assemble(
         stack,
         ping,
         failed_logins,
+        limiters,
     } = Hardening::new(settings, &audit, keys.auth, keys.cipher.clone())?;
     let app = App {
         bookings: Bookings::new(Store::open(&settings.data_dir).map_err(other)?, keys.cipher),
@@ -165,6 +166,7 @@ async fn assemble(
         refresh: keys.refresh,
         roles: keys::roles().map_err(other)?,
         failed_logins,
+        limiters,
         quotes: Quotes::new(
             upstream_addr,
             BearerLayer::fixed(upstream_token).map_err(other)?,

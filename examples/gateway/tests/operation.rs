@@ -24,6 +24,11 @@ async fn metrics_count_what_was_refused() {
         .lines()
         .filter(|line| line.starts_with("palisade_auth_failures_total{"));
     assert_eq!(failures.count(), 1, "{text}");
+    // One address has been seen by the limit for clients.
+    assert!(
+        text.contains("palisade_ratelimit_live_keys{policy=\"clients\"} 1"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
