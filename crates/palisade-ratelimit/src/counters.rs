@@ -21,6 +21,7 @@ struct Made {
     rejected: metrics::Counter,
     overflowed: metrics::Counter,
     near_limit: metrics::Counter,
+    #[cfg(feature = "redis")]
     store_errors: metrics::Counter,
     live_keys: metrics::Gauge,
 }
@@ -42,6 +43,7 @@ impl Counters {
                 rejected: metrics::counter!("palisade_ratelimit_rejected_total", "policy" => name.as_str()),
                 overflowed: metrics::counter!("palisade_ratelimit_overflowed_total", "policy" => name.as_str()),
                 near_limit: metrics::counter!("palisade_ratelimit_near_limit_total", "policy" => name.as_str()),
+                #[cfg(feature = "redis")]
                 store_errors: metrics::counter!("palisade_ratelimit_store_errors_total", "policy" => name.as_str()),
                 live_keys: metrics::gauge!("palisade_ratelimit_live_keys", "policy" => name.as_str()),
             },
