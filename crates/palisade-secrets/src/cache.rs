@@ -169,10 +169,11 @@ impl Known {
         self.next(self.secret.clone(), Some(failure), life)
     }
 
-    /// Whether it is long enough since the latest read to take a complaint for news.
+    /// Whether it is long enough since the latest read to take a complaint for news. It is none where the next reader
+    /// waits for a new read anyway.
     pub(crate) fn may_be_rejected(&self, now: Instant) -> bool {
         self.life
-            .is_some_and(|life| now >= life.read_at + COMPLAINTS_APART && now < life.refresh_at)
+            .is_some_and(|life| now >= life.read_at + COMPLAINTS_APART && now < life.fresh_until)
     }
 
     /// What is known once somebody says that the secret is no longer accepted.

@@ -211,6 +211,18 @@ async fn a_complaint_brings_one_new_read_and_false_alarms_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_complaint_is_heard_while_a_refresh_is_due() {
+    let store = Store::of([("A", "1")]);
+    let secrets = secrets(&store).await;
+    let old = secrets.secret("A").await.unwrap();
+    store.set("A", "2");
+    // After 80 % of the time to live the next reader would get the old one and have it read anew meanwhile.
+    advance(secs(99)).await;
+    secrets.report_rejected("A", &old);
+    assert_eq!(value(&secrets).await.unwrap(), "2");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_is_told_once() {
     let store = Store::of([("A", "1")]);
     let secrets = secrets(&store).await;
