@@ -1,4 +1,5 @@
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::time::Instant;
 /// Stands in front of a store that may be down: fails fast after repeated failures, and probes for recovery.
 ///
 /// Not a general breaker (that is `palisade-breaker`), only what every layer needs in front of its own store, so that a
-/// dead Redis costs a lock instead of a timeout per request. After `threshold` failures in a row it is shut; once
+/// dead Redis costs a lock instead of a timeout per request, and one that is well costs not even that. After `threshold` failures in a row it is shut; once
 /// `pause` is over, one probe at a time is let through, and a success opens it.
 ///
 /// # Example
@@ -28,12 +29,16 @@ use crate::time::Instant;
 pub struct StoreGate {
     threshold: u32,
     pause: Duration,
+    /// Whether `state` is anything but its default. Written under the lock; while all is well nobody else takes it.
+    troubled: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
+    /// When the first of these failures was.
+    since: Option<Instant>,
     shut_until: Option<Instant>,
     probing: bool,
 }
@@ -49,6 +54,7 @@ impl StoreGate {
         Self {
             threshold: threshold.get(),
             pause: pause.min(Self::MAX_PAUSE),
+            troubled: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -56,13 +62,16 @@ impl StoreGate {
     /// Asks to use the store; `None` means that it is down and the outage policy applies at once.
     #[must_use]
     pub fn enter(&self, now: Instant) -> Option<GatePass<'_>> {
-        let mut state = self.state();
-        let probe = match state.shut_until {
-            None => false,
-            Some(until) if now < until || state.probing => return None,
-            Some(_) => true,
-        };
-        state.probing = probe;
+        let mut probe = false;
+        if self.is_troubled() {
+            let mut state = self.state();
+            probe = match state.shut_until {
+                None => false,
+                Some(until) if now < until || state.probing => return None,
+                Some(_) => true,
+            };
+            state.probing = probe;
+        }
         Some(GatePass {
             gate: self,
             probe,
@@ -73,7 +82,19 @@ impl StoreGate {
     /// Whether the store is taken to be down at this time.
     #[must_use]
     pub fn is_shut(&self) -> bool {
-        self.state().shut_until.is_some()
+        self.is_troubled() && self.state().shut_until.is_some()
+    }
+
+    /// When the first of the failures was since which nothing has succeeded; `None` while there are none.
+    #[must_use]
+    pub fn failing_since(&self) -> Option<Instant> {
+        self.is_troubled().then(|| self.state().since).flatten()
+    }
+
+    /// Who reads this a moment too late takes the lock for nothing, or is as good as one who came a moment before.
+    #[inline]
+    fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Acquire)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -98,10 +119,14 @@ impl GatePass<'_> {
     /// The store answered: the gate is open.
     pub fn succeeded(mut self) {
         self.settled = true;
+        if !self.probe && !self.gate.is_troubled() {
+            return;
+        }
         let mut state = self.gate.state();
         // A late success from before the gate shut says nothing about now.
         if self.probe || state.shut_until.is_none() {
             *state = State::default();
+            self.gate.troubled.store(false, Ordering::Release);
         }
     }
 
@@ -109,7 +134,9 @@ impl GatePass<'_> {
     pub fn failed(mut self, now: Instant) {
         self.settled = true;
         let mut state = self.gate.state();
+        self.gate.troubled.store(true, Ordering::Release);
         state.failures = state.failures.saturating_add(1);
+        state.since.get_or_insert(now);
         if self.probe {
             state.probing = false;
         }
@@ -156,6 +183,17 @@ mod tests {
         );
         gate.enter(now).unwrap().failed(now);
         assert!(gate.enter(now).is_none());
+    }
+
+    #[test]
+    fn the_first_failure_is_remembered_until_something_succeeds() {
+        let (gate, now) = shut(2);
+        let later = now + PAUSE;
+        assert_eq!(gate.failing_since(), Some(now));
+        gate.enter(later).unwrap().failed(later);
+        assert_eq!(gate.failing_since(), Some(now), "and not the last one");
+        gate.enter(later + PAUSE).unwrap().succeeded();
+        assert_eq!(gate.failing_since(), None);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 pub use self::code::Code;
 pub use self::context::RejectionContext;
-use crate::ResponseBody;
 use crate::time::UnixTime;
+use crate::{Name, ResponseBody};
 
 /// A refusal, or an application's own error, in the one format of a whole service.
 ///
@@ -41,6 +41,7 @@ struct Parts {
     code: Code,
     problem_type: &'static str,
     message: Cow<'static, str>,
+    violated_policy: Option<Name>,
     members: Vec<(&'static str, Value)>,
     details: Vec<(Cow<'static, str>, Value)>,
     retry_after: Option<Duration>,
@@ -77,6 +78,7 @@ impl Rejection {
             code,
             problem_type: "about:blank",
             message: Cow::Borrowed(code.default_message()),
+            violated_policy: None,
             members: Vec::new(),
             details: Vec::new(),
             retry_after: None,
@@ -106,8 +108,16 @@ impl Rejection {
         self
     }
 
+    /// Names the limit that refused, as the member `violated-policies` of problems with quotas
+    /// (draft-ietf-httpapi-ratelimit-headers-10, section 6).
+    #[must_use]
+    pub fn violated_policy(mut self, policy: Name) -> Self {
+        self.0.violated_policy = Some(policy);
+        self
+    }
+
     /// Sets an extension member of the problem itself (RFC 9457, section 3.2). The latest of one name stays; the names
-    /// that every problem has, such as `status`, are not extensions and are left alone.
+    /// that have a method or a meaning of their own, such as `status`, are not extensions and are left alone.
     #[must_use]
     pub fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         if !render::STANDARD_MEMBERS.contains(&name) {

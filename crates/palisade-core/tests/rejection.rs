@@ -74,9 +74,10 @@ fn rejection() -> impl Strategy<Value = Rejection> {
             0..4,
         ),
         vec((prop::sample::select(members.to_vec()), value()), 0..3),
+        prop::option::of(prop::sample::select(vec!["api", "a \"quoted\" one"])),
         wait(),
     )
-        .prop_map(|(code, message, details, members, wait)| {
+        .prop_map(|(code, message, details, members, policy, wait)| {
             let mut rejection = Rejection::new(code).message(message).header(
                 HeaderName::from_static("x-extra"),
                 HeaderValue::from_static("1"),
@@ -86,6 +87,9 @@ fn rejection() -> impl Strategy<Value = Rejection> {
             }
             for (name, value) in members {
                 rejection = rejection.member(name, value);
+            }
+            if let Some(policy) = policy {
+                rejection = rejection.violated_policy(policy.into());
             }
             match wait {
                 Some(wait) => rejection.retry_after(wait),

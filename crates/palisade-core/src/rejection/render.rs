@@ -1,5 +1,7 @@
 //! Turns a rejection into bytes. Written by hand, not through a `Value`, because an attacker chooses how often it runs.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
@@ -13,8 +15,15 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// The members that every problem has; see [`json`].
-pub(super) const STANDARD_MEMBERS: [&str; 5] = ["type", "title", "status", "detail", "error"];
+/// The members that a problem has of itself; see [`json`].
+pub(super) const STANDARD_MEMBERS: [&str; 6] = [
+    "type",
+    "title",
+    "status",
+    "detail",
+    "violated-policies",
+    "error",
+];
 
 pub(super) fn response(
     rejection: &Rejection,
@@ -37,27 +46,38 @@ pub(super) fn response(
 }
 
 fn problem(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> Response<Bytes> {
-    let body = if context.is_head() {
-        Bytes::new()
-    } else {
-        json(rejection, context, now).into()
+    let mut out = match context.is_head() {
+        true => Vec::new(),
+        false => json(rejection, context, now),
     };
-    let length = body.len();
-    let mut response = Response::new(body);
+    // The texts of both numbers lie behind the body, in the same allocation.
+    let length = out.len();
+    number(&mut out, length as u64);
+    let wait = out.len();
+    let retry_seconds = rejection.retry_seconds();
+    number(&mut out, retry_seconds.unwrap_or(0));
+    let text = Bytes::from(out);
+    let field = |span: Range<usize>| HeaderValue::from_maybe_shared(text.slice(span));
+
+    let mut response = Response::new(text.slice(..length));
     *response.status_mut() = rejection.code().status();
     let headers = response.headers_mut();
     // One allocation with room for what the layers outside will add.
     headers.reserve(12);
     headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(seconds) = rejection.retry_seconds() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    if retry_seconds.is_some()
+        && let Ok(seconds) = field(wait..text.len())
+    {
+        headers.insert(header::RETRY_AFTER, seconds);
     }
     for (name, value) in &rejection.0.headers {
         headers.append(name, value.clone());
     }
-    if !context.is_head() {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if !context.is_head()
+        && let Ok(length) = field(length..wait)
+    {
+        headers.insert(header::CONTENT_LENGTH, length);
     }
     response
 }
@@ -105,6 +125,7 @@ fn json(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> Vec
         code,
         problem_type,
         message,
+        violated_policy,
         members,
         details,
         ..
@@ -126,6 +147,11 @@ fn json(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> Vec
     let start = out.len();
     text(&mut out, message);
     let message = start..out.len();
+    if let Some(policy) = violated_policy {
+        out.extend_from_slice(b",\"violated-policies\":[");
+        text(&mut out, policy.as_str());
+        out.push(b']');
+    }
     for (name, member) in members {
         out.push(b',');
         text(&mut out, name);
@@ -149,7 +175,7 @@ fn json(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> Vec
     let hint = rejection.retry_seconds();
     if let Some(seconds) = hint {
         out.extend_from_slice(b"\"retry_after\":");
-        value(&mut out, &Value::from(seconds));
+        number(&mut out, seconds);
         first = false;
     }
     let said = |name: &str| hint.is_some() && name == "retry_after";
@@ -165,9 +191,13 @@ fn json(rejection: &Rejection, context: &RejectionContext, now: UnixTime) -> Vec
     out
 }
 
-// Neither a string nor a `Value` can fail to serialize, nor can a `Vec` fail to grow with an error.
+// Neither a string nor a number nor a `Value` can fail to serialize, nor can a `Vec` fail to grow with an error.
 fn text(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
+}
+
+fn number(out: &mut Vec<u8>, number: u64) {
+    let _ = serde_json::to_writer(out, &number);
 }
 
 fn value(out: &mut Vec<u8>, value: &Value) {
