@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod command;
 mod fuzz;
+mod pictures;
 mod test;
 mod tools;
 
@@ -26,6 +27,8 @@ Tasks of the workspace
         Ours beside the peers; writes target/bench/report.json and docs/performance.md
     cargo xtask fuzz SECONDS [TARGET]
         Every fuzz target, or the one that is named, for so long
+    cargo xtask pictures
+        Draws docs/images/limit-*.svg anew, from what the limiter does; the tests say when they need it
 
 What a task needs and does not find it installs, and says so before: system packages by apt-get, cargo tools under
 target/tools, moto (which stands in for AWS) in a virtual environment under target/moto.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(args),
         "bench" => bench::run(args),
         "fuzz" => fuzz::run(args),
+        "pictures" => pictures::run(args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

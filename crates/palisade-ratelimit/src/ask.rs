@@ -1,8 +1,6 @@
 //! The way of a request whose policy is counted in Redis: what is known here, then the question, then what comes of it.
 
-use std::future::Future;
 use std::num::NonZeroU32;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use palisade_core::{Handle, Name, time};
@@ -12,12 +10,12 @@ use crate::decide::{Beside, Plan, Verdict};
 use crate::decision::{Decision, Outcome};
 use crate::limit::{Assessment, Fit};
 use crate::limits::Limits;
-use crate::store::{Action, Charge, Outage, RedisPolicy, Reply, Silence, charge_one};
+use crate::store::{Action, Answer, Charge, Outage, RedisPolicy, Reply, Silence, charge_one};
 use crate::view::RequestView;
 
 /// A question to Redis about one request, and what it needs to go on.
 pub(crate) struct Question {
-    answer: Pin<Box<dyn Future<Output = Result<Reply, Silence>> + Send>>,
+    answer: Answer,
     plan: Plan,
     beside: Beside,
     limits: Handle<Limits>,
@@ -36,7 +34,7 @@ pub(crate) fn ask(
         return conclude(handle, decision, plan, beside, view);
     }
     let want = policy.want(&plan.key, plan.quota, plan.cost, plan.now);
-    let answer = Box::pin(policy.ask(&plan.key, plan.quota, Action::Charge { want }, plan.cost));
+    let answer = policy.ask(&plan.key, plan.quota, Action::Charge { want }, plan.cost);
     Verdict::Ask(Box::new(Question {
         answer,
         plan,
@@ -118,7 +116,7 @@ fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decisio
     match policy.outage() {
         Outage::Deny => denied,
         Outage::Allow => Decision::bare(Outcome::Allowed, counted.name),
-        Outage::LocalFallback { grace } if policy.silent_longer_than(grace) => denied,
+        Outage::LocalFallback { grace } if policy.is_failing_for(grace) => denied,
         Outage::LocalFallback { .. } => {
             let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
             let rules = scaled.as_ref().unwrap_or(&counted.rules);
@@ -151,13 +149,17 @@ pub(crate) fn answered(
             return without_redis(counted, policy, plan);
         }
     };
-    policy.learn(&plan.key, plan.quota, plan.cost, now, &reply);
+    policy.learn(&plan, now, &reply);
     let scaled = plan
         .quota
         .map(|quota: NonZeroU32| counted.rules.scaled(quota));
     match reply.assessment(scaled.as_ref().unwrap_or(&counted.rules)) {
         Some(assessment) => Decision::new(counted.name, &assessment, reply.time),
-        None => without_redis(counted, policy, plan),
+        None => {
+            let reason = "the answer speaks of a limit that the policy has not";
+            counted.counters.store_error(reason);
+            without_redis(counted, policy, plan)
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pin_project_lite::pin_project! {
     {
         Passing { #[pin] inner: S::Future },
         Counted { #[pin] inner: S::Future, ticket: Ticket },
-        Refused { refusal: Option<Box<Refusal>> },
+        Refused { refusal: Option<Refusal> },
         Asking { deferred: Option<Box<Deferred<S, Rq>>> },
     }
 }
@@ -67,7 +67,7 @@ where
     pub(crate) fn refused(refusal: Refusal) -> Self {
         Self {
             kind: Kind::Refused {
-                refusal: Some(Box::new(refusal)),
+                refusal: Some(refusal),
             },
         }
     }

@@ -1,4 +1,3 @@
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -46,55 +45,21 @@ impl Headers {
         if self == Self::Off || shown.limit == 0 || has_closer(headers, shown.remaining) {
             return;
         }
-        let mut texts = Texts::with_capacity(48 + 2 * (shown.policy.as_str().len() + 32));
-        let spans = self.texts(shown, now, &mut texts);
         headers.reserve(5);
-        if let Some((limit, described)) = shown.fixed {
-            if self.x_rate_limit() {
-                headers.insert(LIMIT, HeaderValue::from_static(limit.as_str()));
-            }
-            if self.rate_limit() {
-                headers.insert(POLICY, HeaderValue::from_static(described.as_str()));
-            }
-        }
-        let texts = texts.into_bytes();
-        for (name, span) in spans.into_iter().flatten() {
-            if let Ok(value) = HeaderValue::from_maybe_shared(texts.slice(span)) {
-                headers.insert(name, value);
-            }
-        }
-    }
-
-    /// The fields that change with every response, with where their texts lie.
-    fn texts(
-        self,
-        shown: &Shown,
-        now: UnixTime,
-        texts: &mut Texts,
-    ) -> [Option<(HeaderName, Range<usize>)>; 5] {
-        let mut fields = [const { None }; 5];
+        let (limit, described) = shown.fixed_values();
         if self.x_rate_limit() {
-            let reset = ceil_seconds(
-                now.as_duration()
-                    .saturating_add(Duration::from_nanos(shown.reset)),
-            );
-            fields[0] = Some((REMAINING, texts.add(|texts| texts.number(shown.remaining))));
-            fields[1] = Some((RESET, texts.add(|texts| texts.number(reset))));
-            if shown.fixed.is_none() {
-                fields[2] = Some((LIMIT, texts.add(|texts| texts.number(shown.limit))));
-            }
+            let full_at = Duration::from_nanos(shown.reset);
+            let reset = ceil_seconds(now.as_duration().saturating_add(full_at));
+            headers.insert(LIMIT, limit);
+            headers.insert(REMAINING, value(Digits::of(shown.remaining).as_bytes()));
+            headers.insert(RESET, value(Digits::of(reset).as_bytes()));
         }
         if self.rate_limit() {
             let left = shown.reset.div_ceil(ONE_SECOND);
-            let current = |texts: &mut Texts| {
-                texts.item(shown.policy, (";r=", shown.remaining), (";t=", left));
-            };
-            fields[3] = Some((QUOTA, texts.add(current)));
-            if shown.fixed.is_none() {
-                fields[4] = Some((POLICY, texts.add(|texts| texts.described(shown))));
-            }
+            let quota = item(shown.policy, (";r=", shown.remaining), (";t=", left));
+            headers.insert(POLICY, described);
+            headers.insert(QUOTA, value_of(quota));
         }
-        fields
     }
 }
 
@@ -110,23 +75,13 @@ pub(crate) struct Fixed {
 
 impl Fixed {
     pub(crate) fn of(policy: Name, quota: u64, window: u64) -> Self {
-        let mut texts = Texts::with_capacity(64);
-        let shown = Shown {
-            policy,
-            limit: quota,
-            remaining: 0,
-            window,
-            reset: 0,
-            fixed: None,
-        };
-        texts.described(&shown);
-        let described = Name::new(&String::from_utf8_lossy(&texts.0));
+        let described = described(policy, quota, window);
         Self {
             policy,
             quota,
             window,
             limit: Name::new(&quota.to_string()),
-            described,
+            described: Name::new(&String::from_utf8_lossy(&described)),
         }
     }
 }
@@ -158,6 +113,20 @@ impl Shown {
         Self { fixed, ..self }
     }
 
+    /// The values of the limit and of the policy.
+    fn fixed_values(&self) -> (HeaderValue, HeaderValue) {
+        match self.fixed {
+            Some((limit, described)) => (
+                HeaderValue::from_static(limit.as_str()),
+                HeaderValue::from_static(described.as_str()),
+            ),
+            None => (
+                value(Digits::of(self.limit).as_bytes()),
+                value_of(described(self.policy, self.limit, self.window)),
+            ),
+        }
+    }
+
     #[inline]
     pub(crate) fn of(decision: &LimitDecision) -> Self {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
@@ -187,57 +156,61 @@ fn has_closer(headers: &HeaderMap, remaining: u64) -> bool {
     written.is_some_and(|written| written <= remaining)
 }
 
-/// The texts of several fields in one allocation.
-struct Texts(Vec<u8>);
+/// A field's value; all that is written here is printable.
+fn value(text: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
 
-impl Texts {
-    fn with_capacity(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
-    }
+/// The same from a text of its own.
+fn value_of(text: Vec<u8>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text))
+        .unwrap_or_else(|_| HeaderValue::from_static(""))
+}
 
-    fn add(&mut self, write: impl FnOnce(&mut Self)) -> Range<usize> {
-        let start = self.0.len();
-        write(self);
-        start..self.0.len()
-    }
+/// What the field `RateLimit-Policy` says of a limit.
+fn described(policy: Name, quota: u64, window: u64) -> Vec<u8> {
+    let (quota, seconds) = quota_in_whole_seconds(quota, window);
+    item(policy, (";q=", quota), (";w=", seconds))
+}
 
-    fn text(&mut self, text: &str) {
-        self.0.extend_from_slice(text.as_bytes());
-    }
+/// An item of a structured field: a string with two whole numbers. As large as it must be, so that it becomes a value
+/// without another allocation.
+fn item(name: Name, first: (&str, u64), second: (&str, u64)) -> Vec<u8> {
+    let numbers = [Digits::of(first.1), Digits::of(second.1)];
+    let parts: [&[u8]; 7] = [
+        b"\"",
+        name.as_str().as_bytes(),
+        b"\"",
+        first.0.as_bytes(),
+        numbers[0].as_bytes(),
+        second.0.as_bytes(),
+        numbers[1].as_bytes(),
+    ];
+    parts.concat()
+}
 
-    /// An item of a structured field: a string with two whole numbers.
-    fn item(&mut self, name: Name, first: (&str, u64), second: (&str, u64)) {
-        self.text("\"");
-        self.text(name.as_str());
-        self.text("\"");
-        for (key, number) in [first, second] {
-            self.text(key);
-            self.number(number);
-        }
-    }
+/// A number in decimal. By hand: the formatting machinery costs more than all that is written here.
+struct Digits {
+    text: [u8; 20],
+    first: usize,
+}
 
-    fn described(&mut self, shown: &Shown) {
-        let (quota, window) = quota_in_whole_seconds(shown);
-        self.item(shown.policy, (";q=", quota), (";w=", window));
-    }
-
-    /// By hand: the formatting machinery costs more than the five numbers together.
-    fn number(&mut self, mut number: u64) {
-        let mut digits = [0; 20];
-        let mut first = digits.len();
+impl Digits {
+    fn of(mut number: u64) -> Self {
+        let mut text = [0; 20];
+        let mut first = text.len();
         loop {
             first -= 1;
-            digits[first] = b'0' + (number % 10) as u8;
+            text[first] = b'0' + (number % 10) as u8;
             number /= 10;
             if number == 0 {
-                break;
+                return Self { text, first };
             }
         }
-        self.0.extend_from_slice(&digits[first..]);
     }
 
-    fn into_bytes(self) -> Bytes {
-        self.0.into()
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[self.first..]
     }
 }
 
@@ -246,14 +219,14 @@ fn ceil_seconds(duration: Duration) -> u64 {
 }
 
 /// The quota and its window in whole seconds, as the draft asks; a quota over less is brought to the next second.
-fn quota_in_whole_seconds(shown: &Shown) -> (u64, u64) {
-    let seconds = shown.window.div_ceil(ONE_SECOND).max(1);
-    if shown.window.is_multiple_of(ONE_SECOND) {
-        return (shown.limit, seconds);
+fn quota_in_whole_seconds(quota: u64, window: u64) -> (u64, u64) {
+    let seconds = window.div_ceil(ONE_SECOND).max(1);
+    if window.is_multiple_of(ONE_SECOND) {
+        return (quota, seconds);
     }
-    let quota = u128::from(shown.limit) * u128::from(seconds) * u128::from(ONE_SECOND)
-        / u128::from(shown.window);
-    (u64::try_from(quota).unwrap_or(u64::MAX), seconds)
+    let scaled =
+        u128::from(quota) * u128::from(seconds) * u128::from(ONE_SECOND) / u128::from(window);
+    (u64::try_from(scaled).unwrap_or(u64::MAX), seconds)
 }
 
 /// Wall time, told from monotonic time: a second clock is read about once a second instead of for every request.

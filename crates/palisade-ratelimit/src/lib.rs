@@ -59,6 +59,8 @@ pub use view::RequestView;
 /// The guides of this repository, so that their code is compiled and run.
 #[cfg(doctest)]
 mod guides {
+    #[doc = include_str!("../../../docs/algorithms.md")]
+    struct Algorithms;
     #[doc = include_str!("../../../docs/guides/choosing-a-limit.md")]
     struct ChoosingALimit;
     #[doc = include_str!("../../../docs/guides/from-tower-governor.md")]

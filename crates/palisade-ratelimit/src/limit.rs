@@ -29,7 +29,7 @@ pub(crate) use self::rules::{Assessment, MAX_RULES, MAX_WORDS, Rules};
 use self::sliding_window::SlidingWindow;
 use self::token_bucket::TokenBucket;
 #[cfg(feature = "redis")]
-pub(crate) use self::wire::Wire;
+pub(crate) use self::wire::{QUARTER, WireBucket};
 
 /// One limit of a policy: an algorithm with its numbers.
 ///
@@ -40,6 +40,7 @@ pub(crate) use self::wire::Wire;
 /// | [fixed window](Self::fixed) | N per window, up to 2N around the edge of one | 16 B | quotas that are billed by the window |
 /// | [exact log](Self::exact) | never more than N in any trailing window, released to the nanosecond | 8 B times N | small strict limits, such as logins |
 ///
+/// How each decides is written down in `docs/algorithms.md`.
 /// A limit that cannot work (a burst of 0, a window of 0) is reported when the layer is built, by the name of its policy.
 ///
 /// # Example

@@ -7,6 +7,7 @@ use palisade_core::{Code, LimitDecision, Rejection, RejectionContext, ResponseBo
 use crate::decide::Ruling;
 use crate::decision::{Decision, Outcome};
 use crate::headers::{Headers, Shown};
+use crate::limits::Limits;
 
 /// By draft-ietf-httpapi-ratelimit-headers-10, section 6.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -14,26 +15,27 @@ const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#qu
 /// A refusal that is yet to be turned into a response.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    ruling: Ruling,
+    ruling: Box<Ruling>,
+    shown: Shown,
     headers: Headers,
     context: RejectionContext,
 }
 
 impl Refusal {
-    pub(crate) fn of<Rq>(ruling: Ruling, headers: Headers, request: &Request<Rq>) -> Self {
+    pub(crate) fn of<Rq>(ruling: Box<Ruling>, limits: &Limits, request: &Request<Rq>) -> Self {
+        let shown = Shown::of(&LimitDecision::from(ruling.decision));
         Self {
+            shown: shown.with_fixed(&limits.policies[ruling.plan.policy].fixed),
             ruling,
-            headers,
+            headers: limits.headers,
             context: RejectionContext::of(request),
         }
     }
 
     pub(crate) fn into_response<B>(self) -> Response<ResponseBody<B>> {
-        let decision = &self.ruling.decision;
-        let mut response = rejection(decision).into_response(&self.context);
-        let shown = Shown::of(&LimitDecision::from(*decision));
+        let mut response = rejection(&self.ruling.decision).into_response(&self.context);
         self.headers
-            .write(&shown, self.ruling.unix, response.headers_mut());
+            .write(&self.shown, self.ruling.unix, response.headers_mut());
         response
     }
 }
@@ -50,7 +52,7 @@ fn rejection(decision: &Decision) -> Rejection {
     let rejection = Rejection::new(code)
         .message(message)
         .problem_type(QUOTA_EXCEEDED)
-        .member("violated-policies", vec![decision.policy.as_str()]);
+        .violated_policy(decision.policy);
     match decision.retry_after {
         Some(wait) => rejection.retry_after(wait),
         None => rejection,

@@ -78,9 +78,7 @@ where
             request.extensions_mut().insert(ruling.decision);
             ResponseFuture::passing(service.call(request))
         }
-        Verdict::Over(ruling) => {
-            ResponseFuture::refused(Refusal::of(*ruling, limits.headers, &request))
-        }
+        Verdict::Over(ruling) => ResponseFuture::refused(Refusal::of(ruling, limits, &request)),
         #[cfg(feature = "redis")]
         Verdict::Ask(_) => ResponseFuture::passing(service.call(request)),
     }

@@ -1,5 +1,7 @@
 //! Where counts are kept. A store checks all counts of a request and then charges all of them, or none.
 
+#[cfg(feature = "redis")]
+mod connection;
 mod counts;
 #[cfg(feature = "redis")]
 mod deny_cache;
@@ -12,21 +14,25 @@ mod redis;
 #[cfg(feature = "redis")]
 mod redis_policy;
 #[cfg(feature = "redis")]
+mod reply;
+#[cfg(feature = "redis")]
 mod script;
 mod table;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "redis")]
+pub(crate) use self::connection::{Answer, Silence};
 pub(crate) use self::counts::{Charge, MAX_CHARGES, Table, charge, charge_one};
 pub use self::memory::Memory;
-#[cfg(feature = "redis")]
-pub(crate) use self::redis::Silence;
 #[cfg(feature = "redis")]
 pub use self::redis::{Outage, Redis};
 #[cfg(feature = "redis")]
 pub(crate) use self::redis_policy::RedisPolicy;
 #[cfg(feature = "redis")]
-pub(crate) use self::script::{Action, Reply};
+pub(crate) use self::reply::Reply;
+#[cfg(feature = "redis")]
+pub(crate) use self::script::Action;
 
 use crate::digest::Hasher;
 

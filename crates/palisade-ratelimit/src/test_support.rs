@@ -21,7 +21,7 @@ impl Dice {
     }
 }
 
-/// So many steps in a full run (`PALISADE_FULL=1`), a twentieth otherwise.
+/// So many steps in a full run (`PALISADE_FULL=1`), a tenth otherwise.
 pub(crate) fn steps(full: u64) -> u64 {
     if std::env::var_os("PALISADE_FULL").is_some() {
         full

@@ -97,6 +97,78 @@ async fn a_file_makes_the_layer_that_it_describes() {
     assert_eq!(passed(&service, 9, || to(from(), "GET", "/free")).await, 9);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_toml_file_sets_every_field() {
+    let config: RateLimitConfig = toml::from_str(
+        r#"
+            key = ["header:x-track-id", "client-ip"]
+            headers = "rate-limit"
+            exempt_paths = ["/free"]
+            capacity = 5000
+
+            [[policies]]
+            name = "api"
+            limits = [{ rate = 6, per = "1m", burst = 3 }, { quota = 100, window = "1h" }]
+
+            [[policies]]
+            name = "trial"
+            limits = [{ quota = 1, window = "1d", kind = "fixed" }]
+            key = ["client-ip"]
+            shadow = true
+
+            [routes]
+            "GET /trial/*" = "trial"
+
+            [ip_backstop]
+            quota = 7
+            window = "1h"
+            kind = "exact"
+
+            [v6_site_limit]
+            quota = 9
+            window = "500ms"
+            kind = "fixed"
+        "#,
+    )
+    .unwrap();
+    let service = serve(&config.builder().unwrap().build().unwrap());
+    let track = |ip: &str, id: &str| with(from(ip), "x-track-id", id);
+    let first = send(&service, track("203.0.113.7", "a")).await;
+    assert_eq!(
+        header(&first, "ratelimit-policy"),
+        Some("\"api\";q=6;w=60"),
+        "the backstop has more left"
+    );
+    assert_eq!(header(&first, "x-ratelimit-limit"), None);
+    // 3 of the bucket, and what is left to the address.
+    assert_eq!(passed(&service, 9, || track("203.0.113.7", "a")).await, 2);
+    assert_eq!(passed(&service, 9, || track("203.0.113.7", "b")).await, 3);
+    assert_eq!(passed(&service, 9, || track("203.0.113.7", "c")).await, 1);
+    advance(10_000).await;
+    assert_eq!(
+        passed(&service, 9, || from("203.0.113.7")).await,
+        3,
+        "an address that claims nothing has its own bucket"
+    );
+    assert_eq!(
+        passed(&service, 9, || to(from("203.0.113.7"), "GET", "/free")).await,
+        9
+    );
+    let trial = || to(track("203.0.113.9", "d"), "GET", "/trial/a");
+    assert_eq!(passed(&service, 9, trial).await, 9);
+    let mut site = 0;
+    for network in 0..20 {
+        let request = from(&format!("2001:db8:7:{network:x}::1"));
+        site += usize::from(status(&service, request).await == 200);
+    }
+    assert_eq!(site, 9);
+
+    let whole = toml::from_str::<RateLimitConfig>("off = true\nshadow = true").unwrap();
+    assert!(whole.off);
+    let shadow = serve(&whole.builder().unwrap().build().unwrap());
+    assert_eq!(passed(&shadow, 500, || from("203.0.113.7")).await, 500);
+}
+
 #[test]
 fn every_bad_field_is_named() {
     let config = read(

@@ -1,76 +1,12 @@
 //! What operators see.
 
+#[path = "support/recording.rs"]
+mod recording;
 mod support;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-
-use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
-    Unit,
-};
 use palisade_ratelimit::{HOUR, Limit, Memory, Policy, RateLimitLayer};
+use recording::Recording;
 use support::*;
-
-#[derive(Default, Clone)]
-struct Recording(Arc<Mutex<HashMap<String, f64>>>);
-
-struct One(Recording, String);
-
-impl One {
-    fn change(&self, change: impl FnOnce(&mut f64)) {
-        change(self.0.0.lock().unwrap().entry(self.1.clone()).or_default());
-    }
-}
-
-impl CounterFn for One {
-    fn increment(&self, value: u64) {
-        self.change(|known| *known += value as f64);
-    }
-    fn absolute(&self, value: u64) {
-        self.change(|known| *known = value as f64);
-    }
-}
-
-impl GaugeFn for One {
-    fn increment(&self, value: f64) {
-        self.change(|known| *known += value);
-    }
-    fn decrement(&self, value: f64) {
-        self.change(|known| *known -= value);
-    }
-    fn set(&self, value: f64) {
-        self.change(|known| *known = value);
-    }
-}
-
-impl Recording {
-    fn one(&self, key: &Key) -> Arc<One> {
-        let labels: Vec<_> = key
-            .labels()
-            .map(|label| format!("{}={}", label.key(), label.value()))
-            .collect();
-        Arc::new(One(
-            self.clone(),
-            format!("{}{{{}}}", key.name(), labels.join(",")),
-        ))
-    }
-}
-
-impl Recorder for Recording {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.one(key))
-    }
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(self.one(key))
-    }
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn every_decision_is_counted_by_policy_and_never_by_key() {
@@ -92,12 +28,7 @@ async fn every_decision_is_counted_by_policy_and_never_by_key() {
         );
     }
     layer.limiter().record_gauges();
-    let seen = recording.0.lock().unwrap();
-    let value = |name: &str| {
-        seen.get(&format!("palisade_ratelimit_{name}{{policy=api}}"))
-            .copied()
-            .unwrap_or_default()
-    };
+    let value = |name: &str| recording.value(&format!("palisade_ratelimit_{name}{{policy=api}}"));
     assert_eq!(value("allowed_total"), 270.0);
     assert_eq!(value("rejected_total"), 5.0);
     assert_eq!(
@@ -112,8 +43,9 @@ async fn every_decision_is_counted_by_policy_and_never_by_key() {
         251.0,
         "every key is in use or had to make room"
     );
+    let names = recording.names();
     assert!(
-        seen.keys().all(|name| !name.contains("203.0.113")),
-        "{seen:?}"
+        names.iter().all(|name| !name.contains("203.0.113")),
+        "{names:?}"
     );
 }

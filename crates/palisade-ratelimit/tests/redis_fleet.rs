@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use std::process::Command;
 use std::time::Duration;
 
-use palisade_ratelimit::{HOUR, Headers, Limit, Outage, Policy, Redis, burst, per_hour};
-use server::{Server, api, in_redis, limiter, patient};
+use palisade_core::time::now;
+use palisade_ratelimit::{HOUR, Headers, Limit, Outage, Policy, Redis};
+use server::{Server, api, at_leisure, in_redis, limiter, patient};
 use support::*;
 
 const A: &str = "203.0.113.7";
@@ -44,39 +45,61 @@ async fn each_policy_says_what_happens_while_redis_is_down() {
     );
 }
 
+/// The machine may be busy with other tests, which only ever adds to a time: so each bound holds for the best of several
+/// stops, and for all but the slowest tenth of the many calls.
 #[tokio::test]
 async fn a_stopped_redis_costs_microseconds_and_is_back_within_a_second() {
+    const TIMEOUT: Duration = Duration::from_millis(25);
     let server = Server::start();
-    let redis = Redis::new(server.connection().await);
+    let redis = Redis::new(server.connection().await).timeout(TIMEOUT);
     let policy = api(Limit::fixed(1_000_000, HOUR)).on_outage(Outage::default());
     let limiter = limiter(policy, redis.clone()).await;
-    assert!(limiter.check("api", "key", 1).await.is_allowed());
-    server.signal("STOP");
-    let mut slow = 0;
-    let mut fastest = Duration::MAX;
-    for _ in 0..50 {
-        let start = palisade_core::time::now();
+    let check = async || {
+        let start = now();
+        let allowed = limiter.check("api", "key", 1).await.is_allowed();
+        assert!(allowed, "counted here meanwhile");
+        start.elapsed()
+    };
+    let (mut first, mut back) = (Duration::MAX, Duration::MAX);
+    for stop in 0..5 {
+        check().await;
+        assert!(!redis.is_down());
+        server.signal("STOP");
+        let mut waited = 0;
+        while !redis.is_down() {
+            let took = check().await;
+            assert!(took >= TIMEOUT, "nothing else says that it does not answer");
+            first = first.min(took);
+            waited += 1;
+        }
+        assert!(waited <= 3, "then it is taken to be down");
+        let mut later = Vec::new();
+        for _ in 0..500 {
+            later.push(check().await);
+        }
+        later.sort_unstable();
         assert!(
-            limiter.check("api", "key", 1).await.is_allowed(),
-            "counted here meanwhile"
+            later[450] <= Duration::from_micros(50),
+            "stop {stop}: {later:?}"
         );
-        let took = start.elapsed();
-        fastest = fastest.min(took);
-        slow += usize::from(took > Duration::from_millis(20));
+        // A probe fails meanwhile.
+        let start = now();
+        while start.elapsed() < Duration::from_millis(300) {
+            check().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(redis.is_down());
+        server.signal("CONT");
+        let start = now();
+        while redis.is_down() {
+            assert!(start.elapsed() < Duration::from_secs(10), "not back");
+            check().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        back = back.min(start.elapsed());
     }
-    assert!(slow <= 3, "{slow} of 50 waited for the timeout");
-    assert!(fastest <= Duration::from_micros(50), "{fastest:?}");
-    assert!(redis.is_down());
-    server.signal("CONT");
-    let start = palisade_core::time::now();
-    while redis.is_down() {
-        assert!(
-            start.elapsed() < Duration::from_secs(1),
-            "not back within a second"
-        );
-        let _ = limiter.check("api", "key", 1).await;
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    assert!(first <= TIMEOUT + Duration::from_millis(1), "{first:?}");
+    assert!(back <= Duration::from_secs(1), "{back:?}");
 }
 
 #[tokio::test]
@@ -92,89 +115,13 @@ async fn a_redis_that_was_killed_and_restarted_is_used_again() {
             assert!(limiter.check("api", "key", 1).await.is_allowed());
         }
         server.restart();
-        let start = palisade_core::time::now();
+        let start = now();
         while server.keys().is_empty() {
             assert!(start.elapsed() < Duration::from_secs(5), "not back in use");
             assert!(limiter.check("api", "key", 1).await.is_allowed());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-}
-
-#[tokio::test]
-async fn leases_admit_no_more_than_the_limit_and_are_returned() {
-    let server = Server::start();
-    for limit in [
-        Limit::fixed(1_000, HOUR),
-        Limit::sliding(1_000, HOUR),
-        Limit::token_bucket(per_hour(1), burst(1_000)),
-    ] {
-        server.command(&["FLUSHALL"]);
-        let policy = || api(limit).lease(50);
-        let instances = [
-            limiter(policy(), patient(&server).await).await,
-            limiter(policy(), patient(&server).await).await,
-            limiter(policy(), patient(&server).await).await,
-        ];
-        let mut passed = 0;
-        for request in 0..400 {
-            passed += usize::from(
-                instances[request % 3]
-                    .check("api", "key", 1)
-                    .await
-                    .is_allowed(),
-            );
-        }
-        assert_eq!(passed, 400, "{limit:?}");
-        for instance in &instances {
-            instance.return_leases().await;
-        }
-        assert_eq!(
-            instances[0].peek("api", "key").await.remaining,
-            600,
-            "what was not spent came back, {limit:?}"
-        );
-        for request in 0..2_000 {
-            passed += usize::from(
-                instances[request % 3]
-                    .check("api", "key", 1)
-                    .await
-                    .is_allowed(),
-            );
-        }
-        // The last lease that does not fit is asked for again as a single unit, so that nothing stays unused.
-        assert_eq!(passed, 1_000, "{limit:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_lease_saves_round_trips() {
-    let server = Server::start();
-    let limiter = limiter(
-        api(Limit::fixed(1_000_000, HOUR)).lease(100),
-        patient(&server).await,
-    )
-    .await;
-    let calls = || {
-        let redis::Value::BulkString(text) = server.command(&["INFO", "commandstats"]) else {
-            panic!()
-        };
-        let text = String::from_utf8(text).unwrap();
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("cmdstat_set:"))
-            .unwrap_or("cmdstat_set:calls=0,");
-        line.trim_start_matches("cmdstat_set:calls=")
-            .split(',')
-            .next()
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-    };
-    for _ in 0..5_000 {
-        assert!(limiter.check("api", "key", 1).await.is_allowed());
-    }
-    assert_eq!(calls(), 50);
 }
 
 #[tokio::test]
@@ -204,13 +151,8 @@ async fn one_of_eight_processes() {
     let Ok(port) = std::env::var("PALISADE_TEST_REDIS_PORT") else {
         return;
     };
-    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).unwrap();
-    let redis = Redis::new(client.get_multiplexed_async_connection().await.unwrap());
-    let limiter = limiter(
-        api(Limit::sliding(1_000, HOUR)),
-        redis.timeout(Duration::from_secs(20)),
-    )
-    .await;
+    let redis = at_leisure(port.parse().unwrap()).await;
+    let limiter = limiter(api(Limit::sliding(1_000, HOUR)), redis).await;
     let mut passed = 0;
     for _ in 0..500 {
         passed += usize::from(limiter.check("api", "shared", 1).await.is_allowed());
@@ -270,7 +212,7 @@ async fn a_cluster_of_three_nodes_counts_every_key_once() {
             text.contains("cluster_state:ok") && text.contains("cluster_known_nodes:3")
         })
     };
-    let start = palisade_core::time::now();
+    let start = now();
     while !ready() {
         assert!(
             start.elapsed() < Duration::from_secs(30),
@@ -281,12 +223,13 @@ async fn a_cluster_of_three_nodes_counts_every_key_once() {
     let urls = nodes
         .iter()
         .map(|node| format!("redis://127.0.0.1:{}/", node.port));
-    let client = redis::cluster::ClusterClient::new(urls.collect::<Vec<_>>()).unwrap();
+    let client = redis::cluster::ClusterClient::builder(urls)
+        .response_timeout(Duration::from_secs(20))
+        .build()
+        .unwrap();
     let redis =
-        Redis::new(client.get_async_connection().await.unwrap()).timeout(Duration::from_secs(5));
-    let policy = Policy::new("api")
-        .limit(Limit::fixed(3, HOUR))
-        .limit(Limit::exact(5, HOUR));
+        Redis::new(client.get_async_connection().await.unwrap()).timeout(Duration::from_secs(20));
+    let policy = api(Limit::fixed(3, HOUR)).limit(Limit::exact(5, HOUR));
     let limiter = limiter(policy, redis).await;
     let mut used = HashSet::new();
     for key in 0..60 {

@@ -1,53 +1,61 @@
-//! How a rule is told to a script: its kind and two numbers, in microseconds.
+//! How rules are told to a script: in microseconds, and to a quarter of one where there are tokens, which a double still
+//! tells apart at today's date. Always rounded up, so that rounding never admits more.
 
-use super::Rule;
+use super::{Rule, Rules};
 
-/// One limit of a script: a letter, and two numbers as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One limit of a script: a letter, and two numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Wire {
-    pub(crate) kind: &'static str,
-    pub(crate) first: String,
-    pub(crate) second: String,
+    pub(crate) kind: u8,
+    pub(crate) first: f64,
+    pub(crate) second: f64,
 }
+
+/// A token bucket in quarters of a microsecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WireBucket {
+    /// Time between two tokens.
+    pub(crate) interval: u64,
+    /// Time to fill the whole bucket.
+    pub(crate) depth: u64,
+}
+
+impl WireBucket {
+    pub(crate) const fn price(self, units: u64) -> u64 {
+        units.saturating_mul(self.interval)
+    }
+}
+
+/// Nanoseconds of a quarter of a microsecond.
+pub(crate) const QUARTER: u64 = 250;
 
 impl Rule {
     pub(crate) fn wire(&self) -> Wire {
-        let micros = |nanos: u64| nanos.div_ceil(1_000).to_string();
-        let quota = self.quota().to_string();
+        let micros = |nanos: u64| nanos.div_ceil(1_000) as f64;
+        let window = |kind, span| Wire {
+            kind,
+            first: self.quota().into(),
+            second: micros(span),
+        };
         match self {
             Self::TokenBucket(rule) => {
-                // To a quarter of a microsecond, which a double still tells apart at today's date; upwards, so that
-                // rounding never admits more.
-                let quarters = rule.interval.div_ceil(250);
-                let depth = quarters.saturating_mul(u64::from(rule.burst));
+                let WireBucket { interval, depth } = rule.wire();
                 Wire {
-                    kind: "b",
-                    first: quarters_as_text(quarters),
-                    second: quarters_as_text(depth),
+                    kind: b'b',
+                    first: interval as f64 / 4.0,
+                    second: depth as f64 / 4.0,
                 }
             }
-            Self::FixedWindow(rule) => Wire {
-                kind: "f",
-                first: quota,
-                second: micros(rule.window),
-            },
-            Self::SlidingWindow(rule) => Wire {
-                kind: "s",
-                first: quota,
-                second: micros(rule.step),
-            },
-            Self::ExactLog(rule) => Wire {
-                kind: "l",
-                first: quota,
-                second: micros(rule.window),
-            },
+            Self::FixedWindow(rule) => window(b'f', rule.window),
+            Self::SlidingWindow(rule) => window(b's', rule.step),
+            Self::ExactLog(rule) => window(b'l', rule.window),
         }
     }
 
-    /// The time between two tokens in nanoseconds, where there are tokens.
-    pub(crate) fn interval(&self) -> Option<u64> {
+    /// The time between two tokens in nanoseconds, as a script has it, where there are tokens.
+    pub(crate) fn wire_interval(&self) -> Option<u64> {
         match self {
-            Self::TokenBucket(rule) => Some(rule.interval),
+            Self::TokenBucket(rule) => Some(rule.wire().interval.saturating_mul(QUARTER)),
             _ => None,
         }
     }
@@ -58,6 +66,32 @@ impl Rule {
     }
 }
 
-fn quarters_as_text(quarters: u64) -> String {
-    format!("{}.{:02}", quarters / 4, quarters % 4 * 25)
+impl super::TokenBucket {
+    fn wire(&self) -> WireBucket {
+        let interval = self.interval.div_ceil(QUARTER);
+        WireBucket {
+            interval,
+            depth: interval.saturating_mul(self.burst.into()),
+        }
+    }
+}
+
+impl Rules {
+    /// What the states of these rules depend on: the kinds and the windows, and not how much they admit.
+    pub(crate) fn shape(&self) -> String {
+        let each = self.iter().map(Rule::wire).map(|wire| match wire.kind {
+            b'b' => "b".to_owned(),
+            kind => format!("{}{}", char::from(kind), wire.second),
+        });
+        each.collect()
+    }
+
+    /// The bucket, where there is nothing else.
+    pub(crate) fn only_bucket(&self) -> Option<WireBucket> {
+        let mut rules = self.iter();
+        match (rules.next()?, rules.next()) {
+            (Rule::TokenBucket(rule), None) => Some(rule.wire()),
+            _ => None,
+        }
+    }
 }

@@ -1,65 +1,78 @@
--- Charges one key of one policy, all of its limits or none of them, in one step.
+-- Charges one key of one policy, all of its limits or none of them, in one step. (A single token bucket has bucket.lua.)
 --
 -- KEYS[1]  the key
--- ARGV     time in microseconds, or 0 for the server's
---          what to do: "charge", "peek" or "refund"
+-- ARGV[1]  packed, because words cost more than what they say; numbers are doubles, times are microseconds:
+--          the time, or 0 for the server's
+--          what to do: (c)harge, (p)eek or (r)efund
 --          the cost
 --          charge: what to take if there is so much, at least the cost; refund: the time of the charge
---          milliseconds to add to the key's time to live, so that keys do not all run out together
---          then for each limit its kind, and two numbers: see `check`
+--          then for each limit its kind, and two numbers: see below
 --
--- Answers   0 fits, 1 does not yet, 2 never; the number of the limit that is closest to refusing; what it has left; until
---           it is full; until the cost fits; what was charged; the time; for how long what was taken beyond the cost may
---           be kept; until the token bucket is full. Times are microseconds. All arithmetic is exact: whole and quarter microseconds below 2^53.
+-- Answers  packed likewise: one byte, 0 fits, 1 does not yet, 2 never, 3 fits and more than the cost was taken; one byte,
+--          the number of the limit that is closest to refusing; what it has left; until it is full; the time; then
+--          1: until the cost fits; 3: for how long what was taken beyond the cost may be kept, and until the token
+--          bucket is full. All arithmetic is exact: whole and quarter microseconds below 2^53.
+--
+-- The key holds until when it is sure to be kept, and then the state of each limit.
 
-local now = tonumber(ARGV[1])
-if now == 0 then
+local argument = ARGV[1]
+local now, action, cost, want, at = struct.unpack('<dc1dd', argument)
+local servers_time = now == 0
+if servers_time then
   local time = redis.call('TIME')
   now = time[1] * 1000000 + time[2]
 end
-local action, cost, want = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local max, floor, ceil = math.max, math.floor, math.ceil
+local floor, ceil = math.floor, math.ceil
 local STEPS = 17
 
 local raw = redis.call('GET', KEYS[1])
-local states = raw and cmsgpack.unpack(raw) or {}
-local limits = {}
-for at = 6, #ARGV, 3 do
-  local number = #limits + 1
-  limits[number] = { ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), states[number] or {} }
-end
+local states = raw and { cmsgpack.unpack(raw) } or { 0 }
 
--- What was used of a window, and when the last of it is released.
-local function used_of(kind, quota, span, state)
-  if kind == 'f' then
-    -- A fixed window: when it began, and the count.
-    if state[1] and state[1] + span > now then return state[2], state[1] + span end
-    return 0, now
-  end
-  local used, last = 0, now
-  if kind == 's' then
-    -- Steps of `span`: the number and the count of each. The oldest counts in full.
-    for at = 1, #state, 2 do
-      local release = (state[at] + STEPS) * span
-      if release > now then used, last = used + state[at + 1], max(last, release) end
+-- Each limit: its kind and two numbers, its state, what is used of it, and when the last of that is released.
+local limits = {}
+while at <= #argument do
+  local kind, first, second, following = struct.unpack('<c1dd', argument, at)
+  local number = #limits + 1
+  local state, used, last = states[number + 1], 0, now
+  if kind == 'b' then
+    -- A token bucket: the time between two tokens, and the time to fill it. Its state is when it is full.
+    if state and state > now then used, last = state - now, state end
+  elseif not state then
+    state = {}
+  elseif kind == 'f' then
+    -- A fixed window: the quota, and its length. When it began, and the count.
+    if state[1] and state[1] + second > now then used, last = state[2], state[1] + second end
+  elseif kind == 's' then
+    -- Steps of a sliding window: the quota, and their length. The number and the count of each. The oldest counts in full.
+    for step = 1, #state, 2 do
+      local release = (state[step] + STEPS) * second
+      if release > now then
+        used = used + state[step + 1]
+        if release > last then last = release end
+      end
     end
   else
-    -- A log: when each unit is released.
-    for at = 1, #state do
-      if state[at] > now then used, last = used + 1, max(last, state[at]) end
+    -- A log: the quota, and the window. When each unit is released.
+    for unit = 1, #state do
+      if state[unit] > now then
+        used = used + 1
+        if state[unit] > last then last = state[unit] end
+      end
     end
   end
-  return used, last
+  limits[number] = { kind, first, second, state, used, last }
+  at = following
 end
 
 -- When `surplus` units of what is used are released.
-local function released(kind, span, state, surplus, last)
+local function released(limit, surplus)
+  local kind, second, state, last = limit[1], limit[3], limit[4], limit[6]
   if kind == 'f' then return last end
   local held = {}
   if kind == 's' then
-    for at = 1, #state, 2 do held[#held + 1] = { (state[at] + STEPS) * span, state[at + 1] } end
+    for step = 1, #state, 2 do held[#held + 1] = { (state[step] + STEPS) * second, state[step + 1] } end
   else
-    for at = 1, #state do held[#held + 1] = { state[at], 1 } end
+    for unit = 1, #state do held[unit] = { state[unit], 1 } end
   end
   table.sort(held, function(a, b) return a[1] < b[1] end)
   for _, entry in ipairs(held) do
@@ -71,131 +84,133 @@ local function released(kind, span, state, surplus, last)
   return last
 end
 
--- Whether `units` fit: 0, 1 or 2; what is left; until full; until they fit.
-local function check(limit, units)
-  local kind, first, second, state = limit[1], limit[2], limit[3], limit[4]
-  if kind == 'b' then
-    -- A token bucket: the time between two tokens, and the time to fill it. Its state is when it is full.
-    local debt = max(0, (state[1] or 0) - now)
-    local after = debt + units * first
-    if after <= second then return 0, floor((second - after) / first), after, 0 end
-    if units * first > second then return 2, floor(max(0, second - debt) / first), debt, 0 end
-    return 1, floor(max(0, second - debt) / first), debt, after - second
-  end
-  local used, last = used_of(kind, first, second, state)
-  if used + units <= first then
-    local full = last - now
-    if units > 0 then
-      if kind == 's' then full = (floor(now / second) + STEPS) * second - now
-      elseif kind == 'f' and used > 0 then full = last - now
-      else full = max(full, second) end
-    end
-    return 0, first - used - units, full, 0
-  end
-  if units > first then return 2, max(0, first - used), last - now, 0 end
-  return 1, max(0, first - used), last - now, released(kind, second, state, used + units - first, last) - now
-end
-
+-- Whether `units` fit all limits; and of the limit that is closest to refusing: its number, what is left, until it is
+-- full, until they fit.
 local function assess(units)
   local fit, number, left, full, wait = -1, 0, 0, 0, 0
-  for at, limit in ipairs(limits) do
-    local f, l, u, w = check(limit, units)
-    local closer = f > fit or (f == fit and (w > wait or (w == wait and (l < left or (l == left and u > full)))))
-    if closer then fit, number, left, full, wait = f, at, l, u, w end
+  for at = 1, #limits do
+    local limit = limits[at]
+    local kind, first, second, used = limit[1], limit[2], limit[3], limit[5]
+    local f, l, u, w = 0, 0, limit[6] - now, 0
+    if kind == 'b' then
+      local price = units * first
+      if used + price <= second then
+        u = used + price
+        l = floor((second - u) / first)
+      else
+        if used < second then l = floor((second - used) / first) end
+        if price > second then f = 2 else f, w = 1, used + price - second end
+      end
+    elseif used + units <= first then
+      l = first - used - units
+      if units == 0 then -- nothing changes
+      elseif kind == 's' then u = (floor(now / second) + STEPS) * second - now
+      elseif kind == 'l' or used == 0 then u = second end
+    else
+      if used < first then l = first - used end
+      if units > first then f = 2 else f, w = 1, released(limit, used + units - first) - now end
+    end
+    if f > fit or f == fit and (w > wait or w == wait and (l < left or l == left and u > full)) then
+      fit, number, left, full, wait = f, at, l, u, w
+    end
   end
   return fit, number, left, full, wait
 end
 
-local function commit(limit, units)
-  local kind, first, second, state = limit[1], limit[2], limit[3], limit[4]
-  if kind == 'b' then
-    state[1] = max(state[1] or 0, now) + units * first
-    return state[1], state[1] - now
-  end
-  local used, last = used_of(kind, first, second, state)
-  if kind == 'f' then
-    if used == 0 then limit[4] = { now, units } else state[2] = used + units end
-    return limit[4][1] + second, limit[4][1] + second - now
-  end
-  local kept = {}
-  if kind == 's' then
-    local step = floor(now / second)
-    for at = 1, #state, 2 do
-      if (state[at] + STEPS) * second > now and state[at] ~= step then
-        kept[#kept + 1], kept[#kept + 2] = state[at], state[at + 1]
-      elseif state[at] == step then
-        units = units + state[at + 1]
-      end
-    end
-    kept[#kept + 1], kept[#kept + 2] = step, units
-    limit[4] = kept
-    return (step + STEPS) * second, (step + 1) * second - now
-  end
-  for at = 1, #state do
-    if state[at] > now then kept[#kept + 1] = state[at] end
-  end
-  for _ = 1, units do kept[#kept + 1] = now + second end
-  limit[4] = kept
-  return now + second, 0
-end
-
-local function refund(limit, units, charged_at)
-  local kind, first, second, state = limit[1], limit[2], limit[3], limit[4]
-  if kind == 'b' then
-    if state[1] then state[1] = state[1] - units * first end
-  elseif kind == 'f' then
-    if state[1] and charged_at >= state[1] and charged_at < state[1] + second then
-      state[2] = max(0, state[2] - units)
-      if state[2] == 0 then limit[4] = {} end
-    end
-  elseif kind == 's' then
-    for at = 1, #state, 2 do
-      if state[at] == floor(charged_at / second) then state[at + 1] = max(0, state[at + 1] - units) end
-    end
+-- A key lives longer than its limits need: by half a second, a sixteenth of their time, and what is drawn by the time.
+-- So most charges of a key in steady use need not set it again, which costs as much as the charge. The time of a caller
+-- may run differently from the server's: then every charge does.
+local function save(last)
+  if servers_time and last <= states[1] then
+    redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 1)), 'KEEPTTL')
   else
-    local kept = {}
-    for at = 1, #state do
-      if units > 0 and state[at] == charged_at + second then units = units - 1
-      else kept[#kept + 1] = state[at] end
+    states[1] = last + (last - now) / 16 + 500000
+    local ttl = ceil((states[1] - now) / 1000 + now % 1000) + 500
+    redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 1)), 'PX', ttl)
+  end
+end
+
+if action == 'r' then
+  for number, limit in ipairs(limits) do
+    local kind, first, second, state, units = limit[1], limit[2], limit[3], limit[4], cost
+    if kind == 'b' then
+      state = (state or 0) - units * first
+    elseif kind == 'f' then
+      if state[1] and want >= state[1] and want < state[1] + second then
+        if units < state[2] then state[2] = state[2] - units else state = {} end
+      end
+    elseif kind == 's' then
+      for step = 1, #state, 2 do
+        if state[step] == floor(want / second) then state[step + 1] = math.max(0, state[step + 1] - units) end
+      end
+    else
+      local kept = {}
+      for unit = 1, #state do
+        if units > 0 and state[unit] == want + second then units = units - 1 else kept[#kept + 1] = state[unit] end
+      end
+      state = kept
     end
-    limit[4] = kept
+    states[number + 1] = state
   end
+  if raw then redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 1)), 'KEEPTTL') end
+  return struct.pack('<BBddd', 0, 1, 0, 0, now)
 end
 
-local function save(ttl)
-  local all = {}
-  for at, limit in ipairs(limits) do all[at] = limit[4] end
-  local packed = cmsgpack.pack(all)
-  if ttl then redis.call('SET', KEYS[1], packed, 'PX', ttl) else redis.call('SET', KEYS[1], packed, 'KEEPTTL') end
-end
-
-if action == 'refund' then
-  if raw then
-    for _, limit in ipairs(limits) do refund(limit, cost, want) end
-    save()
-  end
-  return { 0, 1, 0, 0, 0, 0, now, 0, 0 }
-end
-
-local units = max(cost, action == 'charge' and want or cost)
+local units = cost
+if action == 'c' and want > cost then units = want end
 local fit, number, left, full, wait = assess(units)
 if fit > 0 and units > cost then
   units = cost
   fit, number, left, full, wait = assess(units)
 end
-if action == 'peek' then
-  if fit == 0 then fit, number, left, full, wait = assess(0) end
-  return { fit, number, left, ceil(full), ceil(wait), 0, now, 0, 0 }
+if fit == 1 then return struct.pack('<BBdddd', fit, number, left, full, now, wait) end
+if fit == 2 then return struct.pack('<BBddd', fit, number, left, full, now) end
+if action == 'p' then
+  fit, number, left, full = assess(0)
+  return struct.pack('<BBddd', fit, number, left, full, now)
 end
-if fit > 0 then return { fit, number, left, ceil(full), ceil(wait), 0, now, 0, 0 } end
-local valid, bucket = 9007199254740991, 0
-if units > 0 then
-  local last = now
-  for _, limit in ipairs(limits) do
-    local full_at, keep = commit(limit, units)
-    last, valid = max(last, full_at), math.min(valid, keep)
-    if limit[1] == 'b' then bucket = full_at - now end
+if units == 0 then return struct.pack('<BBddd', fit, number, left, full, now) end
+
+local last, valid, bucket = now, 9007199254740991, 0
+for at = 1, #limits do
+  local limit = limits[at]
+  local kind, first, second, state, used = limit[1], limit[2], limit[3], limit[4], limit[5]
+  local release, keep
+  if kind == 'b' then
+    release = now + used + units * first
+    state, bucket = release, release - now
+    keep = bucket
+  elseif kind == 'f' then
+    if used == 0 then state = { now, units } else state = { state[1], used + units } end
+    release = state[1] + second
+    keep = release - now
+  else
+    local kept = {}
+    if kind == 's' then
+      local newest, count = floor(now / second), units
+      for step = 1, #state, 2 do
+        if state[step] == newest then
+          count = count + state[step + 1]
+        elseif (state[step] + STEPS) * second > now then
+          kept[#kept + 1], kept[#kept + 2] = state[step], state[step + 1]
+        end
+      end
+      kept[#kept + 1], kept[#kept + 2] = newest, count
+      release, keep = (newest + STEPS) * second, (newest + 1) * second - now
+    else
+      for unit = 1, #state do
+        if state[unit] > now then kept[#kept + 1] = state[unit] end
+      end
+      for _ = 1, units do kept[#kept + 1] = now + second end
+      release, keep = now + second, 0
+    end
+    state = kept
   end
-  save(ceil((last - now) / 1000) + tonumber(ARGV[5]))
+  states[at + 1] = state
+  if limit[6] > release then release = limit[6] end
+  if release > last then last = release end
+  if keep < valid then valid = keep end
 end
-return { 0, number, left, ceil(full), 0, units, now, floor(valid), floor(bucket) }
+save(last)
+if units > cost then return struct.pack('<BBddddd', 3, number, left, full, now, valid, bucket) end
+return struct.pack('<BBddd', fit, number, left, full, now)

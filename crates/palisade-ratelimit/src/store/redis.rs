@@ -1,19 +1,17 @@
 use std::fmt;
-use std::future::Future;
 use std::num::NonZeroU32;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use palisade_core::StoreGate;
 use palisade_core::time::{self, Instant, WallClock};
+use redis::Cmd;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, RedisError, RedisResult, Value};
 
-use super::script::{Call, Reply, is_unknown_script};
+use super::connection::{Answer, Connection, Silence};
+use super::script::Question;
 use crate::digest::SharedKeys;
-use crate::limit::Wire;
 
 /// What happens to requests while Redis does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +59,7 @@ pub struct Redis(Arc<Settings>);
 #[derive(Clone)]
 struct Settings {
     connection: Arc<dyn Connection>,
-    gate: Arc<Gate>,
+    health: Arc<Health>,
     prefix: Box<str>,
     timeout: Duration,
     clock: Option<WallClock>,
@@ -69,32 +67,11 @@ struct Settings {
     remembered: usize,
 }
 
-/// A connection of whatever kind.
-trait Connection: Send + Sync {
-    fn send(&self, command: Cmd) -> Answer;
-}
-
-type Answer = Pin<Box<dyn Future<Output = RedisResult<Value>> + Send>>;
-
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
-    fn send(&self, command: Cmd) -> Answer {
-        let mut connection = self.clone();
-        // An error of the server is a value at this level.
-        Box::pin(async move {
-            connection
-                .req_packed_command(&command)
-                .await?
-                .extract_error()
-        })
-    }
-}
-
 /// What all policies on one connection know of its health.
-struct Gate {
+struct Health {
     gate: StoreGate,
     started: Instant,
-    /// When Redis last answered, and when it may next be probed; nanoseconds since `started`.
-    answered: AtomicU64,
+    /// When Redis may next be probed, in nanoseconds since `started`.
     next_probe: AtomicU64,
 }
 
@@ -108,10 +85,9 @@ impl Redis {
     pub fn new(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
         Self(Arc::new(Settings {
             connection: Arc::new(connection),
-            gate: Arc::new(Gate {
+            health: Arc::new(Health {
                 gate: StoreGate::new(FAILURES, PAUSE),
                 started: time::now(),
-                answered: AtomicU64::new(0),
                 next_probe: AtomicU64::new(0),
             }),
             prefix: "palisade".into(),
@@ -157,7 +133,7 @@ impl Redis {
     /// Whether Redis is taken to be down at the moment.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        self.0.gate.gate.is_shut()
+        self.gate().is_shut()
     }
 
     fn with(self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -186,104 +162,62 @@ impl Redis {
             .map_or(0, |clock| clock.now().as_duration().as_micros() as u64)
     }
 
-    /// Sends a command that is no question to the script.
-    pub(super) async fn send(&self, command: Cmd) -> Result<Value, Silence> {
-        match tokio::time::timeout(self.0.timeout, self.0.connection.send(command)).await {
-            Ok(answer) => answer.map_err(Silence::Failed),
-            Err(_) => Err(Silence::TimedOut),
-        }
-    }
-
     pub(crate) fn keys(&self) -> &SharedKeys {
         &self.0.keys
     }
 
-    /// Asks once, and once more with the whole script where the server does not know it.
-    pub(super) async fn ask(
-        &self,
-        key: Vec<u8>,
-        limits: Arc<[Wire]>,
-        call: Call,
-    ) -> Result<Reply, Silence> {
-        let settings = &*self.0;
-        let Some(pass) = settings.gate.gate.enter(time::now()) else {
-            return Err(Silence::Down);
-        };
-        let asking = async {
-            let send = |whole| settings.connection.send(call.command(&key, &limits, whole));
-            match send(false).await {
-                Err(error) if is_unknown_script(&error) => send(true).await,
-                answer => answer,
-            }
-        };
-        let answer = match tokio::time::timeout(settings.timeout, asking).await {
-            Ok(answer) => answer.and_then(Reply::read).map_err(Silence::Failed),
-            Err(_) => Err(Silence::TimedOut),
-        };
-        match &answer {
-            Ok(_) => {
-                settings
-                    .gate
-                    .answered
-                    .store(settings.gate.elapsed(), Ordering::Relaxed);
-                pass.succeeded();
-            }
-            Err(_) => pass.failed(time::now()),
-        }
-        answer
+    pub(super) fn gate(&self) -> &StoreGate {
+        &self.0.health.gate
     }
 
-    /// For how long Redis has not answered.
-    pub(super) fn silent_for(&self) -> Duration {
-        let gate = &self.0.gate;
-        Duration::from_nanos(
-            gate.elapsed()
-                .saturating_sub(gate.answered.load(Ordering::Relaxed)),
-        )
+    /// Asks a script.
+    pub(super) fn ask(&self, question: Question) -> Answer {
+        self.0.connection.ask(self.clone(), question)
+    }
+
+    /// Sends a command that is no question to a script.
+    pub(super) async fn send(&self, command: Cmd) -> Result<(), Silence> {
+        self.0.connection.send(command, self.0.timeout).await
+    }
+
+    /// For how long Redis has given no answer that is of use.
+    pub(super) fn failing_for(&self) -> Duration {
+        let since = self.gate().failing_since();
+        since.map_or(Duration::ZERO, |since| {
+            time::now().saturating_duration_since(since)
+        })
     }
 
     /// Tries a Redis that is down, in a task of its own: no request should wait for what may not come.
     pub(super) fn probe(&self) {
-        let gate = &self.0.gate;
-        let (now, due) = (gate.elapsed(), gate.next_probe.load(Ordering::Relaxed));
-        let next = now.saturating_add(PAUSE.as_nanos() as u64);
-        if now < due
-            || gate
-                .next_probe
-                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_err()
-        {
+        let (health, now) = (&self.0.health, time::now());
+        if health.gate.enter(now).is_none() {
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let now = now.saturating_duration_since(health.started).as_nanos() as u64;
+        let next = now.saturating_add(PAUSE.as_nanos() as u64);
+        let due = health.next_probe.load(Ordering::Relaxed);
+        let claimed = now >= due
+            && health
+                .next_probe
+                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        let Some(runtime) = claimed
+            .then(tokio::runtime::Handle::try_current)
+            .and_then(Result::ok)
+        else {
             return;
         };
         let redis = self.clone();
         runtime.spawn(async move {
-            let Some(pass) = redis.0.gate.gate.enter(time::now()) else {
+            let Some(pass) = redis.gate().enter(time::now()) else {
                 return;
             };
-            let ping = redis.0.connection.send(redis::cmd("PING"));
-            match tokio::time::timeout(redis.0.timeout, ping).await {
-                Ok(Ok(_)) => {
-                    redis
-                        .0
-                        .gate
-                        .answered
-                        .store(redis.0.gate.elapsed(), Ordering::Relaxed);
-                    pass.succeeded();
-                }
-                _ => pass.failed(time::now()),
+            match redis.send(redis::cmd("PING")).await {
+                Ok(()) => pass.succeeded(),
+                Err(_) => pass.failed(time::now()),
             }
         });
-    }
-}
-
-impl Gate {
-    fn elapsed(&self) -> u64 {
-        time::now()
-            .saturating_duration_since(self.started)
-            .as_nanos() as u64
     }
 }
 
@@ -293,26 +227,5 @@ impl fmt::Debug for Redis {
             .field("prefix", &self.0.prefix)
             .field("timeout", &self.0.timeout)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) enum Silence {
-    /// Redis is known to be down; nothing was sent.
-    Down,
-    /// No answer came in time. It may still have been charged.
-    TimedOut,
-    /// Redis answered with an error, or the connection is gone.
-    Failed(RedisError),
-}
-
-impl Silence {
-    pub(crate) fn reason(&self) -> String {
-        match self {
-            Self::Down => "down".into(),
-            Self::TimedOut => "timed out".into(),
-            Self::Failed(error) => error.to_string(),
-        }
     }
 }

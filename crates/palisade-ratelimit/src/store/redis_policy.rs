@@ -2,17 +2,22 @@
 
 use std::future::Future;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection::{Answer, Silence};
 use super::deny_cache::{Denied, DenyCache};
 use super::lease::{Lease, Leases};
-use super::redis::{Outage, Redis, Silence};
-use super::script::{Action, Call, Reply};
+use super::redis::{Outage, Redis};
+use super::reply::Reply;
+use super::script::{Action, Told};
+use crate::decide::Plan;
 use crate::digest::{HashedKey, Spots};
-use crate::limit::{Fit, Rule, Rules, Wire};
+use crate::limit::{Fit, Rule, Rules};
 use crate::policy::Policy;
 
+/// A lease is given up so much of its time sooner, because no two clocks run alike: twice what the kernel lets NTP slow one
+/// down (adjtimex(2): 500 ppm).
+const SLOWER: u64 = 1_000;
 /// For how many keys a policy holds leases at a time.
 const LEASED_KEYS: usize = 10_000;
 
@@ -20,7 +25,9 @@ const LEASED_KEYS: usize = 10_000;
 pub(crate) struct RedisPolicy {
     redis: Redis,
     prefix: Box<str>,
-    limits: Arc<[Wire]>,
+    /// What the names of keys end in, so that another version of the policy, which keeps other states, has other keys.
+    shape: Box<str>,
+    told: Told,
     rules: Rules,
     outage: Outage,
     denied: Option<DenyCache>,
@@ -33,18 +40,23 @@ pub(crate) struct RedisPolicy {
 impl RedisPolicy {
     pub(crate) fn new(redis: &Redis, policy: &Policy, rules: &Rules, spots: Spots) -> Self {
         // With two buckets it would not be enough to know how full one is.
-        let one_bucket = rules.iter().filter_map(Rule::interval).count() <= 1;
+        let one_bucket = rules.iter().filter_map(Rule::wire_interval).count() <= 1;
         let leases = policy.lease > 1 && one_bucket && rules.iter().all(Rule::can_lease);
         Self {
             redis: redis.clone(),
             prefix: format!("{}:{}:", redis.prefix_text(), policy.name()).into(),
-            limits: rules.iter().map(Rule::wire).collect(),
+            shape: rules.shape().into(),
+            told: Told::new(rules),
             rules: *rules,
             outage: policy.outage.unwrap_or_default(),
             denied: (redis.remembered() > 0).then(|| DenyCache::new(spots, redis.remembered())),
             leases: leases.then(|| Leases::new(spots, LEASED_KEYS)),
             lease: if leases { policy.lease.into() } else { 1 },
-            interval: rules.iter().filter_map(Rule::interval).min().unwrap_or(0),
+            interval: rules
+                .iter()
+                .filter_map(Rule::wire_interval)
+                .min()
+                .unwrap_or(0),
         }
     }
 
@@ -65,9 +77,9 @@ impl RedisPolicy {
         down
     }
 
-    /// Whether Redis has been silent for longer than this.
-    pub(crate) fn silent_longer_than(&self, grace: Duration) -> bool {
-        self.redis.silent_for() > grace
+    /// Whether Redis has been of no use for so long.
+    pub(crate) fn is_failing_for(&self, grace: Duration) -> bool {
+        self.redis.failing_for() >= grace
     }
 
     pub(crate) const fn denied(&self) -> Option<&DenyCache> {
@@ -108,63 +120,57 @@ impl RedisPolicy {
         quota: Option<NonZeroU32>,
         action: Action,
         cost: u64,
-    ) -> impl Future<Output = Result<Reply, Silence>> + Send + 'static {
-        let limits = match quota {
-            Some(quota) => self.rules.scaled(quota).iter().map(Rule::wire).collect(),
-            None => Arc::clone(&self.limits),
-        };
+    ) -> Answer {
         let time = self.redis.time();
-        // The key's own bits, which nobody can foresee, are random enough to spread keys out.
-        let call = Call {
-            time,
-            action,
-            cost,
-            jitter: 1_000 + key.spot % 1_000,
-        };
-        let (redis, key) = (self.redis.clone(), self.key(key));
-        async move { redis.ask(key, limits, call).await }
+        let question = self.with_name(key, |name| match quota {
+            Some(quota) => Told::new(&self.rules.scaled(quota)).ask(name, action, cost, time),
+            None => self.told.ask(name, action, cost, time),
+        });
+        self.redis.ask(question)
     }
 
-    /// The name of a key. What is in braces decides on which node of a cluster it lies; it is the only key of a call.
-    fn key(&self, key: &HashedKey) -> Vec<u8> {
-        format!("{}{{{:016x}{:016x}}}", self.prefix, key.high, key.low).into_bytes()
+    /// The parts of a key's name. What is in braces decides on which node of a cluster it lies; it is the only key of a
+    /// call.
+    fn with_name<T>(&self, key: &HashedKey, see: impl FnOnce(&[&[u8]]) -> T) -> T {
+        see(&[
+            self.prefix.as_bytes(),
+            b"{",
+            &hex(key.high),
+            &hex(key.low),
+            b"}",
+            self.shape.as_bytes(),
+        ])
     }
 
-    /// Remembers what an answer to a charge says about the time to come.
-    pub(crate) fn learn(
-        &self,
-        key: &HashedKey,
-        quota: Option<NonZeroU32>,
-        cost: u64,
-        now: u64,
-        reply: &Reply,
-    ) {
-        let later = |micros: u64| now.saturating_add(micros.saturating_mul(1_000));
-        match reply.fit {
+    /// Remembers what an answer to a charge says about the time to come. The question was asked when `plan` says, and
+    /// answered by `now`.
+    pub(crate) fn learn(&self, plan: &Plan, now: u64, reply: &Reply) {
+        match (reply.fit, reply.taken) {
             // What costs least is refused: so is everything that costs as much or more.
-            Fit::Wait(wait) if cost <= 1 && quota.is_none() => {
-                let until = now.saturating_add(wait);
+            (Fit::Wait(wait), _) if plan.cost <= 1 && plan.quota.is_none() => {
                 let denied = Denied {
-                    until,
+                    until: now.saturating_add(wait),
                     rule: reply.rule as u64,
-                    full_at: later(reply.reset),
+                    full_at: now.saturating_add(reply.reset),
                 };
                 if let Some(cache) = &self.denied {
-                    cache.note(key, now, denied);
+                    cache.note(&plan.key, now, denied);
                 }
             }
-            Fit::Fits if reply.charged > cost => {
+            (Fit::Fits, Some(taken)) => {
                 if let Some(leases) = &self.leases {
+                    // Redis decided after it was asked, and its clock may run faster than this one.
+                    let sooner = |time: u64| now.saturating_add(time - time / SLOWER);
                     let lease = Lease {
-                        units: reply.charged - cost,
-                        until: later(reply.valid),
+                        units: taken.units,
+                        until: sooner(taken.valid),
                         rule: reply.rule as u64,
                         remaining: reply.remaining,
-                        full_at: later(reply.reset),
+                        full_at: sooner(reply.reset),
                         charged_at: reply.time,
-                        bucket_full_at: later(reply.bucket),
+                        bucket_full_at: sooner(taken.bucket),
                     };
-                    leases.keep(key, lease);
+                    leases.keep(&plan.key, lease);
                 }
             }
             _ => {}
@@ -185,8 +191,8 @@ impl RedisPolicy {
     pub(crate) async fn reset(&self, key: &HashedKey) -> Result<(), Silence> {
         self.forget(key);
         let mut command = redis::cmd("DEL");
-        command.arg(self.key(key));
-        self.redis.send(command).await.map(drop)
+        self.with_name(key, |name| command.arg(name.concat()));
+        self.redis.send(command).await
     }
 
     /// Gives back what was charged at that time of Redis, if Redis answers. Nothing depends on it.
@@ -218,4 +224,10 @@ impl RedisPolicy {
             self.refund(&key, None, charged_at, units).await;
         }
     }
+}
+
+/// 16 digits.
+fn hex(number: u64) -> [u8; 16] {
+    let nibbles = std::array::from_fn::<_, 16, _>(|at| (number >> (60 - 4 * at)) as u8 & 15);
+    nibbles.map(|nibble| b"0123456789abcdef"[usize::from(nibble)])
 }

@@ -1,61 +1,43 @@
+//! The scripts, and what is asked of them.
+
+use std::io::Write as _;
 use std::sync::LazyLock;
 
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, Script, ServerErrorKind, Value};
+use redis::{Arg, Cmd, ErrorKind, RedisError, RedisWrite as _, ServerErrorKind};
 
-use crate::limit::{Assessment, Fit, Rules, Wire};
+use super::reply::Reading;
+use crate::limit::{Rule, Rules, WireBucket};
 
-const SOURCE: &str = include_str!("redis.lua");
-
-static SHA: LazyLock<String> = LazyLock::new(|| Script::new(SOURCE).get_hash().to_owned());
-
-/// One question to the script.
-#[derive(Debug, Clone)]
-pub(crate) struct Call {
-    /// Microseconds since 1970, or 0 for the server's.
-    pub(crate) time: u64,
-    pub(crate) action: Action,
-    pub(crate) cost: u64,
-    /// Milliseconds.
-    pub(crate) jitter: u64,
+/// A script and the digest by which a server knows it.
+#[derive(Debug)]
+pub(crate) struct Script {
+    source: &'static str,
+    digest: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Take the cost, or more if there is as much.
-    Charge {
-        want: u64,
-    },
-    Peek,
-    Refund {
-        charged_at: u64,
-    },
-}
+/// For a policy that is a single token bucket.
+static BUCKET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bucket.lua")));
+/// For all others.
+static SEVERAL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis.lua")));
 
-impl Call {
-    /// The command, by the script's digest or with its whole text.
-    pub(crate) fn command(&self, key: &[u8], limits: &[Wire], whole: bool) -> Cmd {
-        let (name, script) = if whole {
-            ("EVAL", SOURCE)
-        } else {
-            ("EVALSHA", SHA.as_str())
-        };
-        let (action, second) = match self.action {
-            Action::Charge { want } => ("charge", want),
-            Action::Peek => ("peek", 0),
-            Action::Refund { charged_at } => ("refund", charged_at),
-        };
-        let mut command = redis::cmd(name);
-        command
-            .arg(script)
-            .arg(1)
-            .arg(key)
-            .arg(self.time)
-            .arg(action);
-        command.arg(self.cost).arg(second).arg(self.jitter);
-        for limit in limits {
-            command.arg(limit.kind).arg(&limit.first).arg(&limit.second);
+impl Script {
+    fn new(source: &'static str) -> Self {
+        Self {
+            source,
+            digest: redis::Script::new(source).get_hash().to_owned(),
         }
-        command
+    }
+
+    /// The same question with the whole script, for a server that does not know it yet.
+    pub(crate) fn whole(&self, question: &Cmd) -> Cmd {
+        let mut whole = redis::cmd("EVAL");
+        whole.arg(self.source);
+        for arg in question.args_iter().skip(2) {
+            if let Arg::Simple(arg) = arg {
+                whole.arg(arg);
+            }
+        }
+        whole
     }
 }
 
@@ -64,68 +46,135 @@ pub(crate) fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// What the script answers. Times are microseconds.
+/// What is asked about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reply {
-    pub(crate) fit: Fit,
-    /// The number of the limit that is closest to refusing, from 0.
-    pub(crate) rule: usize,
-    pub(crate) remaining: u64,
-    pub(crate) reset: u64,
-    pub(crate) charged: u64,
-    pub(crate) time: u64,
-    pub(crate) valid: u64,
-    /// Until the token bucket is full again, where there is one.
-    pub(crate) bucket: u64,
+pub(crate) enum Action {
+    /// Take the cost, or more if there is as much.
+    Charge {
+        want: u64,
+    },
+    Peek,
+    /// Give back what was charged at that time, in microseconds of Redis.
+    Refund {
+        charged_at: u64,
+    },
 }
 
-impl Reply {
-    pub(crate) fn read(value: Value) -> RedisResult<Self> {
-        let numbers: [u64; 9] = redis::from_redis_value::<Vec<u64>>(value)?
-            .try_into()
-            .map_err(|_| {
-                RedisError::from((
-                    ErrorKind::UnexpectedReturnType,
-                    "not the answer of the script",
-                ))
-            })?;
-        let [
-            fit,
-            rule,
-            remaining,
-            reset,
-            wait,
-            charged,
-            time,
-            valid,
-            bucket,
-        ] = numbers;
-        let fit = match fit {
-            0 => Fit::Fits,
-            1 => Fit::Wait(wait.saturating_mul(1_000)),
-            _ => Fit::Never,
-        };
-        let rule = usize::try_from(rule).unwrap_or(1).saturating_sub(1);
-        Ok(Self {
-            fit,
-            rule,
-            remaining,
-            reset,
-            charged,
-            time,
-            valid,
-            bucket,
-        })
+/// The limits of a policy as a script is told of them.
+#[derive(Debug, Clone)]
+pub(crate) enum Told {
+    Bucket(WireBucket),
+    /// The kind and the two numbers of each, packed.
+    Several(Box<[u8]>),
+}
+
+/// A command for a script, and how to read what comes back.
+pub(crate) struct Question {
+    pub(crate) command: Cmd,
+    pub(crate) script: &'static Script,
+    pub(crate) reading: Reading,
+}
+
+impl Told {
+    pub(crate) fn new(rules: &Rules) -> Self {
+        if let Some(bucket) = rules.only_bucket() {
+            return Self::Bucket(bucket);
+        }
+        let mut packed = Vec::new();
+        for wire in rules.iter().map(Rule::wire) {
+            packed.push(wire.kind);
+            packed.extend_from_slice(&wire.first.to_le_bytes());
+            packed.extend_from_slice(&wire.second.to_le_bytes());
+        }
+        Self::Several(packed.into())
     }
 
-    pub(crate) fn assessment(&self, rules: &Rules) -> Option<Assessment> {
-        let rule = rules.iter().nth(self.rule)?;
-        Some(Assessment {
-            fit: self.fit,
-            remaining: self.remaining,
-            reset: self.reset.saturating_mul(1_000),
-            quota: rule.quota(),
-            window: rule.window(),
-        })
+    /// Asks about the key whose name has these parts. The time is microseconds since 1970, or 0 for the server's.
+    pub(crate) fn ask(&self, key: &[&[u8]], action: Action, cost: u64, time: u64) -> Question {
+        let script = match self {
+            Self::Bucket(_) => &*BUCKET,
+            Self::Several(_) => &*SEVERAL,
+        };
+        let mut command =
+            Cmd::with_capacity(7, 160 + key.iter().map(|part| part.len()).sum::<usize>());
+        command.arg("EVALSHA").arg(&script.digest).arg("1");
+        write_parts(&mut command, key);
+        match self {
+            Self::Bucket(bucket) => bucket.write(&mut command, action, cost, time),
+            Self::Several(packed) => {
+                let (letter, second) = match action {
+                    Action::Charge { want } => (b'c', want),
+                    Action::Peek => (b'p', 0),
+                    Action::Refund { charged_at } => (b'r', charged_at),
+                };
+                let (time, cost, second) = (double(time), double(cost), double(second));
+                write_parts(&mut command, &[&time, &[letter], &cost, &second, packed]);
+            }
+        }
+        let bucket = match self {
+            Self::Bucket(bucket) => Some(*bucket),
+            Self::Several(_) => None,
+        };
+        Question {
+            command,
+            script,
+            reading: Reading {
+                bucket,
+                action,
+                cost,
+            },
+        }
+    }
+}
+
+impl WireBucket {
+    /// Writes the arguments of `bucket.lua`.
+    fn write(self, command: &mut Cmd, action: Action, cost: u64, time: u64) {
+        let (sign, units, wanted) = match action {
+            Action::Charge { want } => (1.0, cost, (want > cost).then(|| self.price(want))),
+            Action::Peek => (1.0, 0, None),
+            Action::Refund { .. } => (-1.0, cost, None),
+        };
+        let price = self.price(units);
+        // By the time of a caller, which may run differently from the server's, every charge is a step of its own.
+        let step = if time == 0 { self.step() } else { 1 };
+        let numbers = [
+            (sign * price as f64).to_le_bytes(),
+            double(self.depth),
+            double(step),
+            double(time.saturating_mul(4)),
+        ];
+        let text = format_args!("{}{price}", if sign < 0.0 { "-" } else { "" });
+        match wanted {
+            None => {
+                command.arg(numbers.as_flattened());
+                command.write_arg_fmt(text);
+            }
+            Some(wanted) => {
+                write_parts(command, &[numbers.as_flattened(), &double(wanted)]);
+                command.write_arg_fmt(text);
+                command.write_arg_fmt(wanted);
+            }
+        }
+    }
+
+    /// In which steps a key's time to live grows: long enough that most charges need not touch it, and short beside the
+    /// time that the key has to live anyway.
+    const fn step(self) -> u64 {
+        const SECOND: u64 = 4_000_000;
+        self.depth / 16 + SECOND
+    }
+}
+
+fn double(number: u64) -> [u8; 8] {
+    (number as f64).to_le_bytes()
+}
+
+/// Writes one argument.
+fn write_parts(command: &mut Cmd, parts: &[&[u8]]) {
+    let mut argument = command.writer_for_next_arg();
+    for part in parts {
+        // Writing to a `Vec` does not fail.
+        let _ = argument.write_all(part);
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use palisade_ratelimit::{
     Limit, Outage, Policy, RateLimitBuilder, RateLimitLayer, RateLimiter, Redis,
 };
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::AsyncConnectionConfig;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 
 /// A `redis-server` on a free port, killed when it is dropped.
 pub(crate) struct Server {
@@ -149,6 +150,19 @@ pub(crate) fn in_redis(policy: Policy, redis: Redis) -> RateLimitBuilder {
 /// A timeout that holds on a machine which is busy with other tests.
 pub(crate) async fn patient(server: &Server) -> Redis {
     Redis::new(server.connection().await).timeout(Duration::from_secs(5))
+}
+
+/// A connection without a timeout of its own.
+pub(crate) async fn multiplexed(client: &redis::Client) -> MultiplexedConnection {
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    connecting.await.unwrap()
+}
+
+/// The server on this port, with a timeout that holds while many processes share the machine.
+pub(crate) async fn at_leisure(port: u16) -> Redis {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).unwrap();
+    Redis::new(multiplexed(&client).await).timeout(Duration::from_secs(20))
 }
 
 /// A policy that shows it when Redis was not asked.

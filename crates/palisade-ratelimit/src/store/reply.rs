@@ -1,0 +1,148 @@
+//! What the scripts answer.
+
+use redis::{ErrorKind, RedisError, RedisResult, Value};
+
+use super::script::Action;
+use crate::limit::{Assessment, Fit, QUARTER, Rules, WireBucket};
+
+/// An answer of a script. Times are nanoseconds, unless said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) fit: Fit,
+    /// The number of the limit that is closest to refusing, from 0.
+    pub(crate) rule: usize,
+    pub(crate) remaining: u64,
+    pub(crate) reset: u64,
+    /// When it was decided by Redis, in microseconds since 1970.
+    pub(crate) time: u64,
+    pub(crate) taken: Option<Taken>,
+}
+
+/// What was taken beyond the cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) units: u64,
+    /// For how long it may be kept.
+    pub(crate) valid: u64,
+    /// Until the token bucket is full again, where there is one.
+    pub(crate) bucket: u64,
+}
+
+/// How an answer is to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    /// Where `bucket.lua` was asked: it says no more than how full the bucket is.
+    pub(crate) bucket: Option<WireBucket>,
+    pub(crate) action: Action,
+    pub(crate) cost: u64,
+}
+
+/// The first byte of an answer.
+const FITS: u8 = 0;
+const WAIT: u8 = 1;
+const NEVER: u8 = 2;
+const MORE: u8 = 3;
+
+impl Reading {
+    /// # Errors
+    ///
+    /// Where it is not the answer of a script.
+    pub(crate) fn read(self, value: &Value) -> RedisResult<Reply> {
+        let reply = match (value, self.bucket) {
+            (Value::BulkString(bytes), Some(bucket)) => self.read_bucket(bucket, bytes),
+            (Value::BulkString(bytes), None) => self.read_several(bytes),
+            _ => None,
+        };
+        let unexpected = (
+            ErrorKind::UnexpectedReturnType,
+            "not the answer of the script",
+        );
+        reply.ok_or_else(|| RedisError::from(unexpected))
+    }
+
+    fn read_bucket(self, bucket: WireBucket, bytes: &[u8]) -> Option<Reply> {
+        let (&code, numbers) = bytes.split_first()?;
+        let ([debt, time], []) = numbers.as_chunks() else {
+            return None;
+        };
+        let (debt, time) = (whole(*debt, 1.0)?, whole(*time, 0.25)?);
+        let price = bucket.price(self.cost);
+        let after = debt.saturating_add(price);
+        let refused = match code {
+            FITS => self.action == Action::Peek && after > bucket.depth,
+            WAIT => true,
+            MORE => false,
+            _ => return None,
+        };
+        let fit = match refused {
+            false => Fit::Fits,
+            true if price > bucket.depth => Fit::Never,
+            true => Fit::Wait(after.saturating_sub(bucket.depth).saturating_mul(QUARTER)),
+        };
+        let reset = debt.saturating_mul(QUARTER);
+        Some(Reply {
+            fit,
+            rule: 0,
+            remaining: bucket.depth.saturating_sub(debt) / bucket.interval.max(1),
+            reset,
+            time,
+            taken: (code == MORE).then(|| self.taken(reset, reset)),
+        })
+    }
+
+    fn read_several(self, bytes: &[u8]) -> Option<Reply> {
+        let (&[code, number], numbers) = bytes.split_first_chunk()?;
+        let ([remaining, reset, time, more @ ..], []) = numbers.as_chunks() else {
+            return None;
+        };
+        let (fit, taken) = match (code, more) {
+            (FITS, []) => (Fit::Fits, None),
+            (WAIT, [wait]) => (Fit::Wait(whole(*wait, 1_000.0)?), None),
+            (NEVER, []) => (Fit::Never, None),
+            (MORE, [valid, bucket]) => {
+                let taken = self.taken(whole(*valid, 1_000.0)?, whole(*bucket, 1_000.0)?);
+                (Fit::Fits, Some(taken))
+            }
+            _ => return None,
+        };
+        Some(Reply {
+            fit,
+            rule: usize::from(number).checked_sub(1)?,
+            remaining: whole(*remaining, 1.0)?,
+            reset: whole(*reset, 1_000.0)?,
+            time: whole(*time, 1.0)?,
+            taken,
+        })
+    }
+
+    fn taken(self, valid: u64, bucket: u64) -> Taken {
+        let want = match self.action {
+            Action::Charge { want } => want,
+            _ => self.cost,
+        };
+        Taken {
+            units: want.saturating_sub(self.cost),
+            valid,
+            bucket,
+        }
+    }
+}
+
+/// A double times `unit`; less than nothing is nothing.
+fn whole(bytes: [u8; 8], unit: f64) -> Option<u64> {
+    let number = f64::from_le_bytes(bytes) * unit;
+    number.is_finite().then_some(number as u64)
+}
+
+impl Reply {
+    pub(crate) fn assessment(&self, rules: &Rules) -> Option<Assessment> {
+        let rule = rules.iter().nth(self.rule)?;
+        Some(Assessment {
+            fit: self.fit,
+            remaining: self.remaining,
+            reset: self.reset,
+            quota: rule.quota(),
+            window: rule.window(),
+        })
+    }
+}
