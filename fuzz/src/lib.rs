@@ -1,6 +1,7 @@
 //! What the fuzz targets do with their bytes, apart from libFuzzer, so that a plain test replays the corpus.
 
 mod answers;
+mod breaker;
 mod client_ip;
 mod cors;
 mod cross_origin;
@@ -15,6 +16,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Each target.
 pub const TARGETS: &[Target] = &[
+    ("breaker_config", breaker::check),
     ("client_ip", client_ip::check),
     ("cors", cors::check),
     ("cross_origin", cross_origin::check),
@@ -22,7 +24,8 @@ pub const TARGETS: &[Target] = &[
     ("encrypted_json", encrypted::json),
     ("encrypted_value", encrypted::value),
     ("jwt", jwt::check),
-    ("rate_limit_keys", rate_limit::check),
+    ("rate_limit_config", rate_limit::config),
+    ("rate_limit_requests", rate_limit::requests),
     ("request_id", request_id::check),
 ];
 

@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod breaker;
+mod breaker_keys;
 mod core;
 mod crypto;
 mod headers;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> impl Iterator<Item = Measure> {
         ratelimit::MEASURES,
         redis::MEASURES,
         breaker::MEASURES,
+        breaker_keys::MEASURES,
         headers::MEASURES,
         auth::MEASURES,
         audit::MEASURES,

@@ -1,6 +1,8 @@
 mod func;
 mod grpc;
 mod http;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 #[cfg(feature = "tower-http")]
 mod tower_http;
 

@@ -73,13 +73,17 @@ pub enum BreakerConfigError {
     /// Settings or variables that do not do, each with its name.
     #[error("breaker configuration: {0}")]
     Invalid(Problems),
+    /// Settings of a retry that do not do, each with its name.
+    #[error("retry configuration: {0}")]
+    InvalidRetry(Problems),
 }
 
 impl BreakerConfigError {
     /// Every problem, in the order in which it was found.
     #[must_use]
     pub const fn problems(&self) -> &Problems {
-        let Self::Invalid(problems) = self;
-        problems
+        match self {
+            Self::Invalid(problems) | Self::InvalidRetry(problems) => problems,
+        }
     }
 }

@@ -42,6 +42,14 @@ pub enum BreakerEvent {
         /// The breaker.
         name: Name,
     },
+    /// A call passed without a breaker, because all that are remembered are needed, and its key is another.
+    #[non_exhaustive]
+    Unguarded {
+        /// The keyed layer.
+        name: Name,
+        /// So many calls of this layer by now.
+        calls: u64,
+    },
     /// It would have opened, were it not in [`State::MetricsOnly`].
     #[non_exhaustive]
     WouldTrip {
@@ -99,6 +107,11 @@ impl BreakerEvent {
             Self::LeaseLost { name } => tracing::warn!(
                 target: "palisade_breaker", breaker = name.as_str(), "trial lost its lease"
             ),
+            // An attacker may choose the keys, but not how much is logged: the first, the second, the fourth call and so on.
+            Self::Unguarded { name, calls } if calls.is_power_of_two() => tracing::warn!(
+                target: "palisade_breaker", breaker = name.as_str(), calls, "too many keys in trouble, calls pass unguarded"
+            ),
+            Self::Unguarded { .. } => {}
             Self::WouldTrip { name } => tracing::warn!(
                 target: "palisade_breaker", breaker = name.as_str(), "breaker would have opened"
             ),

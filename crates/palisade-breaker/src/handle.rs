@@ -38,7 +38,8 @@ pub struct BreakerHandle(pub(crate) Handle<Shared>);
 )]
 #[non_exhaustive]
 pub enum PeerTrust {
-    /// One failure here then trips. The default, because the fault may lie between that process and the server.
+    /// One failure here then trips, for as long as it is open there. The default, because the fault may lie between that
+    /// process and the server.
     #[default]
     Advisory,
     /// It opens here too, for as long as there.
@@ -94,8 +95,9 @@ impl BreakerHandle {
     /// How long the breaker stays open; `None` unless it is [`State::Open`] and the open time is not over.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        (self.state() == State::Open)
-            .then(|| self.0.cell.until_deadline(time::now()))
+        let code = self.0.cell.word().code();
+        (code.state() == State::Open)
+            .then(|| self.0.cell.until_deadline(code, time::now()))
             .flatten()
     }
 
@@ -148,7 +150,7 @@ impl BreakerHandle {
     pub fn peer_opened(&self, left: Duration, trust: PeerTrust) {
         let now = time::now();
         self.0.change(|machine| match trust {
-            PeerTrust::Advisory => machine.heed_peer(),
+            PeerTrust::Advisory => machine.heed_peer(now, left),
             PeerTrust::Immediate => machine.open_like_peer(now, left),
         });
     }

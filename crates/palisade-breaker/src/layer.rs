@@ -120,11 +120,13 @@ impl<C, A> BreakerLayer<C, A> {
         })
     }
 
-    /// The time within which the failures of [`failure_threshold`](Self::failure_threshold) must lie; default 60 s.
+    /// The time within which the failures of [`failure_threshold`](Self::failure_threshold) must lie; default 60 s. Zero
+    /// would never trip, and leaves it as it is.
     #[must_use]
     pub fn window(self, within: Duration) -> Self {
         self.plan(|plan| {
             let threshold = plan.threshold();
+            let within = unless_zero(within, plan.within());
             plan.failures = FailureRule::Within { threshold, within };
         })
     }
@@ -143,13 +145,17 @@ impl<C, A> BreakerLayer<C, A> {
     }
 
     /// Opens as well when this share of the calls in the [`rate_window`](Self::rate_window) took `bound` or longer;
-    /// default never. A slow trial fails.
+    /// default never. A slow trial fails. With a bound of zero every call would be slow, so it leaves things as they are.
     ///
     /// From then on two clock readings belong to every call.
     #[must_use]
     pub fn slow_call_rate(self, rate: f64, bound: Duration) -> Self {
         let share = share(rate);
-        self.plan(|plan| plan.slow = Some(SlowRule { bound, share }))
+        self.plan(|plan| {
+            if !bound.is_zero() {
+                plan.slow = Some(SlowRule { bound, share });
+            }
+        })
     }
 
     /// What the rates look back over; default the last 60 s.
@@ -167,10 +173,10 @@ impl<C, A> BreakerLayer<C, A> {
         self.plan(|plan| plan.minimum = at_least_one(calls))
     }
 
-    /// How long it stays open before the first trial; default 60 s, at most ten years.
+    /// How long it stays open before the first trial; default 60 s, at most ten years. Zero leaves it as it is.
     #[must_use]
     pub fn open_for(self, time: Duration) -> Self {
-        self.plan(|plan| plan.open_for = time)
+        self.plan(|plan| plan.open_for = unless_zero(time, plan.open_for))
     }
 
     /// Multiplies the open time by this factor each time that a trial fails, until the breaker closes; default 1, no
@@ -219,10 +225,14 @@ impl<C, A> BreakerLayer<C, A> {
     }
 
     /// How long a trial may take before another is let through in its place; default the open time, at least 30 s. Its
-    /// late result is discarded.
+    /// late result is discarded. With zero every call would be a trial, so it leaves things as they are.
     #[must_use]
     pub fn trial_lease(self, lease: Duration) -> Self {
-        self.plan(|plan| plan.lease = Some(lease))
+        self.plan(|plan| {
+            if !lease.is_zero() {
+                plan.lease = Some(lease);
+            }
+        })
     }
 
     /// After it has closed, lets calls back in over this time, from a tenth of them to all; default at once.
@@ -291,6 +301,10 @@ impl<C, A> BreakerLayer<C, A> {
         self.shared = self.shared.leak();
         self
     }
+}
+
+fn unless_zero(time: Duration, otherwise: Duration) -> Duration {
+    if time.is_zero() { otherwise } else { time }
 }
 
 impl<S, C: Clone, A: Clone> Layer<S> for BreakerLayer<C, A> {

@@ -48,7 +48,7 @@ pub use refuse::{FailWhenOpen, Refuse, RespondWhenOpen};
 #[cfg(feature = "retry")]
 pub use retry::{
     CloneBodies, HttpRetry, HttpRetryBoxed, Judge, Replay, ReplayBodies, ReplayBody, ReplayError,
-    Retry, RetryAdvice, RetryFuture, RetryIf, RetryLayer, RetryPolicy, retry_if,
+    Retry, RetryAdvice, RetryConfig, RetryFuture, RetryIf, RetryLayer, RetryPolicy, retry_if,
 };
 pub use service::Breaker;
 #[cfg(feature = "redis")]
@@ -57,7 +57,7 @@ pub use state::{Cause, Reason, State};
 pub use window::RateWindow;
 
 /// The guides, so that their snippets are tested.
-#[cfg(all(doctest, feature = "retry"))]
+#[cfg(all(doctest, feature = "reqwest", feature = "retry"))]
 mod guides {
     #[doc = include_str!("../../../docs/guides/breaker-retry-timeout.md")]
     mod breaker_retry_timeout {}

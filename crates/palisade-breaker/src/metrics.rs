@@ -8,13 +8,17 @@ pub const REJECTED: &str = "palisade_breaker_rejected_total";
 /// Calls by `name` and `outcome`: `failure`, `ignored`, `cancelled`, and `success` where every call is recorded; see
 /// [`BreakerLayer::count_calls`](crate::BreakerLayer::count_calls).
 pub const CALLS: &str = "palisade_breaker_calls_total";
+/// Calls that passed without a breaker, for want of room among the keys, by `name`.
+pub const UNGUARDED: &str = "palisade_breaker_unguarded_total";
 /// Trials that did not settle in time, by `name`.
 pub const LEASES_LOST: &str = "palisade_breaker_leases_lost_total";
-/// The state, by `name`: 0 closed, 1 half-open, 2 open, 3 forced open, 4 disabled, 5 metrics only.
+/// The state, by `name`: 0 closed, 1 half-open, 2 open, 3 forced open, 4 disabled, 5 metrics only. Not of breakers by
+/// key, of which many bear one name.
 pub const STATE: &str = "palisade_breaker_state";
 /// Retries, by `outcome`: `retried`, or why not: `budget_spent`, `body_lost`.
 pub const RETRIES: &str = "palisade_breaker_retries_total";
-/// News of peers by `name` and `outcome`: `published`, `heard`, `lost`.
+/// News of peers by `name` and `outcome`: `published`, `heard`, `delayed` where there was more of it than the task kept up
+/// with, `lost` with the connection.
 pub const SHARED: &str = "palisade_breaker_shared_total";
 
 #[cfg(not(feature = "metrics"))]
@@ -75,8 +79,12 @@ mod on {
 
         // Rare enough to be looked up each time.
 
-        pub(crate) fn transition(&self, name: Name, to: State) {
+        /// `is_only`: no other breaker bears this name, so that the name has a state.
+        pub(crate) fn transition(&self, name: Name, to: State, is_only: bool) {
             counter!(super::TRANSITIONS, "name" => name.as_str(), "to" => to.as_str()).increment(1);
+            if !is_only {
+                return;
+            }
             let number = match to {
                 State::Closed => 0.0,
                 State::HalfOpen => 1.0,
@@ -86,6 +94,10 @@ mod on {
                 State::MetricsOnly => 5.0,
             };
             gauge!(super::STATE, "name" => name.as_str()).set(number);
+        }
+
+        pub(crate) fn unguarded(&self, name: Name) {
+            counter!(super::UNGUARDED, "name" => name.as_str()).increment(1);
         }
 
         pub(crate) fn lease_lost(&self, name: Name) {
@@ -126,7 +138,9 @@ mod off {
 
         pub(crate) const fn rejected(&self, _: Name, _: Reason) {}
 
-        pub(crate) const fn transition(&self, _: Name, _: State) {}
+        pub(crate) const fn transition(&self, _: Name, _: State, _: bool) {}
+
+        pub(crate) const fn unguarded(&self, _: Name) {}
 
         pub(crate) const fn lease_lost(&self, _: Name) {}
     }

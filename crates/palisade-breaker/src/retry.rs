@@ -1,10 +1,14 @@
 //! Retries, on the frame of tower's: [`tower::retry::Retry`] drives, and what is decided is here.
 
+mod config;
 mod judge;
 mod layer;
 mod policy;
 mod replay;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 
+pub use self::config::RetryConfig;
 pub use self::judge::{HttpRetry, HttpRetryBoxed, Judge, RetryAdvice, RetryIf, retry_if};
 pub use self::layer::{Retry, RetryFuture, RetryLayer};
 pub use self::policy::RetryPolicy;

@@ -27,7 +27,23 @@ pub struct Breaker<S, C = ErrorsFail, A = FailWhenOpen> {
 
 /// For services that are pending until a call is let through.
 #[derive(Debug, Default)]
-struct Patience(Option<Pin<Box<Sleep>>>);
+struct Patience {
+    sleep: Option<Pin<Box<Sleep>>>,
+    place: Option<Place>,
+}
+
+/// A place among those that wait, given back when nobody waits there any more.
+#[derive(Debug)]
+struct Place {
+    shared: Handle<Shared>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.stop_waiting(self.number);
+    }
+}
 
 /// What the last `poll_ready` found out; no permit is taken before the call.
 #[derive(Debug)]
@@ -112,18 +128,22 @@ where
 
 impl Patience {
     #[cold]
-    fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, shared: &Handle<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        let place = self.place.get_or_insert_with(|| Place {
+            shared: shared.clone(),
+            number: shared.waiting_place(),
+        });
         // First, so that nothing can happen unnoticed between the look and the wait.
-        shared.wait(cx.waker());
+        shared.wait(place.number, cx.waker());
         while let Some(refusal) = shared.refuse_early() {
             let Some(wait) = refusal.retry_after else {
                 return Poll::Pending;
             };
-            let sleep = self.0.get_or_insert_with(|| Box::pin(sleep(wait)));
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(wait)));
             sleep.as_mut().reset(time::now() + wait);
             ready!(sleep.as_mut().poll(cx));
         }
-        self.0 = None;
+        *self = Self::default();
         Poll::Ready(())
     }
 }

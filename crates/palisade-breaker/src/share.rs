@@ -1,18 +1,19 @@
 //! Sharing through Redis: transitions as news, never a count, and never on the way of a call.
 
+mod board;
 mod link;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use palisade_core::Name;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use self::link::Link;
-use crate::{BreakerHandle, Cause, PeerTrust, State};
+pub(crate) use self::wire::{What, Wire};
+use crate::{BreakerHandle, KeyedHandle, PeerTrust};
 
 /// Tells other processes when a breaker opens or closes, and hears of theirs, through Redis or Valkey.
 ///
@@ -24,23 +25,32 @@ use crate::{BreakerHandle, Cause, PeerTrust, State};
 ///   needs the same `instance` as in the last run.
 /// - What the news of others does is up to [`trust`](Self::trust).
 ///
-/// Breakers are told apart by their names. Those that a person forced open, disabled or reset are not spoken of, and
-/// breakers of keys are not shared.
+/// Breakers are told apart by their names, and those of a keyed layer by name and key. Those that a person forced open,
+/// disabled or reset are not spoken of.
+///
+/// What is remembered is bounded: in Redis one sorted set a name, with an entry for each instance and key that is open,
+/// at most as many as the layer remembers keys, and gone when the last of them is over; in the process a queue of 1,024
+/// transitions. If more come than Redis takes, the task looks anew at what stands when it has caught up.
 ///
 /// # Security
 ///
 /// Who can publish in that Redis can open the breakers of a process that trusts [`PeerTrust::Immediate`], for up to
-/// [`longest_open`](crate::BreakerLayer::longest_open) a time.
+/// [`longest_open`](crate::BreakerLayer::longest_open) a time, and fill the places of keys. Keys are stored and
+/// published as they are, so they must hold no secret.
 ///
 /// # Example
 ///
 /// ```no_run
-/// use palisade_breaker::{BreakerLayer, PeerTrust, RedisSharing};
+/// use palisade_breaker::{BreakerLayer, ByAuthority, RedisSharing};
 ///
 /// # async fn share() -> Result<(), Box<dyn std::error::Error>> {
 /// let billing = BreakerLayer::http("billing").leak();
+/// let outbound = BreakerLayer::http("outbound").keyed(ByAuthority::new()).leak();
 /// let client = redis::Client::open("redis://localhost")?;
-/// let sharing = RedisSharing::new(client, "api-1").add_breaker(billing.handle()).spawn();
+/// let sharing = RedisSharing::new(client, "api-1")
+///     .add_breaker(billing.handle())
+///     .add_keyed(outbound.handle())
+///     .spawn();
 /// # drop(sharing);
 /// # Ok(())
 /// # }
@@ -52,6 +62,7 @@ pub struct RedisSharing {
     prefix: String,
     trust: PeerTrust,
     breakers: Vec<BreakerHandle>,
+    keyed: Vec<KeyedHandle>,
 }
 
 impl RedisSharing {
@@ -65,6 +76,7 @@ impl RedisSharing {
             prefix: "palisade:breaker".to_owned(),
             trust: PeerTrust::default(),
             breakers: Vec::new(),
+            keyed: Vec::new(),
         }
     }
 
@@ -72,6 +84,14 @@ impl RedisSharing {
     #[must_use]
     pub fn add_breaker(mut self, breaker: BreakerHandle) -> Self {
         self.breakers.push(breaker);
+        self
+    }
+
+    /// Shares the breakers of this keyed layer too. News of a key that is not remembered here makes a breaker for it,
+    /// if there is room.
+    #[must_use]
+    pub fn add_keyed(mut self, breakers: KeyedHandle) -> Self {
+        self.keyed.push(breakers);
         self
     }
 
@@ -92,12 +112,12 @@ impl RedisSharing {
     /// Begins to share, until the task is dropped. Needs a Tokio runtime.
     #[must_use = "sharing ends when the task is dropped"]
     pub fn spawn(self) -> SharingTask {
-        let (send, news) = mpsc::unbounded_channel();
-        for breaker in &self.breakers {
-            if breaker.0.news.set(send.clone()).is_err() {
+        let (ends, news) = wire::pair();
+        for (name, wire) in self.wires() {
+            if !wire.connect(&ends) {
                 tracing::warn!(
                     target: "palisade_breaker",
-                    breaker = breaker.name().as_str(), "already shared, and so not shared again"
+                    breaker = name.as_str(), "already shared, and so not shared again"
                 );
             }
         }
@@ -107,6 +127,12 @@ impl RedisSharing {
             task: tokio::spawn(link.run(news)),
             connected,
         }
+    }
+
+    fn wires(&self) -> impl Iterator<Item = (Name, &Wire)> {
+        let single = self.breakers.iter().map(|breaker| &*breaker.0.setup);
+        let keyed = self.keyed.iter().map(|keyed| keyed.0.setup());
+        single.chain(keyed).map(|setup| (setup.name, &setup.wire))
     }
 }
 
@@ -118,6 +144,7 @@ impl fmt::Debug for RedisSharing {
             .field("prefix", &self.prefix)
             .field("trust", &self.trust)
             .field("breakers", &self.breakers)
+            .field("keyed", &self.keyed)
             .finish_non_exhaustive()
     }
 }
@@ -140,37 +167,5 @@ impl SharingTask {
 impl Drop for SharingTask {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// What a breaker tells its task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct News {
-    pub(crate) name: Name,
-    pub(crate) what: What,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
-    Opened(Duration),
-    Closed,
-}
-
-impl What {
-    /// What of a transition is news to others.
-    pub(crate) fn of(
-        from: State,
-        to: State,
-        cause: Cause,
-        open_for: Option<Duration>,
-    ) -> Option<Self> {
-        let in_trouble = |state| matches!(state, State::Open | State::HalfOpen);
-        match to {
-            // What came from a peer is not told again, or two would keep each other open for ever.
-            State::Open if cause != Cause::Peer => open_for.map(Self::Opened),
-            State::Open | State::HalfOpen => None,
-            _ if in_trouble(from) => Some(Self::Closed),
-            _ => None,
-        }
     }
 }

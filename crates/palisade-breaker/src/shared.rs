@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -26,6 +28,9 @@ pub(crate) struct Setup {
     /// Its services are pending while a call would be refused.
     pub(crate) pends: bool,
     pub(crate) counters: Arc<Counters>,
+    /// Where transitions go that other processes hear of.
+    #[cfg(feature = "redis")]
+    pub(crate) wire: crate::share::Wire,
 }
 
 impl Setup {
@@ -37,6 +42,8 @@ impl Setup {
             observer: None,
             pends: false,
             counters: Arc::default(),
+            #[cfg(feature = "redis")]
+            wire: crate::share::Wire::default(),
         }
     }
 }
@@ -48,15 +55,19 @@ pub(crate) struct Shared {
     /// Which of the breakers of a keyed layer it is.
     key: Option<Arc<str>>,
     pub(crate) cell: Cell,
-    slow_bound: Option<Duration>,
+    /// Nanoseconds.
+    slow_bound: Option<NonZeroU64>,
     pub(crate) rejected: AtomicU64,
     pub(crate) transitions: AtomicU64,
     pub(crate) leases_lost: AtomicU64,
-    /// Services that wait until a call is let through.
-    waiting: Mutex<Vec<Waker>>,
-    /// Where transitions go that other processes hear of.
-    #[cfg(feature = "redis")]
-    pub(crate) news: std::sync::OnceLock<tokio::sync::mpsc::UnboundedSender<crate::share::News>>,
+    /// Services that wait until a call is let through, each in a place of its own.
+    waiting: Mutex<Option<Box<Waiting>>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    wakers: BTreeMap<u64, Waker>,
+    places: u64,
 }
 
 impl Shared {
@@ -81,7 +92,10 @@ impl Shared {
             machine.take_happened();
         }
         Self {
-            slow_bound: setup.plan.slow.map(|rule| rule.bound),
+            slow_bound: setup.plan.slow.map(|rule| {
+                let nanos = u64::try_from(rule.bound.as_nanos()).unwrap_or(u64::MAX);
+                NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN)
+            }),
             cell: Cell::new(machine, time::now()),
             setup,
             key,
@@ -89,8 +103,6 @@ impl Shared {
             transitions: AtomicU64::new(0),
             leases_lost: AtomicU64::new(0),
             waiting: Mutex::default(),
-            #[cfg(feature = "redis")]
-            news: std::sync::OnceLock::new(),
         }
     }
 
@@ -116,10 +128,10 @@ impl Shared {
 
     #[cold]
     pub(crate) fn acquire_in_trouble(this: &Handle<Self>) -> Result<Permit, Rejected> {
-        let now = time::now();
-        if let Some(refusal) = this.cell.refuse_at_once(now) {
+        if let Some(refusal) = this.cell.refuse_at_once(time::now) {
             return Err(this.refused(this.rejection(refusal)));
         }
+        let now = time::now();
         let (admitted, happened) = this.cell.admit(now);
         this.tell(&happened);
         match admitted {
@@ -139,7 +151,7 @@ impl Shared {
 
     #[cold]
     fn refuse_in_trouble(&self) -> Option<Refusal> {
-        self.cell.refuse_at_once(time::now())
+        self.cell.refuse_at_once(time::now)
     }
 
     #[inline]
@@ -201,7 +213,7 @@ impl Shared {
         let now = time::now();
         let slow = self.slow_bound.is_some_and(|bound| {
             let took = self.cell.nanos(now).saturating_sub(started.0);
-            started != Started::UNKNOWN && Duration::from_nanos(took) >= bound
+            started != Started::UNKNOWN && took >= bound.get()
         });
         self.setup.counters.call(self.name(), verdict);
         self.tell(&self.cell.settle(now, grant, verdict, slow));
@@ -228,19 +240,45 @@ impl Shared {
         self.wake();
     }
 
+    /// A place to wait in.
+    pub(crate) fn waiting_place(&self) -> u64 {
+        let mut waiting = self.waiting();
+        let waiting = waiting.get_or_insert_default();
+        waiting.places += 1;
+        waiting.places
+    }
+
     /// Has `waker` woken when a call may be let through that was not before, other than by time.
-    pub(crate) fn wait(&self, waker: &Waker) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waiting.iter().any(|known| known.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
+    pub(crate) fn wait(&self, place: u64, waker: &Waker) {
+        let mut waiting = self.waiting();
+        let wakers = &mut waiting.get_or_insert_default().wakers;
+        let before = wakers.insert(place, waker.clone());
+        drop(waiting);
+        drop(before);
+    }
+
+    pub(crate) fn stop_waiting(&self, place: u64) {
+        // What a waker does when it is dropped is not for under the lock.
+        let waker = self
+            .waiting()
+            .as_mut()
+            .map(|waiting| waiting.wakers.remove(&place));
+        drop(waker);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Box<Waiting>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wake(&self) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let woken = std::mem::take(&mut *waiting);
-        drop(waiting);
-        woken.into_iter().for_each(Waker::wake);
+        let woken = self
+            .waiting()
+            .as_mut()
+            .map(|waiting| std::mem::take(&mut waiting.wakers));
+        woken
+            .unwrap_or_default()
+            .into_values()
+            .for_each(Waker::wake);
     }
 
     pub(crate) fn state(&self) -> State {
@@ -256,13 +294,8 @@ impl Shared {
     /// Hands a transition to the task that shares it. Nobody is waited for.
     #[cfg(feature = "redis")]
     fn publish(&self, from: State, to: State, cause: Cause, open_for: Option<Duration>) {
-        use crate::share::{News, What};
-        if let Some(news) = self.news.get()
-            && let Some(what) = What::of(from, to, cause, open_for)
-        {
-            let name = self.name();
-            // Without a task there is nobody to share with.
-            let _ = news.send(News { name, what });
+        if let Some(what) = crate::share::What::of(from, to, cause, open_for) {
+            self.setup.wire.send(self.name(), &self.key, what);
         }
     }
 
@@ -280,7 +313,7 @@ impl Shared {
                 open_for,
             } => {
                 self.transitions.fetch_add(1, Ordering::Relaxed);
-                self.setup.counters.transition(name, to);
+                self.setup.counters.transition(name, to, self.key.is_none());
                 self.publish(from, to, cause, open_for);
                 BreakerEvent::Transition {
                     name,

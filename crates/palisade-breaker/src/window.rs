@@ -17,9 +17,14 @@ impl RateWindow {
         Self(Extent::Calls(at_least_one(calls)))
     }
 
-    /// The calls of this time up to now, in steps of a 64th of it: an older call never counts.
+    /// The calls of this time up to now, in steps of a 64th of it: an older call never counts. Zero is taken for a minute,
+    /// the default.
     #[must_use]
     pub const fn time(time: Duration) -> Self {
-        Self(Extent::Time(time))
+        Self(Extent::Time(if time.is_zero() {
+            Duration::from_secs(60)
+        } else {
+            time
+        }))
     }
 }

@@ -131,3 +131,97 @@ fn what_a_file_gets_wrong_is_named() {
         assert!(!read(&text).is_empty(), "{odd}");
     }
 }
+
+#[cfg(feature = "retry")]
+mod retry {
+    use super::*;
+    use palisade_breaker::{BreakerConfigError, RetryConfig, RetryLayer};
+
+    fn fields(error: &BreakerConfigError) -> Vec<&str> {
+        let problems = error.problems().iter();
+        problems.map(|problem| problem.field.as_str()).collect()
+    }
+
+    #[test]
+    fn every_bad_field_of_a_retry_is_named_at_once() {
+        let mut config = RetryConfig::default();
+        config.attempts = Some(0);
+        config.base = Some(secs(0));
+        config.longest_wait = Some(secs(0));
+        config.factor = Some(0.99);
+        config.jitter = Some(f64::NAN);
+        config.budget = Some(10.1);
+        config.reserve = Some(1_000_001);
+        config.body_cap = Some(64);
+        let error = RetryLayer::default().configured(&config).unwrap_err();
+        assert_eq!(
+            fields(&error),
+            [
+                "attempts",
+                "base",
+                "longest_wait",
+                "factor",
+                "jitter",
+                "budget",
+                "reserve",
+                "body_cap",
+            ]
+        );
+        assert!(error.to_string().starts_with("retry configuration: "));
+        // A layer that replays bodies has a cap.
+        let replaying = RetryLayer::default().replay_bodies(1);
+        let error = replaying.configured(&config).unwrap_err();
+        assert_eq!(fields(&error).last(), Some(&"reserve"));
+    }
+
+    #[test]
+    fn a_first_wait_above_the_longest_is_named() {
+        let mut config = RetryConfig::default();
+        config.base = Some(secs(61));
+        let error = RetryLayer::default().configured(&config).unwrap_err();
+        assert_eq!(fields(&error), ["base"], "the longest is 60 s by default");
+        config.longest_wait = Some(secs(60));
+        let error = RetryLayer::default().configured(&config).unwrap_err();
+        assert_eq!(fields(&error), ["longest_wait"]);
+        config.longest_wait = Some(secs(61));
+        assert!(RetryLayer::default().configured(&config).is_ok());
+    }
+
+    #[test]
+    fn factors_and_shares_that_are_no_numbers_are_named() {
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
+            let mut config = RetryConfig::default();
+            config.factor = Some(odd);
+            config.jitter = Some(odd);
+            config.budget = Some(odd as f32);
+            let error = RetryLayer::default().configured(&config).unwrap_err();
+            assert_eq!(fields(&error), ["factor", "jitter", "budget"], "{odd}");
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn files_set_every_field_of_a_retry() {
+        let config: RetryConfig = serde_json::from_str(
+            r#"{ "attempts": 5, "base": "250ms", "factor": 1.5, "longest_wait": "10s", "jitter": 0.5,
+                 "budget": 0.1, "reserve": 2, "body_cap": 65536 }"#,
+        )
+        .unwrap();
+        let layer = RetryLayer::default().replay_bodies(1);
+        let shown = format!("{:?}", layer.configured(&config).unwrap());
+        for set in [
+            "attempts: 5",
+            "base: 250ms",
+            "factor: 1.5",
+            "longest: 10s",
+            "jitter: 0.5",
+            "budget: 0.1",
+            "reserve: 2",
+            "cap: 65536",
+        ] {
+            assert!(shown.contains(set), "{set}: {shown}");
+        }
+        let unknown = serde_json::from_str::<RetryConfig>(r#"{ "atempts": 5 }"#);
+        assert!(unknown.unwrap_err().to_string().contains("atempts"));
+    }
+}

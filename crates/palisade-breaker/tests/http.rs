@@ -102,13 +102,27 @@ async fn a_token_gone_bad_can_be_a_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_lengthens_the_open_time() {
-    let mut response = status(503);
-    response
-        .headers_mut()
-        .insert("retry-after", "90".parse().unwrap());
-    let layer = BreakerLayer::http("x").failure_threshold(1);
-    let _ = call(layer.layer(Scripted::new([Ok(response)]))).await;
-    assert_eq!(layer.handle().retry_after(), Some(secs(90)));
+    for (asked, open_for) in [
+        ("90", 90),
+        ("30", 60),
+        // A year, a day that is past, and what is no time at all.
+        ("31536000", 600),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 60),
+        ("-90", 60),
+        ("90.5", 60),
+        ("99999999999999999999", 60),
+    ] {
+        let mut response = status(503);
+        let headers = response.headers_mut();
+        headers.insert("retry-after", asked.parse().unwrap());
+        let layer = BreakerLayer::http("x").failure_threshold(1);
+        let _ = call(layer.layer(Scripted::new([Ok(response)]))).await;
+        assert_eq!(
+            layer.handle().retry_after(),
+            Some(secs(open_for)),
+            "{asked}"
+        );
+    }
 }
 
 type Frames = Vec<Result<http_body::Frame<Bytes>, &'static str>>;

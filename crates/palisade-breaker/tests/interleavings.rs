@@ -26,10 +26,11 @@ mod state;
 mod share {
     use super::*;
 
-    #[derive(Debug)]
-    pub(crate) struct News {
-        pub(crate) name: Name,
-        pub(crate) what: What,
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct Wire(());
+
+    impl Wire {
+        pub(crate) fn send(&self, _: Name, _: &Option<Arc<str>>, _: What) {}
     }
 
     #[derive(Debug)]
@@ -46,14 +47,14 @@ mod sync {
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 }
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use error::Rejected;
 use event::BreakerEvent;
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU32, Ordering};
 use palisade_core::{Handle, Name};
-use permit::{Outcome, Permit};
+use permit::{Outcome, Permit, Started};
 use shared::{Setup, Shared};
 use state::plan::{FailureRule, Plan, at_least_one};
 use state::{Cause, Reason, State};
@@ -82,49 +83,67 @@ fn tripped(trials: u32, successes_to_close: u32) -> Handle<Shared> {
     breaker
 }
 
-/// Runs `model` over every interleaving.
+/// Runs `model` over every interleaving, and over everything that each load may read; no bound on preemptions.
 fn explore(model: impl Fn() + Send + Sync + 'static) {
-    loom::model(model);
+    let runs = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&runs);
+    loom::model(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    let runs = runs.load(Ordering::Relaxed);
+    println!("{runs} permutations");
+    assert!(runs > 1, "nothing happened at once");
 }
 
-/// Runs `model` over those interleavings with so few preemptions that it ends in seconds; with two it takes half a minute
-/// each, which is for `PALISADE_FULL=1`.
-fn explore_some(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    let full = std::env::var_os("PALISADE_FULL").is_some();
-    builder.preemption_bound = Some(if full { 2 } else { 1 });
-    builder.check(model);
+/// Asks under the lock, as `Shared::acquire` does after a look at the word and the deadline that may refuse at once.
+///
+/// The look writes nothing. So to all others a call that looks first is one that asks under the lock, or not at all: what
+/// holds for every order of calls under the lock holds for those that look first too. What the look itself may answer is
+/// explored beside them, by `a_look_beside_two_calls_refuses_only_what_they_would`. Three calls that look first, in one
+/// model, would take days and show no more.
+fn under_the_lock(breaker: &Handle<Shared>) -> Option<Permit> {
+    let grant = breaker.cell.admit(palisade_core::time::now()).0.ok()?;
+    Some(Permit::new(breaker.clone(), grant, Started::UNKNOWN))
 }
 
-/// Asks, holds what it gets for a moment, and says how it went.
-fn ask(breaker: &Handle<Shared>, held: &AtomicU32, trials: u32, end: fn(Permit)) -> u32 {
-    let Ok(permit) = Shared::acquire(breaker) else {
-        return 0;
-    };
-    assert!(permit.is_trial());
-    assert!(
-        held.fetch_add(1, Ordering::SeqCst) < trials,
-        "too many trials"
-    );
-    held.fetch_sub(1, Ordering::SeqCst);
-    end(permit);
-    1
+/// Permits that are held, and the most at any time.
+///
+/// They are none of loom's atomics: a thread is only ever interrupted before it touches one of loom's, so these count
+/// within the step that lets go of the lock, and are exact without being a step of their own.
+#[derive(Debug, Default)]
+struct Held {
+    now: AtomicU32,
+    most: AtomicU32,
+}
+
+impl Held {
+    /// Asks, and holds what it gets until it has said how it went.
+    fn ask(&self, breaker: &Handle<Shared>, trials: u32, end: fn(Permit)) -> u32 {
+        let Some(permit) = under_the_lock(breaker) else {
+            return 0;
+        };
+        assert!(permit.is_trial());
+        let held = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(held, Ordering::Relaxed);
+        assert!(held <= trials, "too many trials");
+        end(permit);
+        self.now.fetch_sub(1, Ordering::Relaxed);
+        1
+    }
 }
 
 /// Three threads ask at once, each with an end of its own.
 fn three_ask(trials: u32, ends: [fn(Permit); 3]) {
-    explore_some(move || {
+    explore(move || {
         // Enough successes are asked for that it never closes, so that every permit is a trial.
         let breaker = tripped(trials, 10);
-        let held = Arc::new(AtomicU32::new(0));
-        let threads: Vec<_> = ends[1..]
-            .iter()
-            .map(|end| {
-                let (breaker, held, end) = (breaker.clone(), Arc::clone(&held), *end);
-                loom::thread::spawn(move || ask(&breaker, &held, trials, end))
-            })
-            .collect();
-        let mut passed = ask(&breaker, &held, trials, ends[0]);
+        let held = Arc::new(Held::default());
+        let threads = [ends[1], ends[2]].map(|end| {
+            let (breaker, held) = (breaker.clone(), Arc::clone(&held));
+            loom::thread::spawn(move || held.ask(&breaker, trials, end))
+        });
+        let mut passed = held.ask(&breaker, trials, ends[0]);
         for thread in threads {
             passed += thread.join().unwrap();
         }
@@ -145,17 +164,48 @@ fn at_most_two_trials_are_in_flight_and_none_is_lost() {
     three_ask(2, [Permit::success, drop, Permit::success]);
 }
 
+/// A thread that looks, beside two that ask and end.
+fn look_beside_two(trials: u32) {
+    explore(move || {
+        let breaker = tripped(trials, 10);
+        let held = Arc::new(Held::default());
+        let ends: [fn(Permit); 2] = [Permit::success, drop];
+        let threads = ends.map(|end| {
+            let (breaker, held) = (breaker.clone(), Arc::clone(&held));
+            loom::thread::spawn(move || held.ask(&breaker, trials, end))
+        });
+        let refused = breaker.cell.refuse_at_once(palisade_core::time::now);
+        let _ = threads.map(|thread| thread.join().unwrap());
+        if let Some(refusal) = refused {
+            assert_eq!(refusal.reason, Reason::TrialsTaken);
+            let most = held.most.load(Ordering::Relaxed);
+            assert_eq!(most, trials, "there was room all the time");
+        }
+        assert_eq!(breaker.cell.word().trials(), 0, "a permit was lost");
+    });
+}
+
+#[test]
+fn a_look_beside_two_calls_refuses_only_what_they_would() {
+    look_beside_two(1);
+}
+
+#[test]
+fn a_look_beside_two_trials_refuses_only_while_both_are_taken() {
+    look_beside_two(2);
+}
+
 #[test]
 fn while_a_trial_settles_two_others_ask_and_one_at_most_is_let_in() {
     explore(|| {
         let breaker = tripped(1, 10);
         let trial = Shared::acquire(&breaker).unwrap();
-        let asking = [breaker.clone(), breaker.clone()].map(|breaker| {
-            // Kept to the end, so that nobody makes room for the other.
-            loom::thread::spawn(move || Shared::acquire(&breaker).ok())
-        });
+        // Kept to the end, so that nobody makes room for the other.
+        let (first, second) = (breaker.clone(), breaker.clone());
+        let looking = loom::thread::spawn(move || Shared::acquire(&first).ok());
+        let asking = loom::thread::spawn(move || under_the_lock(&second));
         trial.ignore();
-        let asked = asking.map(|thread| thread.join().unwrap());
+        let asked = [looking, asking].map(|thread| thread.join().unwrap());
         let let_in = asked.iter().flatten().count();
         assert!(let_in <= 1);
         assert_eq!(breaker.cell.word().trials() as usize, let_in);
@@ -209,12 +259,10 @@ fn of_three_failures_at_once_each_is_counted() {
             ..Plan::default()
         };
         let breaker = with_plan(plan);
-        let threads: Vec<_> = (0..3)
-            .map(|_| {
-                let breaker = breaker.clone();
-                loom::thread::spawn(move || Shared::acquire(&breaker).unwrap().failure())
-            })
-            .collect();
+        // Asked for beforehand, because while it is closed asking is a look that writes nothing.
+        let [here, there, elsewhere] = [(); 3].map(|()| Shared::acquire(&breaker).unwrap());
+        let threads = [there, elsewhere].map(|permit| loom::thread::spawn(|| permit.failure()));
+        here.failure();
         for thread in threads {
             thread.join().unwrap();
         }

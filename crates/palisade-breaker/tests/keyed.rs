@@ -2,11 +2,15 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
 use common::{advance, secs};
 use futures_util::FutureExt;
 use http::{Request, Response};
 use palisade_breaker::{
-    BreakerLayer, ByAuthority, ByHeader, ExtractKey, HttpHealth, KeyedBreakerLayer, State, key_fn,
+    BreakerEvent, BreakerLayer, ByAuthority, ByHeader, ExtractKey, HttpHealth, KeyedBreakerLayer,
+    KeyedHandle, State, key_fn,
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -102,6 +106,114 @@ async fn only_breakers_that_nobody_needs_make_room() {
     }
     assert!(handle.breaker("one-failure").is_none());
     assert_eq!(handle.breaker("open").unwrap().state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_open_is_kept_until_it_was_left_alone_for_long() {
+    let layer = layer(4);
+    let handle = layer.handle();
+    for key in ["a", "b", "c", "d"] {
+        for _ in 0..2 {
+            call(&layer, key, 500).await;
+        }
+    }
+    // A minute of open time, and one more in which a failure of then would count.
+    advance(secs(120) - Duration::from_nanos(1)).await;
+    assert!(call(&layer, "new", 200).await);
+    assert_eq!((handle.evicted(), handle.unguarded()), (0, 1));
+    assert!(call(&layer, "a", 500).await, "its trial, which fails");
+    advance(Duration::from_nanos(1)).await;
+    for key in ["e", "f", "g"] {
+        assert!(call(&layer, key, 200).await);
+    }
+    assert_eq!((handle.evicted(), handle.unguarded()), (3, 1));
+    assert_eq!(handle.breaker("a").unwrap().state(), State::Open);
+    assert!(handle.breaker("b").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_nobody_followed_up_makes_room_in_the_end() {
+    let layer = layer(1);
+    for _ in 0..2 {
+        call(&layer, "a", 500).await;
+    }
+    advance(secs(60)).await;
+    let hanging = layer.layer(service_fn(|_: Call| {
+        std::future::pending::<Result<Response<()>, &str>>()
+    }));
+    drop(hanging.oneshot(("a".to_owned(), 200)).now_or_never());
+    let handle = layer.handle();
+    assert_eq!(handle.breaker("a").unwrap().state(), State::HalfOpen);
+    advance(secs(59)).await;
+    assert!(call(&layer, "b", 200).await);
+    assert!(handle.breaker("b").is_none());
+    advance(secs(1)).await;
+    assert!(call(&layer, "b", 200).await);
+    assert!(handle.breaker("b").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_that_no_threshold_counts_is_kept_too() {
+    let key = || key_fn(|(key, _): &Call| Some(key.clone()));
+    let rated = BreakerLayer::http("x").failure_rate(0.5);
+    let in_a_row = BreakerLayer::http("x").consecutive_failures(5);
+    for layer in [rated, in_a_row] {
+        let layer = layer.keyed(key()).most_keys(1);
+        call(&layer, "failing", 500).await;
+        call(&layer, "new", 200).await;
+        assert!(layer.handle().breaker("failing").is_some());
+        advance(secs(60)).await;
+        call(&layer, "new", 200).await;
+        assert!(layer.handle().breaker("new").is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_watching_or_off_keys_make_room_all_the_same() {
+    let key = || key_fn(|(key, _): &Call| Some(key.clone()));
+    for layer in [
+        BreakerLayer::http("x").metrics_only(),
+        BreakerLayer::http("x").off(),
+    ] {
+        let layer = layer.keyed(key()).most_keys(4);
+        for i in 0..100 {
+            assert!(call(&layer, &i.to_string(), 200).await);
+        }
+        let handle = layer.handle();
+        assert_eq!((handle.keys(), handle.unguarded()), (4, 0));
+        assert!(handle.troubled().is_empty());
+        // What a person has set is not forgotten.
+        let set = (96..100).map(|i| handle.breaker(&i.to_string()).unwrap());
+        set.for_each(|breaker| breaker.force_open());
+        assert!(call(&layer, "new", 200).await);
+        assert_eq!(handle.unguarded(), 1);
+        assert_eq!(handle.troubled().len(), 4);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_passes_unguarded_is_told() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (tell, asked) = (Arc::clone(&told), Arc::new(OnceLock::<KeyedHandle>::new()));
+    let ask = Arc::clone(&asked);
+    let layer = BreakerLayer::http("x")
+        .failure_threshold(1)
+        .on_event(move |event| {
+            if let BreakerEvent::Unguarded { name, calls, .. } = event {
+                // An observer may ask the layer.
+                let keys = ask.get().unwrap().keys();
+                tell.lock().unwrap().push((name.to_string(), *calls, keys));
+            }
+        })
+        .keyed(key_fn(|(key, _): &Call| Some(key.clone())))
+        .most_keys(1);
+    asked.set(layer.handle()).unwrap();
+    call(&layer, "failing", 500).await;
+    for _ in 0..2 {
+        assert!(call(&layer, "new", 200).await);
+    }
+    let told = told.lock().unwrap();
+    assert_eq!(*told, [("x".to_owned(), 1, 1), ("x".to_owned(), 2, 1)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use metrics::{
     Unit,
 };
 use palisade_breaker::BreakerLayer;
+use tower::{Layer, ServiceExt};
 
 #[derive(Debug, Clone, Default)]
 struct Seen(Arc<Mutex<BTreeMap<String, f64>>>);
@@ -142,4 +143,21 @@ async fn transitions_refusals_and_calls_are_counted() {
     }
     breaker.force_open();
     assert_eq!(seen.get("palisade_breaker_state name=ledger"), 3.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_pass_unguarded_are_counted() {
+    let seen = Seen::default();
+    let _recorder = metrics::set_default_local_recorder(&seen);
+    let key = palisade_breaker::key_fn(|key: &u32| Some(key.to_string()));
+    let layer = BreakerLayer::new("outbound").failure_threshold(1);
+    let layer = layer.keyed(key).most_keys(1);
+    let failing = tower::service_fn(|_: u32| async { Err::<(), _>("down") });
+    for key in [1, 2, 3] {
+        assert!(layer.layer(failing).oneshot(key).await.is_err());
+    }
+    assert_eq!(
+        seen.get("palisade_breaker_unguarded_total name=outbound"),
+        2.0
+    );
 }

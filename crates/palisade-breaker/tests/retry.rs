@@ -228,6 +228,21 @@ async fn it_waits_at_random_up_to_one_and_two_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_jitter_it_waits_as_long_as_it_may() {
+    let seen = Seen::default();
+    let layer = RetryLayer::default().jitter(0.0).longest_wait(secs(3));
+    let service = layer
+        .attempts(4)
+        .layer(upstream(&seen, [reset as fn() -> Answer]));
+    assert!(service.oneshot(request(Method::GET)).await.is_err());
+    let seen = seen.lock().unwrap();
+    let waits = seen
+        .windows(2)
+        .map(|pair| (pair[1].0 - pair[0].0).as_secs());
+    assert_eq!(waits.collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_does_not_come_back_before_the_server_says() {
     let start = now();
     assert_eq!(
@@ -238,6 +253,45 @@ async fn it_does_not_come_back_before_the_server_says() {
     assert!((secs(7)..secs(8)).contains(&took), "{took:?}");
     // Who asks for more than the longest wait is not asked again.
     assert_eq!(tries(&[|| with_header(503, "retry-after", "61")]).await, 1);
+    let a_year: fn() -> Answer = || with_header(503, "retry-after", "31536000");
+    assert_eq!(tries(&[a_year]).await, 1);
+    // What is past, or no time at all, leaves the usual wait.
+    let past: fn() -> Answer = || with_header(503, "retry-after", "Sun, 06 Nov 1994 08:49:37 GMT");
+    for odd in [past, || with_header(503, "retry-after", "-7")] {
+        let start = now();
+        assert_eq!(tries(&[odd, || status(200)]).await, 2);
+        assert!(now() - start <= secs(1) + Duration::from_millis(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_at_any_await_it_holds_no_permit() {
+    use std::task::{Context, Waker};
+    let layer = BreakerLayer::http("x").failure_threshold(1).trials(1);
+    let breaker = layer.handle();
+    let slow = service_fn(|_: Request<Full<Bytes>>| async {
+        tokio::time::sleep(secs(1)).await;
+        status(503)
+    });
+    let retried = ServiceBuilder::new()
+        .layer(RetryLayer::default().budget(10.0, 1_000))
+        .layer(layer)
+        .service(slow);
+    let mut cx = Context::from_waker(Waker::noop());
+    for seconds in 0..10 {
+        breaker.reset();
+        breaker.try_acquire().unwrap().failure();
+        tokio::time::advance(secs(60)).await;
+        let mut call = Box::pin(retried.clone().oneshot(request(Method::GET)));
+        for _ in 0..seconds {
+            if call.as_mut().poll(&mut cx).is_ready() {
+                break;
+            }
+            tokio::time::advance(Duration::from_millis(500)).await;
+        }
+        drop(call);
+        assert_eq!(breaker.metrics().trials_in_flight, 0, "{seconds}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,6 +340,8 @@ async fn absurd_settings_do_not_panic() {
         RetryLayer::default()
             .backoff(Duration::ZERO, f64::NAN)
             .longest_wait(Duration::ZERO),
+        RetryLayer::default().jitter(f64::NAN),
+        RetryLayer::default().jitter(f64::NEG_INFINITY),
         RetryLayer::default().budget(f32::NAN, u32::MAX),
         RetryLayer::default().budget(f32::INFINITY, 0),
         RetryLayer::default().attempts(u32::MAX).budget(-1.0, 0),

@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 use common::{Scripted, advance, secs};
 use futures_util::FutureExt;
@@ -271,4 +272,29 @@ async fn who_is_pending_wakes_when_a_trial_is_over_or_somebody_resets_it() {
     breaker.reset();
     assert_eq!(waiting.await.unwrap(), Ok(2));
     assert_eq!(palisade_core::time::now(), start, "woken, not by time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_no_longer_waits_is_forgotten() {
+    let layer = BreakerLayer::new("x").pend_while_open();
+    layer.handle().force_open();
+    let task = Arc::new(Wakes);
+    for _ in 0..100 {
+        let mut guarded = layer.layer(Scripted::new([Ok(1)]));
+        let waker = Waker::from(Arc::clone(&task));
+        let mut cx = Context::from_waker(&waker);
+        for _ in 0..3 {
+            assert!(Service::<()>::poll_ready(&mut guarded, &mut cx).is_pending());
+        }
+        drop(waker);
+        assert_eq!(Arc::strong_count(&task), 2, "waits in one place");
+        drop(guarded);
+        assert_eq!(Arc::strong_count(&task), 1);
+    }
+}
+
+struct Wakes;
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {}
 }

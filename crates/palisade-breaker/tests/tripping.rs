@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Events, advance, fail, secs, settle, succeed};
-use palisade_breaker::{BreakerLayer, Outcome, PeerTrust, Reason, State};
+use palisade_breaker::{BreakerLayer, Outcome, PeerTrust, RateWindow, Reason, State};
 
 #[tokio::test(start_paused = true)]
 async fn five_failures_within_a_minute_open_it() {
@@ -83,6 +83,69 @@ async fn a_threshold_of_nothing_is_one() {
     assert_eq!(breaker.state(), State::Closed);
     fail(&breaker, 1);
     assert_eq!(breaker.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_of_nothing_leave_the_defaults() {
+    let zero = std::time::Duration::ZERO;
+    let layer = BreakerLayer::new("x").window(zero).open_for(zero);
+    let breaker = layer.trial_lease(zero).handle();
+    fail(&breaker, 4);
+    advance(secs(59)).await;
+    fail(&breaker, 1);
+    assert_eq!(breaker.retry_after(), Some(secs(60)));
+    advance(secs(60)).await;
+    let trial = breaker.try_acquire().unwrap();
+    advance(secs(59)).await;
+    assert!(breaker.try_acquire().is_err(), "it still has its lease");
+    trial.success();
+
+    let slow = BreakerLayer::new("x").slow_call_rate(0.5, zero).handle();
+    succeed(&slow, 100);
+    assert_eq!(slow.state(), State::Closed);
+    let rated = BreakerLayer::new("x")
+        .failure_rate(0.5)
+        .rate_window(RateWindow::time(zero))
+        .handle();
+    succeed(&rated, 10);
+    advance(secs(58)).await;
+    fail(&rated, 10);
+    assert_eq!(rated.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_ahead_wedges_nothing() {
+    const CENTURY: std::time::Duration = secs(100 * 365 * 86_400);
+    let layers = || {
+        [
+            BreakerLayer::new("x").failure_threshold(2),
+            BreakerLayer::new("x").failure_rate(0.5).minimum_calls(2),
+            BreakerLayer::new("x")
+                .consecutive_failures(2)
+                .slow_call_rate(0.9, secs(1))
+                .ramp(secs(60)),
+        ]
+    };
+    for breaker in layers().map(|layer| layer.handle()) {
+        let early = breaker.try_acquire().unwrap();
+        advance(CENTURY).await;
+        early.failure();
+        fail(&breaker, 1);
+        assert_eq!(breaker.state(), State::Open);
+        advance(CENTURY).await;
+        assert_eq!(breaker.retry_after(), None);
+        let hung = breaker.try_acquire().unwrap();
+        advance(CENTURY).await;
+        succeed(&breaker, 1);
+        hung.failure();
+        assert_eq!(breaker.state(), State::Closed);
+        advance(CENTURY).await;
+        succeed(&breaker, 10);
+        assert_eq!(
+            (breaker.state(), breaker.metrics().failures),
+            (State::Closed, 0)
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

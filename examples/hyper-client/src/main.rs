@@ -1,5 +1,6 @@
-//! A hyper client that is careful with the servers it calls: a timeout for each attempt, a breaker for each host, and
-//! retries with a budget. Two small servers are part of it, one of which fails at first.
+//! A hyper client that is careful with the servers it calls: retries with a budget, a breaker for each host, a timeout
+//! for each attempt, and a bearer token that may rotate. Two small servers are part of it, hosts of one service, which
+//! want that token; one of them fails at first.
 //!
 //! ```text
 //! cargo run -p hyper-client
@@ -7,30 +8,49 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use palisade_breaker::{BreakerLayer, ByAuthority, RetryLayer};
+use palisade_secrets::{BearerLayer, EnvVars, Environment, Secrets};
 use tokio::net::TcpListener;
 use tower::timeout::TimeoutLayer;
 use tower::{ServiceBuilder, ServiceExt};
 
+/// The name of the secret; a real service reads it from its environment, a vault or AWS.
+const NAME: &str = "OUTBOUND_TOKEN";
+const TOKEN: &str = "kD2vGq0yX8mTn5cWbR7sHf3j";
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    for line in run().await? {
+async fn main() -> Result<(), BoxError> {
+    for line in run(bearer().await?).await? {
         println!("{line}");
     }
     Ok(())
 }
 
-async fn run() -> Result<Vec<String>, Box<dyn Error + Send + Sync>> {
+/// Signs with the token of the moment: whoever rotates the secret rotates what is sent.
+async fn bearer() -> Result<BearerLayer, palisade_secrets::Error> {
+    let demo = EnvVars::from_fn(|name| (name == NAME).then(|| TOKEN.to_owned()));
+    let secrets = Secrets::builder(Environment::Development)
+        .provider(demo)
+        .require([NAME])
+        .build()
+        .await?;
+    Ok(BearerLayer::rotating(&secrets, NAME))
+}
+
+async fn run(bearer: BearerLayer) -> Result<Vec<String>, BoxError> {
     let well = serve(0).await?;
     let flaky = serve(4).await?;
 
@@ -44,6 +64,8 @@ async fn run() -> Result<Vec<String>, Box<dyn Error + Send + Sync>> {
         .layer(RetryLayer::boxed().backoff(Duration::from_millis(20), 2.0))
         .layer(breakers)
         .layer(TimeoutLayer::new(Duration::from_secs(1)))
+        // Inside the retry, so that each attempt is signed anew.
+        .layer(bearer)
         .service(Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>());
 
     let mut told = Vec::new();
@@ -79,7 +101,7 @@ async fn run() -> Result<Vec<String>, Box<dyn Error + Send + Sync>> {
     Ok(told)
 }
 
-/// A server that answers 503 so many times before it is well.
+/// A server that answers 503 so many times before it is well, to those who show the token.
 async fn serve(failures: u32) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addr = listener.local_addr()?;
@@ -87,13 +109,23 @@ async fn serve(failures: u32) -> std::io::Result<SocketAddr> {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let left = Arc::clone(&left);
-            let service = hyper::service::service_fn(move |_| {
+            let service = hyper::service::service_fn(move |request: Request<_>| {
+                if !is_signed(&request) {
+                    return ready(Ok::<_, Infallible>(answer(
+                        StatusCode::UNAUTHORIZED,
+                        "who?",
+                    )));
+                }
                 let fails = left
                     .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
                         left.checked_sub(1)
                     })
                     .is_ok();
-                async move { Ok::<_, Infallible>(answer(fails)) }
+                ready(Ok(if fails {
+                    answer(StatusCode::SERVICE_UNAVAILABLE, "later")
+                } else {
+                    answer(StatusCode::OK, "hello")
+                }))
             });
             let connection = hyper::server::conn::http1::Builder::new();
             tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
@@ -102,11 +134,14 @@ async fn serve(failures: u32) -> std::io::Result<SocketAddr> {
     Ok(addr)
 }
 
-fn answer(fails: bool) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(if fails { "later" } else { "hello" }));
-    if fails {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
+fn is_signed<B>(request: &Request<B>) -> bool {
+    let shown = request.headers().get(header::AUTHORIZATION);
+    shown.is_some_and(|shown| shown.as_bytes() == format!("Bearer {TOKEN}").as_bytes())
+}
+
+fn answer(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = status;
     response
 }
 
@@ -115,9 +150,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn who_does_not_sign_is_not_let_in_and_that_is_no_fault_of_the_server() {
+        let told = run(BearerLayer::off()).await.unwrap();
+        assert!(
+            told.iter().all(|line| line.contains("401 Unauthorized")),
+            "{told:?}"
+        );
+    }
+
+    #[tokio::test]
     async fn the_breaker_of_one_host_leaves_the_other_alone() {
         assert_eq!(
-            run().await.unwrap(),
+            run(bearer().await.unwrap()).await.unwrap(),
             [
                 "well: 200 OK hello",
                 // Three attempts, which open its breaker.

@@ -2,16 +2,23 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Response};
 use palisade::Stack;
 use palisade_audit::{Audit, AuditLayer, MemorySink};
 use palisade_auth::{AuthLayer, Guard, RequireRole, RequireScope, Roles, ServiceToken};
-use palisade_breaker::{BreakerLayer, HttpHealth, RespondWhenOpen};
+use palisade_breaker::{
+    BreakerLayer, HttpHealth, RespondWhenOpen, RetryAdvice, RetryLayer, retry_if,
+};
 use palisade_core::{PeerAddr, Principal, RequestScope, ScopeLayer};
 use palisade_crypto::{FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
-use palisade_headers::{CorsLayer, CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer};
+use palisade_headers::{
+    CorsLayer, CrossOriginGuardLayer, PropagateRequestIdLayer, RequestIdLayer, SecurityHeadersLayer,
+};
 use palisade_ratelimit::RateLimitLayer;
 use palisade_secrets::{BearerLayer, EnvVars, Environment, Secrets, SecretsLayer};
+use palisade_tests::hostile::{Hostile, Odd, Unknown, Words};
+use tower::util::MapRequestLayer;
+use tower::{Layer, Service, ServiceBuilder};
 
 /// Made for these tests with `openssl rand -base64 32`.
 pub(crate) const TOKEN: &str = "yvR3JmUq0x5cQf1sZ8kT7dWnB2aLhG9oEi4pXuYw";
@@ -37,6 +44,10 @@ pub(crate) fn scope() -> ScopeLayer {
 
 pub(crate) fn request_id() -> RequestIdLayer {
     RequestIdLayer::new()
+}
+
+pub(crate) fn propagate_request_id() -> PropagateRequestIdLayer {
+    PropagateRequestIdLayer::new()
 }
 
 pub(crate) fn security_headers() -> SecurityHeadersLayer {
@@ -98,6 +109,32 @@ pub(crate) fn field_crypto() -> FieldCryptoLayer {
 
 pub(crate) fn breaker() -> BreakerLayer<HttpHealth, RespondWhenOpen> {
     BreakerLayer::http("contract").respond_when_open()
+}
+
+/// Retries every error. Its requests must be cloned, which [`Unknown`] cannot be: so it is kept from the layer, and put in
+/// its place behind it.
+pub(crate) fn retry() -> impl Layer<
+    Hostile,
+    Service: Service<Request<Unknown>, Response = Response<Words>, Error = Odd> + Clone,
+> {
+    fn judge(result: Result<&Response<Words>, &Odd>) -> RetryAdvice {
+        match result {
+            Ok(_) => RetryAdvice::No,
+            Err(_) => RetryAdvice::Again,
+        }
+    }
+    let retry = RetryLayer::default()
+        .insecure_any_method()
+        .judge(retry_if(judge));
+    ServiceBuilder::new()
+        .layer(MapRequestLayer::new(|known: Request<Unknown>| {
+            known.map(drop)
+        }))
+        .layer(retry)
+        .layer(MapRequestLayer::new(|known: Request<()>| {
+            known.map(|()| Unknown::new())
+        }))
+        .into_inner()
 }
 
 async fn some_secrets() -> Secrets {

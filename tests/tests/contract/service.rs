@@ -180,6 +180,8 @@ contract! {
     scope_leaked: layers::scope().leak();
     request_id: layers::request_id();
     request_id_off: palisade_headers::RequestIdLayer::off();
+    propagate_request_id: layers::propagate_request_id();
+    propagate_request_id_off: palisade_headers::PropagateRequestIdLayer::off();
     security_headers: layers::security_headers();
     security_headers_off: palisade_headers::SecurityHeadersLayer::off();
     cors: layers::cors();
@@ -201,6 +203,7 @@ contract! {
     breaker: layers::breaker();
     breaker_leaked: layers::breaker().leak();
     breaker_off: layers::breaker().off();
+    retry: layers::retry();
     secrets: layers::secrets().await;
     secrets_leaked: layers::secrets().await.leak();
     secrets_off: palisade_secrets::SecretsLayer::off();

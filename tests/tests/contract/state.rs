@@ -1,13 +1,15 @@
 //! State lives in the layer: clones, repeated calls of `layer` and the leaked form share it.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use palisade_audit::{AuditLayer, MemorySink};
-use palisade_breaker::BreakerLayer;
+use palisade_breaker::{BreakerLayer, RetryLayer};
 use palisade_core::{PeerAddr, Renderer, ScopeLayer};
 use palisade_ratelimit::{Limit, Policy, RateLimitLayer, burst, per_hour};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -65,6 +67,26 @@ async fn one_breaker_trips_for_every_service_that_a_layer_makes() {
     assert_eq!(status(layer.layer(handler())).await, 503);
     assert_eq!(status(layer.clone().layer(handler())).await, 503);
     assert_eq!(status(layer.clone().leak().layer(handler())).await, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_budget_of_retries_holds_over_every_service_that_a_layer_makes() {
+    // One retry a second for ten seconds, and none for what is called.
+    let layer = RetryLayer::default().budget(0.0, 1);
+    let calls = Rc::new(Cell::new(0));
+    let failing = || {
+        let calls = Rc::clone(&calls);
+        service_fn(move |request| {
+            calls.set(calls.get() + 1);
+            answering_500(request)
+        })
+    };
+    for _ in 0..10 {
+        assert_eq!(status(layer.layer(failing())).await, 500);
+        assert_eq!(status(layer.clone().layer(failing())).await, 500);
+        assert_eq!(status(layer.clone().leak().layer(failing())).await, 500);
+    }
+    assert_eq!(calls.get(), 30 + 10);
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ fn holds(set: &StatusSet, code: u16) -> bool {
 }
 
 #[cold]
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     hint::retry_after(headers, || WallClock::system().now())
 }
 

@@ -40,12 +40,32 @@ impl<B> ExtractKey<Request<B>> for ByAuthority {
     }
 }
 
+#[cfg(feature = "reqwest")]
+impl ExtractKey<reqwest::Request> for ByAuthority {
+    fn extract<'a>(&self, request: &'a reqwest::Request) -> Option<Cow<'a, str>> {
+        // Lower case already, and without a port where that is the usual one.
+        let host = request.url().host_str()?;
+        Some(match request.url().port() {
+            Some(port) => Cow::Owned(format!("{host}:{port}")),
+            None => Cow::Borrowed(host),
+        })
+    }
+}
+
 /// One breaker for each value of a header.
 #[derive(Debug, Clone)]
 pub struct ByHeader(pub HeaderName);
 
 impl<B> ExtractKey<Request<B>> for ByHeader {
     fn extract<'a>(&self, request: &'a Request<B>) -> Option<Cow<'a, str>> {
+        let value = request.headers().get(&self.0)?;
+        value.to_str().ok().map(Cow::Borrowed)
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl ExtractKey<reqwest::Request> for ByHeader {
+    fn extract<'a>(&self, request: &'a reqwest::Request) -> Option<Cow<'a, str>> {
         let value = request.headers().get(&self.0)?;
         value.to_str().ok().map(Cow::Borrowed)
     }

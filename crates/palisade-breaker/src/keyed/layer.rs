@@ -17,8 +17,10 @@ use crate::{BreakerHandle, BreakerLayer, Classify, ErrorsFail, FailWhenOpen, Ref
 /// Made by [`BreakerLayer::keyed`]. All breakers bear the name and the settings of that layer.
 ///
 /// At most so many keys are remembered as [`most_keys`](Self::most_keys) says. A new one takes the place of a breaker
-/// that is closed, has no failures and no call in flight: forgetting that changes nothing. While there is none such, a
-/// call with a new key passes unguarded and is counted.
+/// that is closed, has no failures and no call in flight: forgetting that changes nothing. The same holds for one whose
+/// open time ended so long ago, without a call since, that a failure of then would no longer count. While there is
+/// neither, a call with a new key passes unguarded, because keys that others bring into trouble must not shut a server
+/// out that is well; it is counted and told as [`BreakerEvent::Unguarded`](crate::BreakerEvent::Unguarded).
 ///
 /// The guarded service is polled ready before the key is known, even if its breaker turns out to be open.
 ///
@@ -116,7 +118,7 @@ impl<K: fmt::Debug, C: fmt::Debug, A> fmt::Debug for KeyedBreakerLayer<K, C, A> 
 
 /// A view of the breakers of a [`KeyedBreakerLayer`].
 #[derive(Clone)]
-pub struct KeyedHandle(Handle<Store>);
+pub struct KeyedHandle(pub(crate) Handle<Store>);
 
 impl KeyedHandle {
     /// The breaker of this key, if it is remembered.
@@ -125,7 +127,8 @@ impl KeyedHandle {
         self.0.find(key).map(BreakerHandle)
     }
 
-    /// The keys whose breakers are not closed, and their states.
+    /// The keys whose breakers are not in the state they began in, which is closed unless the layer says otherwise, and
+    /// the state they are in.
     #[must_use]
     pub fn troubled(&self) -> Vec<(String, State)> {
         self.0.troubled()

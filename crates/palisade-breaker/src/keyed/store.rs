@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use palisade_core::{Handle, time};
 
-use crate::State;
+use crate::event::BreakerEvent;
 use crate::shared::{Setup, Shared};
+use crate::state::State;
 
 /// The breakers of a keyed layer: a bounded map in shards, each with a clock hand that finds what may go.
 #[derive(Debug)]
@@ -69,20 +70,26 @@ impl Store {
         let Some(key) = key else {
             return self.nobody.clone();
         };
+        self.place(key).unwrap_or_else(|| {
+            self.tell_unguarded();
+            self.nobody.clone()
+        })
+    }
+
+    /// The breaker of this key, made if need be and if there is room.
+    pub(crate) fn place(&self, key: &str) -> Option<Handle<Shared>> {
         let mut shard = self.shard(key);
         if let Some(place) = shard.places.get(key).copied() {
             let slot = &mut shard.slots[place as usize];
             slot.used = true;
-            return slot.breaker.clone();
+            return Some(slot.breaker.clone());
         }
         let place = if shard.slots.len() < self.most_per_shard {
             shard.slots.len()
-        } else if let Some(place) = shard.make_room() {
+        } else {
+            let place = shard.make_room(self.setup.begins)?;
             self.evicted.fetch_add(1, Ordering::Relaxed);
             place
-        } else {
-            self.unguarded.fetch_add(1, Ordering::Relaxed);
-            return self.nobody.clone();
         };
         let key: Arc<str> = key.into();
         let breaker = Handle::new(Shared::with_key(Arc::clone(&self.setup), Arc::clone(&key)));
@@ -97,7 +104,24 @@ impl Store {
         }
         // Below the bound, which is below it.
         shard.places.insert(key, place as u32);
-        breaker
+        Some(breaker)
+    }
+
+    #[cold]
+    fn tell_unguarded(&self) {
+        let Setup {
+            name,
+            observer,
+            counters,
+            ..
+        } = &*self.setup;
+        let calls = self.unguarded.fetch_add(1, Ordering::Relaxed) + 1;
+        counters.unguarded(*name);
+        let event = BreakerEvent::Unguarded { name: *name, calls };
+        event.trace();
+        if let Some(observer) = observer {
+            observer.tell(&event);
+        }
     }
 
     /// The breaker of this key, if there is one.
@@ -107,17 +131,35 @@ impl Store {
         Some(shard.slots[place as usize].breaker.clone())
     }
 
+    /// About how many keys are remembered at most.
+    #[cfg(feature = "redis")]
+    pub(crate) fn most(&self) -> usize {
+        self.most_per_shard * self.shards.len()
+    }
+
+    /// The keys whose breakers are open, and the breakers.
+    #[cfg(feature = "redis")]
+    pub(crate) fn open(&self) -> Vec<(Arc<str>, Handle<Shared>)> {
+        let mut found = Vec::new();
+        for shard in self.each_shard() {
+            let slots = shard.slots.iter();
+            let open = slots.filter(|slot| slot.breaker.state() == State::Open);
+            found.extend(open.map(|slot| (Arc::clone(&slot.key), slot.breaker.clone())));
+        }
+        found
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.each_shard().map(|shard| shard.slots.len()).sum()
     }
 
-    /// The keys whose breakers are not closed.
+    /// The keys whose breakers do not stand where they began.
     pub(crate) fn troubled(&self) -> Vec<(String, State)> {
         let mut found = Vec::new();
         for shard in self.each_shard() {
             let states = shard.slots.iter().map(|slot| (slot, slot.breaker.state()));
-            let open = states.filter(|(_, state)| *state != State::Closed);
-            found.extend(open.map(|(slot, state)| (slot.key.to_string(), state)));
+            let moved = states.filter(|(_, state)| *state != self.setup.begins);
+            found.extend(moved.map(|(slot, state)| (slot.key.to_string(), state)));
         }
         found
     }
@@ -138,8 +180,8 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Shard {
-    /// Takes out a breaker that is closed, has no failures, is in nobody's hands and was not used of late.
-    fn make_room(&mut self) -> Option<usize> {
+    /// Takes out a breaker that may be forgotten, is in nobody's hands and was not used of late.
+    fn make_room(&mut self, begins: State) -> Option<usize> {
         let now = time::now();
         for _ in 0..STEPS.min(self.slots.len() * 2) {
             let place = self.hand;
@@ -149,7 +191,7 @@ impl Shard {
                 continue;
             }
             // Nobody can clone it meanwhile: that takes this shard's lock.
-            if slot.breaker.is_unique() && slot.breaker.cell.lock().is_pristine(now) {
+            if slot.breaker.is_unique() && slot.breaker.cell.lock().is_forgettable(now, begins) {
                 self.places.remove(&slot.key);
                 return Some(place);
             }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
+use http::{HeaderMap, Response, StatusCode};
 use palisade_core::time::WallClock;
 
 use crate::hint::{self, Pushback};
@@ -61,9 +61,9 @@ impl HttpRetry {
         HttpRetryBoxed(self)
     }
 
-    fn judge_response<B>(&self, response: &Response<B>) -> RetryAdvice {
-        let headers = response.headers();
-        let status = response.status().as_u16();
+    /// Judges the head of a response.
+    pub(super) fn judge_head(&self, status: StatusCode, headers: &HeaderMap) -> RetryAdvice {
+        let status = status.as_u16();
         let again = match headers.get("grpc-status") {
             Some(code) => code == "14",
             None => {
@@ -91,7 +91,7 @@ impl HttpRetry {
 impl<B, Err: Error + 'static> Judge<Response<B>, Err> for HttpRetry {
     fn judge(&self, result: Result<&Response<B>, &Err>) -> RetryAdvice {
         match result {
-            Ok(response) => self.judge_response(response),
+            Ok(response) => self.judge_head(response.status(), response.headers()),
             Err(error) => judge_error(error),
         }
     }
@@ -99,14 +99,14 @@ impl<B, Err: Error + 'static> Judge<Response<B>, Err> for HttpRetry {
 
 /// [`HttpRetry`] for boxed errors; see [`HttpRetry::boxed`].
 #[derive(Debug, Clone, Default)]
-pub struct HttpRetryBoxed(HttpRetry);
+pub struct HttpRetryBoxed(pub(super) HttpRetry);
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 impl<B> Judge<Response<B>, BoxError> for HttpRetryBoxed {
     fn judge(&self, result: Result<&Response<B>, &BoxError>) -> RetryAdvice {
         match result {
-            Ok(response) => self.0.judge_response(response),
+            Ok(response) => self.0.judge_head(response.status(), response.headers()),
             Err(error) => judge_error(&**error),
         }
     }
@@ -115,14 +115,14 @@ impl<B> Judge<Response<B>, BoxError> for HttpRetryBoxed {
 impl<B> Judge<Response<B>, BreakerError<BoxError>> for HttpRetryBoxed {
     fn judge(&self, result: Result<&Response<B>, &BreakerError<BoxError>>) -> RetryAdvice {
         match result {
-            Ok(response) => self.0.judge_response(response),
+            Ok(response) => self.0.judge_head(response.status(), response.headers()),
             Err(BreakerError::Open(_)) => RetryAdvice::No,
             Err(BreakerError::Inner(error)) => judge_error(&**error),
         }
     }
 }
 
-fn judge_error(error: &(dyn Error + 'static)) -> RetryAdvice {
+pub(super) fn judge_error(error: &(dyn Error + 'static)) -> RetryAdvice {
     if comes_from_a_breaker(error) {
         RetryAdvice::No
     } else {
@@ -160,7 +160,7 @@ pub struct RetryIf<F>(F);
 /// # Example
 ///
 /// ```
-/// use http::Response;
+/// use http::{HeaderMap, Response, StatusCode};
 /// use palisade_breaker::{RetryAdvice, RetryLayer, retry_if};
 ///
 /// let layer = RetryLayer::default().judge(retry_if(

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::judge::{HttpRetry, HttpRetryBoxed, Judge};
-use super::policy::{RetryPolicy, Setup, Shared};
+use super::policy::{MOST_RESERVE, MOST_SHARE, RetryPolicy, Setup, Shared};
 use super::replay::{CloneBodies, ReplayBodies, ReplayBody};
 
 /// Tries again what may do better next time, and is its own builder.
@@ -85,7 +85,11 @@ impl<R> RetryLayer<HttpRetry, R> {
 }
 
 impl<J, R> RetryLayer<J, R> {
-    fn set(mut self, set: impl FnOnce(&mut Setup)) -> Self {
+    pub(super) fn setup(&self) -> &Setup {
+        &self.shared.setup
+    }
+
+    pub(super) fn set(mut self, set: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = self.shared.setup.clone();
         set(&mut setup);
         self.shared = Handle::new(Shared::new(setup));
@@ -113,6 +117,18 @@ impl<J, R> RetryLayer<J, R> {
         })
     }
 
+    /// The share of a wait that is left to chance, from 0 to 1; default 1, full jitter: the wait is anything from nothing
+    /// to its longest. It keeps clients from coming back in step.
+    #[must_use]
+    pub fn jitter(self, share: f64) -> Self {
+        let share = if share.is_nan() {
+            1.0
+        } else {
+            share.clamp(0.0, 1.0)
+        };
+        self.set(|setup| setup.jitter = share)
+    }
+
     /// The longest wait of all, default 60 s. A server that asks for more is not asked again.
     #[must_use]
     pub fn longest_wait(self, wait: Duration) -> Self {
@@ -126,11 +142,11 @@ impl<J, R> RetryLayer<J, R> {
         let share = if share.is_nan() {
             0.0
         } else {
-            share.clamp(0.0, 10.0)
+            share.clamp(0.0, MOST_SHARE)
         };
         self.set(|setup| {
             setup.budget = share;
-            setup.reserve = reserve.min(1_000_000);
+            setup.reserve = reserve.min(MOST_RESERVE);
         })
     }
 
@@ -195,11 +211,12 @@ impl<S, J: Clone, R: Clone> Layer<S> for RetryLayer<J, R> {
     }
 }
 
-impl<J: fmt::Debug, R> fmt::Debug for RetryLayer<J, R> {
+impl<J: fmt::Debug, R: fmt::Debug> fmt::Debug for RetryLayer<J, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryLayer")
             .field("setup", &self.shared.setup)
             .field("judge", &self.judge)
+            .field("replay", &self.replay)
             .finish_non_exhaustive()
     }
 }
@@ -207,7 +224,7 @@ impl<J: fmt::Debug, R> fmt::Debug for RetryLayer<J, R> {
 /// The service made by [`RetryLayer`].
 #[derive(Clone)]
 pub struct Retry<S, J = HttpRetry, R = CloneBodies> {
-    inner: TowerRetry<RetryPolicy<J, R>, S>,
+    pub(super) inner: TowerRetry<RetryPolicy<J, R>, S>,
     replay: R,
 }
 
@@ -227,7 +244,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = RetryFuture<RetryPolicy<J, CloneBodies>, S, T>;
+    type Future = RetryFuture<RetryPolicy<J, CloneBodies>, S, Request<T>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Service::<Request<T>>::poll_ready(&mut self.inner, cx)
@@ -248,7 +265,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = RetryFuture<RetryPolicy<J, ReplayBodies>, S, ReplayBody<B>>;
+    type Future = RetryFuture<RetryPolicy<J, ReplayBodies>, S, Request<ReplayBody<B>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Service::<Request<ReplayBody<B>>>::poll_ready(&mut self.inner, cx)
@@ -270,20 +287,20 @@ pin_project_lite::pin_project! {
     /// # Cancel safety
     ///
     /// Dropping it drops the attempt that it is in.
-    pub struct RetryFuture<P, S, T>
+    pub struct RetryFuture<P, S, Req>
     where
-        P: Policy<Request<T>, S::Response, S::Error>,
-        S: Service<Request<T>>,
+        P: Policy<Req, S::Response, S::Error>,
+        S: Service<Req>,
     {
         #[pin]
-        inner: tower::retry::future::ResponseFuture<P, S, Request<T>>,
+        pub(super) inner: tower::retry::future::ResponseFuture<P, S, Req>,
     }
 }
 
-impl<P, S, T> Future for RetryFuture<P, S, T>
+impl<P, S, Req> Future for RetryFuture<P, S, Req>
 where
-    P: Policy<Request<T>, S::Response, S::Error>,
-    S: Service<Request<T>>,
+    P: Policy<Req, S::Response, S::Error>,
+    S: Service<Req>,
 {
     type Output = Result<S::Response, S::Error>;
 
@@ -292,10 +309,10 @@ where
     }
 }
 
-impl<P, S, T> fmt::Debug for RetryFuture<P, S, T>
+impl<P, S, Req> fmt::Debug for RetryFuture<P, S, Req>
 where
-    P: Policy<Request<T>, S::Response, S::Error>,
-    S: Service<Request<T>>,
+    P: Policy<Req, S::Response, S::Error>,
+    S: Service<Req>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RetryFuture")

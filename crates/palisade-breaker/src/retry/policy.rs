@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderName, Request};
+use http::{HeaderMap, HeaderName, Method, Request};
 use palisade_core::Handle;
 use tokio::time::Sleep;
 use tower::retry::Policy;
@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     pub(crate) base: Duration,
     pub(crate) factor: f64,
     pub(crate) longest: Duration,
+    pub(crate) jitter: f64,
     pub(crate) budget: f32,
     pub(crate) reserve: u32,
     pub(crate) any_method: bool,
@@ -38,6 +39,7 @@ impl Default for Setup {
             base: Duration::from_secs(1),
             factor: 2.0,
             longest: Duration::from_secs(60),
+            jitter: 1.0,
             budget: 0.2,
             reserve: 1,
             any_method: false,
@@ -48,6 +50,12 @@ impl Default for Setup {
 /// How long a deposit in the budget counts.
 const BUDGET_TIME: Duration = Duration::from_secs(10);
 
+/// The most that `TpsBudget` takes as a share.
+pub(crate) const MOST_SHARE: f32 = 10.0;
+
+/// More retries a second than anybody means, and few enough for what `TpsBudget` counts with.
+pub(crate) const MOST_RESERVE: u32 = 1_000_000;
+
 impl Shared {
     pub(crate) fn new(setup: Setup) -> Self {
         // Both within what `TpsBudget` asserts: the setters see to that.
@@ -55,13 +63,14 @@ impl Shared {
         Self { setup, budget }
     }
 
-    /// The wait before the attempt after `made` ones: full jitter, from nothing to the base times the factor for each
-    /// attempt made but the first, up to the longest.
+    /// The wait before the attempt after `made` ones: up to the base times the factor for each attempt made but the
+    /// first, up to the longest; of which the share of the jitter is random.
     fn wait(&self, made: u32, random: f64) -> Duration {
         let exponent = i32::try_from(made.saturating_sub(1)).unwrap_or(i32::MAX);
         let grown = self.setup.base.as_secs_f64() * self.setup.factor.powi(exponent);
         let most = grown.min(self.setup.longest.as_secs_f64());
-        Duration::try_from_secs_f64(most * random).unwrap_or(self.setup.longest)
+        let share = 1.0 - self.setup.jitter * (1.0 - random);
+        Duration::try_from_secs_f64(most * share).unwrap_or(self.setup.longest)
     }
 }
 
@@ -83,24 +92,23 @@ pub struct RetryPolicy<J, R> {
 }
 
 impl<J, R> RetryPolicy<J, R> {
-    fn may_repeat<B>(&self, request: &Request<B>) -> bool {
+    /// Whether a copy of the request is to be kept for another attempt; asked before each of them.
+    pub(super) fn wants_copy(&self, method: &Method, headers: &HeaderMap) -> bool {
+        let is_last = self.made.saturating_add(1) >= self.shared.setup.attempts;
+        if self.made == 0 && !is_last {
+            self.shared.budget.deposit();
+        }
         // RFC 9110, section 9.2.2, and draft-ietf-httpapi-idempotency-key-header.
-        self.shared.setup.any_method
-            || request.method().is_idempotent()
-            || request.headers().contains_key(IDEMPOTENCY_KEY)
+        let may_repeat = self.shared.setup.any_method
+            || method.is_idempotent()
+            || headers.contains_key(IDEMPOTENCY_KEY);
+        may_repeat && !is_last
     }
-}
 
-impl<J, R, T, Res, Err> Policy<Request<T>, Res, Err> for RetryPolicy<J, R>
-where
-    J: Judge<Res, Err>,
-    R: Replay<T>,
-{
-    type Future = Sleep;
-
-    fn retry(&mut self, request: &mut Request<T>, result: &mut Result<Res, Err>) -> Option<Sleep> {
+    /// The wait before another attempt, if there is to be one.
+    pub(super) fn decide(&mut self, advice: RetryAdvice, is_whole: bool) -> Option<Sleep> {
         self.made = self.made.saturating_add(1);
-        let not_before = match self.judge.judge(result.as_ref()) {
+        let not_before = match advice {
             RetryAdvice::No => return None,
             RetryAdvice::Again => Duration::ZERO,
             RetryAdvice::NotBefore(wait) => wait,
@@ -109,7 +117,7 @@ where
         if self.made >= shared.setup.attempts || not_before > shared.setup.longest {
             return None;
         }
-        if !self.replay.is_whole(request.body()) {
+        if !is_whole {
             metrics::retry("body_lost");
             return None;
         }
@@ -126,13 +134,23 @@ where
         );
         Some(tokio::time::sleep(wait))
     }
+}
+
+impl<J, R, T, Res, Err> Policy<Request<T>, Res, Err> for RetryPolicy<J, R>
+where
+    J: Judge<Res, Err>,
+    R: Replay<T>,
+{
+    type Future = Sleep;
+
+    fn retry(&mut self, request: &mut Request<T>, result: &mut Result<Res, Err>) -> Option<Sleep> {
+        let advice = self.judge.judge(result.as_ref());
+        let is_whole = self.replay.is_whole(request.body());
+        self.decide(advice, is_whole)
+    }
 
     fn clone_request(&mut self, request: &Request<T>) -> Option<Request<T>> {
-        let is_last = self.made.saturating_add(1) >= self.shared.setup.attempts;
-        if self.made == 0 && !is_last {
-            self.shared.budget.deposit();
-        }
-        if is_last || !self.may_repeat(request) {
+        if !self.wants_copy(request.method(), request.headers()) {
             return None;
         }
         let body = self.replay.again(request.body())?;
@@ -168,6 +186,23 @@ mod tests {
             assert_eq!(shared.wait(made, 0.0), Duration::ZERO);
         }
         assert_eq!(shared.wait(u32::MAX, 1.0), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn less_jitter_leaves_less_to_chance() {
+        let wait = |jitter, random| {
+            let setup = Setup {
+                jitter,
+                ..Setup::default()
+            };
+            Shared::new(setup).wait(2, random).as_millis()
+        };
+        // Of 2 s, half is certain.
+        assert_eq!(
+            [wait(0.5, 0.0), wait(0.5, 0.5), wait(0.5, 1.0)],
+            [1_000, 1_500, 2_000]
+        );
+        assert_eq!([wait(0.0, 0.0), wait(0.0, 1.0)], [2_000, 2_000]);
     }
 
     #[test]

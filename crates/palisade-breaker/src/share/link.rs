@@ -6,45 +6,27 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use palisade_core::Name;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, RedisError, cmd};
-use tokio::sync::mpsc::UnboundedReceiver;
+use redis::cmd;
 use tokio::time::{sleep, timeout};
 
-use super::{News, RedisSharing, What};
+use super::RedisSharing;
+use super::board::{Board, Lost, PATIENCE, ask};
+use super::wire::{News, Received, What};
 use crate::metrics;
-use crate::{BreakerHandle, PeerTrust, State};
+use crate::{BreakerHandle, KeyedHandle, PeerTrust, State};
 
-/// A Redis that takes longer than this is as good as none.
-const PATIENCE: Duration = Duration::from_secs(2);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// A connection that died without a word is found out by then.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-
-/// Deletes a key that still says what this instance wrote.
-const DELETE_OWN: &str =
-    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0";
+/// Entries that are kept of a breaker without keys: one for each instance, of which no more say more.
+const MOST_INSTANCES: usize = 1_000;
 
 pub(super) struct Link {
     sharing: RedisSharing,
     connected: Arc<AtomicBool>,
     /// Whether what this instance left in Redis in its last run has been read.
     restored: bool,
-}
-
-/// Redis is out of reach, or has said something that is no answer.
-struct Lost;
-
-impl From<RedisError> for Lost {
-    fn from(_: RedisError) -> Self {
-        Self
-    }
-}
-
-impl From<tokio::time::error::Elapsed> for Lost {
-    fn from(_: tokio::time::error::Elapsed) -> Self {
-        Self
-    }
 }
 
 impl Link {
@@ -57,33 +39,29 @@ impl Link {
     }
 
     /// Connects, shares until the connection is lost, and so on for ever.
-    pub(super) async fn run(mut self, mut news: UnboundedReceiver<News>) {
+    pub(super) async fn run(mut self, mut received: Received) {
         let mut wait = FIRST_WAIT;
         loop {
-            if let Err(Lost) = self.share(&mut news, &mut wait).await {
+            if let Err(Lost) = self.share(&mut received, &mut wait).await {
                 self.connected.store(false, Ordering::Relaxed);
                 tracing::warn!(target: "palisade_breaker", "redis is out of reach, breakers are on their own");
-                for breaker in &self.sharing.breakers {
-                    metrics::shared(breaker.name(), "lost");
+                for (name, _) in self.sharing.wires() {
+                    metrics::shared(name, "lost");
                 }
             }
             sleep(jittered(wait)).await;
             wait = (wait * 2).min(LONGEST_WAIT);
             // The states are published anew after connecting, so that what was missed meanwhile does not pile up.
-            while news.try_recv().is_ok() {}
+            received.clear();
         }
     }
 
-    async fn share(
-        &mut self,
-        news: &mut UnboundedReceiver<News>,
-        wait: &mut Duration,
-    ) -> Result<(), Lost> {
+    async fn share(&mut self, received: &mut Received, wait: &mut Duration) -> Result<(), Lost> {
         let client = &self.sharing.client;
         let mut redis = timeout(PATIENCE, client.get_multiplexed_async_connection()).await??;
         let mut heard = timeout(PATIENCE, client.get_async_pubsub()).await??;
         // Heard first and read then, so that nothing is missed in between.
-        timeout(PATIENCE, heard.subscribe(self.channel())).await??;
+        timeout(PATIENCE, heard.subscribe(self.board().channel())).await??;
         self.synchronize(&mut redis).await?;
         self.connected.store(true, Ordering::Relaxed);
         *wait = FIRST_WAIT;
@@ -94,7 +72,12 @@ impl Link {
                     let payload: String = message.ok_or(Lost)?.get_payload()?;
                     self.hear(&payload);
                 }
-                Some(news) = news.recv() => self.publish(&mut redis, news).await?,
+                Some(news) = received.news.recv() => {
+                    self.publish(&mut redis, news).await?;
+                    if received.has_missed() {
+                        self.synchronize(&mut redis).await?;
+                    }
+                }
                 () = sleep(HEARTBEAT) => ask(&mut redis, &cmd("PING")).await.map(|_: String| ())?,
             }
         }
@@ -104,56 +87,78 @@ impl Link {
     async fn synchronize(&mut self, redis: &mut MultiplexedConnection) -> Result<(), Lost> {
         for breaker in &self.sharing.breakers {
             let name = breaker.name();
-            let own = self.own_key(name);
-            if !self.restored
-                && let Some(left) = time_left(redis, &own).await?
-            {
-                breaker.peer_opened(left, PeerTrust::Immediate);
-            }
-            let shared = self.shared_key(name);
-            let mut who = cmd("GET");
-            let who: Option<String> = ask(redis, who.arg(&shared)).await?;
-            if who.is_some_and(|who| who != self.sharing.instance)
-                && let Some(left) = time_left(redis, &shared).await?
-            {
-                breaker.peer_opened(left, self.sharing.trust);
+            for entry in self.board().read(redis, name, MOST_INSTANCES).await? {
+                if entry.key.is_none() {
+                    self.restore(breaker, &entry.instance, entry.left);
+                }
             }
             let what = standing(breaker);
             // Who has just begun has nothing to take back.
-            let is_news = self.restored || what != Some(What::Closed);
-            if let Some(what) = what.filter(|_| is_news) {
-                self.publish(redis, News { name, what }).await?;
+            if let Some(what) = what.filter(|what| self.restored || *what != What::Closed) {
+                let key = None;
+                self.publish(redis, News { name, key, what }).await?;
             }
+        }
+        for keyed in &self.sharing.keyed {
+            self.synchronize_keys(redis, keyed).await?;
         }
         self.restored = true;
         Ok(())
     }
 
+    async fn synchronize_keys(
+        &self,
+        redis: &mut MultiplexedConnection,
+        keyed: &KeyedHandle,
+    ) -> Result<(), Lost> {
+        let name = keyed.0.setup().name;
+        for entry in self.board().read(redis, name, keyed.0.most()).await? {
+            let Some(key) = entry.key else {
+                continue;
+            };
+            let is_own = entry.instance == self.sharing.instance;
+            if is_own && self.restored {
+                // What still stands is published below.
+                let known = keyed.0.find(&key).map(BreakerHandle);
+                if known.is_none_or(|breaker| breaker.state() == State::Closed) {
+                    let (key, what) = (Some(key.into()), What::Closed);
+                    self.publish(redis, News { name, key, what }).await?;
+                }
+            } else if let Some(breaker) = keyed.0.place(&key).map(BreakerHandle) {
+                self.restore(&breaker, &entry.instance, entry.left);
+            }
+        }
+        for (key, breaker) in keyed.0.open() {
+            if let Some(what) = standing(&BreakerHandle(breaker)) {
+                let key = Some(key);
+                self.publish(redis, News { name, key, what }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what Redis says of a breaker.
+    fn restore(&self, breaker: &BreakerHandle, instance: &str, left: Duration) {
+        if instance != self.sharing.instance {
+            breaker.peer_opened(left, self.sharing.trust);
+        } else if !self.restored {
+            breaker.peer_opened(left, PeerTrust::Immediate);
+        }
+    }
+
     async fn publish(&self, redis: &mut MultiplexedConnection, news: News) -> Result<(), Lost> {
-        let News { name, what } = news;
-        let instance = &self.sharing.instance;
-        let (own, shared) = (self.own_key(name), self.shared_key(name));
-        let text = match what {
-            What::Opened(left) => {
-                let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
-                for key in [&own, &shared] {
-                    let mut set = cmd("SET");
-                    set.arg(key).arg(instance).arg("PX").arg(millis);
-                    ask::<String>(redis, &set).await?;
-                }
-                format!("1 {instance} opened {millis} {name}")
-            }
-            What::Closed => {
-                for key in [&own, &shared] {
-                    let mut delete = cmd("EVAL");
-                    delete.arg(DELETE_OWN).arg(1).arg(key).arg(instance);
-                    ask::<i64>(redis, &delete).await?;
-                }
-                format!("1 {instance} closed 0 {name}")
-            }
+        let News { name, key, what } = news;
+        let keyed = self.sharing.keyed.iter();
+        let most = match key {
+            None => MOST_INSTANCES,
+            Some(_) => keyed
+                .filter(|keyed| keyed.0.setup().name == name)
+                .map(|keyed| keyed.0.most())
+                .max()
+                .unwrap_or(MOST_INSTANCES),
         };
-        let mut publish = cmd("PUBLISH");
-        ask::<i64>(redis, publish.arg(self.channel()).arg(text)).await?;
+        let which = (name, key.as_deref());
+        self.board().write(redis, which, what, most).await?;
         metrics::shared(name, "published");
         Ok(())
     }
@@ -161,7 +166,7 @@ impl Link {
     /// Takes in what another instance has published; what is not understood is left to later versions.
     fn hear(&self, text: &str) {
         let mut parts = text.splitn(5, ' ');
-        let (Some("1"), Some(instance), Some(what), Some(millis), Some(name)) = (
+        let (Some("1"), Some(instance), Some(what), Some(millis), Some(which)) = (
             parts.next(),
             parts.next(),
             parts.next(),
@@ -173,29 +178,49 @@ impl Link {
         if instance == self.sharing.instance {
             return;
         }
-        let named = |breaker: &&BreakerHandle| breaker.name().as_str() == name;
+        let what = match (what, millis.parse().map(Duration::from_millis)) {
+            ("opened", Ok(left)) => What::Opened(left),
+            ("closed", _) => What::Closed,
+            _ => return,
+        };
+        let named = |breaker: &&BreakerHandle| breaker.name().as_str() == which;
         for breaker in self.sharing.breakers.iter().filter(named) {
-            match (what, millis.parse().map(Duration::from_millis)) {
-                ("opened", Ok(left)) => breaker.peer_opened(left, self.sharing.trust),
-                ("closed", _) => breaker.peer_closed(),
-                _ => continue,
+            self.heed(breaker, what);
+        }
+        for keyed in &self.sharing.keyed {
+            let name = keyed.0.setup().name;
+            let Some(key) = key_of(which, name) else {
+                continue;
+            };
+            let breaker = match what {
+                What::Opened(_) => keyed.0.place(key),
+                What::Closed => keyed.0.find(key),
+            };
+            if let Some(breaker) = breaker.map(BreakerHandle) {
+                self.heed(&breaker, what);
             }
-            metrics::shared(breaker.name(), "heard");
         }
     }
 
-    fn channel(&self) -> String {
-        format!("{}:news", self.sharing.prefix)
+    fn heed(&self, breaker: &BreakerHandle, what: What) {
+        match what {
+            What::Opened(left) => breaker.peer_opened(left, self.sharing.trust),
+            What::Closed => breaker.peer_closed(),
+        }
+        metrics::shared(breaker.name(), "heard");
     }
 
-    /// The same hash tag in both, so that they lie in one slot of a cluster.
-    fn shared_key(&self, name: Name) -> String {
-        format!("{}:{{{name}}}", self.sharing.prefix)
+    fn board(&self) -> Board<'_> {
+        Board {
+            prefix: &self.sharing.prefix,
+            instance: &self.sharing.instance,
+        }
     }
+}
 
-    fn own_key(&self, name: Name) -> String {
-        format!("{}:{}", self.shared_key(name), self.sharing.instance)
-    }
+/// The key in `which` if that is a breaker of the layer of this name: the name, a line break, and the key.
+fn key_of(which: &str, name: Name) -> Option<&str> {
+    which.strip_prefix(name.as_str())?.strip_prefix('\n')
 }
 
 /// What there is to say about a breaker as it stands.
@@ -207,19 +232,6 @@ fn standing(breaker: &BreakerHandle) -> Option<What> {
         State::Closed => Some(What::Closed),
         _ => None,
     }
-}
-
-async fn time_left(redis: &mut MultiplexedConnection, key: &str) -> Result<Option<Duration>, Lost> {
-    let mut left = cmd("PTTL");
-    let millis: i64 = ask(redis, left.arg(key)).await?;
-    Ok(u64::try_from(millis).ok().map(Duration::from_millis))
-}
-
-async fn ask<T: redis::FromRedisValue>(
-    redis: &mut MultiplexedConnection,
-    what: &Cmd,
-) -> Result<T, Lost> {
-    Ok(timeout(PATIENCE, what.query_async(redis)).await??)
 }
 
 /// Between a half and the whole, so that many processes do not come back at once.

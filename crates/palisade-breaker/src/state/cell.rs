@@ -13,12 +13,13 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 /// The machine behind a lock, with what most calls must know of it in front of the lock.
 ///
 /// Invariant: `word` and `deadline` are written under the lock alone, the deadline first. So who reads a word and then
-/// the deadline sees a deadline that is as new as the word or newer, and a newer one only ever refuses a call that
-/// would have been refused a moment earlier or later.
+/// the deadline sees a deadline that is as new as the word or newer. A newer one of the same kind only ever refuses a
+/// call that would have been refused a moment earlier or later; one of the other kind refuses nobody.
 #[derive(Debug)]
 pub(crate) struct Cell {
     word: AtomicU64,
-    /// Nanoseconds after `base`; zero for none.
+    /// Zero for none, or nanoseconds after `base`, and in the lowest bit which kind it is: the end of the open time, or of
+    /// the first lease.
     deadline: AtomicU64,
     base: Instant,
     most_trials: u32,
@@ -69,8 +70,8 @@ impl Cell {
         }
     }
 
-    /// Whether a call is sure to be refused now, without a lock.
-    pub(crate) fn refuse_at_once(&self, now: Instant) -> Option<Refusal> {
+    /// Whether a call is sure to be refused now, without a lock. The clock is read only where time decides.
+    pub(crate) fn refuse_at_once(&self, now: impl FnOnce() -> Instant) -> Option<Refusal> {
         let word = self.word();
         let (reason, full) = match word.code() {
             Code::ForcedOpen => {
@@ -83,10 +84,12 @@ impl Cell {
             Code::HalfOpen => (Reason::TrialsTaken, word.trials() >= self.most_trials),
             _ => return None,
         };
-        let left = self.until_deadline(now)?;
-        full.then_some(Refusal {
+        if !full {
+            return None;
+        }
+        Some(Refusal {
             reason,
-            retry_after: Some(left),
+            retry_after: Some(self.until_deadline(word.code(), now())?),
         })
     }
 
@@ -122,19 +125,26 @@ impl Cell {
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> (T, Vec<Happening>) {
         let mut machine = self.lock();
         let answer = change(&mut machine);
-        let deadline = machine.deadline().map_or(0, |at| self.nanos(at).max(1));
+        let is_lease = u64::from(machine.code() == Code::HalfOpen);
+        let deadline = machine.deadline().map_or(0, |at| {
+            // A bit of time is lost beyond three centuries.
+            self.nanos(at).clamp(1, u64::MAX >> 1) << 1 | is_lease
+        });
         self.deadline.store(deadline, Ordering::Relaxed);
         self.word
             .store(Word::of(&machine).bits(), Ordering::Release);
         (answer, machine.take_happened())
     }
 
-    /// Time until the open time or the first lease is over; `None` when it is over, or there is none.
-    pub(crate) fn until_deadline(&self, now: Instant) -> Option<Duration> {
-        let left = self
-            .deadline
-            .load(Ordering::Relaxed)
-            .checked_sub(self.nanos(now))?;
+    /// Time until the open time or the first lease is over, whichever a machine in this state has; `None` when it is over,
+    /// or there is none, or the machine has moved on.
+    #[inline]
+    pub(crate) fn until_deadline(&self, code: Code, now: Instant) -> Option<Duration> {
+        let deadline = self.deadline.load(Ordering::Relaxed);
+        if deadline & 1 != u64::from(code == Code::HalfOpen) {
+            return None;
+        }
+        let left = (deadline >> 1).checked_sub(self.nanos(now))?;
         (left > 0).then(|| Duration::from_nanos(left))
     }
 

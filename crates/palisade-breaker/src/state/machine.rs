@@ -24,22 +24,24 @@ pub(crate) struct Machine {
     epoch: u32,
     rules: Rules,
     open_time: OpenTime,
-    /// A peer has trouble with the same server, so one failure is enough.
-    advised: bool,
+    /// Until then a peer has trouble with the same server, so one failure is enough.
+    advised_until: Option<Instant>,
     happened: Vec<Happening>,
 }
 
 #[derive(Debug)]
 enum Phase {
-    Closed(Option<Ramp>),
+    // Boxes, because most breakers of a keyed layer never need what is in them.
+    Closed(Option<Box<Ramp>>),
     Open {
         until: Instant,
         #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only sharing asks"))]
         cause: Cause,
     },
     HalfOpen {
-        trials: Trials,
+        trials: Box<Trials>,
         successes: u32,
+        since: Instant,
     },
     ForcedOpen,
     Disabled,
@@ -53,7 +55,7 @@ impl Machine {
             epoch: 0,
             rules: Rules::new(&plan),
             open_time: OpenTime::new(seed),
-            advised: false,
+            advised_until: None,
             happened: Vec::new(),
             plan,
         }
@@ -78,10 +80,11 @@ impl Machine {
                 Err(refusal(Reason::Open, Some(*until - now)))
             }
             Phase::Open { .. } => {
-                let trials = Trials::default();
+                let trials = Box::default();
                 let half_open = Phase::HalfOpen {
                     trials,
                     successes: 0,
+                    since: now,
                 };
                 self.go(half_open, Cause::TimeOver, None);
                 self.admit_trial(now)
@@ -130,7 +133,7 @@ impl Machine {
             Verdict::Cancelled if slow => (Ending::Abandoned, None),
             Verdict::Ignored | Verdict::Cancelled => return,
         };
-        let advised = ending == Ending::Failed && self.advised;
+        let advised = ending == Ending::Failed && self.is_advised(now);
         let enough = self.rules.record(&self.plan, now, ending, slow);
         if !enough && !advised {
             return;
@@ -145,7 +148,10 @@ impl Machine {
     }
 
     fn settle_trial(&mut self, now: Instant, number: u32, verdict: Verdict, slow: bool) {
-        let Phase::HalfOpen { trials, successes } = &mut self.phase else {
+        let Phase::HalfOpen {
+            trials, successes, ..
+        } = &mut self.phase
+        else {
             return;
         };
         if !trials.end(number) {
@@ -200,7 +206,8 @@ impl Machine {
 
     fn close(&mut self, now: Instant) {
         self.open_time.start_anew();
-        let ramp = (!self.plan.ramp.is_zero()).then(|| Ramp::new(now, self.plan.ramp.min(LONGEST)));
+        let ramp = (!self.plan.ramp.is_zero())
+            .then(|| Box::new(Ramp::new(now, self.plan.ramp.min(LONGEST))));
         self.go(Phase::Closed(ramp), Cause::Recovered, None);
     }
 
@@ -209,7 +216,7 @@ impl Machine {
         self.phase = phase;
         self.epoch = self.epoch.wrapping_add(1);
         self.rules.clear();
-        self.advised = false;
+        self.advised_until = None;
         self.happened.push(Happening::Transition {
             from,
             to: self.code().state(),
@@ -234,9 +241,7 @@ impl Machine {
 
     /// Another process, or this one before it was restarted, is open for so long; never shortens an open time here.
     pub(crate) fn open_like_peer(&mut self, now: Instant, left: Duration) {
-        let left = left
-            .min(self.plan.longest_open.max(self.plan.open_for))
-            .min(LONGEST);
+        let left = self.believed(left);
         let wanted = now + left;
         match &self.phase {
             Phase::Closed(_) => self.open_until(now, left, Cause::Peer),
@@ -245,16 +250,26 @@ impl Machine {
         }
     }
 
-    /// Another process is open: from now on one failure trips here too, until the next transition.
-    pub(crate) fn heed_peer(&mut self) {
+    /// Another process is open for so long: until then, or the next transition, one failure trips here too.
+    pub(crate) fn heed_peer(&mut self, now: Instant, left: Duration) {
         if matches!(self.phase, Phase::Closed(_)) {
-            self.advised = true;
+            self.advised_until = self.advised_until.max(Some(now + self.believed(left)));
         }
+    }
+
+    /// What is believed of an open time that others speak of.
+    fn believed(&self, left: Duration) -> Duration {
+        let most = self.plan.longest_open.max(self.plan.open_for);
+        left.min(most).min(LONGEST)
+    }
+
+    fn is_advised(&self, now: Instant) -> bool {
+        self.advised_until.is_some_and(|until| now < until)
     }
 
     /// The other process has recovered.
     pub(crate) fn forget_peer(&mut self) {
-        self.advised = false;
+        self.advised_until = None;
     }
 
     /// Whether it is open by what it found out itself, which others should hear.
@@ -293,9 +308,26 @@ impl Machine {
         self.rules.failures()
     }
 
-    /// Whether forgetting it would change nothing for the calls to come.
-    pub(crate) fn is_pristine(&mut self, now: Instant) -> bool {
-        matches!(self.phase, Phase::Closed(None)) && !self.advised && self.tally(now).0 == 0
+    /// Whether it may be forgotten for one that begins in this state: it stands there itself with no trouble that still
+    /// counts, or its open time has been over for so long, without a call, that no failure of then would count.
+    pub(crate) fn is_forgettable(&self, now: Instant, begins: State) -> bool {
+        let is_past = |at: Instant| now.saturating_duration_since(at) >= self.plan.memory();
+        match &self.phase {
+            Phase::Closed(ramp) => {
+                let is_open_to_all = ramp.as_ref().is_none_or(|ramp| ramp.is_over(now));
+                let untroubled = self.rules.is_untroubled(&self.plan, now);
+                begins == State::Closed && is_open_to_all && untroubled && !self.is_advised(now)
+            }
+            Phase::Open { until, .. } => begins == State::Closed && is_past(*until),
+            Phase::HalfOpen { trials, since, .. } => {
+                begins == State::Closed && trials.len() == 0 && is_past(*since)
+            }
+            Phase::MetricsOnly => {
+                begins == State::MetricsOnly && self.rules.is_untroubled(&self.plan, now)
+            }
+            Phase::Disabled => begins == State::Disabled,
+            Phase::ForcedOpen => false,
+        }
     }
 
     pub(crate) fn trials_in_flight(&self) -> u32 {

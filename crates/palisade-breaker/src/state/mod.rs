@@ -66,8 +66,6 @@ pub enum Reason {
     Ramp,
     /// The service was called without having been polled ready.
     NotReady,
-    /// So many keys have trouble at once that no breaker could be made for another.
-    TooManyKeys,
 }
 
 impl Reason {
@@ -80,7 +78,6 @@ impl Reason {
             Self::TrialsTaken => "trials_taken",
             Self::Ramp => "ramp",
             Self::NotReady => "not_ready",
-            Self::TooManyKeys => "too_many_keys",
         }
     }
 }

@@ -118,6 +118,15 @@ impl Plan {
         }
     }
 
+    /// How long trouble is remembered of a breaker that is left alone: by the window that has a time, or a minute where
+    /// calls are counted and time is not.
+    pub(crate) fn memory(&self) -> Duration {
+        match self.extent {
+            Extent::Time(time) if self.records_every_call() => time.max(self.within()),
+            _ => self.within(),
+        }
+    }
+
     /// The threshold of the exact count, or its default where another rule holds.
     pub(crate) fn threshold(&self) -> NonZeroU32 {
         match self.failures {

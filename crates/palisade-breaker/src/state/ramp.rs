@@ -33,11 +33,15 @@ impl Ramp {
         }
     }
 
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.started) >= self.lasts
+    }
+
     pub(crate) fn step(&mut self, now: Instant) -> Step {
-        let past = now.saturating_duration_since(self.started);
-        if past >= self.lasts {
+        if self.is_over(now) {
             return Step::Over;
         }
+        let past = now.saturating_duration_since(self.started);
         let share = past.as_secs_f64() / self.lasts.as_secs_f64();
         self.credit += FIRST_SHARE + (1.0 - FIRST_SHARE) * share;
         if self.credit < 1.0 {

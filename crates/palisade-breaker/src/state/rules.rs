@@ -21,6 +21,8 @@ pub(crate) struct Rules {
     times: VecDeque<Instant>,
     in_a_row: u32,
     window: Option<Box<Window>>,
+    /// When a call last failed or was slow.
+    trouble: Option<Instant>,
 }
 
 impl Rules {
@@ -31,12 +33,16 @@ impl Rules {
             window: plan
                 .records_every_call()
                 .then(|| Box::new(Window::new(plan.extent))),
+            trouble: None,
         }
     }
 
     /// Counts one call; `true` means that it is one too many.
     pub(crate) fn record(&mut self, plan: &Plan, now: Instant, ending: Ending, slow: bool) -> bool {
         let failed = ending == Ending::Failed;
+        if failed || slow {
+            self.trouble = Some(now);
+        }
         let failures_trip = ending != Ending::Abandoned && self.count_failure(plan, now, failed);
         let Some(window) = &mut self.window else {
             return failures_trip;
@@ -83,6 +89,13 @@ impl Rules {
         }
     }
 
+    /// Whether the last trouble is as old as what the windows forget.
+    pub(crate) fn is_untroubled(&self, plan: &Plan, now: Instant) -> bool {
+        let memory = plan.memory();
+        self.trouble
+            .is_none_or(|at| now.saturating_duration_since(at) >= memory)
+    }
+
     /// Failures that count towards the next trip.
     pub(crate) fn failures(&self) -> u32 {
         self.in_a_row
@@ -104,6 +117,7 @@ impl Rules {
     pub(crate) fn clear(&mut self) {
         self.times.clear();
         self.in_a_row = 0;
+        self.trouble = None;
         if let Some(window) = &mut self.window {
             window.clear();
         }

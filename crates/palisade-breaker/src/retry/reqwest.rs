@@ -1,0 +1,81 @@
+use std::error::Error;
+use std::task::{Context, Poll};
+
+use reqwest::{Request, Response};
+use tokio::time::Sleep;
+use tower::retry::Policy;
+use tower_service::Service;
+
+use super::judge::{BoxError, HttpRetry, HttpRetryBoxed, Judge, RetryAdvice, judge_error};
+use super::layer::{Retry, RetryFuture};
+use super::policy::RetryPolicy;
+use super::replay::CloneBodies;
+use crate::BreakerError;
+
+impl<Err: Error + 'static> Judge<Response, Err> for HttpRetry {
+    fn judge(&self, result: Result<&Response, &Err>) -> RetryAdvice {
+        match result {
+            Ok(response) => self.judge_head(response.status(), response.headers()),
+            Err(error) => judge_error(error),
+        }
+    }
+}
+
+impl Judge<Response, BoxError> for HttpRetryBoxed {
+    fn judge(&self, result: Result<&Response, &BoxError>) -> RetryAdvice {
+        match result {
+            Ok(response) => self.0.judge_head(response.status(), response.headers()),
+            Err(error) => judge_error(&**error),
+        }
+    }
+}
+
+impl Judge<Response, BreakerError<BoxError>> for HttpRetryBoxed {
+    fn judge(&self, result: Result<&Response, &BreakerError<BoxError>>) -> RetryAdvice {
+        match result {
+            Ok(response) => self.0.judge_head(response.status(), response.headers()),
+            Err(BreakerError::Open(_)) => RetryAdvice::No,
+            Err(BreakerError::Inner(error)) => judge_error(&**error),
+        }
+    }
+}
+
+impl<J, Err> Policy<Request, Response, Err> for RetryPolicy<J, CloneBodies>
+where
+    J: Judge<Response, Err>,
+{
+    type Future = Sleep;
+
+    fn retry(&mut self, _: &mut Request, result: &mut Result<Response, Err>) -> Option<Sleep> {
+        let advice = self.judge.judge(result.as_ref());
+        self.decide(advice, true)
+    }
+
+    fn clone_request(&mut self, request: &Request) -> Option<Request> {
+        if !self.wants_copy(request.method(), request.headers()) {
+            return None;
+        }
+        // There is none of a body that is a stream.
+        request.try_clone()
+    }
+}
+
+impl<S, J> Service<Request> for Retry<S, J, CloneBodies>
+where
+    S: Service<Request, Response = Response> + Clone,
+    J: Judge<Response, S::Error> + Clone,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = RetryFuture<RetryPolicy<J, CloneBodies>, S, Request>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Service::<Request>::poll_ready(&mut self.inner, cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        RetryFuture {
+            inner: self.inner.call(request),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What lies in Redis: for each name a sorted set of who is open, by when that ends on the clock of Redis.
+
+use std::time::Duration;
+
+use palisade_core::Name;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, RedisError, cmd};
+use tokio::time::timeout;
+
+use super::wire::What;
+
+/// A Redis that takes longer than this is as good as none.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Notes an entry, lets go of those that are over or too many, the first to end first, and tells it.
+const OPENED: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[3])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last[2]))
+return redis.call('PUBLISH', ARGV[4], ARGV[5])";
+
+/// Takes an entry out, and tells it.
+const CLOSED: &str = r"
+redis.call('ZREM', KEYS[1], ARGV[1])
+return redis.call('PUBLISH', ARGV[2], ARGV[3])";
+
+/// The entries that are not over, and their milliseconds left; where there are too many, those that last longest.
+const READ: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local found = redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', '(' .. string.format('%.0f', now),
+  'WITHSCORES', 'LIMIT', 0, ARGV[1])
+for i = 2, #found, 2 do found[i] = string.format('%.0f', found[i] - now) end
+return found";
+
+/// Redis is out of reach, or has said something that is no answer.
+pub(super) struct Lost;
+
+impl From<RedisError> for Lost {
+    fn from(_: RedisError) -> Self {
+        Self
+    }
+}
+
+impl From<tokio::time::error::Elapsed> for Lost {
+    fn from(_: tokio::time::error::Elapsed) -> Self {
+        Self
+    }
+}
+
+/// Who is open, as it stands in Redis.
+pub(super) struct Entry {
+    pub(super) instance: String,
+    pub(super) key: Option<String>,
+    pub(super) left: Duration,
+}
+
+/// The board as one instance sees it.
+pub(super) struct Board<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) instance: &'a str,
+}
+
+impl Board<'_> {
+    pub(super) fn channel(&self) -> String {
+        format!("{}:news", self.prefix)
+    }
+
+    fn set(&self, name: Name) -> String {
+        format!("{}:{{{name}}}", self.prefix)
+    }
+
+    /// Notes and tells what has happened to a breaker; the set keeps at most so many entries.
+    pub(super) async fn write(
+        &self,
+        redis: &mut MultiplexedConnection,
+        (name, key): (Name, Option<&str>),
+        what: What,
+        most: usize,
+    ) -> Result<(), Lost> {
+        let instance = self.instance;
+        // No instance has a line break in it.
+        let tail = key.map_or_else(String::new, |key| format!("\n{key}"));
+        let member = format!("{instance}{tail}");
+        let mut eval = cmd("EVAL");
+        match what {
+            What::Opened(left) => {
+                let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
+                let text = format!("1 {instance} opened {millis} {name}{tail}");
+                eval.arg(OPENED).arg(1).arg(self.set(name)).arg(member);
+                eval.arg(millis).arg(most).arg(self.channel()).arg(text)
+            }
+            What::Closed => {
+                let text = format!("1 {instance} closed 0 {name}{tail}");
+                eval.arg(CLOSED).arg(1).arg(self.set(name)).arg(member);
+                eval.arg(self.channel()).arg(text)
+            }
+        };
+        ask::<i64>(redis, &eval).await.map(drop)
+    }
+
+    /// The entries of a name, at most so many.
+    pub(super) async fn read(
+        &self,
+        redis: &mut MultiplexedConnection,
+        name: Name,
+        most: usize,
+    ) -> Result<Vec<Entry>, Lost> {
+        let mut eval = cmd("EVAL");
+        eval.arg(READ).arg(1).arg(self.set(name)).arg(most);
+        let found: Vec<(String, u64)> = ask(redis, &eval).await?;
+        let entry = |(member, millis): (String, u64)| {
+            let (instance, key) = match member.split_once('\n') {
+                Some((instance, key)) => (instance, Some(key)),
+                None => (&*member, None),
+            };
+            Entry {
+                instance: instance.to_owned(),
+                key: key.map(str::to_owned),
+                left: Duration::from_millis(millis),
+            }
+        };
+        Ok(found.into_iter().map(entry).collect())
+    }
+}
+
+pub(super) async fn ask<T: redis::FromRedisValue>(
+    redis: &mut MultiplexedConnection,
+    what: &Cmd,
+) -> Result<T, Lost> {
+    Ok(timeout(PATIENCE, what.query_async(redis)).await??)
+}
