@@ -127,6 +127,8 @@ async fn refusals_are_logged_without_breaking_the_line() {
 fn refusals_are_counted() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let seen = recorder.handle();
+    // tracing asks whichever thread meets an event first whether anybody wants it, so that each needs to.
+    let _logging = log_into(&Lines::default());
     metrics::with_local_recorder(&recorder, || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()

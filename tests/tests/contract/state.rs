@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -71,8 +72,10 @@ async fn one_breaker_trips_for_every_service_that_a_layer_makes() {
 
 #[tokio::test(start_paused = true)]
 async fn one_budget_of_retries_holds_over_every_service_that_a_layer_makes() {
-    // One retry a second for ten seconds, and none for what is called.
-    let layer = RetryLayer::default().budget(0.0, 1);
+    // One retry a second for ten seconds, and none for what is called; no wait, in which the budget would grow.
+    let layer = RetryLayer::default()
+        .backoff(Duration::ZERO, 1.0)
+        .budget(0.0, 1);
     let calls = Rc::new(Cell::new(0));
     let failing = || {
         let calls = Rc::clone(&calls);
@@ -101,7 +104,7 @@ async fn one_trail_takes_the_records_of_every_service_that_a_layer_makes() {
     assert_eq!(status(layer.layer(handler())).await, 200);
     assert_eq!(status(layer.clone().layer(handler())).await, 200);
     assert_eq!(status(layer.clone().leak().layer(handler())).await, 200);
-    guard.shutdown(std::time::Duration::from_secs(5));
+    guard.shutdown(Duration::from_secs(5));
     let requests = sink
         .lines()
         .into_iter()

@@ -160,7 +160,7 @@ impl RedisPolicy {
             (Fit::Fits, Some(taken)) => {
                 if let Some(leases) = &self.leases {
                     // Redis decided after it was asked, and its clock may run faster than this one.
-                    let sooner = |time: u64| now.saturating_add(time - time / SLOWER);
+                    let sooner = |time: u64| plan.now.saturating_add(time - time / SLOWER);
                     let lease = Lease {
                         units: taken.units,
                         until: sooner(taken.valid),
