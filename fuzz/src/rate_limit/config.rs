@@ -18,7 +18,10 @@ pub(crate) fn check(data: &[u8]) {
     let Ok(config) = toml::from_str::<RateLimitConfig>(&text) else {
         return;
     };
-    match config.builder().and_then(|builder| builder.build()) {
+    match config
+        .builder()
+        .and_then(palisade_ratelimit::RateLimitBuilder::build)
+    {
         Ok(layer) => holds(&config, &layer),
         Err(error) => names_settings(&error, &SETTINGS),
     }

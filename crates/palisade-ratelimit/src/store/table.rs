@@ -106,7 +106,7 @@ impl Shard {
 
     #[inline]
     fn find_in(&self, set: usize, key: &HashedKey) -> Option<Slot> {
-        let mut alike = zero_bytes(self.tags[set] ^ LOW_BITS * tag(key));
+        let mut alike = zero_bytes(self.tags[set] ^ (LOW_BITS * tag(key)));
         while alike != 0 {
             let way = alike.trailing_zeros() as usize / 8;
             let slot = Slot { set, way };
