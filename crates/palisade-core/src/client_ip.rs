@@ -198,24 +198,30 @@ impl ClientIp {
     }
 
     /// The client's address, or `None` when the server did not say who the peer is.
+    #[inline]
     #[must_use]
     pub fn resolve(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<ClientAddr> {
         let peer = peer?.to_canonical();
         let ip = match &self.trust {
             Trust::Nobody => peer,
-            Trust::Networks(trusted) => self.walk(peer, trusted, headers).unwrap_or(peer),
-            Trust::Hops(hops) => {
-                let nth = usize::from(hops.get()) - 1;
-                forwarded::hops(headers, self.header)
-                    .nth(nth)
-                    .and_then(Result::ok)
-                    .unwrap_or(peer)
-            }
+            trust => self.forwarded(trust, peer, headers).unwrap_or(peer),
         };
         Some(ClientAddr {
             ip,
             v6_prefix: self.v6_prefix,
         })
+    }
+
+    /// What the header says that trusted proxies write.
+    fn forwarded(&self, trust: &Trust, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+        match trust {
+            Trust::Nobody => None,
+            Trust::Networks(trusted) => self.walk(peer, trusted, headers).ok(),
+            Trust::Hops(hops) => {
+                let nth = usize::from(hops.get()) - 1;
+                forwarded::hops(headers, self.header).nth(nth)?.ok()
+            }
+        }
     }
 
     /// The client's address for a request with these extensions and headers: what the scope decided, or else this.

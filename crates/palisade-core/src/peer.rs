@@ -10,6 +10,7 @@ use http::Extensions;
 pub struct PeerAddr(pub SocketAddr);
 
 /// The peer's address, from [`PeerAddr`], axum's `ConnectInfo<SocketAddr>` or tonic's `TcpConnectInfo`.
+#[inline]
 #[must_use]
 pub fn peer_addr(extensions: &Extensions) -> Option<SocketAddr> {
     if let Some(PeerAddr(addr)) = extensions.get() {

@@ -9,7 +9,6 @@ use crate::counted::{Counted, Engine};
 use crate::decision::{Decision, Outcome};
 use crate::digest::HashedKey;
 use crate::headers::Headers;
-use crate::key::Found;
 use crate::limit::Assessment;
 use crate::limits::Limits;
 use crate::store::{Charge, MAX_CHARGES, charge, charge_one};
@@ -63,19 +62,26 @@ impl Limits {
     pub(crate) fn decide(
         handle: &Handle<Self>,
         plan: Plan,
-        found: Found,
+        is_address: bool,
         view: &RequestView<'_>,
     ) -> Verdict {
         let limits = &**handle;
         let counted = &limits.policies[plan.policy];
         let now = plan.now;
-        if found.key.claimed || limits.site.is_some() || !counted.engine.is_local() {
-            return Self::decide_beside(handle, plan, found, view);
+        if plan.key.claimed || limits.site.is_some() || !counted.engine.is_local() {
+            return Self::decide_beside(handle, plan, is_address, view);
         }
-        let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
+        let scaled;
+        let rules = match plan.quota {
+            None => &counted.rules,
+            Some(quota) => {
+                scaled = counted.rules.scaled(quota);
+                &scaled
+            }
+        };
         let one = Charge {
             table: &counted.table,
-            rules: scaled.as_ref().unwrap_or(&counted.rules),
+            rules,
             key: plan.key,
             cost: plan.cost,
         };
@@ -91,12 +97,12 @@ impl Limits {
     fn decide_beside(
         handle: &Handle<Self>,
         plan: Plan,
-        found: Found,
+        is_address: bool,
         view: &RequestView<'_>,
     ) -> Verdict {
         let limits = &**handle;
         let counted = &limits.policies[plan.policy];
-        let beside = limits.beside(found, view);
+        let beside = limits.beside(plan.key.claimed, is_address, view);
         let local = counted.engine.is_local().then_some(plan);
         let charged = limits.charge_local(local, beside, plan.now);
         match charged {
@@ -176,13 +182,13 @@ impl Limits {
     }
 
     /// Which counts by address a request is charged to as well.
-    fn beside(&self, found: Found, view: &RequestView<'_>) -> Beside {
-        let address_counts = found.is_address || found.key.claimed;
+    fn beside(&self, claimed: bool, is_address: bool, view: &RequestView<'_>) -> Beside {
+        let address_counts = is_address || claimed;
         if !address_counts || self.backstop.is_none() && self.site.is_none() {
             return Beside::default();
         }
         let client = view.client();
-        let backstop = found.key.claimed.then(|| match client {
+        let backstop = claimed.then(|| match client {
             Some(client) => self.hasher.address(client.group()),
             None => self.shared_key(),
         });

@@ -47,16 +47,18 @@ impl Headers {
         }
         headers.reserve(5);
         let (limit, described) = shown.fixed_values();
+        let mut digits = itoa::Buffer::new();
+        let remaining = digits.format(shown.remaining);
         if self.x_rate_limit() {
             let full_at = Duration::from_nanos(shown.reset);
             let reset = ceil_seconds(now.as_duration().saturating_add(full_at));
             headers.insert(LIMIT, limit);
-            headers.insert(REMAINING, value(Digits::of(shown.remaining).as_bytes()));
-            headers.insert(RESET, value(Digits::of(reset).as_bytes()));
+            headers.insert(REMAINING, value(remaining));
+            headers.insert(RESET, value(itoa::Buffer::new().format(reset)));
         }
         if self.rate_limit() {
             let left = shown.reset.div_ceil(ONE_SECOND);
-            let quota = item(shown.policy, (";r=", shown.remaining), (";t=", left));
+            let quota = item(shown.policy, [";r=", remaining, ";t="], left);
             headers.insert(POLICY, described);
             headers.insert(QUOTA, value_of(quota));
         }
@@ -121,7 +123,7 @@ impl Shown {
                 HeaderValue::from_static(described.as_str()),
             ),
             None => (
-                value(Digits::of(self.limit).as_bytes()),
+                value(itoa::Buffer::new().format(self.limit)),
                 value_of(described(self.policy, self.limit, self.window)),
             ),
         }
@@ -157,8 +159,8 @@ fn has_closer(headers: &HeaderMap, remaining: u64) -> bool {
 }
 
 /// A field's value; all that is written here is printable.
-fn value(text: &[u8]) -> HeaderValue {
-    HeaderValue::from_bytes(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// The same from a text of its own.
@@ -170,48 +172,20 @@ fn value_of(text: Vec<u8>) -> HeaderValue {
 /// What the field `RateLimit-Policy` says of a limit.
 fn described(policy: Name, quota: u64, window: u64) -> Vec<u8> {
     let (quota, seconds) = quota_in_whole_seconds(quota, window);
-    item(policy, (";q=", quota), (";w=", seconds))
+    item(
+        policy,
+        [";q=", itoa::Buffer::new().format(quota), ";w="],
+        seconds,
+    )
 }
 
 /// An item of a structured field: a string with two whole numbers. As large as it must be, so that it becomes a value
 /// without another allocation.
-fn item(name: Name, first: (&str, u64), second: (&str, u64)) -> Vec<u8> {
-    let numbers = [Digits::of(first.1), Digits::of(second.1)];
-    let parts: [&[u8]; 7] = [
-        b"\"",
-        name.as_str().as_bytes(),
-        b"\"",
-        first.0.as_bytes(),
-        numbers[0].as_bytes(),
-        second.0.as_bytes(),
-        numbers[1].as_bytes(),
-    ];
-    parts.concat()
-}
-
-/// A number in decimal. By hand: the formatting machinery costs more than all that is written here.
-struct Digits {
-    text: [u8; 20],
-    first: usize,
-}
-
-impl Digits {
-    fn of(mut number: u64) -> Self {
-        let mut text = [0; 20];
-        let mut first = text.len();
-        loop {
-            first -= 1;
-            text[first] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return Self { text, first };
-            }
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.text[self.first..]
-    }
+fn item(name: Name, [before, first, between]: [&str; 3], second: u64) -> Vec<u8> {
+    let mut digits = itoa::Buffer::new();
+    let second = digits.format(second);
+    let parts = ["\"", name.as_str(), "\"", before, first, between, second];
+    parts.concat().into_bytes()
 }
 
 fn ceil_seconds(duration: Duration) -> u64 {

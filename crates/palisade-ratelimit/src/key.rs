@@ -300,17 +300,21 @@ impl Chain {
         })
     }
 
+    /// The client's address, if that is what is asked for first, as in most layers: without the detour through a key of
+    /// any kind.
     #[inline]
+    pub(crate) fn address(&self, view: &RequestView<'_>, hasher: &Hasher) -> Option<Found> {
+        let [Reader::ClientIp, ..] = &*self.0 else {
+            return None;
+        };
+        Some(Found {
+            key: hasher.address(view.find_client()?.group()),
+            is_address: true,
+        })
+    }
+
+    /// The first key that there is.
     pub(crate) fn find(&self, view: &RequestView<'_>, hasher: &Hasher) -> Option<Found> {
-        // What most layers ask for, without the detour through a key of any kind.
-        if let [Reader::ClientIp, ..] = &*self.0
-            && let Some(client) = view.client()
-        {
-            return Some(Found {
-                key: hasher.address(client.group()),
-                is_address: true,
-            });
-        }
         self.visit(view, |key, trust| {
             let mut hashed = key.hashed(hasher);
             hashed.claimed = trust == Trust::Claimed;

@@ -80,25 +80,46 @@ impl Limits {
             .chain
             .as_ref()
             .unwrap_or(&limits.chain);
-        let Some(found) = chain
-            .find(view, &limits.hasher)
-            .or_else(|| limits.without_key())
-        else {
-            return limits.no_key_verdict(policy, view);
-        };
+        match chain.address(view, &limits.hasher) {
+            Some(found) => Self::count(handle, policy, quota, found, view),
+            None => Self::admit_by(chain, handle, policy, quota, view),
+        }
+    }
+
+    /// The same by whatever key the chain finds.
+    #[inline(never)]
+    fn admit_by(
+        chain: &Chain,
+        handle: &Handle<Self>,
+        policy: usize,
+        quota: Option<NonZeroU32>,
+        view: &RequestView<'_>,
+    ) -> Verdict {
+        let found = chain.find(view, &handle.hasher);
+        match found.or_else(|| handle.without_key()) {
+            Some(found) => Self::count(handle, policy, quota, found, view),
+            None => handle.no_key_verdict(policy, view),
+        }
+    }
+
+    #[inline]
+    fn count(
+        handle: &Handle<Self>,
+        policy: usize,
+        quota: Option<NonZeroU32>,
+        found: Found,
+        view: &RequestView<'_>,
+    ) -> Verdict {
+        let limits = &**handle;
         let cost = limits.cost.as_ref().map_or(1, |cost| cost(view).into());
-        Self::decide(
-            handle,
-            Plan {
-                policy,
-                key: found.key,
-                quota,
-                cost,
-                now: limits.store.nanos(time::now()),
-            },
-            found,
-            view,
-        )
+        let plan = Plan {
+            policy,
+            key: found.key,
+            quota,
+            cost,
+            now: limits.store.nanos(time::now()),
+        };
+        Self::decide(handle, plan, found.is_address, view)
     }
 
     #[inline]

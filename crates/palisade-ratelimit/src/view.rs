@@ -67,17 +67,26 @@ impl<'a> RequestView<'a> {
     }
 
     /// The client's address; `None` when the server did not say who the peer is.
-    #[inline]
     #[must_use]
     pub fn client(&self) -> Option<ClientAddr> {
         if let Some(known) = self.client.get() {
             return known;
         }
-        let decided = self.scope.and_then(RequestScope::client);
-        let peer = || peer_addr(self.extensions).map(|addr| addr.ip());
-        let client = decided.or_else(|| self.client_ip.resolve(peer(), self.headers));
+        let client = self.find_client();
         self.client.set(Some(client));
         client
+    }
+
+    /// The same, not kept for whoever asks next: most requests are asked once.
+    #[inline]
+    pub(crate) fn find_client(&self) -> Option<ClientAddr> {
+        match self.scope.and_then(RequestScope::client) {
+            Some(decided) => Some(decided),
+            None => {
+                let peer = peer_addr(self.extensions).map(|addr| addr.ip());
+                self.client_ip.resolve(peer, self.headers)
+            }
+        }
     }
 
     pub(crate) const fn scope(&self) -> Option<&'a RequestScope> {

@@ -1,3 +1,4 @@
+use std::hint::select_unpredictable;
 use std::num::NonZeroUsize;
 
 use crate::digest::{HashedKey, Spots};
@@ -74,6 +75,18 @@ pub(crate) struct Slot {
     way: usize,
 }
 
+impl Slot {
+    /// The first way of a set that is marked by the top bit of its byte.
+    #[inline]
+    const fn first_of(set: usize, marks: u64) -> Option<Self> {
+        if marks == 0 {
+            return None;
+        }
+        let way = marks.trailing_zeros() as usize / 8;
+        Some(Self { set, way })
+    }
+}
+
 /// How many sets a shard starts with, unless it is preallocated.
 const FIRST_SETS: usize = 4;
 
@@ -100,19 +113,33 @@ impl Shard {
     #[inline]
     pub(crate) fn find(&self, key: &HashedKey) -> Option<Slot> {
         let [first, second] = self.candidates(key);
-        self.find_in(first, key)
-            .or_else(|| self.find_in(second, key))
+        let [here, there] = [self.alike(first, key), self.alike(second, key)];
+        // In which of the two a key lies nobody can foretell, a branch as little as anybody.
+        let (set, alike) = select_unpredictable(here != 0, (first, here), (second, there));
+        let slot = Slot::first_of(set, alike)?;
+        if self.holds(slot, key) {
+            return Some(slot);
+        }
+        self.find_among(first, here, key)
+            .or_else(|| self.find_among(second, there, key))
+    }
+
+    /// The ways of a set whose tag is the key's, each as the top bit of its byte.
+    #[inline]
+    fn alike(&self, set: usize, key: &HashedKey) -> u64 {
+        zero_bytes(self.tags[set] ^ (LOW_BITS * tag(key)))
     }
 
     #[inline]
-    fn find_in(&self, set: usize, key: &HashedKey) -> Option<Slot> {
-        let mut alike = zero_bytes(self.tags[set] ^ (LOW_BITS * tag(key)));
-        while alike != 0 {
-            let way = alike.trailing_zeros() as usize / 8;
-            let slot = Slot { set, way };
-            if let [low, high, ..] = self.words(slot)
-                && (*low, *high) == (key.low, key.high)
-            {
+    fn holds(&self, slot: Slot, key: &HashedKey) -> bool {
+        matches!(self.words(slot), [low, high, ..] if (*low, *high) == (key.low, key.high))
+    }
+
+    /// The same among the ways of a set whose tags are alike.
+    #[cold]
+    fn find_among(&self, set: usize, mut alike: u64, key: &HashedKey) -> Option<Slot> {
+        while let Some(slot) = Slot::first_of(set, alike) {
+            if self.holds(slot, key) {
                 return Some(slot);
             }
             alike &= alike - 1;
