@@ -113,16 +113,33 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        if matches!(self.readiness, Readiness::Ready)
-            && let Some(permit) = Shared::acquire_at_once(&self.shared)
-        {
-            self.readiness = Readiness::Unasked;
-            return self.call_inner(request, permit);
-        }
-        match self.acquire_in_trouble() {
-            Ok(permit) => self.call_inner(request, permit),
-            Err(rejected) => ResponseFuture::refused(self.refuse.refuse(request, rejected)),
-        }
+        let at_once = match self.readiness {
+            Readiness::Ready => Shared::acquire_at_once(&self.shared),
+            _ => None,
+        };
+        let permit = match at_once {
+            Some(permit) => {
+                self.readiness = Readiness::Unasked;
+                permit
+            }
+            None => match self.acquire_in_trouble() {
+                Ok(permit) => permit,
+                Err(rejected) => {
+                    return ResponseFuture::refused(self.refuse.refuse(request, rejected));
+                }
+            },
+        };
+        // Not in a function of its own: each that takes the request and looks at it is a copy of it.
+        let seen = self.classify.see(&request);
+        let refuse_seen = self.refuse.see(&request);
+        ResponseFuture::calling(
+            self.inner.call(request),
+            self.classify.clone(),
+            seen,
+            permit,
+            self.refuse.clone(),
+            refuse_seen,
+        )
     }
 }
 
@@ -149,26 +166,6 @@ impl Patience {
 }
 
 impl<S, C, A> Breaker<S, C, A> {
-    #[inline(always)]
-    fn call_inner<Req>(&mut self, request: Req, permit: Permit) -> ResponseFuture<S, Req, C, A>
-    where
-        S: Service<Req>,
-        C: Classify<Req, S::Response, S::Error> + Clone,
-        A: Refuse<Req, C::Output, S::Error> + Clone,
-    {
-        let seen = self.classify.see(&request);
-        let refuse_seen = self.refuse.see(&request);
-        let inner = self.inner.call(request);
-        ResponseFuture::calling(
-            inner,
-            self.classify.clone(),
-            seen,
-            permit,
-            self.refuse.clone(),
-            refuse_seen,
-        )
-    }
-
     #[cold]
     fn acquire_in_trouble(&mut self) -> Result<Permit, Rejected> {
         match std::mem::replace(&mut self.readiness, Readiness::Unasked) {
