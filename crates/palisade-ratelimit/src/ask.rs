@@ -43,7 +43,8 @@ pub(crate) fn ask(
     }))
 }
 
-/// What is decided without Redis: a refusal that still holds, a lease, or an outage.
+/// What is decided without Redis: a lease, which comes first because where there are leases most requests have one; a
+/// refusal that still holds; or an outage.
 pub(crate) fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decision> {
     let Plan {
         key,
@@ -53,6 +54,21 @@ pub(crate) fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Opti
         ..
     } = plan;
     if quota.is_none() {
+        if let Some(spent) = policy
+            .leases()
+            .and_then(|leases| leases.spend(&key, now, cost, policy.interval()))
+        {
+            let full = spent.full_at.saturating_sub(now);
+            return of_rule(
+                counted.name,
+                policy,
+                spent.rule,
+                Fit::Fits,
+                spent.remaining,
+                full,
+                spent.charged_at,
+            );
+        }
         if let Some(denied) = policy
             .denied()
             .and_then(|cache| cache.find(&key, now))
@@ -67,21 +83,6 @@ pub(crate) fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Opti
                 0,
                 denied.full_at.saturating_sub(now),
                 now,
-            );
-        }
-        if let Some(spent) = policy
-            .leases()
-            .and_then(|leases| leases.spend(&key, now, cost, policy.interval()))
-        {
-            let full = spent.full_at.saturating_sub(now);
-            return of_rule(
-                counted.name,
-                policy,
-                spent.rule,
-                Fit::Fits,
-                spent.remaining,
-                full,
-                spent.charged_at,
             );
         }
     }
