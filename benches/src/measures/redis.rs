@@ -161,10 +161,11 @@ fn one_after_the_other(mode: Mode) -> Result<Outcome> {
     in_turns(mode, "us", &sides, best, |exchange| {
         let exchange = Arc::clone(exchange);
         let times = Handle::current().block_on(async move {
+            let template = Template::get();
             let mut addresses = Addresses::new(CLIENTS);
             let mut times = Vec::with_capacity(1_000);
             for _ in 0..1_000 {
-                let request = Template::get().request_from(addresses.next());
+                let request = template.request_from(addresses.next());
                 let start = now();
                 if !exchange(request).await {
                     return Vec::new();
@@ -192,9 +193,10 @@ fn many_at_a_time(mode: Mode, lease: u32) -> Result<Outcome> {
             .map(|task| {
                 let exchange = Arc::clone(exchange);
                 tokio::spawn(async move {
+                    let template = Template::get();
                     let mut addresses = Addresses::starting_at(CLIENTS, task * (CLIENTS / TASKS));
                     for _ in 0..EACH {
-                        if !exchange(Template::get().request_from(addresses.next())).await {
+                        if !exchange(template.request_from(addresses.next())).await {
                             return false;
                         }
                     }
