@@ -99,6 +99,7 @@ impl BreakerHandle {
         (code.state() == State::Open)
             .then(|| self.0.cell.until_deadline(code, time::now()))
             .flatten()
+            .map(Duration::from_nanos)
     }
 
     /// What has been counted.

@@ -153,7 +153,7 @@ impl Patience {
         // First, so that nothing can happen unnoticed between the look and the wait.
         shared.wait(place.number, cx.waker());
         while let Some(refusal) = shared.refuse_early() {
-            let Some(wait) = refusal.retry_after else {
+            let Some(wait) = refusal.retry_after() else {
                 return Poll::Pending;
             };
             let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(wait)));

@@ -158,7 +158,7 @@ impl Shared {
     pub(crate) fn rejection(&self, refusal: Refusal) -> Rejected {
         Rejected {
             name: self.name(),
-            retry_after: refusal.retry_after,
+            retry_after: refusal.retry_after(),
             state: match refusal.reason {
                 Reason::Open => State::Open,
                 Reason::Forced => State::ForcedOpen,

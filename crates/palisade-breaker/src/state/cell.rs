@@ -1,5 +1,4 @@
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use palisade_core::time::Instant;
 
@@ -75,10 +74,7 @@ impl Cell {
         let word = self.word();
         let (reason, full) = match word.code() {
             Code::ForcedOpen => {
-                return Some(Refusal {
-                    reason: Reason::Forced,
-                    retry_after: None,
-                });
+                return Some(Refusal::for_now(Reason::Forced));
             }
             Code::Open => (Reason::Open, true),
             Code::HalfOpen => (Reason::TrialsTaken, word.trials() >= self.most_trials),
@@ -87,10 +83,8 @@ impl Cell {
         if !full {
             return None;
         }
-        Some(Refusal {
-            reason,
-            retry_after: Some(self.until_deadline(word.code(), now())?),
-        })
+        let left = self.until_deadline(word.code(), now())?;
+        Some(Refusal::of_nanos(reason, left))
     }
 
     /// Asks leave, under the lock.
@@ -136,16 +130,16 @@ impl Cell {
         (answer, machine.take_happened())
     }
 
-    /// Time until the open time or the first lease is over, whichever a machine in this state has; `None` when it is over,
+    /// Nanoseconds until the open time or the first lease is over, whichever a machine in this state has; `None` when it is over,
     /// or there is none, or the machine has moved on.
     #[inline]
-    pub(crate) fn until_deadline(&self, code: Code, now: Instant) -> Option<Duration> {
+    pub(crate) fn until_deadline(&self, code: Code, now: Instant) -> Option<u64> {
         let deadline = self.deadline.load(Ordering::Relaxed);
         if deadline & 1 != u64::from(code == Code::HalfOpen) {
             return None;
         }
         let left = (deadline >> 1).checked_sub(self.nanos(now))?;
-        (left > 0).then(|| Duration::from_nanos(left))
+        (left > 0).then_some(left)
     }
 
     /// The machine, only to look at.

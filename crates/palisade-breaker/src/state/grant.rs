@@ -49,11 +49,41 @@ impl Grant {
     }
 }
 
-/// No leave.
+/// No leave. Two words that stay in registers on the way from the look to the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) reason: Reason,
-    pub(crate) retry_after: Option<Duration>,
+    /// Nanoseconds, or [`UNKNOWN`](Self::UNKNOWN).
+    wait: u64,
+}
+
+impl Refusal {
+    const UNKNOWN: u64 = u64::MAX;
+
+    pub(crate) fn new(reason: Reason, retry_after: Option<Duration>) -> Self {
+        match retry_after.and_then(|wait| u64::try_from(wait.as_nanos()).ok()) {
+            Some(wait) => Self::of_nanos(reason, wait),
+            None => Self::for_now(reason),
+        }
+    }
+
+    /// For an unknown time.
+    pub(crate) const fn for_now(reason: Reason) -> Self {
+        Self {
+            reason,
+            wait: Self::UNKNOWN,
+        }
+    }
+
+    /// For so many nanoseconds.
+    pub(crate) const fn of_nanos(reason: Reason, wait: u64) -> Self {
+        Self { reason, wait }
+    }
+
+    #[inline]
+    pub(crate) fn retry_after(self) -> Option<Duration> {
+        (self.wait != Self::UNKNOWN).then(|| Duration::from_nanos(self.wait))
+    }
 }
 
 /// How a granted call went.
@@ -80,11 +110,4 @@ pub(crate) enum Happening {
     Trial,
     LeaseLost,
     WouldTrip,
-}
-
-pub(crate) const fn refusal(reason: Reason, retry_after: Option<Duration>) -> Refusal {
-    Refusal {
-        reason,
-        retry_after,
-    }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use palisade_core::time::Instant;
 
-use super::grant::{Grant, Happening, Refusal, Verdict, refusal};
+use super::grant::{Grant, Happening, Refusal, Verdict};
 use super::open_time::OpenTime;
 use super::plan::{LONGEST, Plan};
 use super::ramp::{Ramp, Step};
@@ -67,7 +67,7 @@ impl Machine {
         match &mut self.phase {
             Phase::Closed(None) | Phase::MetricsOnly => Ok(counted),
             Phase::Closed(Some(ramp)) => match ramp.step(now) {
-                Step::Refuse => Err(refusal(Reason::Ramp, None)),
+                Step::Refuse => Err(Refusal::for_now(Reason::Ramp)),
                 Step::Admit => Ok(counted),
                 Step::Over => {
                     self.phase = Phase::Closed(None);
@@ -75,9 +75,9 @@ impl Machine {
                 }
             },
             Phase::Disabled => Ok(Grant::FREE),
-            Phase::ForcedOpen => Err(refusal(Reason::Forced, None)),
+            Phase::ForcedOpen => Err(Refusal::for_now(Reason::Forced)),
             Phase::Open { until, .. } if now < *until => {
-                Err(refusal(Reason::Open, Some(*until - now)))
+                Err(Refusal::new(Reason::Open, Some(*until - now)))
             }
             Phase::Open { .. } => {
                 let trials = Box::default();
@@ -95,13 +95,13 @@ impl Machine {
 
     fn admit_trial(&mut self, now: Instant) -> Result<Grant, Refusal> {
         let Phase::HalfOpen { trials, .. } = &mut self.phase else {
-            return Err(refusal(Reason::TrialsTaken, None));
+            return Err(Refusal::for_now(Reason::TrialsTaken));
         };
         if trials.len() >= self.plan.trials.get() {
             if !trials.lose_one(now) {
                 let lease_over = trials.first_lease_over();
                 let wait = lease_over.map(|over| over.saturating_duration_since(now));
-                return Err(refusal(Reason::TrialsTaken, wait));
+                return Err(Refusal::new(Reason::TrialsTaken, wait));
             }
             self.happened.push(Happening::LeaseLost);
         }
