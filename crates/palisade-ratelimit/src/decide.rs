@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use palisade_core::time::UnixTime;
 use palisade_core::{EventKind, Handle, LimitDecision, Name, SecurityEvent};
 
-use crate::counted::{Counted, Engine};
+use crate::counted::Engine;
 use crate::decision::{Decision, Outcome};
 use crate::digest::HashedKey;
-use crate::headers::Headers;
+use crate::headers::{Headers, Shown};
 use crate::limit::Assessment;
 use crate::limits::Limits;
 use crate::store::{Charge, MAX_CHARGES, charge, charge_one};
@@ -28,7 +28,7 @@ pub(crate) enum Verdict {
     Ask(Box<crate::ask::Question>),
 }
 
-/// A decision about a request, and what is needed to give its charge back.
+/// A decision about a request that is over a limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ruling {
     pub(crate) decision: Decision,
@@ -229,12 +229,11 @@ impl Limits {
         if handle.headers == Headers::Off && view.scope().is_none() && counted.refund.is_none() {
             return Verdict::Pass;
         }
-        Self::conclude_allowed(
-            handle,
-            Decision::new(name, assessment, plan.now),
-            plan,
-            view,
-        )
+        if let Some(scope) = view.scope() {
+            scope.push_limit(Decision::new(name, assessment, plan.now).into());
+        }
+        let shown = Shown::of_assessment(name, assessment);
+        Verdict::Counted(Ticket::new(handle, shown, &plan, plan.now, view.scope()))
     }
 
     /// The verdict for a decision that was made elsewhere.
@@ -252,23 +251,12 @@ impl Limits {
         counted
             .counters
             .allowed(&plan, decision.remaining, decision.limit);
-        Self::conclude_allowed(handle, decision, plan, view)
-    }
-
-    fn conclude_allowed(
-        handle: &Handle<Self>,
-        decision: Decision,
-        plan: Plan,
-        view: &RequestView<'_>,
-    ) -> Verdict {
+        let noted = LimitDecision::from(decision);
         if let Some(scope) = view.scope() {
-            scope.push_limit(LimitDecision::from(decision));
+            scope.push_limit(noted);
         }
-        Verdict::Counted(Ticket::new(
-            handle,
-            &handle.ruling(decision, plan),
-            view.scope(),
-        ))
+        let shown = Shown::of(&noted);
+        Verdict::Counted(Ticket::new(handle, shown, &plan, decision.at, view.scope()))
     }
 
     /// Counts and tells that a request is over a limit.
@@ -300,48 +288,47 @@ impl Limits {
         Verdict::Over(Box::new(ruling))
     }
 
-    fn ruling(&self, decision: Decision, plan: Plan) -> Ruling {
-        let unix = match self.headers {
+    /// Wall time for the headers, if there are any.
+    #[inline]
+    pub(crate) fn unix(&self, now: u64) -> UnixTime {
+        match self.headers {
             Headers::Off => UnixTime::default(),
-            _ => self.wall.at(plan.now),
-        };
+            _ => self.wall.at(now),
+        }
+    }
+
+    fn ruling(&self, decision: Decision, plan: Plan) -> Ruling {
         Ruling {
             decision,
-            unix,
+            unix: self.unix(plan.now),
             shadow: self.policies[plan.policy].shadow,
             plan,
         }
     }
 
-    /// Gives back what a request was charged by its policy. What its address was charged stays: the request did come.
-    pub(crate) fn refund(&self, ruling: &Ruling) {
-        let Some(counted) = self.policies.get(ruling.plan.policy) else {
+    /// Gives back what a request was charged by its policy at that time. What its address was charged stays: the request
+    /// did come.
+    pub(crate) fn refund(&self, plan: &Plan, charged_at: u64) {
+        let Some(counted) = self.policies.get(plan.policy) else {
             return;
         };
         match &counted.engine {
-            Engine::Local => self.refund_local(counted, ruling),
+            Engine::Local => {
+                let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
+                let rules = scaled.as_ref().unwrap_or(&counted.rules);
+                let table = &counted.table;
+                table.refund(rules, &plan.key, charged_at, plan.cost);
+            }
             #[cfg(feature = "governor")]
             Engine::Governor(_) => {}
             #[cfg(feature = "redis")]
             Engine::Redis(policy) => {
-                let Plan {
-                    key, quota, cost, ..
-                } = ruling.plan;
-                let refunding = policy.refund(&key, quota, ruling.decision.at, cost);
+                let refunding = policy.refund(&plan.key, plan.quota, charged_at, plan.cost);
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                     runtime.spawn(refunding);
                 }
             }
         }
-    }
-
-    fn refund_local(&self, counted: &Counted, ruling: &Ruling) {
-        let Plan {
-            key, quota, cost, ..
-        } = ruling.plan;
-        let scaled = quota.map(|quota| counted.rules.scaled(quota));
-        let rules = scaled.as_ref().unwrap_or(&counted.rules);
-        counted.table.refund(rules, &key, ruling.decision.at, cost);
     }
 }
 

@@ -6,6 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{LimitDecision, Name};
 
+use crate::limit::Assessment;
+
 /// Which header fields tell clients about their limit.
 ///
 /// They speak of the limit that is closest to refusing: the one that refused, or that has the fewest requests left.
@@ -130,6 +132,17 @@ impl Shown {
     }
 
     #[inline]
+    pub(crate) fn of_assessment(policy: Name, assessment: &Assessment) -> Self {
+        Self {
+            policy,
+            limit: assessment.quota.into(),
+            remaining: assessment.remaining,
+            window: assessment.window,
+            reset: assessment.reset,
+            fixed: None,
+        }
+    }
+
     pub(crate) fn of(decision: &LimitDecision) -> Self {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self {

@@ -4,7 +4,7 @@ use http::Response;
 use palisade_core::time::UnixTime;
 use palisade_core::{Handle, LimitDecision, RequestScope};
 
-use crate::decide::Ruling;
+use crate::decide::Plan;
 use crate::headers::{Headers, Shown};
 use crate::limits::Limits;
 use crate::policy::Refund;
@@ -19,38 +19,39 @@ pub(crate) struct Ticket {
 
 struct PendingRefund {
     when: Arc<Refund>,
-    ruling: Ruling,
+    plan: Plan,
+    charged_at: u64,
     limits: Handle<Limits>,
 }
 
 impl Ticket {
     /// The headers will speak of the closest limit, whether ours or one that another limiter has noted in the scope.
+    #[inline]
     pub(crate) fn new(
         limits: &Handle<Limits>,
-        ruling: &Ruling,
+        own: Shown,
+        plan: &Plan,
+        charged_at: u64,
         scope: Option<&RequestScope>,
     ) -> Self {
-        let own = Shown::of(&LimitDecision::from(ruling.decision));
-        let refund = limits.policies[ruling.plan.policy]
-            .refund
-            .as_ref()
-            .map(|when| {
-                Box::new(PendingRefund {
-                    when: Arc::clone(when),
-                    ruling: *ruling,
-                    limits: limits.clone(),
-                })
-            });
+        let policy = &limits.policies[plan.policy];
+        let refund = policy.refund.as_ref().map(|when| {
+            Box::new(PendingRefund {
+                when: Arc::clone(when),
+                plan: *plan,
+                charged_at,
+                limits: limits.clone(),
+            })
+        });
         let shown = match scope {
             Some(scope) if limits.headers != Headers::Off => {
                 scope.with_limits(|noted| closest(own, noted))
             }
             _ => own,
         };
-        let shown = shown.with_fixed(&limits.policies[ruling.plan.policy].fixed);
         Self {
-            shown,
-            unix: ruling.unix,
+            shown: shown.with_fixed(&policy.fixed),
+            unix: limits.unix(plan.now),
             headers: limits.headers,
             refund,
         }
@@ -61,7 +62,7 @@ impl Ticket {
         if let Some(refund) = self.refund.take()
             && (refund.when)(response.status())
         {
-            refund.limits.refund(&refund.ruling);
+            refund.limits.refund(&refund.plan, refund.charged_at);
         }
         self.headers
             .write(&self.shown, self.unix, response.headers_mut());
