@@ -1,4 +1,3 @@
-use std::hint::select_unpredictable;
 use std::num::NonZeroUsize;
 
 use crate::digest::{HashedKey, Spots};
@@ -14,19 +13,20 @@ const CLAIMED_WAYS: usize = WAYS / 2;
 /// overflows before the table is full (Azar et al., "Balanced allocations"). A slot whose limits have refilled carries
 /// no information, and so is free. Nothing is ever taken out; slots are overwritten.
 ///
-/// A byte of each key's hash, its tag, lies apart from the slots, eight tags of a set in one word: so a set is searched
-/// in one step, and of a large table little more than the slot itself is read. A slot lies in one piece:
+/// A set lies in one piece, the digests first, so that looking for a key reads one or two cache lines:
 ///
 /// | words | |
 /// |---|---|
-/// | 2 | the digest, low half and high half |
-/// | 1 | when the slot is full again; left out where the state is one word, which is that time |
-/// | state | the state |
+/// | 8 | low halves of the digests |
+/// | 8 | high halves |
+/// | 8 | when each slot is full again; left out where the state is one word, which is that time |
+/// | 8 x state | the states |
 #[derive(Debug)]
 pub(crate) struct Shard {
-    /// A word for each set.
-    tags: Vec<u64>,
-    slots: Vec<u64>,
+    words: Vec<u64>,
+    /// Where the first set begins, so that sets lie on cache lines.
+    start: usize,
+    sets: usize,
     most_sets: NonZeroUsize,
     shape: Shape,
     spots: Spots,
@@ -36,14 +36,11 @@ pub(crate) struct Shard {
 /// Says of a state whether its key is over a limit.
 pub(crate) type Debt<'a> = &'a dyn Fn(&[u64]) -> bool;
 
-/// How a slot is laid out.
+/// How a set is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     state: usize,
 }
-
-/// Where a slot says when it is full again; with one word of state that word is the time, and lies in the same place.
-const FULL_AT: usize = 2;
 
 impl Shape {
     pub(crate) const fn new(state_words: usize) -> Self {
@@ -55,16 +52,20 @@ impl Shape {
         self.state > 1
     }
 
-    const fn state_at(self) -> usize {
+    const fn full_at(self) -> usize {
+        2 * WAYS
+    }
+
+    const fn states(self) -> usize {
         if self.keeps_full_at() {
-            FULL_AT + 1
+            3 * WAYS
         } else {
-            FULL_AT
+            2 * WAYS
         }
     }
 
-    const fn slot_words(self) -> usize {
-        self.state_at() + self.state
+    const fn set_words(self) -> usize {
+        self.states() + WAYS * self.state
     }
 }
 
@@ -75,18 +76,8 @@ pub(crate) struct Slot {
     way: usize,
 }
 
-impl Slot {
-    /// The first way of a set that is marked by the top bit of its byte.
-    #[inline]
-    const fn first_of(set: usize, marks: u64) -> Option<Self> {
-        if marks == 0 {
-            return None;
-        }
-        let way = marks.trailing_zeros() as usize / 8;
-        Some(Self { set, way })
-    }
-}
-
+/// Words per cache line.
+const LINE: usize = 8;
 /// How many sets a shard starts with, unless it is preallocated.
 const FIRST_SETS: usize = 4;
 
@@ -99,9 +90,11 @@ impl Shard {
         } else {
             FIRST_SETS.min(most_sets.get())
         };
+        let (words, start) = allocate(sets * shape.set_words());
         Self {
-            tags: vec![0; sets],
-            slots: vec![0; sets * WAYS * shape.slot_words()],
+            words,
+            start,
+            sets,
             most_sets,
             shape,
             spots,
@@ -113,82 +106,51 @@ impl Shard {
     #[inline]
     pub(crate) fn find(&self, key: &HashedKey) -> Option<Slot> {
         let [first, second] = self.candidates(key);
-        let [here, there] = [self.alike(first, key), self.alike(second, key)];
-        // In which of the two a key lies nobody can foretell, a branch as little as anybody.
-        let (set, alike) = select_unpredictable(here != 0, (first, here), (second, there));
-        let slot = Slot::first_of(set, alike)?;
-        if self.holds(slot, key) {
-            return Some(slot);
+        self.find_in(first, key)
+            .or_else(|| self.find_in(second, key))
+    }
+
+    #[inline]
+    fn find_in(&self, set: usize, key: &HashedKey) -> Option<Slot> {
+        let (lows, rest) = self.words.get(set..)?.split_first_chunk::<WAYS>()?;
+        let (highs, _) = rest.split_first_chunk::<WAYS>()?;
+        // Without a branch for each way, so that the eight comparisons are one instruction or two.
+        let mut same = 0_u8;
+        for way in 0..WAYS {
+            same |= u8::from(lows[way] == key.low && highs[way] == key.high) << way;
         }
-        self.find_among(first, here, key)
-            .or_else(|| self.find_among(second, there, key))
-    }
-
-    /// The ways of a set whose tag is the key's, each as the top bit of its byte.
-    #[inline]
-    fn alike(&self, set: usize, key: &HashedKey) -> u64 {
-        zero_bytes(self.tags[set] ^ (LOW_BITS * tag(key)))
-    }
-
-    #[inline]
-    fn holds(&self, slot: Slot, key: &HashedKey) -> bool {
-        matches!(self.words(slot), [low, high, ..] if (*low, *high) == (key.low, key.high))
-    }
-
-    /// The same among the ways of a set whose tags are alike.
-    #[cold]
-    fn find_among(&self, set: usize, mut alike: u64, key: &HashedKey) -> Option<Slot> {
-        while let Some(slot) = Slot::first_of(set, alike) {
-            if self.holds(slot, key) {
-                return Some(slot);
-            }
-            alike &= alike - 1;
-        }
-        None
-    }
-
-    #[inline]
-    fn words(&self, slot: Slot) -> &[u64] {
-        let width = self.shape.slot_words();
-        let at = (slot.set * WAYS + slot.way) * width;
-        &self.slots[at..at + width]
-    }
-
-    #[inline]
-    fn words_mut(&mut self, slot: Slot) -> &mut [u64] {
-        let width = self.shape.slot_words();
-        let at = (slot.set * WAYS + slot.way) * width;
-        &mut self.slots[at..at + width]
+        (same != 0).then(|| Slot {
+            set,
+            way: same.trailing_zeros() as usize,
+        })
     }
 
     /// The state in a slot.
     #[inline]
     pub(crate) fn state(&self, slot: Slot) -> &[u64] {
-        &self.words(slot)[self.shape.state_at()..]
+        let at = slot.set + self.shape.states() + slot.way * self.shape.state;
+        &self.words[at..at + self.shape.state]
     }
 
     /// The state in a slot, to be written; then call [`settle`](Self::settle).
     #[inline]
     pub(crate) fn state_mut(&mut self, slot: Slot) -> &mut [u64] {
-        let at = self.shape.state_at();
-        &mut self.words_mut(slot)[at..]
+        let at = slot.set + self.shape.states() + slot.way * self.shape.state;
+        &mut self.words[at..at + self.shape.state]
     }
 
     /// Notes when a slot is full again.
     #[inline]
     pub(crate) fn settle(&mut self, slot: Slot, full_at: u64) {
         if self.shape.keeps_full_at() {
-            self.words_mut(slot)[FULL_AT] = full_at;
+            self.words[slot.set + self.shape.full_at() + slot.way] = full_at;
         }
     }
 
     #[inline]
-    fn full_at(&self, slot: Slot) -> u64 {
-        self.words(slot)[FULL_AT]
-    }
-
-    fn sets(&self) -> usize {
-        self.tags.len()
+    fn full_at(&self, set: usize, way: usize) -> u64 {
+        // With one word of state that word is the time, and lies in the same place.
+        self.words[set + self.shape.full_at() + way]
     }
 
     /// A slot for a key that has none, with a state of zeros.
@@ -199,7 +161,7 @@ impl Shard {
             if let Some(slot) = self.free_slot(key, now) {
                 break slot;
             }
-            if self.sets() >= self.most_sets.get() {
+            if self.sets >= self.most_sets.get() {
                 self.overflowed += 1;
                 break self.spare(key, debt);
             }
@@ -210,13 +172,10 @@ impl Shard {
     }
 
     fn take(&mut self, slot: Slot, key: &HashedKey) {
-        let shift = 8 * slot.way;
-        let others = self.tags[slot.set] & !(0xff << shift);
-        self.tags[slot.set] = others | tag(key) << shift;
-        let words = self.words_mut(slot);
-        words.fill(0);
-        words[0] = key.low;
-        words[1] = key.high;
+        self.words[slot.set + slot.way] = key.low;
+        self.words[slot.set + WAYS + slot.way] = key.high;
+        self.settle(slot, 0);
+        self.state_mut(slot).fill(0);
     }
 
     /// A free slot in the emptier of the two sets. Keys that are not claimed leave the lower ways to those that are.
@@ -225,10 +184,10 @@ impl Shard {
         for set in self.candidates(key) {
             let mut free = 0;
             let mut last = None;
-            for slot in ways(key).map(|way| Slot { set, way }) {
-                if self.full_at(slot) <= now {
+            for way in ways(key) {
+                if self.full_at(set, way) <= now {
                     free += 1;
-                    last = Some(slot);
+                    last = Some(Slot { set, way });
                 }
             }
             if let Some(slot) = last
@@ -244,30 +203,30 @@ impl Shard {
     /// all are. With windows every key that came once is full a whole window later, whether it is in debt or not.
     #[cold]
     fn spare(&self, key: &HashedKey, debt: Debt<'_>) -> Slot {
-        let rank = |slot: &Slot| (debt(self.state(*slot)), self.full_at(*slot));
+        let rank = |slot: &Slot| (debt(self.state(*slot)), self.full_at(slot.set, slot.way));
         let slots = self
             .candidates(key)
             .into_iter()
             .flat_map(|set| ways(key).map(move |way| Slot { set, way }));
-        slots.min_by_key(rank).unwrap_or(Slot { set: 0, way: 0 })
+        slots.min_by_key(rank).unwrap_or(Slot {
+            set: self.start,
+            way: 0,
+        })
     }
 
-    /// The two sets of a key.
+    /// Where the two sets of a key begin.
     #[inline]
     fn candidates(&self, key: &HashedKey) -> [usize; 2] {
-        let sets = self.sets() as u64;
+        let sets = self.sets as u64;
         // The product's upper half is uniform over the sets, for any number of sets.
         let pick = |bits: u64| (((bits & 0xffff_ffff) * sets) >> 32) as usize;
         let first = pick(key.spot);
         let mut second = pick(key.spot >> 24);
         if second == first {
-            second = if first + 1 == self.sets() {
-                0
-            } else {
-                first + 1
-            };
+            second = if first + 1 == self.sets { 0 } else { first + 1 };
         }
-        [first, second]
+        let width = self.shape.set_words();
+        [self.start + first * width, self.start + second * width]
     }
 
     /// Doubles the shard, or goes to its most in one step where that is near; keys that are full are left behind.
@@ -277,64 +236,77 @@ impl Shard {
     #[cold]
     fn grow(&mut self, now: u64, debt: Debt<'_>) {
         let most = self.most_sets.get();
-        let doubled = self.sets().saturating_mul(2);
+        let doubled = self.sets.saturating_mul(2);
         let sets = if doubled > most / 2 { most } else { doubled };
+        let (words, start) = allocate(sets * self.shape.set_words());
         let grown = Self {
-            tags: vec![0; sets],
-            slots: vec![0; sets * WAYS * self.shape.slot_words()],
+            words,
+            start,
+            sets,
             ..*self
         };
         let old = std::mem::replace(self, grown);
-        for slot in old.all_slots() {
-            if old.full_at(slot) > now {
-                self.adopt(&old, slot, now, debt);
+        for number in 0..old.sets {
+            let set = old.start + number * old.shape.set_words();
+            for way in (0..WAYS).filter(|way| old.full_at(set, *way) > now) {
+                self.adopt(&old, Slot { set, way }, now, debt);
             }
-        }
-    }
-
-    fn all_slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.sets()).flat_map(|set| (0..WAYS).map(move |way| Slot { set, way }))
-    }
-
-    /// The key in a slot.
-    fn key(&self, slot: Slot) -> HashedKey {
-        let words = self.words(slot);
-        let (low, high) = (words[0], words[1]);
-        HashedKey {
-            low,
-            high,
-            spot: self.spots.of(low, high),
-            claimed: slot.way < CLAIMED_WAYS,
         }
     }
 
     /// Copies what `old` holds in a slot.
     fn adopt(&mut self, old: &Self, slot: Slot, now: u64, debt: Debt<'_>) {
-        let key = old.key(slot);
+        let low = old.words[slot.set + slot.way];
+        let high = old.words[slot.set + WAYS + slot.way];
+        let claimed = slot.way < CLAIMED_WAYS;
+        let key = HashedKey {
+            low,
+            high,
+            spot: self.spots.of(low, high),
+            claimed,
+        };
         let new = self.free_slot(&key, now).unwrap_or_else(|| {
             self.overflowed += 1;
             self.spare(&key, debt)
         });
         self.take(new, &key);
-        self.words_mut(new).copy_from_slice(old.words(slot));
+        self.state_mut(new).copy_from_slice(old.state(slot));
+        self.settle(new, old.full_at(slot.set, slot.way));
     }
 
     /// Shows every key that is not full, to be emptied.
     #[cfg(feature = "redis")]
     pub(crate) fn each_live(&mut self, now: u64, mut see: impl FnMut(HashedKey, &mut [u64])) {
-        for slot in self.all_slots() {
-            if self.full_at(slot) > now {
-                let key = self.key(slot);
-                see(key, self.state_mut(slot));
-                self.settle(slot, 0);
+        let width = self.shape.set_words();
+        let start = self.start;
+        for set in (0..self.sets).map(|number| start + number * width) {
+            for way in 0..WAYS {
+                if self.full_at(set, way) > now {
+                    let (low, high) = (self.words[set + way], self.words[set + WAYS + way]);
+                    let key = HashedKey {
+                        low,
+                        high,
+                        spot: self.spots.of(low, high),
+                        claimed: way < CLAIMED_WAYS,
+                    };
+                    let slot = Slot { set, way };
+                    see(key, self.state_mut(slot));
+                    self.settle(slot, 0);
+                }
             }
         }
     }
 
     /// How many keys are not full.
     pub(crate) fn live(&self, now: u64) -> usize {
-        let live = self.all_slots().filter(|slot| self.full_at(*slot) > now);
-        live.count()
+        let width = self.shape.set_words();
+        let sets = (0..self.sets).map(|number| self.start + number * width);
+        sets.map(|set| {
+            (0..WAYS)
+                .filter(|way| self.full_at(set, *way) > now)
+                .count()
+        })
+        .sum()
     }
 
     /// How often a key that was not full had to make room for another.
@@ -344,7 +316,7 @@ impl Shard {
 
     /// Bytes that the shard holds.
     pub(crate) fn bytes(&self) -> usize {
-        (self.tags.capacity() + self.slots.capacity()) * size_of::<u64>()
+        self.words.capacity() * size_of::<u64>()
     }
 }
 
@@ -353,17 +325,10 @@ fn ways(key: &HashedKey) -> std::ops::Range<usize> {
     0..if key.claimed { CLAIMED_WAYS } else { WAYS }
 }
 
-/// A byte of the hash that has hardly a say in where the key lies.
-#[inline]
-const fn tag(key: &HashedKey) -> u64 {
-    key.spot & 0xff
-}
-
-/// A one in each byte.
-const LOW_BITS: u64 = u64::MAX / 0xff;
-
-/// The top bit of each byte that is zero, and perhaps of one above it (Warren, "Hacker's Delight", 6-1).
-#[inline]
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(LOW_BITS) & !word & LOW_BITS << 7
+/// Words of zeros, and the first of them that lies at the beginning of a cache line.
+fn allocate(words: usize) -> (Vec<u64>, usize) {
+    let words = vec![0; words + LINE - 1];
+    let start = words.as_ptr().align_offset(LINE * size_of::<u64>());
+    // The offset may be unknown in an interpreter; alignment is for speed alone.
+    (words, if start < LINE { start } else { 0 })
 }
