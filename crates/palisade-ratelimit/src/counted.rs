@@ -22,7 +22,7 @@ pub(crate) struct Counted {
     pub(crate) engine: Engine,
     pub(crate) counters: Counters,
     /// The header fields of its limits that never change.
-    pub(crate) fixed: Box<[Fixed]>,
+    pub(crate) fixed: Box<[&'static Fixed]>,
 }
 
 /// Who decides.

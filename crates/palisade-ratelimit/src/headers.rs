@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,11 +45,13 @@ impl Headers {
 
     /// Writes what a decision says, unless a limiter further in has written of a limit that is at least as close.
     pub(crate) fn write(self, shown: &Shown, now: UnixTime, headers: &mut HeaderMap) {
-        if self == Self::Off || shown.limit == 0 || has_closer(headers, shown.remaining) {
+        if self == Self::Off || has_closer(headers, shown.remaining) {
             return;
         }
+        let Some((limit, described)) = shown.about.values() else {
+            return;
+        };
         headers.reserve(5);
-        let (limit, described) = shown.fixed_values();
         let mut digits = itoa::Buffer::new();
         let remaining = digits.format(shown.remaining);
         if self.x_rate_limit() {
@@ -60,98 +63,138 @@ impl Headers {
         }
         if self.rate_limit() {
             let left = shown.reset.div_ceil(ONE_SECOND);
-            let quota = item(shown.policy, [";r=", remaining, ";t="], left);
+            let quota = item(shown.about.policy(), [";r=", remaining, ";t="], left);
             headers.insert(POLICY, described);
             headers.insert(QUOTA, value_of(quota));
         }
     }
 }
 
-/// The fields of a limit that never change, made once.
-#[derive(Debug, Clone, Copy)]
+/// The fields of a limit that never change. Made once and kept for ever, as names are: there are as many as operators
+/// have written limits.
+#[derive(Debug)]
 pub(crate) struct Fixed {
     policy: Name,
     quota: u64,
     window: u64,
-    limit: Name,
-    described: Name,
+    limit: HeaderValue,
+    described: HeaderValue,
 }
 
 impl Fixed {
-    pub(crate) fn of(policy: Name, quota: u64, window: u64) -> Self {
-        let described = described(policy, quota, window);
-        Self {
+    pub(crate) fn of(policy: Name, quota: u64, window: u64) -> &'static Self {
+        static KEPT: Mutex<Vec<&'static Fixed>> = Mutex::new(Vec::new());
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.iter().find(|known| known.is(policy, quota, window)) {
+            return known;
+        }
+        let value = |text: &str| HeaderValue::from_static(Name::new(text).as_str());
+        let fresh: &'static Self = Box::leak(Box::new(Self {
             policy,
             quota,
             window,
-            limit: Name::new(&quota.to_string()),
-            described: Name::new(&String::from_utf8_lossy(&described)),
-        }
+            limit: value(&quota.to_string()),
+            described: value(&String::from_utf8_lossy(&described(policy, quota, window))),
+        }));
+        kept.push(fresh);
+        fresh
+    }
+
+    fn is(&self, policy: Name, quota: u64, window: u64) -> bool {
+        self.policy == policy && self.quota == quota && self.window == window
     }
 }
 
 /// What the header fields say of a limit. Smaller than a decision, because it lies in every response's future.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shown {
-    policy: Name,
-    limit: u64,
+    about: About,
     pub(crate) remaining: u64,
     /// Nanoseconds.
-    window: u64,
-    /// Nanoseconds.
     reset: u64,
-    /// The texts of the limit and of the policy, where they were made before.
-    fixed: Option<(Name, Name)>,
+}
+
+/// The limit that is spoken of.
+#[derive(Debug, Clone, Copy)]
+enum About {
+    Fixed(&'static Fixed),
+    Other {
+        policy: Name,
+        limit: u64,
+        /// Nanoseconds.
+        window: u64,
+    },
+}
+
+impl About {
+    fn policy(&self) -> Name {
+        match self {
+            Self::Fixed(fixed) => fixed.policy,
+            Self::Other { policy, .. } => *policy,
+        }
+    }
+
+    /// The values of the limit and of the policy, unless there is no limit to speak of.
+    fn values(&self) -> Option<(HeaderValue, HeaderValue)> {
+        match *self {
+            Self::Fixed(fixed) => Some((fixed.limit.clone(), fixed.described.clone())),
+            Self::Other { limit: 0, .. } => None,
+            Self::Other {
+                policy,
+                limit,
+                window,
+            } => Some((
+                value(itoa::Buffer::new().format(limit)),
+                value_of(described(policy, limit, window)),
+            )),
+        }
+    }
 }
 
 impl Shown {
-    /// The same, with the texts that were made before if they are among these.
-    pub(crate) fn with_fixed(self, known: &[Fixed]) -> Self {
-        let fits = |fixed: &&Fixed| {
-            fixed.policy == self.policy && fixed.quota == self.limit && fixed.window == self.window
+    /// The same, with the values that were made before if they are among these.
+    #[inline]
+    pub(crate) fn with_fixed(self, known: &[&'static Fixed]) -> Self {
+        let About::Other {
+            policy,
+            limit,
+            window,
+        } = self.about
+        else {
+            return self;
         };
-        let fixed = known
-            .iter()
-            .find(fits)
-            .map(|fixed| (fixed.limit, fixed.described));
-        Self { fixed, ..self }
-    }
-
-    /// The values of the limit and of the policy.
-    fn fixed_values(&self) -> (HeaderValue, HeaderValue) {
-        match self.fixed {
-            Some((limit, described)) => (
-                HeaderValue::from_static(limit.as_str()),
-                HeaderValue::from_static(described.as_str()),
-            ),
-            None => (
-                value(itoa::Buffer::new().format(self.limit)),
-                value_of(described(self.policy, self.limit, self.window)),
-            ),
+        match known.iter().find(|fixed| fixed.is(policy, limit, window)) {
+            Some(fixed) => Self {
+                about: About::Fixed(fixed),
+                ..self
+            },
+            None => self,
         }
     }
 
     #[inline]
     pub(crate) fn of_assessment(policy: Name, assessment: &Assessment) -> Self {
         Self {
-            policy,
-            limit: assessment.quota.into(),
+            about: About::Other {
+                policy,
+                limit: assessment.quota.into(),
+                window: assessment.window,
+            },
             remaining: assessment.remaining,
-            window: assessment.window,
             reset: assessment.reset,
-            fixed: None,
         }
     }
 
     pub(crate) fn of(decision: &LimitDecision) -> Self {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self {
-            policy: decision.policy,
-            limit: decision.limit,
+            about: About::Other {
+                policy: decision.policy,
+                limit: decision.limit,
+                window: nanos(decision.window),
+            },
             remaining: decision.remaining,
-            window: nanos(decision.window),
             reset: nanos(decision.reset_after),
-            fixed: None,
         }
     }
 }
