@@ -110,7 +110,7 @@ async fn run() -> Result<(), StartError> {
     let welcome = welcome(addr, &keys);
     if settings.redis.is_some() {
         tracing::warn!(
-            "REDIS_URL moves limits to Redis; sessions and revocations stay in this process"
+            "REDIS_URL moves limits and news of the breaker to Redis; sessions and revocations stay in this process"
         );
     }
     let stopping = stopping().map_err(other)?;
@@ -136,6 +136,12 @@ async fn run() -> Result<(), StartError> {
     served.map_err(other)
 }
 
+/// The name of this gateway among those on one Redis: the machine, and where it listens.
+fn instance(addr: SocketAddr) -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}/{addr}", machine.trim())
+}
+
 /// Puts everything together: the database, the users, the layers, the routes.
 async fn assemble(
     settings: &Settings,
@@ -157,6 +163,11 @@ async fn assemble(
         failed_logins,
         limiters,
     } = Hardening::new(settings, &audit, keys.auth, keys.cipher.clone())?;
+    let bearer = BearerLayer::fixed(upstream_token).map_err(other)?;
+    let mut quotes = Quotes::new(upstream_addr, bearer, settings).map_err(other)?;
+    if let Some(redis) = &settings.redis {
+        quotes = quotes.shared(redis.clone(), &instance(addr));
+    }
     let app = App {
         bookings: Bookings::new(Store::open(&settings.data_dir).map_err(other)?, keys.cipher),
         users: Users::demo(keys.demo_password.as_ref())
@@ -167,12 +178,7 @@ async fn assemble(
         roles: keys::roles().map_err(other)?,
         failed_logins,
         limiters,
-        quotes: Quotes::new(
-            upstream_addr,
-            BearerLayer::fixed(upstream_token).map_err(other)?,
-            settings,
-        )
-        .map_err(other)?,
+        quotes,
         upstream,
         counts: Counts::of(&audit),
         audit,

@@ -9,7 +9,9 @@ use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use palisade::breaker::{BreakerError, BreakerHandle, BreakerLayer, GuardedBody, RetryLayer};
+use palisade::breaker::{
+    BreakerError, BreakerHandle, BreakerLayer, GuardedBody, RedisSharing, RetryLayer, SharingTask,
+};
 use palisade::secrets::BearerLayer;
 use palisade::{Code, Rejection, ResponseBody};
 use tower::util::BoxCloneSyncService;
@@ -30,6 +32,8 @@ pub(crate) struct Quotes {
     uri: Uri,
     breaker: BreakerHandle,
     last_good: Arc<Mutex<Option<Bytes>>>,
+    /// Tells other gateways when the breaker opens, and hears of theirs, until it is dropped.
+    sharing: Option<Arc<SharingTask>>,
 }
 
 /// A quote as JSON, and whether it is an old one.
@@ -79,7 +83,16 @@ impl Quotes {
             uri,
             breaker: handle,
             last_good: Arc::default(),
+            sharing: None,
         })
+    }
+
+    /// Shares the news of the breaker with the other gateways on this Redis. `instance` is this one's name, the same
+    /// after a restart.
+    pub(crate) fn shared(mut self, client: redis::Client, instance: &str) -> Self {
+        let sharing = RedisSharing::new(client, instance).add_breaker(self.breaker.clone());
+        self.sharing = Some(Arc::new(sharing.spawn()));
+        self
     }
 
     /// The breaker before the upstream.

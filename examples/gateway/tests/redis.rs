@@ -4,7 +4,9 @@ mod support;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use serde_json::{Value, json};
 use support::Gateway;
 
 struct Server {
@@ -80,4 +82,45 @@ async fn without_its_redis_a_gateway_serves_but_signs_nobody_in() {
     );
     let login = gateway.login("alice", support::PASSWORD).await;
     assert_eq!(login.status(), 503, "guesses must not go uncounted");
+}
+
+/// Sets what the upstream of a gateway does, and answers the state of the breaker in front of it.
+async fn breaker(gateway: &Gateway, token: &str, mode: &str) -> String {
+    let turn = gateway
+        .client
+        .post(gateway.at("/demo/upstream"))
+        .bearer_auth(token)
+        .json(&json!({ "mode": mode }));
+    let answer: Value = turn.send().await.unwrap().json().await.unwrap();
+    answer["breaker"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_gateway_that_heard_of_an_open_breaker_opens_its_own_at_the_first_failure() {
+    let redis = Server::start();
+    let one = Gateway::start_with(&[("REDIS_URL", &redis.url)]);
+    let other = Gateway::start_with(&[("REDIS_URL", &redis.url)]);
+    let (ada, also_ada) = (one.token("ada").await, other.token("ada").await);
+    breaker(&one, &ada, "fail").await;
+    // Two attempts each, and five failures open it.
+    for _ in 0..3 {
+        one.get("/api/quote").await;
+    }
+    assert_eq!(breaker(&one, &ada, "fail").await, "open");
+    let heard = "palisade_breaker_shared_total{name=\"upstream\",outcome=\"heard\"} 1";
+    let start = palisade_core::time::now();
+    while !other
+        .get("/metrics")
+        .await
+        .text()
+        .await
+        .unwrap()
+        .contains(heard)
+    {
+        assert!(start.elapsed() < Duration::from_secs(10), "not heard of");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(breaker(&other, &also_ada, "fail").await, "closed");
+    other.get("/api/quote").await;
+    assert_eq!(breaker(&other, &also_ada, "ok").await, "open");
 }
