@@ -107,7 +107,8 @@ impl BreakerEvent {
             Self::LeaseLost { name } => tracing::warn!(
                 target: "palisade_breaker", breaker = name.as_str(), "trial lost its lease"
             ),
-            // An attacker may choose the keys, but not how much is logged: the first, the second, the fourth call and so on.
+            // An attacker may choose the keys, but not how much is logged: the first, the second, the fourth call and so
+            // on.
             Self::Unguarded { name, calls } if calls.is_power_of_two() => tracing::warn!(
                 target: "palisade_breaker", breaker = name.as_str(), calls, "too many keys in trouble, calls pass unguarded"
             ),

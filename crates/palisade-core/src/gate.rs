@@ -8,8 +8,8 @@ use crate::time::Instant;
 /// Stands in front of a store that may be down: fails fast after repeated failures, and probes for recovery.
 ///
 /// Not a general breaker (that is `palisade-breaker`), only what every layer needs in front of its own store, so that a
-/// dead Redis costs a lock instead of a timeout per request, and one that is well costs not even that. After `threshold` failures in a row it is shut; once
-/// `pause` is over, one probe at a time is let through, and a success opens it.
+/// dead Redis costs a lock instead of a timeout per request, and one that is well costs not even that. After `threshold`
+/// failures in a row it is shut; once `pause` is over, one probe at a time is let through, and a success opens it.
 ///
 /// # Example
 ///

@@ -3,6 +3,8 @@
 #[path = "support/redis.rs"]
 mod server;
 mod support;
+#[path = "support/through.rs"]
+mod through;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +19,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Arg, Cmd, RedisFuture, Value};
 use server::{Server, api, in_redis, limiter, multiplexed, patient};
 use support::*;
+use through::Through;
 
 const A: &str = "203.0.113.7";
 
@@ -141,7 +144,8 @@ async fn compare(running: &tokio::runtime::Handle) {
         let client = server.client();
         let redis = elsewhere(running, async move {
             let connection = multiplexed(&client).await;
-            Redis::new(Persisting(connection)).timeout(Duration::from_secs(5))
+            let send = persisting;
+            Redis::new(Through { connection, send }).timeout(Duration::from_secs(5))
         });
         let redis = redis.caller_time(clock.wall()).remembered_refusals(0);
         let theirs = limiter(policy(), redis).await;
@@ -189,35 +193,17 @@ async fn compare(running: &tokio::runtime::Handle) {
 }
 
 /// Takes the time to live off each key at once: Redis lets keys run out by its own clock, and this test has another.
-#[derive(Clone)]
-struct Persisting(MultiplexedConnection);
-
-impl ConnectionLike for Persisting {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        let key = match command.args_iter().nth(3) {
-            Some(Arg::Simple(key)) => key.to_vec(),
-            _ => Vec::new(),
-        };
-        Box::pin(async move {
-            let mut both = redis::pipe();
-            both.add_command(command.clone()).cmd("PERSIST").arg(key);
-            let answers = self.0.req_packed_commands(&both, 0, 2).await?;
-            Ok(answers.into_iter().next().unwrap())
-        })
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a redis::Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        self.0.req_packed_commands(pipeline, offset, count)
-    }
-
-    fn get_db(&self) -> i64 {
-        self.0.get_db()
-    }
+fn persisting(mut connection: MultiplexedConnection, command: Cmd) -> RedisFuture<'static, Value> {
+    let key = match command.args_iter().nth(3) {
+        Some(Arg::Simple(key)) => key.to_vec(),
+        _ => Vec::new(),
+    };
+    Box::pin(async move {
+        let mut both = redis::pipe();
+        both.add_command(command).cmd("PERSIST").arg(key);
+        let answers = connection.req_packed_commands(&both, 0, 2).await?;
+        Ok(answers.into_iter().next().unwrap())
+    })
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #[path = "support/redis.rs"]
 mod server;
+#[path = "support/through.rs"]
+mod through;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use palisade_ratelimit::{HOUR, Limit, Redis, burst, per_hour, per_second};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, RedisFuture, Value};
 use server::{Server, api, at_leisure, limiter, multiplexed, patient};
+use through::Through;
 
 #[tokio::test]
 async fn leases_admit_no_more_than_the_limit_and_are_returned() {
@@ -89,33 +92,15 @@ async fn a_lease_saves_round_trips() {
     assert_eq!(calls(), 50);
 }
 
-/// Answers late.
-#[derive(Clone)]
-struct Slow(MultiplexedConnection);
-
 const LATE: Duration = Duration::from_millis(400);
 
-impl ConnectionLike for Slow {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            let answer = self.0.req_packed_command(command).await;
-            tokio::time::sleep(LATE).await;
-            answer
-        })
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a redis::Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        self.0.req_packed_commands(pipeline, offset, count)
-    }
-
-    fn get_db(&self) -> i64 {
-        self.0.get_db()
-    }
+/// Answers late.
+fn slow(mut connection: MultiplexedConnection, command: Cmd) -> RedisFuture<'static, Value> {
+    Box::pin(async move {
+        let answer = connection.req_packed_command(&command).await;
+        tokio::time::sleep(LATE).await;
+        answer
+    })
 }
 
 /// Redis refills from the moment of the charge, and a window ends when it does, however late the answer comes.
@@ -129,7 +114,8 @@ async fn a_lease_that_comes_late_is_worth_less() {
     ] {
         let mut server = Server::start();
         let connection = multiplexed(&server.client()).await;
-        let redis = Redis::new(Slow(connection)).timeout(Duration::from_secs(20));
+        let send = slow;
+        let redis = Redis::new(Through { connection, send }).timeout(Duration::from_secs(20));
         let limiter = limiter(api(limit).lease(50), redis).await;
         assert!(limiter.check("api", "key", 1).await.is_allowed());
         server.kill();

@@ -130,8 +130,8 @@ impl Cell {
         (answer, machine.take_happened())
     }
 
-    /// Nanoseconds until the open time or the first lease is over, whichever a machine in this state has; `None` when it is over,
-    /// or there is none, or the machine has moved on.
+    /// Nanoseconds until the open time or the first lease is over, whichever a machine in this state has; `None` when it
+    /// is over, or there is none, or the machine has moved on.
     #[inline]
     pub(crate) fn until_deadline(&self, code: Code, now: Instant) -> Option<u64> {
         let deadline = self.deadline.load(Ordering::Relaxed);
