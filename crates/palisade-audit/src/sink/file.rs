@@ -1,3 +1,5 @@
+#[cfg(feature = "gzip")]
+mod compress;
 mod finished;
 mod reserve;
 
@@ -9,6 +11,8 @@ use std::time::Duration;
 use palisade_core::Problems;
 use palisade_core::time::UnixTime;
 
+#[cfg(feature = "gzip")]
+use self::compress::Compressor;
 use self::finished::Finished;
 use self::reserve::Reserve;
 use crate::trail::recover::{self, Resume};
@@ -131,6 +135,8 @@ const RETRY: Duration = Duration::from_secs(10);
 pub(crate) struct FileSink {
     settings: RollingFile,
     finished: Finished,
+    #[cfg(feature = "gzip")]
+    compressor: Compressor,
     reserve: Reserve,
     path: PathBuf,
     file: File,
@@ -160,8 +166,11 @@ impl FileSink {
             Err(TryLockError::Error(error)) => return Err(AuditError::io(path)(error)),
         }
         let mut resume = recover::scan(&mut file).map_err(AuditError::io(&path))?;
+        let finished = Finished::new(&settings.directory, service);
         let mut sink = Self {
-            finished: Finished::new(&settings.directory, service),
+            #[cfg(feature = "gzip")]
+            compressor: Compressor::new(finished.clone()),
+            finished,
             reserve: Reserve::new(&settings.directory, service, settings.reserve),
             settings,
             path,
@@ -278,7 +287,7 @@ impl FileSink {
         self.finished.tidy(self.settings.keep)?;
         #[cfg(feature = "gzip")]
         if self.settings.gzip {
-            self.finished.compress_in_background()?;
+            self.compressor.compress_in_background()?;
         }
         Ok(())
     }
@@ -319,15 +328,19 @@ impl FileSink {
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true).read(true);
+    private(OpenOptions::new().append(true).read(true)).open(path)
+}
+
+/// Options that make a file where there is none.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.create(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         // Readable by the group of whoever ships the records, by nobody else.
         options.mode(0o640);
     }
-    options.open(path)
+    options
 }
 
 #[cfg(unix)]

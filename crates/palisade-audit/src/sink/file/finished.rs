@@ -1,8 +1,6 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-#[cfg(feature = "gzip")]
-use std::sync::atomic::Ordering;
 
 use palisade_core::time::UnixTime;
 
@@ -13,16 +11,6 @@ use crate::trail::recover::{self, Resume};
 pub(super) struct Finished {
     directory: PathBuf,
     service: Box<str>,
-    #[cfg(feature = "gzip")]
-    compressing: std::sync::Arc<Compressing>,
-}
-
-/// One thread compresses at a time, and notices when there is more.
-#[cfg(feature = "gzip")]
-#[derive(Debug, Default)]
-struct Compressing {
-    at_work: std::sync::Mutex<()>,
-    wanted: std::sync::atomic::AtomicBool,
 }
 
 impl Finished {
@@ -30,8 +18,6 @@ impl Finished {
         Self {
             directory: directory.into(),
             service: service.into(),
-            #[cfg(feature = "gzip")]
-            compressing: std::sync::Arc::default(),
         }
     }
 
@@ -64,45 +50,8 @@ impl Finished {
         files.drain(..excess).try_for_each(std::fs::remove_file)
     }
 
-    /// Compresses all files but the latest, from which an interrupted trail finds out where it stood.
-    #[cfg(feature = "gzip")]
-    fn compress(&self) -> io::Result<()> {
-        let mut files = self.files()?;
-        files.pop();
-        files
-            .iter()
-            .filter(|file| file.extension().is_some_and(|kind| kind == "log"))
-            .try_for_each(|file| compress(file))
-    }
-
-    /// Compresses on a thread of its own; where one is still at it, that one goes on with what is new.
-    #[cfg(feature = "gzip")]
-    pub(super) fn compress_in_background(&self) -> io::Result<()> {
-        self.compressing.wanted.store(true, Ordering::SeqCst);
-        let own = self.clone();
-        std::thread::Builder::new()
-            .name("palisade-audit-gzip".into())
-            .spawn(move || own.compress_while_wanted())
-            .map(drop)
-    }
-
-    #[cfg(feature = "gzip")]
-    fn compress_while_wanted(&self) {
-        // Looks again after it let go: somebody may have asked while it was about to.
-        while self.compressing.wanted.load(Ordering::SeqCst) {
-            let Ok(_alone) = self.compressing.at_work.try_lock() else {
-                return;
-            };
-            while self.compressing.wanted.swap(false, Ordering::SeqCst) {
-                if let Err(error) = self.compress() {
-                    tracing::error!(target: "palisade_audit", %error, "finished files could not be compressed");
-                }
-            }
-        }
-    }
-
     /// The files, the oldest first.
-    fn files(&self) -> io::Result<Vec<PathBuf>> {
+    pub(super) fn files(&self) -> io::Result<Vec<PathBuf>> {
         let prefix = format!("{}_audit.", self.service);
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.directory)? {
@@ -121,21 +70,6 @@ impl Finished {
         found.dedup_by(|later, first| later.0 == first.0);
         Ok(found.into_iter().map(|(_, path)| path).collect())
     }
-}
-
-/// The compressed file is whole, on the disk and under its name before the other goes.
-#[cfg(feature = "gzip")]
-fn compress(file: &Path) -> io::Result<()> {
-    let partial = file.with_extension("gz.part");
-    let mut writer =
-        flate2::write::GzEncoder::new(File::create(&partial)?, flate2::Compression::default());
-    io::copy(&mut File::open(file)?, &mut writer)?;
-    writer.finish()?.sync_all()?;
-    std::fs::rename(&partial, file.with_extension("log.gz"))?;
-    if let Some(directory) = file.parent() {
-        super::sync_directory(directory)?;
-    }
-    std::fs::remove_file(file)
 }
 
 /// A time that fits into the name of a file: `20261120T160000Z`.
