@@ -14,6 +14,7 @@ mod sliding_window;
 mod token_bucket;
 #[cfg(feature = "redis")]
 mod wire;
+mod word;
 
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use self::sliding_window::SlidingWindow;
 use self::token_bucket::TokenBucket;
 #[cfg(feature = "redis")]
 pub(crate) use self::wire::{QUARTER, WireBucket};
+pub(crate) use self::word::Word;
 
 /// One limit of a policy: an algorithm with its numbers.
 ///

@@ -148,7 +148,7 @@ impl RateLimiter {
         let now = limits.store.nanos(time::now());
         let layers_own = limits.backstop.iter().chain(&limits.site);
         for counted in limits.policies.iter().chain(layers_own) {
-            counted.counters.live_keys(counted.table.live(now));
+            counted.counters.live_keys(counted.table.keys().live(now));
         }
     }
 

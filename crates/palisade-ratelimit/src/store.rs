@@ -5,10 +5,12 @@ mod connection;
 mod counts;
 #[cfg(feature = "redis")]
 mod deny_cache;
+mod entry;
 mod keys;
 #[cfg(feature = "redis")]
 mod lease;
 mod memory;
+mod place;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
@@ -17,7 +19,8 @@ mod redis_policy;
 mod reply;
 #[cfg(feature = "redis")]
 mod script;
-mod table;
+mod set;
+mod shard;
 #[cfg(test)]
 mod tests;
 

@@ -1,9 +1,9 @@
-//! Every order in which two threads can meet at one table. Runs with `RUSTFLAGS="--cfg loom"`.
+//! Every order in which two threads can meet at one table, at rest and while it grows. Runs with `RUSTFLAGS="--cfg loom"`.
 #![cfg(loom)]
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
-use palisade_ratelimit::{HOUR, Limit, Memory, Policy, RateLimitLayer};
+use palisade_ratelimit::{HOUR, Limit, Memory, Policy, RateLimitLayer, RateLimiter};
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -37,6 +37,63 @@ fn two_threads(quota: u32, keys: [&'static str; 2]) -> usize {
         .into_iter()
         .for_each(|thread| thread.join().unwrap());
     passed.load(Ordering::Relaxed)
+}
+
+/// A table with room for so many keys, and one charge for each; says how many bytes it takes after each of them.
+fn filled(keys: usize) -> (Memory, RateLimiter, Vec<usize>) {
+    let memory = Memory::with_capacity(40);
+    let policy = Policy::new("api").limit(Limit::fixed(2, HOUR));
+    let layer = RateLimitLayer::builder()
+        .policy(policy)
+        .store(memory.clone())
+        .build()
+        .unwrap();
+    let limiter = layer.limiter();
+    let bytes = (0..keys).map(|number| {
+        assert!(ready(limiter.check("api", &*number.to_string(), 1)).is_allowed());
+        memory.bytes()
+    });
+    let bytes = bytes.collect();
+    (memory, limiter, bytes)
+}
+
+#[test]
+fn a_key_that_moves_while_its_table_grows_keeps_its_charges() {
+    // Under loom hashes are always the same: the table grows with the same key every time.
+    let grows_with = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut model = loom::model::Builder::new();
+    model.max_branches = 100_000;
+    let found = grows_with.clone();
+    model.check(move || {
+        let (_, _, bytes) = filled(80);
+        let key = bytes.windows(2).rposition(|pair| pair[0] < pair[1]);
+        found.store(
+            1 + key.expect("80 keys are too many for 77 slots"),
+            Ordering::Relaxed,
+        );
+    });
+    let key = grows_with.load(Ordering::Relaxed);
+    // Every order with two preemptions: growing takes all locks of the table.
+    model.preemption_bound = Some(2);
+    model.check(move || {
+        let (memory, limiter, bytes) = filled(key);
+        let other = limiter.clone();
+        let thread = loom::thread::spawn(move || {
+            (0..key)
+                .step_by(7)
+                .filter(|number| ready(other.check("api", &*number.to_string(), 1)).is_allowed())
+                .count()
+        });
+        assert!(ready(limiter.check("api", &*key.to_string(), 1)).is_allowed());
+        assert_eq!(thread.join().unwrap(), key.div_ceil(7));
+        assert!(memory.bytes() > bytes[key - 1], "it grew");
+        for number in (0..key).step_by(7) {
+            assert!(
+                !ready(limiter.check("api", &*number.to_string(), 1)).is_allowed(),
+                "{number}"
+            );
+        }
+    });
 }
 
 #[test]

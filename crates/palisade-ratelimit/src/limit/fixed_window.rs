@@ -1,4 +1,4 @@
-use super::{Check, Fit};
+use super::{Check, Fit, Word};
 
 /// Counts from a key's first request to the end of its window. State: when the window began, and the count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +17,16 @@ impl FixedWindow {
     }
 
     /// What was used in the window that is open now, and how long it stays open.
-    fn open(&self, state: &[u64], now: u64) -> (u64, u64) {
+    fn open(&self, state: &[Word], now: u64) -> (u64, u64) {
         let left = self.full_at(state).saturating_sub(now);
-        if left == 0 { (0, 0) } else { (state[1], left) }
+        if left == 0 {
+            (0, 0)
+        } else {
+            (state[1].get(), left)
+        }
     }
 
-    pub(super) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
+    pub(super) fn check(&self, state: &[Word], now: u64, cost: u64) -> Check {
         let quota = u64::from(self.quota);
         let (used, left) = self.open(state, now);
         let after = used.saturating_add(cost);
@@ -49,27 +53,29 @@ impl FixedWindow {
         }
     }
 
-    pub(super) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+    pub(super) fn commit(&self, state: &[Word], now: u64, cost: u64) {
         if self.open(state, now).0 == 0 {
-            state[0] = now;
-            state[1] = 0;
+            state[0].set(now);
+            state[1].set(0);
         }
-        state[1] = state[1].saturating_add(cost);
+        state[1].update(|used| used.saturating_add(cost));
     }
 
-    pub(super) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
+    pub(super) fn refund(&self, state: &[Word], charged_at: u64, cost: u64) {
         // A window that began after the charge has nothing of it. The charge may carry a time a little before the
         // window that it opened, when two threads read the clock in one order and came here in the other.
-        if charged_at.saturating_add(self.window) > state[0] && charged_at < self.full_at(state) {
-            state[1] = state[1].saturating_sub(cost);
+        if charged_at.saturating_add(self.window) > state[0].get()
+            && charged_at < self.full_at(state)
+        {
+            state[1].update(|used| used.saturating_sub(cost));
         }
     }
 
-    pub(super) fn full_at(&self, state: &[u64]) -> u64 {
-        if state[1] == 0 {
+    pub(super) fn full_at(&self, state: &[Word]) -> u64 {
+        if state[1].get() == 0 {
             0
         } else {
-            state[0].saturating_add(self.window)
+            state[0].get().saturating_add(self.window)
         }
     }
 

@@ -184,14 +184,14 @@ fn policies_decide_as_their_naive_models_do() {
             .map(|limit| limit.compile().unwrap())
             .collect();
         let rules = Rules::new(&compiled).unwrap();
-        let mut state = vec![0; rules.words()];
+        let state = Word::zeros(rules.words());
         let mut models: Vec<Model> = limits.iter().map(Model::of).collect();
         let mut now = 0;
         let mut last_charge = None;
         for step in 0..steps(1_000_000) / 20 {
             now += some_gap(dice);
             if let Some((at, cost)) = last_charge.filter(|_| dice.below(16) == 0) {
-                rules.refund(&mut state, at, cost);
+                rules.refund(&state, at, cost);
                 models
                     .iter_mut()
                     .for_each(|model| model.refund(now, at, cost));
@@ -207,7 +207,7 @@ fn policies_decide_as_their_naive_models_do() {
             let place = format!("seed {seed}, step {step}, now {now}, cost {cost}, {limits:?}");
             assert_eq!(assessed.fits(), cost <= fewest, "{place}");
             if assessed.fits() {
-                rules.commit(&mut state, now, cost);
+                rules.commit(&state, now, cost);
                 models.iter_mut().for_each(|model| model.charge(now, cost));
                 last_charge = Some((now, cost)).filter(|_| cost > 0);
                 let left = models
@@ -227,13 +227,13 @@ fn a_wait_is_as_long_as_it_must_be_and_no_longer() {
     for seed in 0..40 {
         let dice = &mut Dice::new(seed);
         let rule = some_limit(dice).compile().unwrap();
-        let mut state = vec![0; rule.words()];
+        let state = Word::zeros(rule.words());
         let mut now = 0;
         for _ in 0..steps(200_000) / 40 {
             now += some_gap(dice);
             let cost = 1 + dice.below(3);
             match rule.check(&state, now, cost).fit {
-                Fit::Fits => rule.commit(&mut state, now, cost),
+                Fit::Fits => rule.commit(&state, now, cost),
                 Fit::Wait(wait) => {
                     waits += 1;
                     assert_eq!(
@@ -261,14 +261,13 @@ fn a_full_limit_says_what_an_unused_one_says() {
     for seed in 0..40 {
         let dice = &mut Dice::new(seed);
         let rule = some_limit(dice).compile().unwrap();
-        let unused = vec![0; rule.words()];
-        let mut state = unused.clone();
+        let [state, unused] = [(); 2].map(|()| Word::zeros(rule.words()));
         let mut now = 0;
         for _ in 0..steps(100_000) / 40 {
             now += some_gap(dice);
             if rule.check(&state, now, 1).fit == Fit::Fits {
                 let reset = rule.check(&state, now, 1).reset;
-                rule.commit(&mut state, now, 1);
+                rule.commit(&state, now, 1);
                 let full_at = rule.full_at(&state);
                 assert_eq!(now + reset, full_at, "{rule:?}");
                 for cost in 0..4 {
@@ -286,13 +285,13 @@ fn a_full_limit_says_what_an_unused_one_says() {
 /// The times of all admitted units of a greedy client that comes in random gaps.
 fn admitted(rule: &Rule, seed: u64, longest_gap: u64, steps: u64) -> Vec<u64> {
     let dice = &mut Dice::new(seed);
-    let mut state = vec![0; rule.words()];
+    let state = Word::zeros(rule.words());
     let mut now = 0;
     let mut times = Vec::new();
     for _ in 0..steps {
         now += dice.below(longest_gap);
         if rule.check(&state, now, 1).fit == Fit::Fits {
-            rule.commit(&mut state, now, 1);
+            rule.commit(&state, now, 1);
             times.push(now);
         }
     }
@@ -367,9 +366,9 @@ fn a_sliding_window_releases_at_most_a_sixteenth_late() {
         .unwrap();
     let dice = &mut Dice::new(1);
     for _ in 0..1_000 {
-        let mut state = vec![0; rule.words()];
+        let state = Word::zeros(rule.words());
         let start = dice.below(100 * window);
-        rule.commit(&mut state, start, 1);
+        rule.commit(&state, start, 1);
         assert_ne!(
             rule.check(&state, start + window - 1, 1).fit,
             Fit::Fits,
@@ -388,17 +387,17 @@ fn a_sliding_window_and_a_log_admit_no_2n_where_peers_do() {
     // A counter of two windows, a fixed window and a bucket of burst N each let N pass at the end of one window and N
     // at the beginning of the next.
     let around_an_edge = |rule: &Rule| {
-        let mut state = vec![0; rule.words()];
+        let state = Word::zeros(rule.words());
         let second = 1_000 * MILLI;
         let mut most = 0;
         for phase in 0..32 {
-            state.fill(0);
+            state.iter().for_each(|word| word.set(0));
             let start = 100 * second + phase * second / 32;
             let mut passed = 0;
             for now in [start, start + second * 9 / 10] {
                 for _ in 0..50 {
                     if rule.check(&state, now, 1).fit == Fit::Fits {
-                        rule.commit(&mut state, now, 1);
+                        rule.commit(&state, now, 1);
                         passed += 1;
                     }
                 }
@@ -430,13 +429,13 @@ fn a_clock_that_runs_back_between_threads_admits_no_more() {
     for seed in 0..40 {
         let dice = &mut Dice::new(seed);
         let rule = some_limit(dice).compile().unwrap();
-        let mut state = vec![0; rule.words()];
+        let state = Word::zeros(rule.words());
         let (mut latest, mut times) = (0, Vec::new());
         for _ in 0..5_000 {
             latest += dice.below(50 * MILLI);
             let now = latest - dice.below(latest.min(5 * MILLI) + 1);
             if rule.check(&state, now, 1).fit == Fit::Fits {
-                rule.commit(&mut state, now, 1);
+                rule.commit(&state, now, 1);
                 times.push(now);
             }
         }
@@ -502,14 +501,14 @@ fn no_number_makes_a_rule_panic() {
                 Limit::exact(quota.min(64), window),
             ];
             for rule in limits.iter().filter_map(|limit| limit.compile().ok()) {
-                let mut state = vec![0; rule.words()];
+                let state = Word::zeros(rule.words());
                 for now in extremes {
                     for cost in extremes {
                         if rule.check(&state, now, cost).fit == Fit::Fits {
-                            rule.commit(&mut state, now, cost);
+                            rule.commit(&state, now, cost);
                         }
                         rule.full_at(&state);
-                        rule.refund(&mut state, now, cost);
+                        rule.refund(&state, now, cost);
                     }
                 }
             }
@@ -535,7 +534,7 @@ fn a_token_bucket_decides_as_governor_does() {
         let ours = Limit::token_bucket(per_second(count), burst(size))
             .compile()
             .unwrap();
-        let (mut state, mut now) = (vec![0], 0);
+        let (state, mut now) = (Word::zeros(1), 0);
         for step in 0..steps(1_000_000) / 10 {
             let gap = some_gap(dice) / u64::from(count);
             now += gap;
@@ -549,7 +548,7 @@ fn a_token_bucket_decides_as_governor_does() {
                 "seed {seed}, step {step}, {count}/s, burst {size}"
             );
             if passes {
-                ours.commit(&mut state, now, cost.into());
+                ours.commit(&state, now, cost.into());
             }
         }
     }

@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use super::{ExactLog, FixedWindow, SlidingWindow, TokenBucket};
+use super::{ExactLog, FixedWindow, SlidingWindow, TokenBucket, Word};
 
 /// A limit, ready to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,24 +51,24 @@ impl Rule {
 
     /// What would happen to a request of this cost now.
     #[inline]
-    pub(crate) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
+    pub(crate) fn check(&self, state: &[Word], now: u64, cost: u64) -> Check {
         each!(self, rule => rule.check(state, now, cost))
     }
 
     /// Charges a cost that [`check`](Self::check) found to fit at the same time in the same state.
     #[inline]
-    pub(crate) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+    pub(crate) fn commit(&self, state: &[Word], now: u64, cost: u64) {
         each!(self, rule => rule.commit(state, now, cost));
     }
 
     /// Gives back what was charged at that time.
-    pub(crate) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
+    pub(crate) fn refund(&self, state: &[Word], charged_at: u64, cost: u64) {
         each!(self, rule => rule.refund(state, charged_at, cost));
     }
 
     /// From when on the state says no more than zeros would.
     #[inline]
-    pub(crate) fn full_at(&self, state: &[u64]) -> u64 {
+    pub(crate) fn full_at(&self, state: &[Word]) -> u64 {
         each!(self, rule => rule.full_at(state))
     }
 

@@ -1,7 +1,7 @@
 use std::cmp::Ordering;
 use std::num::NonZeroU32;
 
-use super::{Check, Fit, Limit, Rule};
+use super::{Check, Fit, Limit, Rule, Word};
 
 /// How many limits a policy may have.
 pub(crate) const MAX_RULES: usize = 8;
@@ -97,7 +97,7 @@ impl Rules {
 
     /// What would happen to a request of this cost now.
     #[inline]
-    pub(crate) fn assess(&self, state: &[u64], now: u64, cost: u64) -> Option<Assessment> {
+    pub(crate) fn assess(&self, state: &[Word], now: u64, cost: u64) -> Option<Assessment> {
         if let [Some(only), None, ..] = &self.rules {
             return Some(Assessment::of(only, only.check(state, now, cost)));
         }
@@ -117,23 +117,23 @@ impl Rules {
 
     /// Charges every rule a cost that [`assess`](Self::assess) found to fit.
     #[inline]
-    pub(crate) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
-        self.each_mut(state, |rule, own| rule.commit(own, now, cost));
+    pub(crate) fn commit(&self, state: &[Word], now: u64, cost: u64) {
+        self.each(state, |rule, own| rule.commit(own, now, cost));
     }
 
     /// Gives back what was charged at that time.
-    pub(crate) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
-        self.each_mut(state, |rule, own| rule.refund(own, charged_at, cost));
+    pub(crate) fn refund(&self, state: &[Word], charged_at: u64, cost: u64) {
+        self.each(state, |rule, own| rule.refund(own, charged_at, cost));
     }
 
     #[inline]
-    fn each_mut(&self, state: &mut [u64], mut act: impl FnMut(&Rule, &mut [u64])) {
+    fn each(&self, state: &[Word], mut act: impl FnMut(&Rule, &[Word])) {
         if let [Some(only), None, ..] = &self.rules {
             return act(only, state);
         }
         let mut rest = state;
         for rule in self.iter() {
-            let (own, others) = rest.split_at_mut(rule.words());
+            let (own, others) = rest.split_at(rule.words());
             rest = others;
             act(rule, own);
         }
@@ -141,7 +141,7 @@ impl Rules {
 
     /// From when on the state says no more than zeros would.
     #[inline]
-    pub(crate) fn full_at(&self, state: &[u64]) -> u64 {
+    pub(crate) fn full_at(&self, state: &[Word]) -> u64 {
         let mut rest = state;
         let mut latest = 0;
         for rule in self.iter() {

@@ -1,4 +1,4 @@
-use super::{Check, Fit};
+use super::{Check, Fit, Word};
 
 /// Into how many steps the window is cut.
 const STEPS: u64 = 16;
@@ -74,15 +74,15 @@ impl SlidingWindow {
         )
     }
 
-    fn count(&self, state: &[u64], step: u64) -> u64 {
+    fn count(&self, state: &[Word], step: u64) -> u64 {
         let (word, shift) = self.place(step);
-        state[word] >> shift & self.packing.most()
+        state[word].get() >> shift & self.packing.most()
     }
 
-    fn set_count(&self, state: &mut [u64], step: u64, count: u64) {
+    fn set_count(&self, state: &[Word], step: u64, count: u64) {
         let (word, shift) = self.place(step);
-        state[word] =
-            state[word] & !(self.packing.most() << shift) | count.min(self.packing.most()) << shift;
+        let most = self.packing.most();
+        state[word].update(|lanes| lanes & !(most << shift) | count.min(most) << shift);
     }
 
     /// The steps whose lanes must be emptied before `step` can be the newest.
@@ -91,11 +91,11 @@ impl SlidingWindow {
         first..step + 1
     }
 
-    fn used(&self, state: &[u64], step: u64) -> u64 {
-        let expired: u64 = Self::stale(state[NEWEST], step)
+    fn used(&self, state: &[Word], step: u64) -> u64 {
+        let expired: u64 = Self::stale(state[NEWEST].get(), step)
             .map(|stale| self.count(state, stale))
             .sum();
-        state[SUM].saturating_sub(expired)
+        state[SUM].get().saturating_sub(expired)
     }
 
     /// When the requests of this step stop counting.
@@ -104,11 +104,11 @@ impl SlidingWindow {
     }
 
     /// The step of `now`; never before the newest, when two threads read the clock in one order and came in the other.
-    fn step_of(&self, state: &[u64], now: u64) -> u64 {
-        (now / self.step).max(state[NEWEST])
+    fn step_of(&self, state: &[Word], now: u64) -> u64 {
+        (now / self.step).max(state[NEWEST].get())
     }
 
-    pub(super) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
+    pub(super) fn check(&self, state: &[Word], now: u64, cost: u64) -> Check {
         let quota = u64::from(self.quota);
         let step = self.step_of(state, now);
         let used = self.used(state, step);
@@ -143,9 +143,9 @@ impl SlidingWindow {
     }
 
     /// How long until the oldest steps have released `surplus`.
-    fn wait(&self, state: &[u64], now: u64, step: u64, surplus: u64) -> u64 {
+    fn wait(&self, state: &[Word], now: u64, step: u64, surplus: u64) -> u64 {
         let mut released = 0;
-        for held in (step + 1).saturating_sub(LANES)..=state[NEWEST] {
+        for held in (step + 1).saturating_sub(LANES)..=state[NEWEST].get() {
             released += self.count(state, held);
             if released >= surplus {
                 return self.release(held).saturating_sub(now);
@@ -154,35 +154,35 @@ impl SlidingWindow {
         self.release(step).saturating_sub(now)
     }
 
-    pub(super) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
+    pub(super) fn commit(&self, state: &[Word], now: u64, cost: u64) {
         let step = self.step_of(state, now);
         let sum = self.used(state, step).saturating_add(cost);
-        for stale in Self::stale(state[NEWEST], step) {
+        for stale in Self::stale(state[NEWEST].get(), step) {
             self.set_count(state, stale, 0);
         }
-        state[NEWEST] = step;
-        state[SUM] = sum;
+        state[NEWEST].set(step);
+        state[SUM].set(sum);
         let count = self.count(state, step).saturating_add(cost);
         self.set_count(state, step, count);
     }
 
-    pub(super) fn refund(&self, state: &mut [u64], charged_at: u64, cost: u64) {
+    pub(super) fn refund(&self, state: &[Word], charged_at: u64, cost: u64) {
         let step = charged_at / self.step;
-        let newest = state[NEWEST];
+        let newest = state[NEWEST].get();
         if step > newest || step + LANES <= newest {
             return;
         }
         let count = self.count(state, step);
         let given_back = count.min(cost);
         self.set_count(state, step, count - given_back);
-        state[SUM] = state[SUM].saturating_sub(given_back);
+        state[SUM].update(|sum| sum.saturating_sub(given_back));
     }
 
-    pub(super) fn full_at(&self, state: &[u64]) -> u64 {
-        if state[SUM] == 0 {
+    pub(super) fn full_at(&self, state: &[Word]) -> u64 {
+        if state[SUM].get() == 0 {
             0
         } else {
-            self.release(state[NEWEST])
+            self.release(state[NEWEST].get())
         }
     }
 

@@ -1,6 +1,6 @@
 use palisade_core::Problems;
 
-use super::{Burst, Check, Fit, LONGEST, Rate, nanos};
+use super::{Burst, Check, Fit, LONGEST, Rate, Word, nanos};
 
 /// The generic cell rate algorithm: the state is the time at which the bucket is full again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,8 @@ impl TokenBucket {
     }
 
     #[inline]
-    pub(super) fn check(&self, state: &[u64], now: u64, cost: u64) -> Check {
-        let debt = state[0].saturating_sub(now);
+    pub(super) fn check(&self, state: &[Word], now: u64, cost: u64) -> Check {
+        let debt = state[0].get().saturating_sub(now);
         let price = cost.saturating_mul(self.interval);
         let after = debt.saturating_add(price);
         if after <= self.depth {
@@ -70,19 +70,19 @@ impl TokenBucket {
     }
 
     #[inline]
-    pub(super) fn commit(&self, state: &mut [u64], now: u64, cost: u64) {
-        state[0] = state[0]
-            .max(now)
-            .saturating_add(cost.saturating_mul(self.interval));
+    pub(super) fn commit(&self, state: &[Word], now: u64, cost: u64) {
+        let price = cost.saturating_mul(self.interval);
+        state[0].update(|full_at| full_at.max(now).saturating_add(price));
     }
 
-    pub(super) fn refund(&self, state: &mut [u64], _charged_at: u64, cost: u64) {
-        state[0] = state[0].saturating_sub(cost.saturating_mul(self.interval));
+    pub(super) fn refund(&self, state: &[Word], _charged_at: u64, cost: u64) {
+        let price = cost.saturating_mul(self.interval);
+        state[0].update(|full_at| full_at.saturating_sub(price));
     }
 
     #[inline]
-    pub(super) fn full_at(&self, state: &[u64]) -> u64 {
-        state[0]
+    pub(super) fn full_at(&self, state: &[Word]) -> u64 {
+        state[0].get()
     }
 
     pub(super) fn quota(&self) -> u32 {

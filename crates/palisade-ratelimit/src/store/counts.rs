@@ -1,11 +1,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::entry::{Entry, Slot};
 use super::keys::Keys;
-use super::table::{Shard, Slot};
 use crate::digest::{HashedKey, Spots};
-use crate::limit::{Assessment, MAX_WORDS, Rules};
-use crate::sync::MutexGuard;
+use crate::limit::{Assessment, MAX_WORDS, Rules, Word};
 
 /// The keys of one policy.
 pub(crate) struct Table {
@@ -29,12 +28,8 @@ impl Table {
         &self.rules
     }
 
-    pub(crate) fn sum<T: std::iter::Sum>(&self, read: impl Fn(&Shard) -> T) -> T {
-        self.keys.sum(read)
-    }
-
-    pub(crate) fn live(&self, now: u64) -> usize {
-        self.sum(|shard| shard.live(now))
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// What would happen now, without a charge.
@@ -45,25 +40,21 @@ impl Table {
         now: u64,
         cost: u64,
     ) -> Option<Assessment> {
-        Held::lock(self, key).assess(rules, now, cost)
+        assess(&self.keys.entry(key), rules, now, cost)
     }
 
     /// Forgets a key, as if it had never been seen.
     pub(crate) fn reset(&self, key: &HashedKey) {
-        let mut held = Held::lock(self, key);
-        if let Some(slot) = held.slot {
-            held.shard.state_mut(slot).fill(0);
-            held.shard.settle(slot, 0);
+        if let Some(slot) = self.keys.find(key) {
+            slot.clear();
         }
     }
 
     /// Gives back what was charged at that time, if the key is still known.
     pub(crate) fn refund(&self, rules: &Rules, key: &HashedKey, charged_at: u64, cost: u64) {
-        let mut held = Held::lock(self, key);
-        if let Some(slot) = held.slot {
-            rules.refund(held.shard.state_mut(slot), charged_at, cost);
-            let full_at = rules.full_at(held.shard.state(slot));
-            held.shard.settle(slot, full_at);
+        if let Some(slot) = self.keys.find(key) {
+            rules.refund(slot.state(), charged_at, cost);
+            slot.settle(rules.full_at(slot.state()));
         }
     }
 }
@@ -99,9 +90,25 @@ pub(crate) fn charge(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged
 /// Charges one count, if the cost fits.
 #[inline]
 pub(crate) fn charge_one(charge: &Charge<'_>, now: u64) -> Option<Charged> {
-    let mut held = Held::lock(charge.table, &charge.key);
-    let assessment = held.assess(charge.rules, now, charge.cost)?;
-    let overflowed = assessment.fits() && held.commit(charge, now);
+    let Some(slot) = charge.table.keys.find_fast(&charge.key) else {
+        return charge_newcomer(charge, now);
+    };
+    let assessment = charge.rules.assess(slot.state(), now, charge.cost)?;
+    if assessment.fits() && charge.cost > 0 {
+        commit(&slot, charge, now);
+    }
+    Some(Charged {
+        assessment,
+        overflowed: false,
+    })
+}
+
+/// Only what is charged takes a slot: a refused newcomer leaves no trace.
+#[inline(never)]
+fn charge_newcomer(charge: &Charge<'_>, now: u64) -> Option<Charged> {
+    let entry = charge.table.keys.entry_to_claim(&charge.key, now);
+    let assessment = assess(&entry, charge.rules, now, charge.cost)?;
+    let overflowed = assessment.fits() && claim(entry, charge, now);
     Some(Charged {
         assessment,
         overflowed,
@@ -115,16 +122,15 @@ fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
     let mut order = [0, 1, 2];
     let order = &mut order[..charges.len()];
     order.sort_unstable_by_key(|position| charges[*position].table.id);
-    let mut held: [Option<Held<'_>>; MAX_CHARGES] = [None, None, None];
+    let mut entries: [Option<Entry<'_>>; MAX_CHARGES] = [None, None, None];
     for position in order {
         let charge = &charges[*position];
-        held[*position] = Some(Held::lock(charge.table, &charge.key));
+        entries[*position] = Some(charge.table.keys.entry_to_claim(&charge.key, now));
     }
     let mut closest: Option<(usize, Assessment)> = None;
     for (position, charge) in charges.iter().enumerate() {
-        let assessed = held[position]
-            .as_ref()?
-            .assess(charge.rules, now, charge.cost)?;
+        let entry = entries[position].as_ref()?;
+        let assessed = assess(entry, charge.rules, now, charge.cost)?;
         if closest.is_none_or(|(_, so_far)| assessed.closeness(&so_far).is_gt()) {
             closest = Some((position, assessed));
         }
@@ -132,8 +138,8 @@ fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
     let (position, assessment) = closest?;
     let mut overflowed = false;
     if assessment.fits() {
-        for (held, charge) in held.iter_mut().flatten().zip(charges) {
-            overflowed |= held.commit(charge, now);
+        for (entry, charge) in entries.into_iter().flatten().zip(charges) {
+            overflowed |= claim(entry, charge, now);
         }
     }
     Some((
@@ -153,57 +159,31 @@ pub(crate) struct Charged {
     pub(crate) overflowed: bool,
 }
 
-/// A key's shard under its lock, and where the key is, if it is there.
-struct Held<'a> {
-    shard: MutexGuard<'a, Shard>,
-    slot: Option<Slot>,
+static ZEROS: [Word; MAX_WORDS] = [const { Word::new(0) }; MAX_WORDS];
+
+fn assess(entry: &Entry<'_>, rules: &Rules, now: u64, cost: u64) -> Option<Assessment> {
+    let state = entry.state().unwrap_or(&ZEROS[..rules.words()]);
+    rules.assess(state, now, cost)
 }
 
-static ZEROS: [u64; MAX_WORDS] = [0; MAX_WORDS];
-
-impl<'a> Held<'a> {
-    #[inline]
-    fn lock(table: &'a Table, key: &HashedKey) -> Self {
-        let shard = table.keys.shard(key);
-        let slot = shard.find(key);
-        Self { shard, slot }
+/// Charges a key that may have no slot yet. Answers whether another key that was not full had to make room.
+fn claim(entry: Entry<'_>, charge: &Charge<'_>, now: u64) -> bool {
+    if charge.cost == 0 {
+        return false;
     }
+    let own = &charge.table.rules;
+    let debt = |state: &[Word]| own.assess(state, now, 1).is_some_and(|next| !next.fits());
+    let claimed = entry.claim(&charge.key, now, &debt);
+    commit(&claimed.slot, charge, now);
+    claimed.overflowed
+}
 
-    #[inline]
-    fn assess(&self, rules: &Rules, now: u64, cost: u64) -> Option<Assessment> {
-        let state = match self.slot {
-            Some(slot) => self.shard.state(slot),
-            None => &ZEROS[..rules.words()],
-        };
-        rules.assess(state, now, cost)
-    }
-
-    /// Only what is charged takes a slot: a refused newcomer leaves no trace. Answers whether another key that was not
-    /// full had to make room.
-    #[inline]
-    fn commit(&mut self, charge: &Charge<'_>, now: u64) -> bool {
-        if charge.cost == 0 {
-            return false;
-        }
-        let before = self.shard.overflowed();
-        let slot = match self.slot {
-            Some(slot) => slot,
-            None => self.claim(charge, now),
-        };
-        let state = self.shard.state_mut(slot);
-        charge.rules.commit(state, now, charge.cost);
-        // A state of one word is that time itself.
-        if charge.rules.words() > 1 {
-            let full_at = charge.rules.full_at(state);
-            self.shard.settle(slot, full_at);
-        }
-        self.shard.overflowed() != before
-    }
-
-    #[inline(never)]
-    fn claim(&mut self, charge: &Charge<'_>, now: u64) -> Slot {
-        let rules = &charge.table.rules;
-        let debt = |state: &[u64]| rules.assess(state, now, 1).is_some_and(|next| !next.fits());
-        self.shard.claim(&charge.key, now, &debt)
+#[inline]
+fn commit(slot: &Slot<'_>, charge: &Charge<'_>, now: u64) {
+    let state = slot.state();
+    charge.rules.commit(state, now, charge.cost);
+    // A state of one word is that time itself.
+    if charge.rules.words() > 1 {
+        slot.settle(charge.rules.full_at(state));
     }
 }

@@ -25,35 +25,30 @@ impl DenyCache {
 
     /// The refusal that holds at this time.
     pub(crate) fn find(&self, key: &HashedKey, now: u64) -> Option<Denied> {
-        let shard = self.0.shard(key);
-        match shard.state(shard.find(key)?) {
-            &[until, rule, full_at] if until > now => Some(Denied {
-                until,
-                rule,
-                full_at,
-            }),
-            _ => None,
-        }
+        let slot = self.0.find(key)?;
+        let [until, rule, full_at] = slot.state() else {
+            return None;
+        };
+        (until.get() > now).then(|| Denied {
+            until: until.get(),
+            rule: rule.get(),
+            full_at: full_at.get(),
+        })
     }
 
     /// Remembers a refusal. When all slots are taken the one that runs out soonest makes room; that costs a question.
     pub(crate) fn note(&self, key: &HashedKey, now: u64, denied: Denied) {
-        let mut shard = self.0.shard(key);
-        let slot = match shard.find(key) {
-            Some(slot) => slot,
-            None => shard.claim(key, now, &|_| false),
-        };
-        shard
-            .state_mut(slot)
-            .copy_from_slice(&[denied.until, denied.rule, denied.full_at]);
-        shard.settle(slot, denied.until);
+        let slot = self.0.claim(key, now);
+        let words = [denied.until, denied.rule, denied.full_at];
+        for (word, value) in slot.state().iter().zip(words) {
+            word.set(value);
+        }
+        slot.settle(denied.until);
     }
 
     pub(crate) fn forget(&self, key: &HashedKey) {
-        let mut shard = self.0.shard(key);
-        if let Some(slot) = shard.find(key) {
-            shard.state_mut(slot).fill(0);
-            shard.settle(slot, 0);
+        if let Some(slot) = self.0.find(key) {
+            slot.clear();
         }
     }
 }

@@ -1,17 +1,14 @@
-use std::sync::PoisonError;
-
-use super::table::{Shape, Shard};
+use super::entry::{Entry, Slot};
+use super::shard::Shard;
 use crate::digest::{HashedKey, Spots};
-use crate::sync::{Mutex, MutexGuard};
 
-/// A bounded table in shards, each under a lock of its own.
-pub(crate) struct Keys(Box<[Padded]>);
+#[cfg(feature = "redis")]
+use super::set::LockedSet;
 
-/// Keeps shards on cache lines of their own; two lines, because processors fetch them in pairs.
-#[repr(align(128))]
-struct Padded(Mutex<Shard>);
+/// A bounded table in shards, each of which grows by itself.
+pub(crate) struct Keys(Box<[Shard]>);
 
-/// So many shards that two threads seldom meet, and few enough to be small.
+/// So many shards that the requests to one of them wait only shortly while it grows.
 const MOST_SHARDS: usize = 64;
 /// A shard has at least so many slots, so that keys spread evenly.
 const LEAST_SLOTS: usize = 512;
@@ -24,39 +21,72 @@ impl Keys {
         let shards = (slots / LEAST_SLOTS)
             .clamp(1, MOST_SHARDS)
             .next_power_of_two();
-        let shape = Shape::new(words);
-        let shard = || {
-            Padded(Mutex::new(Shard::new(
-                shape,
-                spots,
-                slots.div_ceil(shards),
-                preallocate,
-            )))
-        };
+        let shard = || Shard::new(words, spots, slots.div_ceil(shards), preallocate);
         Self((0..shards).map(|_| shard()).collect())
     }
 
-    /// The shard in which a key lies, locked.
+    /// A key's slot, almost always: it may be missed where the table grows meanwhile.
     #[inline]
-    pub(crate) fn shard(&self, key: &HashedKey) -> MutexGuard<'_, Shard> {
-        // The top bits; a shard places its keys by the lower ones.
-        let number = (key.spot >> 57) as usize & (self.0.len() - 1);
-        lock(&self.0[number])
+    pub(crate) fn find_fast(&self, key: &HashedKey) -> Option<Slot<'_>> {
+        self.shard(key).find(key)
     }
 
-    /// The sum over all shards, each locked in its turn.
-    pub(crate) fn sum<T: std::iter::Sum>(&self, read: impl Fn(&Shard) -> T) -> T {
-        self.0.iter().map(|shard| read(&lock(shard))).sum()
+    /// A key's slot.
+    pub(crate) fn find(&self, key: &HashedKey) -> Option<Slot<'_>> {
+        self.shard(key).entry(key).found()
     }
 
-    /// Every shard, locked in its turn.
+    /// Where a key is, or could be.
+    pub(crate) fn entry(&self, key: &HashedKey) -> Entry<'_> {
+        self.shard(key).entry(key)
+    }
+
+    /// The same, for a key that is to get a slot where it has none.
+    pub(crate) fn entry_to_claim(&self, key: &HashedKey, now: u64) -> Entry<'_> {
+        self.shard(key).entry_to_claim(key, now)
+    }
+
+    /// The slot of a key, whoever has to make room for it: only for keys of which none is worth more than another.
     #[cfg(feature = "redis")]
-    pub(crate) fn each(&self, mut see: impl FnMut(&mut Shard)) {
-        self.0.iter().for_each(|shard| see(&mut lock(shard)));
+    pub(crate) fn claim(&self, key: &HashedKey, now: u64) -> Slot<'_> {
+        let entry = self.entry_to_claim(key, now);
+        entry.claim(key, now, &|_| false).slot
     }
-}
 
-#[inline]
-fn lock(shard: &Padded) -> MutexGuard<'_, Shard> {
-    shard.0.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn shard(&self, key: &HashedKey) -> &Shard {
+        // The top bits; a shard places its keys by the lower ones.
+        &self.0[(key.spot >> 57) as usize & (self.0.len() - 1)]
+    }
+
+    /// Shows every key that is not full.
+    #[cfg(feature = "redis")]
+    pub(crate) fn each_live(
+        &self,
+        now: u64,
+        mut see: impl FnMut(HashedKey, &LockedSet<'_>, usize),
+    ) {
+        for shard in &self.0 {
+            shard.each(|set| {
+                for way in set.live(now) {
+                    see(shard.key(&set, way), &set, way);
+                }
+            });
+        }
+    }
+
+    /// How many keys are not full.
+    pub(crate) fn live(&self, now: u64) -> usize {
+        self.0.iter().map(|shard| shard.live(now)).sum()
+    }
+
+    /// How often a key that was not full had to make room for another.
+    pub(crate) fn overflowed(&self) -> u64 {
+        self.0.iter().map(Shard::overflowed).sum()
+    }
+
+    /// Bytes that the table holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(Shard::bytes).sum()
+    }
 }

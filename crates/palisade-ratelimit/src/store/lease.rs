@@ -1,5 +1,6 @@
 use super::keys::Keys;
 use crate::digest::{HashedKey, Spots};
+use crate::limit::Word;
 
 /// Units that this instance has taken from Redis and not spent yet, by key.
 ///
@@ -60,45 +61,39 @@ impl Leases {
         cost: u64,
         interval: u64,
     ) -> Option<Spent> {
-        let mut shard = self.0.shard(key);
-        let slot = shard.find(key)?;
-        let state = shard.state_mut(slot);
+        let slot = self.0.find(key)?;
+        let state = slot.state();
         let left = left(state, now, interval).checked_sub(cost)?;
-        if now >= state[UNTIL] {
+        if now >= state[UNTIL].get() {
             return None;
         }
-        state[SPENT] += cost;
+        state[SPENT].update(|spent| spent + cost);
         Some(Spent {
-            rule: state[RULE],
-            remaining: state[REMAINING].saturating_add(left),
-            full_at: state[FULL_AT],
-            charged_at: state[CHARGED_AT],
+            rule: state[RULE].get(),
+            remaining: state[REMAINING].get().saturating_add(left),
+            full_at: state[FULL_AT].get(),
+            charged_at: state[CHARGED_AT].get(),
         })
     }
 
     /// Whether this caller should ask for a lease. One at a time does: if all did that come together, an instance would
     /// hold many leases of one key.
     pub(crate) fn may_ask(&self, key: &HashedKey, now: u64, patience: u64) -> bool {
-        let mut shard = self.0.shard(key);
-        let slot = match shard.find(key) {
-            Some(slot) => slot,
-            None => shard.claim(key, now, &|_| false),
-        };
-        if shard.state(slot)[ASKING] > now {
+        let slot = self.0.claim(key, now);
+        let state = slot.state();
+        if state[ASKING].get() > now {
             return false;
         }
         let until = now.saturating_add(patience);
-        shard.state_mut(slot)[ASKING] = until;
-        let settled = shard.state(slot)[UNTIL].max(until);
-        shard.settle(slot, settled);
+        state[ASKING].set(until);
+        slot.settle(state[UNTIL].get().max(until));
         true
     }
 
     /// Keeps what Redis gave.
     pub(crate) fn keep(&self, key: &HashedKey, lease: Lease) {
-        let mut shard = self.0.shard(key);
         // A key that had to make room meanwhile loses its lease: less is used, nobody is admitted more.
-        let Some(slot) = shard.find(key) else { return };
+        let Some(slot) = self.0.find(key) else { return };
         let Lease {
             units,
             until,
@@ -108,7 +103,7 @@ impl Leases {
             charged_at,
             bucket_full_at,
         } = lease;
-        shard.state_mut(slot).copy_from_slice(&[
+        let words: [u64; WORDS] = [
             units,
             0,
             bucket_full_at,
@@ -118,38 +113,39 @@ impl Leases {
             full_at,
             charged_at,
             0,
-        ]);
-        shard.settle(slot, until);
+        ];
+        for (word, value) in slot.state().iter().zip(words) {
+            word.set(value);
+        }
+        slot.settle(until);
     }
 
     /// Takes every lease that is left: the key, its units and the time of the charge.
     pub(crate) fn drain(&self, now: u64, interval: u64) -> Vec<(HashedKey, u64, u64)> {
         let mut found = Vec::new();
-        self.0.each(|shard| {
-            shard.each_live(now, |key, state| {
-                let units = left(state, now, interval);
-                if units > 0 && state[UNTIL] > now {
-                    found.push((key, units, state[CHARGED_AT]));
-                }
-                state.fill(0);
-            });
+        self.0.each_live(now, |key, set, way| {
+            let state = set.state(way);
+            let units = left(state, now, interval);
+            if units > 0 && state[UNTIL].get() > now {
+                found.push((key, units, state[CHARGED_AT].get()));
+            }
+            set.clear(way);
         });
         found
     }
 
     pub(crate) fn forget(&self, key: &HashedKey) {
-        let mut shard = self.0.shard(key);
-        if let Some(slot) = shard.find(key) {
-            shard.state_mut(slot).fill(0);
-            shard.settle(slot, 0);
+        if let Some(slot) = self.0.find(key) {
+            slot.clear();
         }
     }
 }
 
 /// What is left of a lease: less what was spent, and no more than what its bucket has yet to refill.
-fn left(state: &[u64], now: u64, interval: u64) -> u64 {
-    let unspent = state[UNITS].saturating_sub(state[SPENT]);
+fn left(state: &[Word], now: u64, interval: u64) -> u64 {
+    let unspent = state[UNITS].get().saturating_sub(state[SPENT].get());
     match state[BUCKET_FULL_AT]
+        .get()
         .saturating_sub(now)
         .checked_div(interval)
     {

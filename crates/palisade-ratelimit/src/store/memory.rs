@@ -5,7 +5,6 @@ use palisade_core::time::{self, Instant};
 use palisade_core::{Handle, Name};
 
 use super::counts::Table;
-use super::table::Shard;
 use crate::digest::{Hasher, Spots};
 use crate::limit::Rules;
 
@@ -79,7 +78,10 @@ impl Memory {
     #[must_use]
     pub fn live_keys(&self) -> usize {
         let now = self.nanos(time::now());
-        self.tables().iter().map(|(_, table)| table.live(now)).sum()
+        self.tables()
+            .iter()
+            .map(|(_, table)| table.keys().live(now))
+            .sum()
     }
 
     /// How often a key that was not full had to make room for another, over all policies.
@@ -87,7 +89,7 @@ impl Memory {
     pub fn overflowed(&self) -> u64 {
         self.tables()
             .iter()
-            .map(|(_, table)| table.sum(Shard::overflowed))
+            .map(|(_, table)| table.keys().overflowed())
             .sum()
     }
 
@@ -96,7 +98,7 @@ impl Memory {
     pub fn bytes(&self) -> usize {
         self.tables()
             .iter()
-            .map(|(_, table)| table.sum(Shard::bytes))
+            .map(|(_, table)| table.keys().bytes())
             .sum()
     }
 

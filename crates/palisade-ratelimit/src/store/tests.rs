@@ -1,12 +1,14 @@
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use palisade_core::{Handle, Name};
 
 use super::*;
 use crate::digest::{HashedKey, Hasher};
-use crate::limit::{Assessment, HOUR, Limit, MINUTE, Rules, SECOND, burst, per_hour, per_second};
+use crate::limit::{
+    Assessment, HOUR, Limit, MINUTE, Rules, SECOND, Word, burst, per_hour, per_second,
+};
 use crate::test_support::{Dice, steps};
 
 fn rules(limits: &[Limit]) -> Rules {
@@ -67,7 +69,7 @@ impl Bench {
     }
 
     fn live(&self, now: u64) -> usize {
-        self.table.live(now)
+        self.table.keys().live(now)
     }
 }
 
@@ -86,7 +88,7 @@ fn a_table_answers_as_a_map_of_its_keys_would() {
     for (seed, limits) in policies.iter().enumerate() {
         let bench = Bench::new(limits, 20_000);
         let dice = &mut Dice::new(seed as u64);
-        let mut model: HashMap<u32, Vec<u64>> = HashMap::new();
+        let mut model: HashMap<u32, Vec<Word>> = HashMap::new();
         let mut now = 0;
         for _ in 0..steps(1_000_000) / 3 {
             now += dice.below(S / 1_000);
@@ -98,7 +100,7 @@ fn a_table_answers_as_a_map_of_its_keys_would() {
             } as u32;
             let state = model
                 .entry(number)
-                .or_insert_with(|| vec![0; bench.rules.words()]);
+                .or_insert_with(|| Word::zeros(bench.rules.words()));
             let expected = bench.rules.assess(state, now, 1).unwrap();
             if expected.fits() {
                 bench.rules.commit(state, now, 1);
@@ -227,6 +229,44 @@ fn claimed_keys_hold_at_most_half_of_the_table() {
     let slots = bench.live(1);
     assert!(claimed * 2 <= slots, "{claimed} of {slots}");
     assert!(slots >= capacity);
+}
+
+#[test]
+fn a_network_of_zeros_is_a_key_like_any_other() {
+    let bench = Bench::new(&[Limit::fixed(2, HOUR)], 1_000);
+    let zeros = bench.hasher.address(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    assert!(bench.admits(zeros, 1) && bench.admits(zeros, 1));
+    for number in 0..1_000 {
+        bench.charge(bench.ip(number), 1);
+        assert!(!bench.admits(zeros, 1), "forgotten with key {number}");
+    }
+}
+
+/// While the table doubles six times under them, threads find each key and what was charged to it.
+#[test]
+fn a_table_that_grows_under_several_threads_loses_no_charge() {
+    const KEYS: u32 = 20_000;
+    for limit in [
+        Limit::fixed(3, HOUR),
+        Limit::token_bucket(per_hour(1), burst(3)),
+    ] {
+        let bench = Bench::new(&[limit], KEYS as usize);
+        let ask = |stride: u32| {
+            // Each thread meets the keys in an order of its own: the strides have no divisor in common with the count.
+            let keys = (0..2 * KEYS).map(|nth| nth.wrapping_mul(stride) % KEYS);
+            keys.filter(|key| bench.admits(bench.ip(*key), 1)).count()
+        };
+        let passed: usize = std::thread::scope(|scope| {
+            let threads = [1, 3, 7, 9].map(|stride| scope.spawn(move || ask(stride)));
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
+        });
+        assert_eq!(bench.store.overflowed(), 0);
+        assert_eq!(passed, 3 * KEYS as usize, "{limit:?}");
+        assert_eq!(bench.live(1), KEYS as usize);
+    }
 }
 
 /// When something passed: after the first time, and by the second.

@@ -1,0 +1,128 @@
+use super::set::{LockedSet, ways};
+use super::shard::Shard;
+use crate::digest::HashedKey;
+use crate::limit::Word;
+
+/// Says of a state whether its key is over a limit.
+pub(crate) type Debt<'a> = &'a dyn Fn(&[Word]) -> bool;
+
+/// Where a key is, or could be, under the locks of that.
+#[derive(Debug)]
+pub(crate) enum Entry<'a> {
+    Found(Slot<'a>),
+    Vacant(Vacant<'a>),
+}
+
+/// A key's slot, with its set locked.
+#[derive(Debug)]
+pub(crate) struct Slot<'a> {
+    pub(super) set: LockedSet<'a>,
+    pub(super) way: usize,
+}
+
+/// Both sets of a key that has no slot, locked; its first one first.
+#[derive(Debug)]
+pub(crate) struct Vacant<'a> {
+    pub(super) shard: &'a Shard,
+    pub(super) sets: [LockedSet<'a>; 2],
+}
+
+/// A slot that a newcomer got.
+#[derive(Debug)]
+pub(crate) struct Claimed<'a> {
+    pub(crate) slot: Slot<'a>,
+    /// Whether a key that was not full had to make room for it.
+    pub(crate) overflowed: bool,
+}
+
+impl<'a> Slot<'a> {
+    /// The key's state; when it was written call [`settle`](Self::settle).
+    #[inline]
+    pub(crate) fn state(&self) -> &'a [Word] {
+        self.set.state(self.way)
+    }
+
+    /// Notes when the slot is full again.
+    #[inline]
+    pub(crate) fn settle(&self, full_at: u64) {
+        self.set.settle(self.way, full_at);
+    }
+
+    /// Forgets the key.
+    pub(crate) fn clear(&self) {
+        self.set.clear(self.way);
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// The slot of a key that has one.
+    pub(crate) fn found(self) -> Option<Slot<'a>> {
+        match self {
+            Self::Found(slot) => Some(slot),
+            Self::Vacant(_) => None,
+        }
+    }
+
+    /// The key's state, if it has a slot.
+    pub(crate) fn state(&self) -> Option<&'a [Word]> {
+        match self {
+            Self::Found(slot) => Some(slot.state()),
+            Self::Vacant(_) => None,
+        }
+    }
+
+    /// The key's slot; one that it gets now holds zeros.
+    pub(crate) fn claim(self, key: &HashedKey, now: u64, debt: Debt<'_>) -> Claimed<'a> {
+        match self {
+            Self::Found(slot) => Claimed {
+                slot,
+                overflowed: false,
+            },
+            Self::Vacant(vacant) => vacant.claim(key, now, debt),
+        }
+    }
+}
+
+/// With so many free slots a key's first set takes it, so that most keys are found at the first look.
+pub(super) const COMFORTABLE: usize = 3;
+
+impl<'a> Vacant<'a> {
+    fn claim(self, key: &HashedKey, now: u64, debt: Debt<'_>) -> Claimed<'a> {
+        let free = self.free(key, now);
+        let (number, way) = free.unwrap_or_else(|| {
+            self.shard.count_overflow();
+            self.spare(key, debt)
+        });
+        let [first, second] = self.sets;
+        let set = if number == 0 { first } else { second };
+        set.take(way, key);
+        Claimed {
+            slot: Slot { set, way },
+            overflowed: free.is_none(),
+        }
+    }
+
+    /// A free slot in the first set if that has several, or else in the emptier one: which of the two, and where in it.
+    pub(super) fn free(&self, key: &HashedKey, now: u64) -> Option<(usize, usize)> {
+        let [first, second] = self.sets.each_ref().map(|set| set.free(key, now));
+        let more = first.is_none_or(|(free, _)| {
+            free < COMFORTABLE && second.is_some_and(|(other, _)| other > free)
+        });
+        if more {
+            second.map(|(_, way)| (1, way))
+        } else {
+            first.map(|(_, way)| (0, way))
+        }
+    }
+
+    /// The slot whose key can best be spared: the soonest to be full again, and one that is over its limit only where
+    /// all are. With windows every key that came once is full a whole window later, whether it is in debt or not.
+    #[cold]
+    fn spare(&self, key: &HashedKey, debt: Debt<'_>) -> (usize, usize) {
+        let slots = self.sets.iter().enumerate().flat_map(|(number, set)| {
+            let rank = |way| (debt(set.state(way)), set.full_at(way));
+            ways(key.claimed).map(move |way| (rank(way), (number, way)))
+        });
+        slots.min().map_or((0, 0), |(_, slot)| slot)
+    }
+}

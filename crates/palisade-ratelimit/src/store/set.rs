@@ -1,0 +1,173 @@
+use crate::digest::HashedKey;
+use crate::limit::Word;
+use crate::sync::{Mutex, MutexGuard, lock};
+
+/// How many slots share a set, which has so many that its lock and their times fill one cache line.
+pub(super) const WAYS: usize = 7;
+/// Slots from here on hold no claimed key, so that claimed keys hold less than half of the table.
+const CLAIMED_WAYS: usize = WAYS / 2;
+/// 64-bit words per cache line.
+const LINE: usize = 8;
+
+/// Seven slots under one lock.
+///
+/// A request writes to the first line alone, so that two processors that ask for different keys take one line from each
+/// other at most. The lines with the digests are read by all, and written when a slot changes its key.
+///
+/// | line | |
+/// |---|---|
+/// | 1 | the lock, and when each slot is full again; where the state is one word it is that time |
+/// | 2 | low halves of the digests |
+/// | 3 | high halves |
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Set {
+    lock: Mutex<()>,
+    full_at: [Word; WAYS],
+    low: [Word; LINE],
+    high: [Word; LINE],
+}
+
+impl Set {
+    pub(super) fn new() -> Self {
+        // No key's digest: of an address this is the one of all ones, which nobody has. Zeros are that of `::1`'s network.
+        let nobody = || [const { Word::new(u64::MAX) }; LINE];
+        Self {
+            lock: Mutex::default(),
+            full_at: Default::default(),
+            low: nobody(),
+            high: nobody(),
+        }
+    }
+
+    /// The slot of the key. Without the lock this is a guess: look again under it.
+    #[inline]
+    pub(super) fn find(&self, key: &HashedKey) -> Option<usize> {
+        // Without a branch for each way; the other half is looked at where this one agrees.
+        let mut same = 0_u8;
+        for (way, low) in self.low[..WAYS].iter().enumerate() {
+            same |= u8::from(low.get() == key.low) << way;
+        }
+        while same != 0 {
+            let way = same.trailing_zeros() as usize;
+            if self.high[way].get() == key.high {
+                return Some(way);
+            }
+            same &= same - 1;
+        }
+        None
+    }
+
+    /// Takes the lock. `states` are those of this set, none where the state is one word.
+    #[inline]
+    pub(super) fn lock<'a>(&'a self, states: &'a [Word]) -> LockedSet<'a> {
+        LockedSet {
+            _lock: lock(&self.lock),
+            set: self,
+            states,
+        }
+    }
+
+    /// How many slots are not full. Without the lock, and so an estimate while others write.
+    pub(super) fn live(&self, now: u64) -> usize {
+        let full_at = self.full_at.iter();
+        full_at.filter(|full_at| full_at.get() > now).count()
+    }
+}
+
+/// A set whose lock is held.
+#[derive(Debug)]
+pub(crate) struct LockedSet<'a> {
+    set: &'a Set,
+    states: &'a [Word],
+    _lock: MutexGuard<'a, ()>,
+}
+
+impl<'a> LockedSet<'a> {
+    #[inline]
+    pub(super) fn find(&self, key: &HashedKey) -> Option<usize> {
+        self.set.find(key)
+    }
+
+    #[inline]
+    pub(super) fn holds(&self, key: &HashedKey, way: usize) -> bool {
+        self.digest(way) == (key.low, key.high)
+    }
+
+    /// The state in a slot; when it was written call [`settle`](Self::settle).
+    #[inline]
+    pub(crate) fn state(&self, way: usize) -> &'a [Word] {
+        let words = self.states.len() / WAYS;
+        if words == 0 {
+            std::slice::from_ref(&self.set.full_at[way])
+        } else {
+            &self.states[way * words..][..words]
+        }
+    }
+
+    #[inline]
+    pub(super) fn full_at(&self, way: usize) -> u64 {
+        self.set.full_at[way].get()
+    }
+
+    /// Notes when a slot is full again.
+    #[inline]
+    pub(super) fn settle(&self, way: usize, full_at: u64) {
+        self.set.full_at[way].set(full_at);
+    }
+
+    /// Gives a slot to a key, with a state of zeros.
+    pub(super) fn take(&self, way: usize, key: &HashedKey) {
+        self.set.low[way].set(key.low);
+        self.set.high[way].set(key.high);
+        self.clear(way);
+    }
+
+    /// A state of zeros.
+    pub(crate) fn clear(&self, way: usize) {
+        self.state(way).iter().for_each(|word| word.set(0));
+        self.settle(way, 0);
+    }
+
+    /// The low and the high half of the digest in a slot.
+    #[inline]
+    pub(super) fn digest(&self, way: usize) -> (u64, u64) {
+        (self.set.low[way].get(), self.set.high[way].get())
+    }
+
+    /// The slots that are not full.
+    pub(super) fn live(&self, now: u64) -> impl Iterator<Item = usize> {
+        (0..WAYS).filter(move |way| self.full_at(*way) > now)
+    }
+
+    /// How many slots are free for the key, and which of them it prefers. Keys that are not claimed leave the lower ways
+    /// to those that are.
+    pub(super) fn free(&self, key: &HashedKey, now: u64) -> Option<(usize, usize)> {
+        let free = ways(key.claimed).filter(|way| self.full_at(*way) <= now);
+        free.fold(None, |found: Option<(usize, usize)>, way| {
+            Some((1 + found.map_or(0, |(count, _)| count), way))
+        })
+    }
+
+    /// Moves a key into a slot of another set.
+    pub(super) fn move_to(&self, other: &LockedSet<'_>, key: &HashedKey, way: usize, to: usize) {
+        other.take(to, key);
+        for (word, from) in other.state(to).iter().zip(self.state(way)) {
+            word.set(from.get());
+        }
+        other.settle(to, self.full_at(way));
+        self.clear(way);
+    }
+}
+
+/// The ways that a key may take.
+pub(super) fn ways(claimed: bool) -> std::ops::Range<usize> {
+    0..if claimed { CLAIMED_WAYS } else { WAYS }
+}
+
+#[cfg(all(test, target_os = "linux", not(loom)))]
+#[test]
+fn a_set_is_three_cache_lines() {
+    assert_eq!(size_of::<Set>(), 3 * LINE * size_of::<u64>());
+    assert_eq!(std::mem::offset_of!(Set, low), LINE * size_of::<u64>());
+}
