@@ -13,8 +13,8 @@ use crate::limit::Rules;
 /// Clones share their state, so that several layers can count together: a policy of the same name in two layers is one
 /// count. Every policy has a table of its own, so that a flood of keys in one cannot push anybody out of another.
 ///
-/// A table holds at least `capacity` keys that are not full, and never more memory than 48 bytes a key for one token
-/// bucket (twice the bytes that [`Limit`](crate::Limit) names, plus 48, for others). It grows as it needs to.
+/// A table holds at least `capacity` keys that are not full, and never more memory than 62 bytes a key for one token
+/// bucket (2.25 times the bytes that [`Limit`](crate::Limit) names, plus 62, for others). It grows as it needs to.
 /// A key whose limits have refilled makes room for the next without loss. When all are in use, the key that is soonest
 /// to be full again makes room, and one that is over its limit only after all that are not, so that a flood of keys ends
 /// nobody's debt; [`overflowed`](Self::overflowed) counts that.
@@ -48,7 +48,7 @@ struct Shared {
 }
 
 impl Memory {
-    /// How many keys a policy can hold unless told otherwise: 5 MB for token buckets, and more clients than most
+    /// How many keys a policy can hold unless told otherwise: 6 MB for token buckets, and more clients than most
     /// services have at one time.
     pub const DEFAULT_CAPACITY: usize = 100_000;
 

@@ -144,6 +144,17 @@ fn a_key_of_one_token_bucket_takes_at_most_64_bytes() {
     assert_eq!(bench.live(1), capacity);
     let bytes = bench.store.bytes() / capacity;
     assert!(bytes <= 64, "{bytes} bytes a key");
+    // Whatever the capacity; sets come in round numbers.
+    for capacity in (10_000..300_000).step_by(7_777) {
+        let full = Memory::preallocated(capacity);
+        let spots = full.hasher().unwrap().spots();
+        full.table(Name::from_static("full"), &bench.rules, spots);
+        let bytes = full.bytes() as f64 / capacity as f64;
+        assert!(
+            (50.0..63.0).contains(&bytes),
+            "{bytes} bytes for {capacity}"
+        );
+    }
 }
 
 #[test]
