@@ -52,7 +52,8 @@ impl Memory {
     /// services have at one time.
     pub const DEFAULT_CAPACITY: usize = 100_000;
 
-    /// A store where every policy holds at least this many keys, and grows to that in steps.
+    /// A store where every policy holds at least this many keys, and grows to that in steps. From 400 million on it is
+    /// that many.
     #[must_use]
     pub fn with_capacity(keys: usize) -> Self {
         Self::new(keys, false)

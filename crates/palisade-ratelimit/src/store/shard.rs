@@ -51,9 +51,10 @@ impl Shard {
         most_slots: usize,
         preallocate: bool,
     ) -> Self {
-        let most_sets = most_slots.div_ceil(WAYS).max(2);
+        let most_sets = most_slots
+            .div_ceil(WAYS)
+            .clamp(2, LEAST_COLUMNS << MOST_DOUBLINGS);
         let most_doublings = (most_sets / LEAST_COLUMNS).checked_ilog2().unwrap_or(0);
-        let most_doublings = most_doublings.min(MOST_DOUBLINGS);
         let columns = most_sets.div_ceil(1 << most_doublings);
         let shard = Self {
             columns: u32::try_from(columns).unwrap_or(u32::MAX),

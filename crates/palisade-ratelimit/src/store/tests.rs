@@ -243,6 +243,13 @@ fn claimed_keys_hold_at_most_half_of_the_table() {
 }
 
 #[test]
+fn a_table_for_more_keys_than_memory_can_hold_starts_small() {
+    let bench = Bench::new(&[Limit::fixed(1, HOUR)], usize::MAX);
+    assert!(bench.admits(bench.ip(1), 1) && !bench.admits(bench.ip(1), 1));
+    assert!(bench.store.bytes() < 100_000, "{}", bench.store.bytes());
+}
+
+#[test]
 fn a_network_of_zeros_is_a_key_like_any_other() {
     let bench = Bench::new(&[Limit::fixed(2, HOUR)], 1_000);
     let zeros = bench.hasher.address(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
