@@ -149,8 +149,14 @@ impl Track<'_> {
         end.saturating_sub(start)
     }
 
-    /// Finds how many operations fill a batch, which also warms the caches.
+    /// Finds how many operations fill a batch, which also warms the caches. Where a writer works behind, batches are as
+    /// large as they may be: how long it takes to be woken for a few says nothing about its work.
     fn calibrate(&mut self, largest: u64) {
+        if largest < u64::MAX && matches!(self.clock, Clock::Process) {
+            self.times = largest;
+            self.round();
+            return;
+        }
         while self.round() < BATCH && self.times < largest {
             self.times = (self.times * 2).min(largest);
         }
@@ -164,7 +170,11 @@ impl Track<'_> {
 
     fn allocs(&mut self, counter: Counter, largest: u64) -> f64 {
         let times = largest.min(512);
+        // The second time, when what was allocated the first time is there to be used again.
         (self.run)(times);
+        if let Some(settle) = &mut self.settle {
+            settle();
+        }
         let allocated = counter(&mut || (self.run)(times));
         if let Some(settle) = &mut self.settle {
             settle();
