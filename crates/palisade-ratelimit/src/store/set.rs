@@ -43,19 +43,13 @@ impl Set {
     /// The slot of the key. Without the lock this is a guess: look again under it.
     #[inline]
     pub(super) fn find(&self, key: &HashedKey) -> Option<usize> {
-        // Without a branch for each way; the other half is looked at where this one agrees.
+        // Without a branch for each way. One half would not do: networks of IPv6 have the lower one in common.
         let mut same = 0_u8;
-        for (way, low) in self.low[..WAYS].iter().enumerate() {
-            same |= u8::from(low.get() == key.low) << way;
+        for way in 0..WAYS {
+            let differs = (self.low[way].get() ^ key.low) | (self.high[way].get() ^ key.high);
+            same |= u8::from(differs == 0) << way;
         }
-        while same != 0 {
-            let way = same.trailing_zeros() as usize;
-            if self.high[way].get() == key.high {
-                return Some(way);
-            }
-            same &= same - 1;
-        }
-        None
+        (same != 0).then(|| same.trailing_zeros() as usize)
     }
 
     /// Takes the lock. `states` are those of this set, none where the state is one word.

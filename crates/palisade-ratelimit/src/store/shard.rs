@@ -10,9 +10,9 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
 /// One shard of a bounded table of keys.
 ///
-/// A key may lie in either of two sets, and a newcomer goes where more room is: with two choices no set overflows before
-/// the table is full (Azar et al., "Balanced allocations"). A slot whose limits have refilled carries no information,
-/// and so is free. Nothing is ever taken out; slots are overwritten.
+/// A key may lie in either of two sets. A newcomer goes to the first while that has room to spare, or else where more
+/// room is: with two choices no set overflows before the table is full (Azar et al., "Balanced allocations"). A slot
+/// whose limits have refilled carries no information, and so is free. Nothing is ever taken out; slots are overwritten.
 ///
 /// A shard grows by doubling, as in linear hashing (Litwin, 1980): sets are numbered `column + columns * row`, a key's
 /// column never changes, and one more bit of its hash says whether it stays in its row or goes to the new one above it.
@@ -40,7 +40,7 @@ struct Segment {
     states_of_set: usize,
 }
 
-/// There are at least so many columns, so that halving a shard's size comes near any number of sets.
+/// There are at least so many columns, so that some number of columns, doubled, comes near any number of sets.
 const LEAST_COLUMNS: usize = 8;
 
 impl Shard {
