@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use axum::extract::ConnectInfo;
@@ -186,19 +187,27 @@ where
 }
 
 /// A batch of requests from changing peers, which any number of threads send through clones of one service.
+///
+/// Each batch begins elsewhere, so that all peers come in their turn, and so that two threads do not ask for the same one
+/// at the same moment all the time: that would be the measure of one address.
 pub(crate) fn shared<S, B>(service: S, template: Template, peers: u32) -> Shared
 where
     S: Service<Request<B>> + Clone + Sync + 'static,
     B: Default,
 {
+    let begun = AtomicU32::new(0);
     Box::new(move |times| {
-        let mut addresses = Addresses::new(peers);
+        let place = begun.fetch_add(1, Ordering::Relaxed).wrapping_mul(APART);
+        let mut addresses = Addresses::starting_at(peers, place);
         for _ in 0..times {
             let request = template.request_from(addresses.next());
             let _ = black_box(exchange(&service, request).is_ok());
         }
     })
 }
+
+/// How far from each other batches begin: odd, so that they begin everywhere in their turn.
+const APART: u32 = 40_503;
 
 /// Addresses of v4 in an order without a pattern, each of a fixed number of them equally often.
 #[derive(Debug, Clone)]
