@@ -14,7 +14,7 @@ use axum::extract::ConnectInfo;
 use http::{Request, Response, StatusCode};
 use palisade_core::time::now;
 use palisade_ratelimit::{Headers, Policy, RateLimitLayer, Redis};
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 use tower::ServiceExt as _;
 use tower_layer::Layer;
 use tower_rate_limit_redis::KeyResolver;
@@ -23,6 +23,7 @@ use tower_service::Service;
 use crate::exchange::{Addresses, Handler, Template};
 use crate::goal::Goal;
 use crate::harness::{Figure, Mode, Outcome, best, median};
+use crate::machine::OneCore;
 use crate::measure::Measure;
 use crate::ours;
 use crate::peers::Rate;
@@ -32,7 +33,7 @@ use crate::versions::version;
 pub(crate) const MEASURES: &[Measure] = &[
     Measure {
         name: "ratelimit/redis-c1-p50",
-        what: "a Redis store, one request after the other: the median of their times",
+        what: "a Redis store, one request after the other, all on one core: the median of their times",
         goals: &[Goal::RatioAtMost(1.0)],
         run: one_after_the_other,
     },
@@ -74,9 +75,9 @@ where
     })
 }
 
-fn ours(server: &RedisServer, lease: u32) -> Result<Exchange> {
+async fn ours(server: &RedisServer, lease: u32) -> Result<Exchange> {
     let client = ::redis::Client::open(server.url())?;
-    let connection = Handle::current().block_on(client.get_multiplexed_async_connection())?;
+    let connection = client.get_multiplexed_async_connection().await?;
     let policy = Policy::new("bench")
         .limit(ours::token_bucket(Rate::ENDLESS))
         .lease(lease);
@@ -108,9 +109,9 @@ impl KeyResolver for ByAddress {
     }
 }
 
-fn theirs(server: &RedisServer) -> Result<Exchange> {
+async fn theirs(server: &RedisServer) -> Result<Exchange> {
     let client = redis032::Client::open(server.url())?;
-    let connection = Handle::current().block_on(client.get_multiplexed_async_connection())?;
+    let connection = client.get_multiplexed_async_connection().await?;
     let layer = tower_rate_limit_redis::RateLimitLayer::builder()
         .conn(connection)
         .key_resolver(ByAddress)
@@ -124,13 +125,13 @@ fn peer() -> String {
     version("tower-rate-limit-redis")
 }
 
-/// Runs both sides in turns; each turn answers one figure.
+/// Runs both sides in turns, with as many requests a turn as stand beside each; each turn answers one figure.
 fn in_turns(
     mode: Mode,
     unit: &'static str,
-    sides: &[Exchange; 2],
+    sides: &[(Exchange, u32); 2],
     pick: fn(&[f64]) -> f64,
-    turn: impl Fn(&Exchange) -> Result<f64>,
+    turn: impl Fn(&Exchange, u32) -> Result<f64>,
 ) -> Result<Outcome> {
     let rounds = match mode {
         Mode::Time { rounds } => rounds.div_ceil(15),
@@ -140,7 +141,8 @@ fn in_turns(
     for round in 0..rounds {
         for step in 0..2 {
             let index = (round + step) % 2;
-            figures[index].push(turn(&sides[index])?);
+            let (exchange, requests) = &sides[index];
+            figures[index].push(turn(exchange, *requests)?);
         }
     }
     let [ours, theirs] = figures.map(|each| Figure {
@@ -156,15 +158,21 @@ fn in_turns(
 }
 
 fn one_after_the_other(mode: Mode) -> Result<Outcome> {
+    const REQUESTS: u32 = 1_000;
+    let _here = OneCore::stay();
     let server = RedisServer::start()?;
-    let sides = [ours(&server, 1)?, theirs(&server)?];
-    in_turns(mode, "us", &sides, best, |exchange| {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let sides = [
+        (runtime.block_on(ours(&server, 1))?, REQUESTS),
+        (runtime.block_on(theirs(&server))?, REQUESTS),
+    ];
+    in_turns(mode, "us", &sides, best, |exchange, requests| {
         let exchange = Arc::clone(exchange);
-        let times = Handle::current().block_on(async move {
+        let times = runtime.block_on(async move {
             let template = Template::get();
             let mut addresses = Addresses::new(CLIENTS);
-            let mut times = Vec::with_capacity(1_000);
-            for _ in 0..1_000 {
+            let mut times = Vec::new();
+            for _ in 0..requests {
                 let request = template.request_from(addresses.next());
                 let start = now();
                 if !exchange(request).await {
@@ -185,9 +193,15 @@ fn many_at_a_time(mode: Mode, lease: u32) -> Result<Outcome> {
     const TASKS: u32 = 64;
     const EACH: u32 = 250;
     let server = RedisServer::start()?;
-    let sides = [ours(&server, lease)?, theirs(&server)?];
+    // With leases a turn would be over before all tasks have begun.
+    let with_leases = if lease > 1 { 10 * EACH } else { EACH };
+    let runtime = Handle::current();
+    let sides = [
+        (runtime.block_on(ours(&server, lease))?, with_leases),
+        (runtime.block_on(theirs(&server))?, EACH),
+    ];
     let most = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
-    in_turns(mode, "requests/s", &sides, most, |exchange| {
+    in_turns(mode, "requests/s", &sides, most, |exchange, each| {
         let start = now();
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| {
@@ -195,7 +209,7 @@ fn many_at_a_time(mode: Mode, lease: u32) -> Result<Outcome> {
                 tokio::spawn(async move {
                     let template = Template::get();
                     let mut addresses = Addresses::starting_at(CLIENTS, task * (CLIENTS / TASKS));
-                    for _ in 0..EACH {
+                    for _ in 0..each {
                         if !exchange(template.request_from(addresses.next())).await {
                             return false;
                         }
@@ -205,10 +219,10 @@ fn many_at_a_time(mode: Mode, lease: u32) -> Result<Outcome> {
             })
             .collect();
         for task in tasks {
-            if !Handle::current().block_on(task)? {
+            if !runtime.block_on(task)? {
                 return Err("a request was refused".into());
             }
         }
-        Ok(f64::from(TASKS * EACH) / start.elapsed().as_secs_f64())
+        Ok(f64::from(TASKS * each) / start.elapsed().as_secs_f64())
     })
 }
