@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use palisade_core::time::UnixTime;
 use palisade_core::{EventKind, Handle, LimitDecision, Name, SecurityEvent};
 
-use crate::counted::Engine;
+use crate::counted::{Counted, Engine};
 use crate::decision::{Decision, Outcome};
 use crate::digest::HashedKey;
 use crate::headers::{Headers, Shown};
@@ -226,7 +226,7 @@ impl Limits {
         counted
             .counters
             .allowed(&plan, assessment.remaining, assessment.quota.into());
-        if handle.headers == Headers::Off && view.scope().is_none() && counted.refund.is_none() {
+        if handle.is_silent(counted, view) {
             return Verdict::Pass;
         }
         if let Some(scope) = view.scope() {
@@ -234,6 +234,12 @@ impl Limits {
         }
         let shown = Shown::of_assessment(name, assessment);
         Verdict::Counted(Ticket::new(handle, shown, &plan, plan.now, view.scope()))
+    }
+
+    /// Whether nothing is left to do for a request that passes, and nobody to tell.
+    #[inline]
+    fn is_silent(&self, counted: &Counted, view: &RequestView<'_>) -> bool {
+        self.headers == Headers::Off && view.scope().is_none() && counted.refund.is_none()
     }
 
     /// The verdict for a decision that was made elsewhere.
@@ -251,6 +257,9 @@ impl Limits {
         counted
             .counters
             .allowed(&plan, decision.remaining, decision.limit);
+        if handle.is_silent(counted, view) {
+            return Verdict::Pass;
+        }
         let noted = LimitDecision::from(decision);
         if let Some(scope) = view.scope() {
             scope.push_limit(noted);

@@ -36,17 +36,17 @@ pub(crate) struct Spent {
 }
 
 /// The words of a state.
-const WORDS: usize = 9;
+const WORDS: usize = 8;
+/// Those that are not spent.
 const UNITS: usize = 0;
-const SPENT: usize = 1;
-const BUCKET_FULL_AT: usize = 2;
-const UNTIL: usize = 3;
-const RULE: usize = 4;
-const REMAINING: usize = 5;
-const FULL_AT: usize = 6;
-const CHARGED_AT: usize = 7;
+const BUCKET_FULL_AT: usize = 1;
+const UNTIL: usize = 2;
+const RULE: usize = 3;
+const REMAINING: usize = 4;
+const FULL_AT: usize = 5;
+const CHARGED_AT: usize = 6;
 /// Until when somebody else is asking for a lease of this key.
-const ASKING: usize = 8;
+const ASKING: usize = 7;
 
 impl Leases {
     pub(crate) fn new(spots: Spots, capacity: usize) -> Self {
@@ -67,7 +67,7 @@ impl Leases {
         if now >= state[UNTIL].get() {
             return None;
         }
-        state[SPENT].update(|spent| spent + cost);
+        state[UNITS].update(|units| units.saturating_sub(cost));
         Some(Spent {
             rule: state[RULE].get(),
             remaining: state[REMAINING].get().saturating_add(left),
@@ -105,7 +105,6 @@ impl Leases {
         } = lease;
         let words: [u64; WORDS] = [
             units,
-            0,
             bucket_full_at,
             until,
             rule,
@@ -143,7 +142,7 @@ impl Leases {
 
 /// What is left of a lease: less what was spent, and no more than what its bucket has yet to refill.
 fn left(state: &[Word], now: u64, interval: u64) -> u64 {
-    let unspent = state[UNITS].get().saturating_sub(state[SPENT].get());
+    let unspent = state[UNITS].get();
     match state[BUCKET_FULL_AT]
         .get()
         .saturating_sub(now)
