@@ -49,6 +49,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         run: time_window,
     },
     Measure {
+        name: "breaker/time-window-load",
+        what: "the same, with 100,000 calls and more in the window beside 1,000 at most",
+        goals: &[Goal::RatioAtMost(1.1)],
+        run: loaded_window,
+    },
+    Measure {
         name: "breaker/two-threads",
         what: "one closed breaker, two threads",
         goals: &[Goal::AtLeast(1.8)],
@@ -156,18 +162,22 @@ fn slow_calls(mode: Mode) -> Result<Outcome> {
     Ok(outcome)
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn watched_for_a_minute() -> BreakerLayer {
+    BreakerLayer::new("bench")
+        .failure_rate(0.5)
+        .rate_window(RateWindow::time(MINUTE))
+        .leak()
+}
+
 fn time_window(mode: Mode) -> Result<Outcome> {
-    const MINUTE: Duration = Duration::from_secs(60);
     let theirs = CircuitBreakerLayer::builder()
         .sliding_window_type(SlidingWindowType::TimeBased)
         .sliding_window_duration(MINUTE)
         .build()?
         .layer(WORKS);
-    let ours = BreakerLayer::new("bench")
-        .failure_rate(0.5)
-        .rate_window(RateWindow::time(MINUTE))
-        .leak()
-        .layer(WORKS);
+    let ours = watched_for_a_minute().layer(WORKS);
     // The peer looks at every call again with each call, so that filling its window takes it several seconds.
     let calls = if matches!(mode, Mode::Time { .. }) {
         100_000
@@ -179,6 +189,19 @@ fn time_window(mode: Mode) -> Result<Outcome> {
     }
     let peers = vec![(resilience_name(), plain(theirs))];
     Ok(compare(mode, Some(plain(ours)), peers))
+}
+
+fn loaded_window(mode: Mode) -> Result<Outcome> {
+    const FEW: u64 = 1_000;
+    let loaded = watched_for_a_minute().layer(WORKS);
+    for number in 0..100_000 {
+        let _ = exchange(&loaded, number);
+    }
+    let layer = watched_for_a_minute();
+    let handle = layer.handle();
+    let few = plain(layer.layer(WORKS)).settle(FEW, move || handle.reset());
+    let peers = vec![("ours with 1,000 calls".to_owned(), few)];
+    Ok(compare(mode, Some(plain(loaded).settle(FEW, || {})), peers))
 }
 
 fn many_calls<S>(service: S) -> Shared
