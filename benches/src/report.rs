@@ -104,7 +104,8 @@ fn page(all: &[Found], load: Option<f64>) -> String {
          the best of {rounds} rounds of about 1 ms, with the median beside it. The bare service and the making of the request\n\
          are measured the same way and taken off both sides, and the service is cloned for each request, as axum and\n\
          hyper-util do. A ratio is ours over the peer's: below 1 we are faster, except where a goal says `>=`. `x of one\n\
-         thread` says how much two threads get done, by the clock on the wall, and there nothing is taken off.\n",
+         thread` says how much two threads get done, by the clock on the wall: there nothing is taken off, and the figure\n\
+         is the median of rounds that take one thread and two right after each other.\n",
         machine = machine::describe(),
         rounds = crate::ROUNDS,
     );
