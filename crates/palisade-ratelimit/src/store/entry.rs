@@ -89,6 +89,7 @@ pub(super) const COMFORTABLE: usize = 3;
 impl<'a> Vacant<'a> {
     fn claim(self, key: &HashedKey, now: u64, debt: Debt<'_>) -> Claimed<'a> {
         let free = self.free(key, now);
+        let free = free.or_else(|| self.make_room(key, now));
         let (number, way) = free.unwrap_or_else(|| {
             self.shard.count_overflow();
             self.spare(key, debt)
@@ -113,6 +114,16 @@ impl<'a> Vacant<'a> {
         } else {
             first.map(|(_, way)| (0, way))
         }
+    }
+
+    /// A slot whose key could be moved to its other set, so that none is lost while there is room elsewhere.
+    #[cold]
+    fn make_room(&self, key: &HashedKey, now: u64) -> Option<(usize, usize)> {
+        let slots = (0..).zip(&self.sets);
+        let mut slots =
+            slots.flat_map(|(number, set)| ways(key.claimed).map(move |way| (number, set, way)));
+        let moved = slots.find(|(_, set, way)| self.shard.move_aside(set, *way, now))?;
+        Some((moved.0, moved.2))
     }
 
     /// The slot whose key can best be spared: the soonest to be full again, and one that is over its limit only where

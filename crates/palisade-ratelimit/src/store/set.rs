@@ -1,6 +1,6 @@
 use crate::digest::HashedKey;
 use crate::limit::Word;
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, MutexGuard, lock, try_lock};
 
 /// How many slots share a set, which has so many that its lock and their times fill one cache line.
 pub(super) const WAYS: usize = 7;
@@ -60,6 +60,15 @@ impl Set {
             set: self,
             states,
         }
+    }
+
+    /// Takes the lock if nobody holds it.
+    pub(super) fn try_lock<'a>(&'a self, states: &'a [Word]) -> Option<LockedSet<'a>> {
+        Some(LockedSet {
+            _lock: try_lock(&self.lock)?,
+            set: self,
+            states,
+        })
     }
 
     /// How many slots are not full. Without the lock, and so an estimate while others write.
@@ -141,6 +150,10 @@ impl<'a> LockedSet<'a> {
         free.fold(None, |found: Option<(usize, usize)>, way| {
             Some((1 + found.map_or(0, |(count, _)| count), way))
         })
+    }
+
+    pub(super) fn is(&self, set: &Set) -> bool {
+        std::ptr::eq(self.set, set)
     }
 
     /// Moves a key into a slot of another set.

@@ -196,6 +196,26 @@ impl Shard {
         }
     }
 
+    /// Moves a key to the other one of its sets, if that can be locked at once and has a free slot. Nobody waits for a
+    /// lock while holding one out of its turn.
+    pub(super) fn move_aside(&self, set: &LockedSet<'_>, way: usize, now: u64) -> bool {
+        let key = self.key(set, way);
+        let doublings = self.doublings.load(Ordering::Relaxed);
+        let (first, second) = Place::both(&key, self.columns);
+        let (mut segment, mut at) = self.locate(first, doublings);
+        if set.is(&segment.sets[at]) {
+            (segment, at) = self.locate(second, doublings);
+        }
+        let Some(other) = segment.try_lock(at) else {
+            return false;
+        };
+        let free = other.free(&key, now);
+        if let Some((_, to)) = free {
+            set.move_to(&other, &key, way, to);
+        }
+        free.is_some()
+    }
+
     /// The key in a slot. A key that is not claimed may be taken for one that is.
     pub(super) fn key(&self, set: &LockedSet<'_>, way: usize) -> HashedKey {
         let (low, high) = set.digest(way);
@@ -284,7 +304,15 @@ impl Segment {
 
     #[inline]
     fn lock(&self, at: usize) -> LockedSet<'_> {
-        let states = &self.states[at * self.states_of_set..][..self.states_of_set];
-        self.sets[at].lock(states)
+        self.sets[at].lock(self.states(at))
+    }
+
+    fn try_lock(&self, at: usize) -> Option<LockedSet<'_>> {
+        self.sets[at].try_lock(self.states(at))
+    }
+
+    #[inline]
+    fn states(&self, at: usize) -> &[Word] {
+        &self.states[at * self.states_of_set..][..self.states_of_set]
     }
 }

@@ -135,6 +135,23 @@ fn a_table_holds_as_many_keys_as_it_was_made_for() {
 }
 
 #[test]
+fn a_claimed_key_is_moved_aside_before_one_is_lost() {
+    let capacity = 20_000;
+    let bench = Bench::new(&[Limit::fixed(1, HOUR)], capacity);
+    // Nearly half of the slots that such keys may have. Hundreds find both of their sets full of them.
+    for number in 0..capacity as u32 * 2 / 5 {
+        assert!(bench.admits(bench.claimed(number), 1));
+    }
+    for number in 0..capacity as u32 * 2 / 5 {
+        assert!(
+            !bench.admits(bench.claimed(number), 2),
+            "key {number} was lost"
+        );
+    }
+    assert_eq!(bench.store.overflowed(), 0);
+}
+
+#[test]
 fn a_key_of_one_token_bucket_takes_at_most_64_bytes() {
     let capacity = 100_000;
     let bench = Bench::new(&[Limit::token_bucket(per_hour(1), burst(1))], capacity);
