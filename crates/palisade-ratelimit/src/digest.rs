@@ -148,7 +148,7 @@ impl SharedKeys {
 
 /// Says where digests lie: two folded multiplications under random keys.
 ///
-/// Weaker than the digest, and it may be: a key has 16 possible slots wherever it lies, so that nobody gains time by
+/// Weaker than the digest, and it may be: a key has 14 possible slots wherever it lies, so that nobody gains time by
 /// making keys collide, and a key in debt is the last to be pushed out.
 #[derive(Clone, Copy)]
 pub(crate) struct Spots([u64; 2]);

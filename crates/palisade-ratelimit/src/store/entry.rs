@@ -119,21 +119,24 @@ impl<'a> Vacant<'a> {
     /// A slot whose key could be moved to its other set, so that none is lost while there is room elsewhere.
     #[cold]
     fn make_room(&self, key: &HashedKey, now: u64) -> Option<(usize, usize)> {
-        let slots = (0..).zip(&self.sets);
-        let mut slots =
-            slots.flat_map(|(number, set)| ways(key.claimed).map(move |way| (number, set, way)));
-        let moved = slots.find(|(_, set, way)| self.shard.move_aside(set, *way, now))?;
-        Some((moved.0, moved.2))
+        let mut slots = self.slots(key);
+        slots.find(|(number, way)| self.shard.move_aside(&self.sets[*number], *way, now))
     }
 
     /// The slot whose key can best be spared: the soonest to be full again, and one that is over its limit only where
     /// all are. With windows every key that came once is full a whole window later, whether it is in debt or not.
     #[cold]
     fn spare(&self, key: &HashedKey, debt: Debt<'_>) -> (usize, usize) {
-        let slots = self.sets.iter().enumerate().flat_map(|(number, set)| {
-            let rank = |way| (debt(set.state(way)), set.full_at(way));
-            ways(key.claimed).map(move |way| (rank(way), (number, way)))
-        });
-        slots.min().map_or((0, 0), |(_, slot)| slot)
+        let rank = |(number, way): &(usize, usize)| {
+            let set = &self.sets[*number];
+            (debt(set.state(*way)), set.full_at(*way))
+        };
+        self.slots(key).min_by_key(rank).unwrap_or((0, 0))
+    }
+
+    /// The slots that the key may take: which of the two sets, and where in it.
+    fn slots(&self, key: &HashedKey) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let ways = ways(key.claimed);
+        (0..2).flat_map(move |number| ways.clone().map(move |way| (number, way)))
     }
 }

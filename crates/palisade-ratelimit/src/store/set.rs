@@ -152,7 +152,7 @@ impl<'a> LockedSet<'a> {
         })
     }
 
-    pub(super) fn is(&self, set: &Set) -> bool {
+    pub(super) fn is_lock_of(&self, set: &Set) -> bool {
         std::ptr::eq(self.set, set)
     }
 

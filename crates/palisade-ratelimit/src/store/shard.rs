@@ -11,8 +11,9 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
 /// One shard of a bounded table of keys.
 ///
 /// A key may lie in either of two sets. A newcomer goes to the first while that has room to spare, or else where more
-/// room is: with two choices no set overflows before the table is full (Azar et al., "Balanced allocations"). A slot
-/// whose limits have refilled carries no information, and so is free. Nothing is ever taken out; slots are overwritten.
+/// room is: with two choices hardly a set is full before the table is (Azar et al., "Balanced allocations"). Where both
+/// are, a key of theirs moves to its other set (Pagh and Rodler, "Cuckoo hashing", one step of it). A slot whose limits
+/// have refilled carries no information, and so is free. Nothing is ever taken out; slots are overwritten.
 ///
 /// A shard grows by doubling, as in linear hashing (Litwin, 1980): sets are numbered `column + columns * row`, a key's
 /// column never changes, and one more bit of its hash says whether it stays in its row or goes to the new one above it.
@@ -196,14 +197,14 @@ impl Shard {
         }
     }
 
-    /// Moves a key to the other one of its sets, if that can be locked at once and has a free slot. Nobody waits for a
-    /// lock while holding one out of its turn.
+    /// Moves a key to the other one of its sets, if that has a free slot and its lock is to be had at once: the caller
+    /// holds locks already, and who waits for one out of their order may wait for ever.
     pub(super) fn move_aside(&self, set: &LockedSet<'_>, way: usize, now: u64) -> bool {
         let key = self.key(set, way);
         let doublings = self.doublings.load(Ordering::Relaxed);
         let (first, second) = Place::both(&key, self.columns);
         let (mut segment, mut at) = self.locate(first, doublings);
-        if set.is(&segment.sets[at]) {
+        if set.is_lock_of(&segment.sets[at]) {
             (segment, at) = self.locate(second, doublings);
         }
         let Some(other) = segment.try_lock(at) else {
