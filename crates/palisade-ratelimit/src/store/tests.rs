@@ -304,6 +304,33 @@ fn a_table_that_grows_under_several_threads_loses_no_charge() {
     }
 }
 
+/// So many claimed keys that some move aside for others while threads ask for them.
+#[test]
+fn a_key_that_moves_aside_under_several_threads_loses_no_charge() {
+    const KEYS: u32 = 8_000;
+    let bench = Bench::new(&[Limit::fixed(3, HOUR)], 20_000);
+    let ask = |stride: u32| {
+        let keys = (0..2 * KEYS).map(|nth| nth.wrapping_mul(stride) % KEYS);
+        keys.filter(|key| bench.admits(bench.claimed(*key), 1))
+            .count()
+    };
+    let passed: usize = std::thread::scope(|scope| {
+        let threads = [1, 3, 7, 9].map(|stride| scope.spawn(move || ask(stride)));
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    // Whoever finds all other sets locked has to do without: that is counted, and gives one key its three again.
+    let lost = bench.store.overflowed() as usize;
+    assert!(lost <= 8, "{lost} keys lost");
+    let most = 3 * (KEYS as usize + lost);
+    assert!(
+        (3 * KEYS as usize..=most).contains(&passed),
+        "{passed}, and {lost} keys lost"
+    );
+}
+
 /// When something passed: after the first time, and by the second.
 type Passed = (u64, u64);
 
