@@ -97,6 +97,49 @@ fn a_key_that_moves_while_its_table_grows_keeps_its_charges() {
 }
 
 #[test]
+fn a_key_that_moves_aside_for_another_keeps_its_charges() {
+    /// The last ones to find a place are those for which others have to move.
+    const LAST: usize = 3;
+    const STEP: usize = 9;
+    let full_with = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut model = loom::model::Builder::new();
+    model.max_branches = 100_000;
+    let found = full_with.clone();
+    model.check(move || {
+        let (memory, limiter, _) = filled(0);
+        let key = (0..160).find(|number| {
+            let decision = ready(limiter.check("api", &*number.to_string(), 1));
+            assert!(decision.is_allowed());
+            memory.overflowed() > 0
+        });
+        found.store(
+            key.expect("160 keys are too many for 154 slots"),
+            Ordering::Relaxed,
+        );
+    });
+    let keys = full_with.load(Ordering::Relaxed);
+    model.preemption_bound = Some(2);
+    model.check(move || {
+        let (memory, limiter, _) = filled(keys - LAST);
+        let asked = move || (0..keys - LAST).step_by(STEP);
+        let other = limiter.clone();
+        let thread = loom::thread::spawn(move || {
+            asked()
+                .filter(|number| ready(other.check("api", &*number.to_string(), 1)).is_allowed())
+                .count()
+        });
+        for number in keys - LAST..keys {
+            assert!(ready(limiter.check("api", &*number.to_string(), 1)).is_allowed());
+        }
+        assert_eq!(thread.join().unwrap(), asked().count());
+        for number in asked() {
+            let passes = ready(limiter.check("api", &*number.to_string(), 1)).is_allowed();
+            assert!(!passes || memory.overflowed() > 0, "{number}");
+        }
+    });
+}
+
+#[test]
 fn two_threads_share_one_key_exactly() {
     loom::model(|| assert_eq!(two_threads(3, ["a", "a"]), 3));
 }
