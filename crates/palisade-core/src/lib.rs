@@ -17,6 +17,7 @@ mod rejection;
 mod request_id;
 mod scope;
 pub mod secret;
+mod target;
 pub mod time;
 
 pub use body::ResponseBody;
@@ -32,3 +33,4 @@ pub use problems::{Problem, Problems};
 pub use rejection::{Code, Rejection, RejectionContext, Renderer};
 pub use request_id::{InvalidRequestId, RequestId, TraceParent};
 pub use scope::{LateSink, LimitDecision, RequestScope, ScopeLayer, ScopeService};
+pub use target::{SentUri, covers_method, sent_path};

@@ -9,7 +9,7 @@ pub mod axum;
 pub use palisade_core::{
     ClientAddr, ClientIp, ClientIpError, Code, EventKind, Handle, Name, PathSet, PeerAddr,
     Principal, PrincipalKind, Problems, Rejection, RejectionContext, Renderer, RequestId,
-    RequestScope, ResponseBody, ScopeLayer, SecurityEvent, Severity, time,
+    RequestScope, ResponseBody, ScopeLayer, SecurityEvent, SentUri, Severity, time,
 };
 pub use stack::{Protected, Stack};
 
