@@ -1,3 +1,5 @@
+mod watch;
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -5,14 +7,18 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
+pub use self::watch::{BodyEnd, Watch};
+
 pin_project_lite::pin_project! {
-    /// The body of a response that may be the service's own or a layer's refusal.
+    /// The body of a response that may be the service's own or a layer's refusal, with an observer `W` where a layer
+    /// has one.
     ///
     /// An enum without a box, so that one layer type fits axum, hyper and tonic, and costs no allocation. Its
     /// [`Default`] is empty and asks nothing of `B`, as some foreign layers need to build a response of their own.
-    pub struct ResponseBody<B> {
+    pub struct ResponseBody<B, W = ()> {
         #[pin]
         kind: Kind<B>,
+        watch: W,
     }
 }
 
@@ -26,9 +32,11 @@ pin_project_lite::pin_project! {
 
 impl<B> ResponseBody<B> {
     /// The inner service's own body.
+    #[inline]
     pub const fn inner(body: B) -> Self {
         Self {
             kind: Kind::Inner { body },
+            watch: (),
         }
     }
 
@@ -36,6 +44,7 @@ impl<B> ResponseBody<B> {
     pub fn full(data: impl Into<Bytes>) -> Self {
         Self {
             kind: Kind::Full { data: data.into() },
+            watch: (),
         }
     }
 
@@ -44,19 +53,40 @@ impl<B> ResponseBody<B> {
     pub const fn empty() -> Self {
         Self {
             kind: Kind::Full { data: Bytes::new() },
+            watch: (),
+        }
+    }
+
+    /// The same body under an observer.
+    #[inline]
+    pub(crate) fn watched<W: Watch>(self, watch: W) -> ResponseBody<B, W>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let mut body = ResponseBody {
+            kind: self.kind,
+            watch,
+        };
+        if W::WATCHES && body.is_end_stream() {
+            body.watch.on_end(BodyEnd::Complete);
+        }
+        body
+    }
+}
+
+impl<B, W: Default> Default for ResponseBody<B, W> {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Full { data: Bytes::new() },
+            watch: W::default(),
         }
     }
 }
 
-impl<B> Default for ResponseBody<B> {
-    fn default() -> Self {
-        Self::empty()
-    }
-}
-
-impl<B> Body for ResponseBody<B>
+impl<B, W> Body for ResponseBody<B, W>
 where
     B: Body<Data = Bytes>,
+    W: Watch,
 {
     type Data = Bytes;
     type Error = B::Error;
@@ -66,19 +96,36 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().kind.project() {
-            KindProj::Inner { body } => body.poll_frame(cx),
-            KindProj::Full { data } if data.is_empty() => Poll::Ready(None),
-            KindProj::Full { data } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
+        let mut this = self.project();
+        if !W::WATCHES {
+            return this.kind.poll_frame(cx);
         }
+        this.watch.set_running(true);
+        let polled = this.kind.as_mut().poll_frame(cx);
+        this.watch.set_running(false);
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(None) => this.watch.on_end(BodyEnd::Complete),
+            Poll::Ready(Some(Err(_))) => this.watch.on_end(BodyEnd::Error),
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    this.watch.on_data(data);
+                }
+                if let Some(trailers) = frame.trailers_ref() {
+                    this.watch.on_trailers(trailers);
+                }
+                // Servers need not ask again once the body says that it is over, nor after trailers.
+                if frame.is_trailers() || this.kind.is_end_stream() {
+                    this.watch.on_end(BodyEnd::Complete);
+                }
+            }
+        }
+        polled
     }
 
     #[inline]
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Inner { body } => body.is_end_stream(),
-            Kind::Full { data } => data.is_empty(),
-        }
+        self.kind.is_end_stream()
     }
 
     #[inline]
@@ -90,7 +137,29 @@ where
     }
 }
 
-impl<B> fmt::Debug for ResponseBody<B> {
+impl<B: Body<Data = Bytes>> Kind<B> {
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project() {
+            KindProj::Inner { body } => body.poll_frame(cx),
+            KindProj::Full { data } if data.is_empty() => Poll::Ready(None),
+            KindProj::Full { data } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
+        }
+    }
+
+    #[inline]
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Inner { body } => body.is_end_stream(),
+            Self::Full { data } => data.is_empty(),
+        }
+    }
+}
+
+impl<B, W> fmt::Debug for ResponseBody<B, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Inner { .. } => f.write_str("ResponseBody::Inner"),

@@ -4,6 +4,7 @@
 mod body;
 mod client_ip;
 mod event;
+pub mod filter;
 mod forwarded;
 mod gate;
 mod handle;
@@ -32,5 +33,5 @@ pub use principal::{Ownership, Principal, PrincipalKind};
 pub use problems::{Problem, Problems};
 pub use rejection::{Code, Rejection, RejectionContext, Renderer};
 pub use request_id::{InvalidRequestId, RequestId, TraceParent};
-pub use scope::{LateSink, LimitDecision, RequestScope, ScopeLayer, ScopeService};
+pub use scope::{LateSink, LimitDecision, RequestScope, ScopeLayer};
 pub use target::{SentUri, covers_method, sent_path};

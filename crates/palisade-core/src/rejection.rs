@@ -184,8 +184,12 @@ impl Rejection {
     /// The response, in the form that the caller reads.
     #[must_use]
     pub fn into_response<B>(self, context: &RejectionContext) -> Response<ResponseBody<B>> {
+        self.into_bytes_response(context).map(ResponseBody::full)
+    }
+
+    /// The same with its bytes for a body.
+    pub(crate) fn into_bytes_response(self, context: &RejectionContext) -> Response<bytes::Bytes> {
         render::response(&self, context, crate::time::WallClock::system().now())
-            .map(ResponseBody::full)
     }
 
     /// The response, as if it were this time.
@@ -198,36 +202,42 @@ impl Rejection {
         render::response(&self, context, now).map(ResponseBody::full)
     }
 
-    /// Gives the response of a handler that returned a rejection its final form, and passes others through.
+    /// Gives the response of a handler that returned a rejection its final form, and leaves others as they are.
+    #[inline]
     pub(crate) fn finish<B>(
-        mut response: Response<B>,
-        context: &RejectionContext,
-    ) -> Response<ResponseBody<B>> {
-        let Some(Deferred(rejection)) = response.extensions_mut().remove() else {
-            return response.map(ResponseBody::inner);
-        };
-        let (mut head, _) = response.into_parts();
-        let (rendered, body) =
-            render::response(&rejection, context, crate::time::WallClock::system().now())
-                .into_parts();
-        head.status = rendered.status;
+        response: &mut Response<ResponseBody<B>>,
+        context: impl FnOnce() -> RejectionContext,
+    ) {
+        if !response.extensions().is_empty()
+            && let Some(Deferred(rejection)) = response.extensions_mut().remove()
+        {
+            rejection.replace(response, &context());
+        }
+    }
+
+    #[cold]
+    fn replace<B>(&self, response: &mut Response<ResponseBody<B>>, context: &RejectionContext) {
+        let rendered = render::response(self, context, crate::time::WallClock::system().now());
+        let (head, body) = rendered.into_parts();
+        *response.status_mut() = head.status;
+        let headers = response.headers_mut();
         let mut replaced = None;
-        for (name, value) in rendered.headers {
+        for (name, value) in head.headers {
             match (&name, &replaced) {
                 (Some(name), _) => {
-                    head.headers.insert(name, value);
+                    headers.insert(name, value);
                     replaced = Some(name.clone());
                 }
                 (None, Some(name)) => {
-                    head.headers.append(name, value);
+                    headers.append(name, value);
                 }
                 (None, None) => {}
             }
         }
         if body.is_empty() {
-            head.headers.remove(http::header::CONTENT_LENGTH);
+            headers.remove(http::header::CONTENT_LENGTH);
         }
-        Response::from_parts(head, ResponseBody::full(body))
+        *response.body_mut() = ResponseBody::full(body);
     }
 }
 

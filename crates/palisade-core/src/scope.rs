@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Extensions;
 
-pub use self::layer::{ScopeLayer, ScopeService};
+pub use self::layer::ScopeLayer;
 use crate::time::{self, Instant};
 use crate::{ClientAddr, Name, Principal, Renderer, RequestId, SecurityEvent, TraceParent};
 
@@ -97,7 +97,7 @@ impl RequestScope {
         Self::started_at(time::now())
     }
 
-    fn started_at(started: Instant) -> Self {
+    pub(crate) fn started_at(started: Instant) -> Self {
         Self(Arc::new(Shared {
             started,
             request_id: OnceLock::new(),

@@ -116,6 +116,11 @@ impl WallClock {
         Self(Some(Arc::new(read)))
     }
 
+    #[inline]
+    pub(crate) const fn is_system(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The time now.
     #[inline]
     #[must_use]

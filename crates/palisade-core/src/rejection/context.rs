@@ -17,9 +17,26 @@ impl RejectionContext {
     pub fn of<B>(request: &Request<B>) -> Self {
         Self {
             head: request.method() == Method::HEAD,
-            grpc: is_grpc(request.headers()),
+            grpc: Self::asks_for_grpc(request.headers()),
             scope: RequestScope::current(request.extensions()).cloned(),
         }
+    }
+
+    pub(crate) const fn new(head: bool, grpc: bool, scope: Option<RequestScope>) -> Self {
+        Self { head, grpc, scope }
+    }
+
+    pub(crate) fn with_scope(self, scope: Option<RequestScope>) -> Self {
+        Self { scope, ..self }
+    }
+
+    #[inline]
+    pub(crate) fn asks_for_grpc(headers: &HeaderMap) -> bool {
+        const GRPC: &[u8] = b"application/grpc";
+        headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.as_bytes().get(..GRPC.len()))
+            .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
     }
 
     /// Whether the caller speaks gRPC: its content type starts with `application/grpc`.
@@ -45,12 +62,4 @@ impl RejectionContext {
     pub fn request_id(&self) -> Option<&RequestId> {
         self.scope.as_ref()?.request_id()
     }
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    const GRPC: &[u8] = b"application/grpc";
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().get(..GRPC.len()))
-        .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
 }

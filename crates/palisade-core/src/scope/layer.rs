@@ -1,17 +1,11 @@
+use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
 use tower_layer::Layer;
-use tower_service::Service;
 
-use crate::{
-    ClientIp, Handle, Rejection, RejectionContext, Renderer, RequestScope, ResponseBody, peer_addr,
-};
+use crate::filter::{Exchange, Filter, Filtered, Step};
+use crate::{ClientIp, Handle, Rejection, Renderer, ResponseBody, peer_addr};
 
 /// Gives every request its [`RequestScope`] and decides the client's address once, for all layers inside.
 ///
@@ -28,7 +22,7 @@ use crate::{
 /// # Ok::<(), palisade_core::ClientIpError>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct ScopeLayer(Handle<Config>);
+pub struct ScopeLayer(Option<Handle<Config>>);
 
 #[derive(Clone)]
 struct Config {
@@ -40,36 +34,54 @@ impl ScopeLayer {
     /// A layer that decides the client's address this way.
     #[must_use]
     pub fn new(client_ip: ClientIp) -> Self {
-        Self(Handle::new(Config {
+        Self(Some(Handle::new(Config {
             client_ip,
             renderer: None,
-        }))
+        })))
     }
 
-    /// Decides the client's address this way.
+    /// Switched off: no scope, and the rejections of handlers are finished all the same.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether the layer is switched off.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Decides the client's address this way, and switches the layer on.
     #[must_use]
     pub fn client_ip(self, client_ip: ClientIp) -> Self {
-        Self(Handle::new(Config {
-            client_ip,
-            ..(*self.0).clone()
-        }))
+        self.change(|config| config.client_ip = client_ip)
     }
 
-    /// Replaces the form of every rejection inside this layer.
+    /// Replaces the form of every rejection inside this layer, and switches the layer on.
     ///
     /// The renderer decides head and body; `HEAD` requests still get no body.
     #[must_use]
     pub fn renderer(self, renderer: Renderer) -> Self {
-        Self(Handle::new(Config {
-            renderer: Some(renderer),
-            ..(*self.0).clone()
-        }))
+        self.change(|config| config.renderer = Some(renderer))
     }
 
     /// Keeps the configuration for the rest of the process; see [`Handle::leak`].
     #[must_use]
     pub fn leak(self) -> Self {
-        Self(self.0.leak())
+        Self(self.0.map(Handle::leak))
+    }
+
+    fn change(self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = match &self.0 {
+            Some(config) => (**config).clone(),
+            None => Config {
+                client_ip: ClientIp::peer(),
+                renderer: None,
+            },
+        };
+        change(&mut config);
+        Self(Some(Handle::new(config)))
     }
 }
 
@@ -89,73 +101,42 @@ impl fmt::Debug for Config {
 }
 
 impl<S> Layer<S> for ScopeLayer {
-    type Service = ScopeService<S>;
+    type Service = Filtered<S, Self>;
 
-    fn layer(&self, inner: S) -> ScopeService<S> {
-        ScopeService {
-            inner,
-            config: self.0.clone(),
-        }
+    fn layer(&self, inner: S) -> Self::Service {
+        Filtered::new(inner, self.clone())
     }
 }
 
-/// The service made by [`ScopeLayer`].
-#[derive(Debug, Clone)]
-pub struct ScopeService<S> {
-    inner: S,
-    config: Handle<Config>,
-}
-
-impl<S, Rq, B> Service<Request<Rq>> for ScopeService<S>
-where
-    S: Service<Request<Rq>, Response = Response<B>>,
-    B: Body<Data = Bytes>,
-{
-    type Response = Response<ResponseBody<B>>;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+impl Filter for ScopeLayer {
+    type Kept = ();
+    type Wait = Infallible;
+    type Watch = ();
 
     #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
-        let scope = RequestScope::enter(request.extensions_mut());
+    fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
+        exchange.note_form(request);
+        let Some(config) = &self.0 else {
+            return Step::Pass(());
+        };
+        let scope = exchange.enter(request.extensions_mut());
         let peer = peer_addr(request.extensions()).map(|addr| addr.ip());
-        if let Some(client) = self.config.client_ip.resolve(peer, request.headers()) {
+        if let Some(client) = config.client_ip.resolve(peer, request.headers()) {
             scope.set_client(client);
         }
-        if let Some(renderer) = &self.config.renderer {
+        if let Some(renderer) = &config.renderer {
             scope.set_renderer(renderer.clone());
         }
-        let context = RejectionContext::of(&request);
-        ResponseFuture {
-            inner: self.inner.call(request),
-            context,
-        }
+        Step::Pass(())
     }
-}
 
-pin_project_lite::pin_project! {
-    /// The response future of [`ScopeService`].
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> {
-        #[pin]
-        inner: F,
-        context: RejectionContext,
-    }
-}
-
-impl<F, B, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = Result<Response<ResponseBody<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.inner.poll(cx))?;
-        Poll::Ready(Ok(Rejection::finish(response, this.context)))
+    #[inline]
+    fn on_response<B>(
+        &self,
+        exchange: &mut Exchange,
+        (): (),
+        response: &mut Response<ResponseBody<B>>,
+    ) {
+        Rejection::finish(response, || exchange.noted_context());
     }
 }

@@ -1,0 +1,156 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Extensions, Request, Response};
+use tracing::Span;
+
+use super::{Filter, Step};
+use crate::time::{self, Instant, UnixTime, WallClock};
+use crate::{Rejection, RejectionContext, RequestScope};
+
+/// One request and its response, as the filters of one service see them: what they share is found once.
+pub struct Exchange {
+    scope: Option<RequestScope>,
+    span: Option<Box<Span>>,
+    now: Option<Instant>,
+    wall: Option<UnixTime>,
+    form: Option<Form>,
+}
+
+/// The form in which the caller reads a rejection.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    head: bool,
+    grpc: bool,
+}
+
+impl Exchange {
+    /// Begins an exchange outside of a service, for tests of a filter's hooks.
+    #[inline]
+    #[must_use]
+    pub const fn begin() -> Self {
+        Self {
+            scope: None,
+            span: None,
+            now: None,
+            wall: None,
+            form: None,
+        }
+    }
+
+    /// Finds the request's scope, or makes it. It started at [`now`](Self::now).
+    #[inline]
+    pub fn enter(&mut self, extensions: &mut Extensions) -> &RequestScope {
+        match &mut self.scope {
+            Some(scope) => scope,
+            none => none.insert(match RequestScope::current(extensions) {
+                Some(scope) => scope.clone(),
+                None => {
+                    let now = *self.now.get_or_insert_with(time::now);
+                    let scope = RequestScope::started_at(now);
+                    extensions.insert(scope.clone());
+                    scope
+                }
+            }),
+        }
+    }
+
+    /// The request's scope, if a filter of this service has entered it.
+    #[inline]
+    #[must_use]
+    pub const fn scope(&self) -> Option<&RequestScope> {
+        self.scope.as_ref()
+    }
+
+    /// The request's scope, if anybody has entered it so far.
+    #[inline]
+    #[must_use]
+    pub fn find_scope<'a>(&'a self, extensions: &'a Extensions) -> Option<&'a RequestScope> {
+        self.scope
+            .as_ref()
+            .or_else(|| RequestScope::current(extensions))
+    }
+
+    /// The time at which the filters of this service began with the request, went on with it after a wait, or began
+    /// with its response. The clock is read once for all of them.
+    #[inline]
+    pub fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(time::now)
+    }
+
+    /// The wall time that goes with [`now`](Self::now), by this clock. The system's is read once for all filters.
+    #[inline]
+    pub fn unix_now(&mut self, clock: &WallClock) -> UnixTime {
+        match clock.is_system() {
+            true => *self.wall.get_or_insert_with(|| clock.now()),
+            false => clock.now(),
+        }
+    }
+
+    /// Enters this span whenever the inner service runs.
+    pub fn set_span(&mut self, span: Span) {
+        if !span.is_none() {
+            self.span = Some(Box::new(span));
+        }
+    }
+
+    /// Answers the request with a rejection in the form that its caller reads, and keeps nothing of it.
+    #[cold]
+    pub fn reject<F: Filter, B>(&mut self, request: &Request<B>, rejection: Rejection) -> Step<F> {
+        Step::Answer(Box::new(self.render(request, rejection)), None)
+    }
+
+    /// Renders a rejection in the form that the caller of this request reads.
+    pub fn render<B>(&mut self, request: &Request<B>, rejection: Rejection) -> Response<Bytes> {
+        rejection.into_bytes_response(&self.rejection_context(request))
+    }
+
+    /// The form in which the caller of this request reads rejections.
+    pub fn rejection_context<B>(&mut self, request: &Request<B>) -> RejectionContext {
+        self.note_form(request);
+        self.noted_context()
+            .with_scope(self.find_scope(request.extensions()).cloned())
+    }
+
+    /// Notes the form in which the caller of this request reads rejections, for one that may be needed once the
+    /// request is gone.
+    #[inline]
+    pub fn note_form<B>(&mut self, request: &Request<B>) {
+        if self.form.is_none() {
+            self.form = Some(Form {
+                head: request.method() == http::Method::HEAD,
+                grpc: RejectionContext::asks_for_grpc(request.headers()),
+            });
+        }
+    }
+
+    /// The form that was [noted](Self::note_form), else that of a caller who reads problem documents.
+    #[must_use]
+    pub fn noted_context(&self) -> RejectionContext {
+        let Form { head, grpc } = self.form.unwrap_or(Form {
+            head: false,
+            grpc: false,
+        });
+        RejectionContext::new(head, grpc, self.scope.clone())
+    }
+
+    #[inline]
+    pub(super) fn span(&self) -> Option<&Span> {
+        self.span.as_deref()
+    }
+
+    /// Begins the next part: what the clock said before is past.
+    #[inline]
+    pub(super) const fn pass_time(&mut self) {
+        self.now = None;
+        self.wall = None;
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}

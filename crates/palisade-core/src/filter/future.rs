@@ -1,0 +1,289 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{Answer, Exchange, Failure, Filter, Step, Wait};
+use crate::ResponseBody;
+
+pin_project_lite::pin_project! {
+    /// The response future of [`Filtered`](super::Filtered).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it drops what the filters kept of the request, which settles it.
+    pub struct ResponseFuture<S, F, Rq, B>
+    where
+        S: Service<Request<Rq>>,
+        F: Filter,
+    {
+        filter: F,
+        exchange: Exchange,
+        kept: Option<F::Kept>,
+        // Set while the inner service's own code runs: a drop that finds it set comes from a panic, which a runtime
+        // may have caught by then.
+        running: bool,
+        #[pin]
+        state: State<S, F, Rq, B>,
+    }
+
+    impl<S, F, Rq, B> PinnedDrop for ResponseFuture<S, F, Rq, B>
+    where
+        S: Service<Request<Rq>>,
+        F: Filter,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if *this.running && let Some(kept) = this.kept.take() {
+                this.filter.on_failure(this.exchange, kept, Failure::Panic);
+            }
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StateProj]
+    enum State<S, F, Rq, B>
+    where
+        S: Service<Request<Rq>>,
+        F: Filter,
+    {
+        Running { #[pin] inner: S::Future },
+        Waiting { parked: Box<Parked<S, F, Rq>> },
+        Leaving { response: Option<Box<Response<ResponseBody<B>>>> },
+    }
+}
+
+/// A request that waits for a query, with the service that was ready for it.
+pub(super) struct Parked<S, F: Filter, Rq>(Option<Waiting<S, F, Rq>>);
+
+struct Waiting<S, F: Filter, Rq> {
+    // Dropped first: what the outer filters keep of the request is settled with it.
+    wait: F::Wait,
+    service: S,
+    request: Request<Rq>,
+}
+
+impl<S, F: Filter, Rq> Parked<S, F, Rq> {
+    #[cold]
+    pub(super) fn new(service: S, request: Request<Rq>, wait: F::Wait) -> Box<Self> {
+        Box::new(Self(Some(Waiting {
+            wait,
+            service,
+            request,
+        })))
+    }
+}
+
+impl<S, F, Rq, B> ResponseFuture<S, F, Rq, B>
+where
+    S: Service<Request<Rq>, Response = Response<B>>,
+    F: Filter,
+{
+    /// Calls the inner service.
+    #[inline(always)]
+    pub(super) fn pass(
+        service: &mut S,
+        request: Request<Rq>,
+        filter: F,
+        exchange: Exchange,
+        kept: F::Kept,
+    ) -> Self {
+        // A panic of the service drops what was kept while the thread panics, and so is told from a cancellation.
+        let inner = {
+            let _entered = exchange.span().map(tracing::Span::enter);
+            service.call(request)
+        };
+        Self {
+            filter,
+            exchange,
+            kept: Some(kept),
+            running: false,
+            state: State::Running { inner },
+        }
+    }
+
+    pub(super) fn answer(
+        answer: Answer,
+        filter: F,
+        exchange: Exchange,
+        kept: Option<F::Kept>,
+    ) -> Self {
+        Self {
+            filter,
+            exchange,
+            kept,
+            running: false,
+            state: State::Leaving {
+                response: Some(Box::new(answer.map(ResponseBody::full))),
+            },
+        }
+    }
+
+    pub(super) fn wait(parked: Box<Parked<S, F, Rq>>, filter: F, exchange: Exchange) -> Self {
+        Self {
+            filter,
+            exchange,
+            kept: None,
+            running: false,
+            state: State::Waiting { parked },
+        }
+    }
+}
+
+impl<S, F, Rq, B> Future for ResponseFuture<S, F, Rq, B>
+where
+    S: Service<Request<Rq>, Response = Response<B>>,
+    F: Filter,
+    B: Body<Data = Bytes>,
+{
+    type Output = Result<Response<ResponseBody<B, F::Watch>>, S::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProj::Running { inner } => {
+                    *this.running = true;
+                    let polled = {
+                        let _entered = this.exchange.span().map(tracing::Span::enter);
+                        inner.poll(cx)
+                    };
+                    *this.running = false;
+                    let response = match ready!(polled) {
+                        Ok(response) => response,
+                        Err(error) => {
+                            if let Some(kept) = this.kept.take() {
+                                this.filter.on_failure(this.exchange, kept, Failure::Error);
+                            }
+                            return Poll::Ready(Err(error));
+                        }
+                    };
+                    this.exchange.pass_time();
+                    let mut response = response.map(ResponseBody::inner);
+                    if let Some(kept) = this.kept
+                        && this
+                            .filter
+                            .poll_response(this.exchange, kept, &mut response, cx)
+                            .is_pending()
+                    {
+                        let response = Some(Box::new(response));
+                        this.state.set(State::Leaving { response });
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(Ok(release(
+                        this.filter,
+                        this.exchange,
+                        this.kept,
+                        response,
+                    )));
+                }
+                StateProj::Waiting { parked } => {
+                    ready!(parked.poll(this.filter, cx));
+                    this.exchange.pass_time();
+                    let (kept, state) = parked.resume(this.filter, this.exchange);
+                    *this.kept = kept;
+                    match state {
+                        Some(state) => this.state.set(state),
+                        None => return Poll::Pending,
+                    }
+                }
+                StateProj::Leaving { response: leaving } => {
+                    // Polled after it was done, which the contract of futures does not allow.
+                    let Some(mut response) = leaving.take() else {
+                        return Poll::Pending;
+                    };
+                    if let Some(kept) = this.kept
+                        && this
+                            .filter
+                            .poll_response(this.exchange, kept, &mut response, cx)
+                            .is_pending()
+                    {
+                        *leaving = Some(response);
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(Ok(release(
+                        this.filter,
+                        this.exchange,
+                        this.kept,
+                        *response,
+                    )));
+                }
+            }
+        }
+    }
+}
+
+/// Lets the filters change the response, which leaves then.
+#[inline(always)]
+fn release<F: Filter, B: Body<Data = Bytes>>(
+    filter: &F,
+    exchange: &mut Exchange,
+    kept: &mut Option<F::Kept>,
+    mut response: Response<ResponseBody<B>>,
+) -> Response<ResponseBody<B, F::Watch>> {
+    let watch = match kept.take() {
+        Some(kept) => filter.on_response(exchange, kept, &mut response),
+        None => F::Watch::default(),
+    };
+    response.map(|body| body.watched(watch))
+}
+
+impl<S, F: Filter, Rq> Parked<S, F, Rq> {
+    fn poll(&mut self, filter: &F, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(waiting) => waiting.wait.poll_wait(filter, cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Goes on with the request. Answers no state only where there is no request any more.
+    fn resume<B>(
+        &mut self,
+        filter: &F,
+        exchange: &mut Exchange,
+    ) -> (Option<F::Kept>, Option<State<S, F, Rq, B>>)
+    where
+        S: Service<Request<Rq>, Response = Response<B>>,
+    {
+        let Some(Waiting {
+            wait,
+            mut service,
+            mut request,
+        }) = self.0.take()
+        else {
+            return (None, None);
+        };
+        match wait.resume(filter, exchange, &mut request) {
+            Step::Pass(kept) => {
+                let _entered = exchange.span().map(tracing::Span::enter);
+                let inner = service.call(request);
+                (Some(kept), Some(State::Running { inner }))
+            }
+            Step::Answer(answer, kept) => {
+                let response = Some(Box::new(answer.map(ResponseBody::full)));
+                (kept, Some(State::Leaving { response }))
+            }
+            Step::Wait(wait) => {
+                let parked = Self::new(service, request, wait);
+                (None, Some(State::Waiting { parked }))
+            }
+        }
+    }
+}
+
+impl<S, F, Rq, B> fmt::Debug for ResponseFuture<S, F, Rq, B>
+where
+    S: Service<Request<Rq>>,
+    F: Filter,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

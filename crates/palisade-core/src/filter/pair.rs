@@ -1,0 +1,170 @@
+//! The one composition: two filters in one service, the first outside of the second.
+
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+
+use super::{Exchange, Failure, Filter, Park, Step, Wait};
+use crate::ResponseBody;
+
+impl<A: Filter, B: Filter> Filter for (A, B) {
+    type Kept = PairKept<A, B>;
+    type Wait = PairWait<A, B>;
+    type Watch = (A::Watch, B::Watch);
+
+    #[inline(always)]
+    fn on_request<Rq>(&self, exchange: &mut Exchange, request: &mut Request<Rq>) -> Step<Self> {
+        match self.0.on_request(exchange, request) {
+            Step::Pass(outer) => {
+                let step = self.1.on_request(exchange, request);
+                with_outer(outer, step)
+            }
+            step => before_inner(step),
+        }
+    }
+
+    #[inline(always)]
+    fn poll_response<Rs>(
+        &self,
+        exchange: &mut Exchange,
+        kept: &mut Self::Kept,
+        response: &mut Response<ResponseBody<Rs>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if let Some(inner) = &mut kept.inner {
+            ready!(self.1.poll_response(exchange, inner, response, cx));
+        }
+        match &mut kept.outer {
+            Some(outer) => self.0.poll_response(exchange, outer, response, cx),
+            None => Poll::Ready(()),
+        }
+    }
+
+    #[inline(always)]
+    fn on_response<Rs>(
+        &self,
+        exchange: &mut Exchange,
+        kept: Self::Kept,
+        response: &mut Response<ResponseBody<Rs>>,
+    ) -> Self::Watch {
+        let inner = match kept.inner {
+            Some(inner) => self.1.on_response(exchange, inner, response),
+            None => B::Watch::default(),
+        };
+        let outer = match kept.outer {
+            Some(outer) => self.0.on_response(exchange, outer, response),
+            None => A::Watch::default(),
+        };
+        (outer, inner)
+    }
+
+    fn on_failure(&self, exchange: &mut Exchange, kept: Self::Kept, failure: Failure) {
+        if let Some(inner) = kept.inner {
+            self.1.on_failure(exchange, inner, failure);
+        }
+        if let Some(outer) = kept.outer {
+            self.0.on_failure(exchange, outer, failure);
+        }
+    }
+}
+
+/// State of one request in two filters, of those that it has passed.
+#[expect(
+    missing_debug_implementations,
+    reason = "the state of a filter need not be `Debug`"
+)]
+pub struct PairKept<A: Filter, B: Filter> {
+    outer: Option<A::Kept>,
+    inner: Option<B::Kept>,
+}
+
+/// The query that one of two filters waits for.
+#[expect(
+    missing_debug_implementations,
+    reason = "the state of a filter need not be `Debug`"
+)]
+pub struct PairWait<A: Filter, B: Filter>(Waiting<A, B>);
+
+enum Waiting<A: Filter, B: Filter> {
+    Outer(A::Wait),
+    /// What the outer one keeps is held meanwhile.
+    Inner(A::Kept, B::Wait),
+}
+
+/// The step of the inner filter, where the request has passed the outer one.
+#[inline(always)]
+fn with_outer<A: Filter, B: Filter>(outer: A::Kept, step: Step<B>) -> Step<(A, B)> {
+    match step {
+        Step::Pass(inner) => Step::Pass(PairKept {
+            outer: Some(outer),
+            inner: Some(inner),
+        }),
+        Step::Answer(answer, inner) => {
+            let outer = Some(outer);
+            Step::Answer(answer, Some(PairKept { outer, inner }))
+        }
+        Step::Wait(wait) => Step::Wait(PairWait(Waiting::Inner(outer, wait))),
+    }
+}
+
+/// The step of the outer filter, where the request does not reach the inner one now.
+#[inline(always)]
+fn before_inner<A: Filter, B: Filter>(step: Step<A>) -> Step<(A, B)> {
+    match step {
+        Step::Pass(outer) => Step::Pass(PairKept {
+            outer: Some(outer),
+            inner: None,
+        }),
+        Step::Answer(answer, outer) => {
+            let kept = outer.map(|outer| PairKept {
+                outer: Some(outer),
+                inner: None,
+            });
+            Step::Answer(answer, kept)
+        }
+        Step::Wait(wait) => Step::Wait(PairWait(Waiting::Outer(wait))),
+    }
+}
+
+impl<A: Filter, B: Filter> Wait<(A, B)> for PairWait<A, B> {
+    fn poll_wait(&mut self, filters: &(A, B), cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Waiting::Outer(wait) => wait.poll_wait(&filters.0, cx),
+            Waiting::Inner(_, wait) => wait.poll_wait(&filters.1, cx),
+        }
+    }
+
+    fn resume<Rq>(
+        self,
+        filters: &(A, B),
+        exchange: &mut Exchange,
+        request: &mut Request<Rq>,
+    ) -> Step<(A, B)> {
+        match self.0 {
+            Waiting::Outer(wait) => match wait.resume(&filters.0, exchange, request) {
+                Step::Pass(outer) => {
+                    let step = filters.1.on_request(exchange, request);
+                    with_outer(outer, step)
+                }
+                step => before_inner(step),
+            },
+            Waiting::Inner(outer, wait) => {
+                let step = wait.resume(&filters.1, exchange, request);
+                with_outer(outer, step)
+            }
+        }
+    }
+}
+
+impl<S, A, B> Park<S> for PairWait<A, B>
+where
+    A: Filter<Wait: Park<S>>,
+    B: Filter<Wait: Park<S>>,
+{
+    fn park(&self, service: &mut S) -> S {
+        match &self.0 {
+            Waiting::Outer(wait) => wait.park(service),
+            Waiting::Inner(_, wait) => wait.park(service),
+        }
+    }
+}
