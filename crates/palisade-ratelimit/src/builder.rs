@@ -69,8 +69,11 @@ impl RateLimitBuilder {
     }
 
     /// Lets the named policy decide about a path, or a method and a path: `/auth/token`, `POST /auth/token`, or
-    /// `GET /files/*` for what lies below. Paths are compared as they are sent. Routes come before the selection, and
-    /// the first one that fits wins.
+    /// `GET /files/*` for what lies below. Routes come before the selection, and the first one that fits wins.
+    ///
+    /// A route for `GET` is one for `HEAD` too. Paths are compared as the client sent them, also where the layer stands
+    /// inside `Router::nest`, `nest_service` or `route_layer`, whose services see a stripped one: with feature `axum`
+    /// by the `OriginalUri` that axum keeps, else by a [`SentUri`](palisade_core::SentUri) in the extensions.
     pub fn route(mut self, route: &str, policy: impl Into<Name>) -> Self {
         self.routes.push((route.into(), policy.into()));
         self

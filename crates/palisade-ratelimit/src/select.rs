@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::Method;
-use palisade_core::{Name, Problems};
+use palisade_core::{Name, Problems, covers_method};
 
 use crate::view::RequestView;
 
@@ -163,7 +163,7 @@ impl Route {
     pub(crate) fn matches(&self, view: &RequestView<'_>) -> bool {
         self.method
             .as_ref()
-            .is_none_or(|method| method == view.method())
+            .is_none_or(|method| covers_method(method, view.method()))
             && self.matches_path(view.path())
     }
 

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
-use palisade_core::{ClientAddr, ClientIp, Principal, RequestScope, peer_addr};
+use palisade_core::{ClientAddr, ClientIp, Principal, RequestScope, peer_addr, sent_path};
 
 /// What closures see of a request: its head, who sends it, and nothing of its body.
 pub struct RequestView<'a> {
@@ -36,16 +36,17 @@ impl<'a> RequestView<'a> {
         self.method
     }
 
-    /// The URI.
+    /// The URI as this layer sees it; a router that nests the layer has stripped its prefix.
     #[must_use]
     pub const fn uri(&self) -> &'a Uri {
         self.uri
     }
 
-    /// The path of the URI, neither decoded nor normalised.
+    /// The path that the client sent, neither decoded nor normalised; see [`sent_path`]. Routes and exempt paths are
+    /// matched by it.
     #[must_use]
     pub fn path(&self) -> &'a str {
-        self.uri.path()
+        sent_path(self.extensions, self.uri)
     }
 
     /// The header fields.
