@@ -108,7 +108,7 @@ fn of_rule(
         quota: rule.quota(),
         window: rule.window(),
     };
-    Some(Decision::new(name, &assessment, at))
+    Some(Decision::new(name, &assessment, at).by_redis())
 }
 
 /// What the policy says about an outage.
@@ -155,7 +155,7 @@ pub(crate) fn answered(
         .quota
         .map(|quota: NonZeroU32| counted.rules.scaled(quota));
     match reply.assessment(scaled.as_ref().unwrap_or(&counted.rules)) {
-        Some(assessment) => Decision::new(counted.name, &assessment, reply.time),
+        Some(assessment) => Decision::new(counted.name, &assessment, reply.time).by_redis(),
         None => {
             let reason = "the answer speaks of a limit that the policy has not";
             counted.counters.store_error(reason);

@@ -6,7 +6,7 @@ use palisade_core::time::UnixTime;
 use palisade_core::{EventKind, Handle, LimitDecision, Name, SecurityEvent};
 
 use crate::counted::{Counted, Engine};
-use crate::decision::{Decision, Outcome};
+use crate::decision::{Charged, Decision, Outcome};
 use crate::digest::HashedKey;
 use crate::headers::{Headers, Shown};
 use crate::limit::Assessment;
@@ -233,7 +233,8 @@ impl Limits {
             scope.push_limit(Decision::new(name, assessment, plan.now).into());
         }
         let shown = Shown::of_assessment(name, assessment);
-        Verdict::Counted(Ticket::new(handle, shown, &plan, plan.now, view.scope()))
+        let taken = (Charged::Table, plan.now);
+        Verdict::Counted(Ticket::new(handle, shown, &plan, taken, view.scope()))
     }
 
     /// Whether nothing is left to do for a request that passes, and nobody to tell.
@@ -265,7 +266,8 @@ impl Limits {
             scope.push_limit(noted);
         }
         let shown = Shown::of(&noted);
-        Verdict::Counted(Ticket::new(handle, shown, &plan, decision.at, view.scope()))
+        let taken = (decision.charged, decision.at);
+        Verdict::Counted(Ticket::new(handle, shown, &plan, taken, view.scope()))
     }
 
     /// Counts and tells that a request is over a limit.
@@ -315,26 +317,27 @@ impl Limits {
         }
     }
 
-    /// Gives back what a request was charged by its policy at that time. What its address was charged stays: the request
-    /// did come.
-    pub(crate) fn refund(&self, plan: &Plan, charged_at: u64) {
+    /// Gives back what a request was charged by its policy at that time, to the store that was charged. What its address
+    /// was charged stays: the request did come.
+    pub(crate) fn refund(&self, plan: &Plan, charged: Charged, charged_at: u64) {
         let Some(counted) = self.policies.get(plan.policy) else {
             return;
         };
-        match &counted.engine {
-            Engine::Local => {
+        match charged {
+            Charged::Nothing => {}
+            Charged::Table => {
                 let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
                 let rules = scaled.as_ref().unwrap_or(&counted.rules);
                 let table = &counted.table;
                 table.refund(rules, &plan.key, charged_at, plan.cost);
             }
-            #[cfg(feature = "governor")]
-            Engine::Governor(_) => {}
             #[cfg(feature = "redis")]
-            Engine::Redis(policy) => {
-                let refunding = policy.refund(&plan.key, plan.quota, charged_at, plan.cost);
-                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                    runtime.spawn(refunding);
+            Charged::Redis => {
+                if let Engine::Redis(policy) = &counted.engine {
+                    let refunding = policy.refund(&plan.key, plan.quota, charged_at, plan.cost);
+                    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                        runtime.spawn(refunding);
+                    }
                 }
             }
         }

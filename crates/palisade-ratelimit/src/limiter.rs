@@ -4,7 +4,7 @@ use palisade_core::{Handle, Name, time};
 
 use crate::counted::Engine;
 use crate::decide::Plan;
-use crate::decision::{Decision, Outcome};
+use crate::decision::{Charged, Decision, Outcome};
 use crate::error::Error;
 use crate::key::Key;
 use crate::limits::Limits;
@@ -130,13 +130,19 @@ impl RateLimiter {
         };
         let key = key.into().hashed(&limits.hasher);
         let counted = &limits.policies[number];
-        #[cfg(feature = "redis")]
-        if let Engine::Redis(redis) = &counted.engine {
-            return redis.refund(&key, None, decision.at, cost.into()).await;
+        match decision.charged {
+            Charged::Nothing => {}
+            Charged::Table => {
+                let table = &counted.table;
+                table.refund(&counted.rules, &key, decision.at, cost.into());
+            }
+            #[cfg(feature = "redis")]
+            Charged::Redis => {
+                if let Engine::Redis(redis) = &counted.engine {
+                    redis.refund(&key, None, decision.at, cost.into()).await;
+                }
+            }
         }
-        counted
-            .table
-            .refund(&counted.rules, &key, decision.at, cost.into());
     }
 
     /// Tells the gauges how many keys each policy has in use. Reads every table: call it when metrics are collected.

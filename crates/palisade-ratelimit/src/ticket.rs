@@ -5,6 +5,7 @@ use palisade_core::time::UnixTime;
 use palisade_core::{Handle, LimitDecision, RequestScope};
 
 use crate::decide::Plan;
+use crate::decision::Charged;
 use crate::headers::{Headers, Shown};
 use crate::limits::Limits;
 use crate::policy::Refund;
@@ -20,7 +21,8 @@ pub(crate) struct Ticket {
 struct PendingRefund {
     when: Arc<Refund>,
     plan: Plan,
-    charged_at: u64,
+    /// The store that was charged, and its time then.
+    taken: (Charged, u64),
     limits: Handle<Limits>,
 }
 
@@ -31,7 +33,7 @@ impl Ticket {
         limits: &Handle<Limits>,
         own: Shown,
         plan: &Plan,
-        charged_at: u64,
+        taken: (Charged, u64),
         scope: Option<&RequestScope>,
     ) -> Self {
         let policy = &limits.policies[plan.policy];
@@ -39,7 +41,7 @@ impl Ticket {
             Box::new(PendingRefund {
                 when: Arc::clone(when),
                 plan: *plan,
-                charged_at,
+                taken,
                 limits: limits.clone(),
             })
         });
@@ -62,7 +64,8 @@ impl Ticket {
         if let Some(refund) = self.refund.take()
             && (refund.when)(response.status())
         {
-            refund.limits.refund(&refund.plan, refund.charged_at);
+            let (charged, at) = refund.taken;
+            refund.limits.refund(&refund.plan, charged, at);
         }
         self.headers
             .write(&self.shown, self.unix, response.headers_mut());

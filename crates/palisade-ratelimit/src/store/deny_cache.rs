@@ -16,7 +16,11 @@ pub(crate) struct Denied {
 }
 
 /// The words of a state.
-const WORDS: usize = 3;
+const WORDS: usize = 4;
+
+/// For how long a refusal is remembered at most, in nanoseconds: a charge that is given back elsewhere ends it early,
+/// and so does an operator's reset. One question a second for each refused key is what that costs.
+const LONGEST: u64 = 1_000_000_000;
 
 impl DenyCache {
     pub(crate) fn new(spots: Spots, capacity: usize) -> Self {
@@ -26,10 +30,10 @@ impl DenyCache {
     /// The refusal that holds at this time.
     pub(crate) fn find(&self, key: &HashedKey, now: u64) -> Option<Denied> {
         let slot = self.0.find(key)?;
-        let [until, rule, full_at] = slot.state() else {
+        let [forgotten_at, until, rule, full_at] = slot.state() else {
             return None;
         };
-        (until.get() > now).then(|| Denied {
+        (forgotten_at.get() > now).then(|| Denied {
             until: until.get(),
             rule: rule.get(),
             full_at: full_at.get(),
@@ -39,11 +43,12 @@ impl DenyCache {
     /// Remembers a refusal. When all slots are taken the one that runs out soonest makes room; that costs a question.
     pub(crate) fn note(&self, key: &HashedKey, now: u64, denied: Denied) {
         let slot = self.0.claim(key, now);
-        let words = [denied.until, denied.rule, denied.full_at];
+        let forgotten_at = denied.until.min(now.saturating_add(LONGEST));
+        let words = [forgotten_at, denied.until, denied.rule, denied.full_at];
         for (word, value) in slot.state().iter().zip(words) {
             word.set(value);
         }
-        slot.settle(denied.until);
+        slot.settle(forgotten_at);
     }
 
     pub(crate) fn forget(&self, key: &HashedKey) {
@@ -74,5 +79,20 @@ mod tests {
         assert_eq!(cache.find(&other, 20), None);
         cache.forget(&key);
         assert_eq!(cache.find(&key, 49), None);
+    }
+
+    #[test]
+    fn a_long_refusal_is_asked_about_again_after_a_second() {
+        let hasher = Hasher::new().unwrap();
+        let cache = DenyCache::new(hasher.spots(), 100);
+        let key = hasher.text(1, [b"", b"a"]);
+        let hour = Denied {
+            until: 3_600_000_000_000,
+            rule: 0,
+            full_at: 3_600_000_000_000,
+        };
+        cache.note(&key, 0, hour);
+        assert_eq!(cache.find(&key, 999_999_999), Some(hour));
+        assert_eq!(cache.find(&key, 1_000_000_000), None);
     }
 }

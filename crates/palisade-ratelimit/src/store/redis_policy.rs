@@ -49,7 +49,9 @@ impl RedisPolicy {
             told: Told::new(rules),
             rules: *rules,
             outage: policy.outage.unwrap_or_default(),
-            denied: (redis.remembered() > 0).then(|| DenyCache::new(spots, redis.remembered())),
+            // A refusal that a refund may end at any moment must not be remembered: it would lock out whoever is honest.
+            denied: (redis.remembered() > 0 && policy.refund.is_none())
+                .then(|| DenyCache::new(spots, redis.remembered())),
             leases: leases.then(|| Leases::new(spots, LEASED_KEYS)),
             lease: if leases { policy.lease.into() } else { 1 },
             interval: rules

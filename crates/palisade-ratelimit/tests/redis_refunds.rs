@@ -1,0 +1,109 @@
+//! Charges in Redis that are given back, and refusals that end by it.
+
+#[path = "support/redis.rs"]
+mod server;
+#[path = "support/mod.rs"]
+mod support;
+
+use std::time::Duration;
+
+use palisade_ratelimit::{HOUR, Key, Limit, Outage, Policy, RateLimitLayer, burst, per_hour};
+use server::{Server, api, in_redis, limiter, patient};
+use support::{from, passed, serve, status};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn honest_sign_ins_in_parallel_lock_nobody_out() {
+    let server = Server::start();
+    let login = Policy::login().refund_when(|status| status.is_success());
+    let layer = in_redis(login, patient(&server).await).build().unwrap();
+    let service = serve(&layer);
+    for address in 1..=20 {
+        let address = format!("203.0.113.{address}");
+        let at_once: Vec<_> = (0..12)
+            .map(|_| {
+                let (service, request) = (service.clone(), from(&address));
+                tokio::spawn(async move { status(&service, request).await })
+            })
+            .collect();
+        for sign_in in at_once {
+            sign_in.await.unwrap();
+        }
+        // Each refund reaches Redis before what is asked after it.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(passed(&service, 5, || from(&address)).await, 5, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_refund_elsewhere_is_heard_of_within_a_second() {
+    let server = Server::start();
+    let one = limiter(api(Limit::exact(1, HOUR)), patient(&server).await).await;
+    let other = limiter(api(Limit::exact(1, HOUR)), patient(&server).await).await;
+    let key = Key::text("alice");
+    let charge = one.check("api", key, 1).await;
+    assert!(charge.is_allowed());
+    assert!(!other.check("api", key, 1).await.is_allowed());
+    one.refund(&charge, key, 1).await;
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    assert!(other.check("api", key, 1).await.is_allowed());
+}
+
+#[tokio::test]
+async fn during_an_outage_what_was_charged_here_is_given_back_here() {
+    let mut server = Server::start();
+    let grace = Duration::from_secs(600);
+    let policy = api(Limit::exact(5, HOUR)).on_outage(Outage::LocalFallback { grace });
+    let limiter = limiter(policy, patient(&server).await).await;
+    let key = Key::text("alice");
+    let before = limiter.check("api", key, 1).await;
+    assert!(before.is_allowed());
+    server.kill();
+    for attempt in 0..20 {
+        let charge = limiter.check("api", key, 1).await;
+        assert!(charge.is_allowed(), "attempt {attempt}");
+        limiter.refund(&charge, key, 1).await;
+    }
+    // What Redis was charged is no charge of the fallback's: giving it back makes no room here.
+    limiter.refund(&before, key, 1).await;
+    for _ in 0..5 {
+        assert!(limiter.check("api", key, 1).await.is_allowed());
+    }
+    assert!(!limiter.check("api", key, 1).await.is_allowed());
+}
+
+#[tokio::test]
+async fn after_an_outage_what_was_charged_here_is_no_gift_in_redis() {
+    let mut server = Server::start();
+    let grace = Duration::from_secs(600);
+    let policy =
+        api(Limit::token_bucket(per_hour(1), burst(5))).on_outage(Outage::LocalFallback { grace });
+    let redis = patient(&server).await;
+    let limiter = limiter(policy, redis.clone()).await;
+    let key = Key::text("alice");
+    server.kill();
+    let mut during = Vec::new();
+    for _ in 0..5 {
+        during.push(limiter.check("api", key, 1).await);
+    }
+    assert!(during.iter().all(palisade_ratelimit::Decision::is_allowed));
+    server.restart();
+    while redis.is_down() {
+        let _ = limiter.check("probe", key, 0).await;
+        let _ = limiter.check("api", Key::text("other"), 1).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for _ in 0..5 {
+        assert!(limiter.check("api", key, 1).await.is_allowed());
+    }
+    for charge in &during {
+        limiter.refund(charge, key, 1).await;
+    }
+    assert!(!limiter.check("api", key, 1).await.is_allowed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_by_status_reaches_the_table_that_was_charged() {
+    let login = Policy::login().refund_when(|status| status.is_success());
+    let service = serve(&RateLimitLayer::builder().policy(login).build().unwrap());
+    assert_eq!(passed(&service, 50, || from("203.0.113.7")).await, 50);
+}
