@@ -56,21 +56,45 @@ impl<B> ResponseBody<B> {
             watch: (),
         }
     }
+}
 
-    /// The same body under an observer.
+impl<B: Body<Data = Bytes>, W: Watch> ResponseBody<B, W> {
+    /// The inner service's own body, to be [watched](Self::watch) later.
     #[inline]
-    pub(crate) fn watched<W: Watch>(self, watch: W) -> ResponseBody<B, W>
-    where
-        B: Body<Data = Bytes>,
-    {
-        let mut body = ResponseBody {
-            kind: self.kind,
-            watch,
-        };
-        if W::WATCHES && body.is_end_stream() {
-            body.watch.on_end(BodyEnd::Complete);
+    pub(crate) fn unwatched(body: B) -> Self {
+        Self {
+            kind: Kind::Inner { body },
+            watch: W::default(),
         }
-        body
+    }
+
+    /// A body known in full, to be [watched](Self::watch) later.
+    pub(crate) fn unwatched_full(data: Bytes) -> Self {
+        Self {
+            kind: Kind::Full { data },
+            watch: W::default(),
+        }
+    }
+
+    /// Puts the body under an observer.
+    #[inline]
+    pub(crate) fn watch(&mut self, watch: W) {
+        self.watch = watch;
+        if W::WATCHES && self.kind.is_end_stream() {
+            self.watch.on_end(BodyEnd::Complete);
+        }
+    }
+}
+
+/// A body of a response that a filter may replace by one known in full.
+pub trait ReplaceBody: Body<Data = Bytes> {
+    /// Replaces the body.
+    fn replace(&mut self, data: Bytes);
+}
+
+impl<B: Body<Data = Bytes>, W: Watch> ReplaceBody for ResponseBody<B, W> {
+    fn replace(&mut self, data: Bytes) {
+        self.kind = Kind::Full { data };
     }
 }
 

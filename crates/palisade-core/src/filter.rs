@@ -10,8 +10,8 @@
 //! use std::convert::Infallible;
 //!
 //! use http::{HeaderValue, Request, Response, header};
-//! use palisade_core::filter::{Exchange, Filter, FilterLayer, Step};
-//! use palisade_core::{Code, Rejection, ResponseBody};
+//! use palisade_core::filter::{Exchange, Filter, FilterLayer, ReplaceBody, Step};
+//! use palisade_core::{Code, Rejection};
 //! use tower::{Layer, ServiceExt};
 //!
 //! /// Refuses requests without `Accept-Language`, and names the language on the response.
@@ -30,11 +30,11 @@
 //!         }
 //!     }
 //!
-//!     fn on_response<B>(
+//!     fn on_response<B: ReplaceBody>(
 //!         &self,
 //!         _: &mut Exchange,
 //!         language: HeaderValue,
-//!         response: &mut Response<ResponseBody<B>>,
+//!         response: &mut Response<B>,
 //!     ) {
 //!         response.headers_mut().insert(header::CONTENT_LANGUAGE, language);
 //!     }
@@ -72,8 +72,7 @@ pub use self::park::Park;
 pub use self::reload::{Reload, Reloadable, ReloadableKept, ReloadableWait};
 pub use self::service::{FilterLayer, Filtered};
 pub use self::step::{Answer, Step};
-use crate::ResponseBody;
-pub use crate::body::{BodyEnd, Watch};
+pub use crate::body::{BodyEnd, ReplaceBody, Watch};
 
 /// The hooks of a server-side layer around a service.
 ///
@@ -103,11 +102,11 @@ pub trait Filter: Sized {
     ///
     /// The response is kept meanwhile, and may be replaced.
     #[inline]
-    fn poll_response<B>(
+    fn poll_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         kept: &mut Self::Kept,
-        response: &mut Response<ResponseBody<B>>,
+        response: &mut Response<B>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let _ = (exchange, kept, response, cx);
@@ -115,11 +114,11 @@ pub trait Filter: Sized {
     }
 
     /// Changes the response, and returns the observer of its body.
-    fn on_response<B>(
+    fn on_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         kept: Self::Kept,
-        response: &mut Response<ResponseBody<B>>,
+        response: &mut Response<B>,
     ) -> Self::Watch;
 
     /// Settles a request that got no response; default: drops what was kept.

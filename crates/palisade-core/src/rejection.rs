@@ -13,6 +13,7 @@ use serde_json::Value;
 
 pub use self::code::Code;
 pub use self::context::RejectionContext;
+use crate::body::ReplaceBody;
 use crate::time::UnixTime;
 use crate::{Name, ResponseBody};
 
@@ -204,8 +205,8 @@ impl Rejection {
 
     /// Gives the response of a handler that returned a rejection its final form, and leaves others as they are.
     #[inline]
-    pub(crate) fn finish<B>(
-        response: &mut Response<ResponseBody<B>>,
+    pub(crate) fn finish<B: ReplaceBody>(
+        response: &mut Response<B>,
         context: impl FnOnce() -> RejectionContext,
     ) {
         if !response.extensions().is_empty()
@@ -216,7 +217,7 @@ impl Rejection {
     }
 
     #[cold]
-    fn replace<B>(&self, response: &mut Response<ResponseBody<B>>, context: &RejectionContext) {
+    fn replace<B: ReplaceBody>(&self, response: &mut Response<B>, context: &RejectionContext) {
         let rendered = render::response(self, context, crate::time::WallClock::system().now());
         let (head, body) = rendered.into_parts();
         *response.status_mut() = head.status;
@@ -237,7 +238,7 @@ impl Rejection {
         if body.is_empty() {
             headers.remove(http::header::CONTENT_LENGTH);
         }
-        *response.body_mut() = ResponseBody::full(body);
+        response.body_mut().replace(body);
     }
 }
 

@@ -55,7 +55,7 @@ pin_project_lite::pin_project! {
     {
         Running { #[pin] inner: S::Future },
         Waiting { parked: Box<Parked<S, F, Rq>> },
-        Leaving { response: Option<Box<Response<ResponseBody<B>>>> },
+        Leaving { response: Option<Box<Response<ResponseBody<B, F::Watch>>>> },
     }
 }
 
@@ -84,6 +84,7 @@ impl<S, F, Rq, B> ResponseFuture<S, F, Rq, B>
 where
     S: Service<Request<Rq>, Response = Response<B>>,
     F: Filter,
+    B: Body<Data = Bytes>,
 {
     /// Calls the inner service.
     #[inline(always)]
@@ -120,7 +121,7 @@ where
             kept,
             running: false,
             state: State::Leaving {
-                response: Some(Box::new(answer.map(ResponseBody::full))),
+                response: Some(Box::new(answer.map(ResponseBody::unwatched_full))),
             },
         }
     }
@@ -166,7 +167,7 @@ where
                         }
                     };
                     this.exchange.pass_time();
-                    let mut response = response.map(ResponseBody::inner);
+                    let mut response = response.map(ResponseBody::unwatched);
                     if let Some(kept) = this.kept
                         && this
                             .filter
@@ -177,12 +178,8 @@ where
                         this.state.set(State::Leaving { response });
                         return Poll::Pending;
                     }
-                    return Poll::Ready(Ok(release(
-                        this.filter,
-                        this.exchange,
-                        this.kept,
-                        response,
-                    )));
+                    release(this.filter, this.exchange, this.kept, &mut response);
+                    return Poll::Ready(Ok(response));
                 }
                 StateProj::Waiting { parked } => {
                     ready!(parked.poll(this.filter, cx));
@@ -208,12 +205,8 @@ where
                         *leaving = Some(response);
                         return Poll::Pending;
                     }
-                    return Poll::Ready(Ok(release(
-                        this.filter,
-                        this.exchange,
-                        this.kept,
-                        *response,
-                    )));
+                    release(this.filter, this.exchange, this.kept, &mut response);
+                    return Poll::Ready(Ok(*response));
                 }
             }
         }
@@ -226,13 +219,12 @@ fn release<F: Filter, B: Body<Data = Bytes>>(
     filter: &F,
     exchange: &mut Exchange,
     kept: &mut Option<F::Kept>,
-    mut response: Response<ResponseBody<B>>,
-) -> Response<ResponseBody<B, F::Watch>> {
-    let watch = match kept.take() {
-        Some(kept) => filter.on_response(exchange, kept, &mut response),
-        None => F::Watch::default(),
-    };
-    response.map(|body| body.watched(watch))
+    response: &mut Response<ResponseBody<B, F::Watch>>,
+) {
+    if let Some(kept) = kept.take() {
+        let watch = filter.on_response(exchange, kept, response);
+        response.body_mut().watch(watch);
+    }
 }
 
 impl<S, F: Filter, Rq> Parked<S, F, Rq> {
@@ -251,6 +243,7 @@ impl<S, F: Filter, Rq> Parked<S, F, Rq> {
     ) -> (Option<F::Kept>, Option<State<S, F, Rq, B>>)
     where
         S: Service<Request<Rq>, Response = Response<B>>,
+        B: Body<Data = Bytes>,
     {
         let Some(Waiting {
             wait,
@@ -267,7 +260,7 @@ impl<S, F: Filter, Rq> Parked<S, F, Rq> {
                 (Some(kept), Some(State::Running { inner }))
             }
             Step::Answer(answer, kept) => {
-                let response = Some(Box::new(answer.map(ResponseBody::full)));
+                let response = Some(Box::new(answer.map(ResponseBody::unwatched_full)));
                 (kept, Some(State::Leaving { response }))
             }
             Step::Wait(wait) => {

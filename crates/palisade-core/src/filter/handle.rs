@@ -4,8 +4,8 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 
-use super::{Exchange, Failure, Filter, Park, Step, Wait};
-use crate::{Handle, ResponseBody};
+use super::{Exchange, Failure, Filter, Park, ReplaceBody, Step, Wait};
+use crate::Handle;
 
 impl<F: Filter + 'static> Filter for Handle<F> {
     type Kept = F::Kept;
@@ -18,22 +18,22 @@ impl<F: Filter + 'static> Filter for Handle<F> {
     }
 
     #[inline(always)]
-    fn poll_response<B>(
+    fn poll_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         kept: &mut Self::Kept,
-        response: &mut Response<ResponseBody<B>>,
+        response: &mut Response<B>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         (**self).poll_response(exchange, kept, response, cx)
     }
 
     #[inline(always)]
-    fn on_response<B>(
+    fn on_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         kept: Self::Kept,
-        response: &mut Response<ResponseBody<B>>,
+        response: &mut Response<B>,
     ) -> Self::Watch {
         (**self).on_response(exchange, kept, response)
     }

@@ -4,8 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 
-use super::{Exchange, Failure, Filter, Park, Step, Wait};
-use crate::ResponseBody;
+use super::{Exchange, Failure, Filter, Park, ReplaceBody, Step, Wait};
 
 impl<A: Filter, B: Filter> Filter for (A, B) {
     type Kept = PairKept<A, B>;
@@ -24,11 +23,11 @@ impl<A: Filter, B: Filter> Filter for (A, B) {
     }
 
     #[inline(always)]
-    fn poll_response<Rs>(
+    fn poll_response<Rs: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         kept: &mut Self::Kept,
-        response: &mut Response<ResponseBody<Rs>>,
+        response: &mut Response<Rs>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         if let Some(inner) = &mut kept.inner {
@@ -41,11 +40,11 @@ impl<A: Filter, B: Filter> Filter for (A, B) {
     }
 
     #[inline(always)]
-    fn on_response<Rs>(
+    fn on_response<Rs: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         kept: Self::Kept,
-        response: &mut Response<ResponseBody<Rs>>,
+        response: &mut Response<Rs>,
     ) -> Self::Watch {
         let inner = match kept.inner {
             Some(inner) => self.1.on_response(exchange, inner, response),

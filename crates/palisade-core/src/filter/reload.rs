@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use arc_swap::{ArcSwap, Guard};
 use http::{Request, Response};
 
-use super::{Exchange, Failure, Filter, Park, Step, Wait};
-use crate::{Handle, ResponseBody};
+use super::{Exchange, Failure, Filter, Park, ReplaceBody, Step, Wait};
+use crate::Handle;
 
 /// A filter that [`Reload::replace`] replaces between two requests.
 ///
@@ -54,11 +54,11 @@ impl<F: Filter> Filter for Reloadable<F> {
     }
 
     #[inline(always)]
-    fn poll_response<B>(
+    fn poll_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         kept: &mut Self::Kept,
-        response: &mut Response<ResponseBody<B>>,
+        response: &mut Response<B>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let ReloadableKept { filter, kept } = kept;
@@ -66,11 +66,11 @@ impl<F: Filter> Filter for Reloadable<F> {
     }
 
     #[inline(always)]
-    fn on_response<B>(
+    fn on_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         kept: Self::Kept,
-        response: &mut Response<ResponseBody<B>>,
+        response: &mut Response<B>,
     ) -> Self::Watch {
         let ReloadableKept { filter, kept } = kept;
         filter.on_response(exchange, kept, response)

@@ -4,8 +4,8 @@ use std::fmt;
 use http::{Request, Response};
 use tower_layer::Layer;
 
-use crate::filter::{Exchange, Filter, Filtered, Step};
-use crate::{ClientIp, Handle, Rejection, Renderer, ResponseBody, peer_addr};
+use crate::filter::{Exchange, Filter, Filtered, ReplaceBody, Step};
+use crate::{ClientIp, Handle, Rejection, Renderer, peer_addr};
 
 /// Gives every request its [`RequestScope`] and decides the client's address once, for all layers inside.
 ///
@@ -131,11 +131,11 @@ impl Filter for ScopeLayer {
     }
 
     #[inline]
-    fn on_response<B>(
+    fn on_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         (): (),
-        response: &mut Response<ResponseBody<B>>,
+        response: &mut Response<B>,
     ) {
         Rejection::finish(response, || exchange.noted_context());
     }

@@ -15,8 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use palisade_core::filter::{Exchange, Filter, FilterLayer, Filtered, Step};
-use palisade_core::{Handle, ResponseBody, time};
+use palisade_core::filter::{Exchange, Filter, FilterLayer, Filtered, ReplaceBody, Step};
+use palisade_core::{Handle, time};
 use probe::{Log, Plan, Probe};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -349,7 +349,7 @@ impl Filter for Nothing {
         Step::Pass(())
     }
 
-    fn on_response<B>(&self, _: &mut Exchange, (): (), _: &mut Response<ResponseBody<B>>) {}
+    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
 }
 
 #[tokio::test]

@@ -6,8 +6,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use palisade_core::filter::{BodyEnd, Exchange, Failure, Filter, Park, Step, Wait, Watch};
-use palisade_core::{ResponseBody, time};
+use palisade_core::filter::{
+    BodyEnd, Exchange, Failure, Filter, Park, ReplaceBody, Step, Wait, Watch,
+};
+use palisade_core::time;
 
 /// What happened, in its order.
 #[derive(Debug, Clone, Default)]
@@ -139,11 +141,11 @@ impl Filter for Probe {
         }
     }
 
-    fn poll_response<B>(
+    fn poll_response<B: ReplaceBody>(
         &self,
         _: &mut Exchange,
         _: &mut Kept,
-        _: &mut Response<ResponseBody<B>>,
+        _: &mut Response<B>,
         _: &mut Context<'_>,
     ) -> Poll<()> {
         if self.plan == Plan::Hold && !self.gate.get() {
@@ -152,11 +154,11 @@ impl Filter for Probe {
         Poll::Ready(())
     }
 
-    fn on_response<B>(
+    fn on_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         mut kept: Kept,
-        response: &mut Response<ResponseBody<B>>,
+        response: &mut Response<B>,
     ) -> Observer {
         self.times.borrow_mut().push(exchange.now());
         self.note(&format!("response {}", response.status().as_u16()));

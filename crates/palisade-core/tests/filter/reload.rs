@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::{HeaderValue, Request, Response};
-use palisade_core::ResponseBody;
-use palisade_core::filter::{Exchange, Filter, FilterLayer, Reloadable, Step};
+use palisade_core::filter::{Exchange, Filter, FilterLayer, Reloadable, ReplaceBody, Step};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::{Words, hello};
@@ -44,12 +43,7 @@ impl Filter for Mark {
         Step::Pass(self.number)
     }
 
-    fn on_response<B>(
-        &self,
-        _: &mut Exchange,
-        kept: u64,
-        response: &mut Response<ResponseBody<B>>,
-    ) {
+    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, kept: u64, response: &mut Response<B>) {
         assert_eq!(kept, self.number, "a request keeps its filter");
         response
             .headers_mut()
