@@ -144,6 +144,8 @@ pub(crate) struct FileSink {
     /// The period in which the file was begun, counted from 1970.
     period: u64,
     dirty: bool,
+    /// The file was begun anew because somebody else had renamed or removed it.
+    replaced: bool,
     not_before: UnixTime,
 }
 
@@ -160,7 +162,7 @@ impl FileSink {
             .map_err(AuditError::io(&settings.directory))?;
         let path = settings.directory.join(format!("{service}_audit.log"));
         let mut file = open_file(&path).map_err(AuditError::io(&path))?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(AuditError::InUse(path)),
             Err(TryLockError::Error(error)) => return Err(AuditError::io(path)(error)),
@@ -178,6 +180,7 @@ impl FileSink {
             len: resume.end,
             period: 0,
             dirty: false,
+            replaced: false,
             not_before: UnixTime::default(),
         };
         sink.period = sink.period_of(now);
@@ -227,8 +230,10 @@ impl FileSink {
         due && now >= self.not_before
     }
 
-    /// Appends `bytes`, all of them or, with an error, none.
+    /// Appends `bytes`, all of them or, with an error, none. A file that somebody else renamed or removed is begun anew
+    /// first; where that fails, so does the write.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stay_in_place()?;
         self.dirty = true;
         match self.file.write_all(bytes) {
             Ok(()) => {
@@ -258,12 +263,19 @@ impl FileSink {
         self.dirty
     }
 
+    /// Makes durable what was written, and fails where it can no longer be found under its name.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         if self.dirty {
             self.file.sync_data()?;
             self.dirty = false;
         }
-        Ok(())
+        match self.is_in_place()? {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the file was renamed or removed",
+            )),
+        }
     }
 
     /// Sets the file aside and begins the next one; `last` is the number of the last record in it.
@@ -292,22 +304,30 @@ impl FileSink {
         Ok(())
     }
 
-    /// Begins a file anew where the one in use was renamed or removed by somebody else.
-    pub(crate) fn reopen_if_gone(&mut self) -> io::Result<bool> {
+    /// Begins the file anew where the one in use was renamed or removed by somebody else.
+    pub(crate) fn stay_in_place(&mut self) -> io::Result<()> {
         if self.is_in_place()? {
-            return Ok(false);
+            return Ok(());
         }
-        if let Err(error) = self.sync() {
+        if self.dirty
+            && let Err(error) = self.file.sync_data()
+        {
             // The old file is out of reach; the new one must not wait for it.
             tracing::error!(target: "palisade_audit", %error, "the file that was replaced is not on the disk in full");
-            self.dirty = false;
         }
+        self.dirty = false;
         let file = open_file(&self.path)?;
         file.try_lock().map_err(io::Error::from)?;
+        sync_directory(&self.settings.directory)?;
         self.len = file.metadata()?.len();
         self.file = file;
-        sync_directory(&self.settings.directory)?;
-        Ok(true)
+        self.replaced = true;
+        Ok(())
+    }
+
+    /// Whether the file was begun anew since this was asked last.
+    pub(crate) const fn take_replaced(&mut self) -> bool {
+        std::mem::replace(&mut self.replaced, false)
     }
 
     #[cfg(unix)]
@@ -325,6 +345,20 @@ impl FileSink {
     fn is_in_place(&self) -> io::Result<bool> {
         self.path.try_exists()
     }
+}
+
+/// Locks the file, and tries for a moment: a process that was just forked holds the locks of all files until it runs
+/// its own program.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    const TRIES: u32 = 20;
+    const BETWEEN: Duration = Duration::from_millis(5);
+    for _ in 1..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN),
+            locked => return locked,
+        }
+    }
+    file.try_lock()
 }
 
 fn open_file(path: &Path) -> io::Result<File> {

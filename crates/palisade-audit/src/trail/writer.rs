@@ -62,8 +62,6 @@ pub(crate) struct Work {
     /// The time when the items were taken, near enough for rotation and checkpoints.
     now: UnixTime,
     clock: Option<Instant>,
-    /// Somebody else renamed or removed the file, which the trail has not said yet.
-    file_replaced: bool,
     told_lost: [u64; Class::ALL.len()],
     last_sync: Option<Instant>,
 }
@@ -288,7 +286,6 @@ impl Writer {
                 }
                 return false;
             }
-            self.look_for_file();
         }
     }
 

@@ -101,3 +101,15 @@ where
     let (head, body) = service.oneshot(request).await.unwrap().into_parts();
     Response::from_parts(head, body.collect().await.unwrap().to_bytes())
 }
+
+/// Waits for what another thread brings about.
+pub(crate) async fn until(what: impl Fn() -> bool) {
+    let start = palisade_core::time::now();
+    while !what() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "it never happens"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -86,23 +86,15 @@ impl Writer {
         }
     }
 
-    /// Says that the file was replaced.
+    /// Begins the file anew where somebody else renamed or removed it, and says so.
     pub(super) fn notice_file(&mut self) {
-        self.look_for_file();
-        if std::mem::take(&mut self.work.file_replaced) {
+        let Some(file) = &mut self.file else { return };
+        if let Err(error) = file.stay_in_place() {
+            tracing::error!(target: "palisade_audit", path = %file.path().display(), %error, "file is gone");
+        }
+        if file.take_replaced() {
             let record = Record::with("audit_file_replaced", Class::Operations, Severity::Critical);
             self.control(&record, None);
-        }
-    }
-
-    /// Begins the file anew where somebody else renamed or removed it.
-    pub(super) fn look_for_file(&mut self) {
-        let Some(file) = &mut self.file else { return };
-        match file.reopen_if_gone() {
-            Ok(replaced) => self.work.file_replaced |= replaced,
-            Err(error) => {
-                tracing::error!(target: "palisade_audit", path = %file.path().display(), %error, "file is gone");
-            }
         }
     }
 }
