@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use palisade_audit::{Report, Verifier};
 
 const USAGE: &str = "\
-usage: palisade-audit verify [--key HEX] [--max-unsigned N] [--anchor SEQ:HEX]
+usage: palisade-audit verify [--key HEX] [--max-unsigned N] [--first SEQ] [--anchor SEQ:HEX]
                              [--checkpoints FILE] FILE...
 
 Checks that no record of a sealed trail was changed, inserted, removed or moved. Give the files in
@@ -15,8 +15,10 @@ their order; the shell's order of <service>_audit.*.log is theirs, with <service
 
   --key HEX          public key of the checkpoints, 64 hexadecimal digits
   --max-unsigned N   fail where more than N records in a row are not signed
+  --first SEQ        fail unless record SEQ is the first one: 1 for a trail from its beginning
   --anchor SEQ:HEX   fail unless record SEQ is there with this hash, as an earlier run printed them
-  --checkpoints FILE fail unless the checkpoints in FILE, a copy kept elsewhere, are there
+  --checkpoints FILE fail unless the checkpoints in FILE, a copy kept elsewhere, are there; those
+                     from before --first are passed over
 
 Exit status: 0 when all is right, 1 when something is wrong, 2 when the check could not be made.
 ";
@@ -74,6 +76,10 @@ fn run(arguments: &[String]) -> Result<Verdict, String> {
                     .parse()
                     .map_err(|_| "--max-unsigned needs a number")?;
                 verifier = verifier.max_unsigned(records);
+            }
+            "--first" => {
+                let seq = value()?.parse().map_err(|_| "--first needs a number")?;
+                verifier = verifier.first(seq);
             }
             "--anchor" => {
                 let (seq, hash) = value()?.split_once(':').ok_or("--anchor needs SEQ:HEX")?;

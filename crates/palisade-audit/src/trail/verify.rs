@@ -41,7 +41,11 @@ use super::seal::{self, Hash, SEAL, SIGNATURE};
 pub struct Verifier {
     key: Option<[u8; 32]>,
     max_unsigned: Option<u64>,
+    expected_first: Option<u64>,
+    /// Records that must be there.
     anchors: BTreeMap<u64, Hash>,
+    /// Checkpoints that were kept elsewhere, and must be there unless they come before the expected first record.
+    checkpoints: BTreeMap<u64, Hash>,
     last: Option<(u64, Hash)>,
     file: u64,
     line: u64,
@@ -97,6 +101,8 @@ pub enum Fault {
     Torn,
     /// The record that is known from elsewhere is not there, or is another.
     Anchor,
+    /// It is not the record that the trail was expected to begin with: its front was cut off.
+    First,
 }
 
 impl fmt::Display for Fault {
@@ -109,6 +115,7 @@ impl fmt::Display for Fault {
             Self::Unsigned => "too many records before it are not signed",
             Self::Torn => "does not end",
             Self::Anchor => "the record known from elsewhere is missing or another",
+            Self::First => "the trail does not begin with the record that was expected",
         })
     }
 }
@@ -136,6 +143,16 @@ impl Verifier {
         self
     }
 
+    /// Also checks that the first record is this one: 1 for a trail from its beginning, else what follows the last record
+    /// of the files that were removed.
+    ///
+    /// Without this a trail may begin anywhere, and only checkpoints and anchors show that its front was cut off.
+    #[must_use]
+    pub const fn first(mut self, seq: u64) -> Self {
+        self.expected_first = Some(seq);
+        self
+    }
+
     /// Also checks that this record is there with this hash, as an earlier [`Report`] gave them (`last` and `head`).
     #[must_use]
     pub fn anchor(mut self, seq: u64, head: [u8; 32]) -> Self {
@@ -144,7 +161,8 @@ impl Verifier {
     }
 
     /// Also checks that these checkpoints are there, which [`Seal::copy_checkpoints`](crate::Seal::copy_checkpoints)
-    /// kept elsewhere. Those from before the first record that is read, whose files are gone, are passed over.
+    /// kept elsewhere. They bind both ends of the trail: where older files were removed, say by
+    /// [`first`](Self::first) which record is the first one left, and the checkpoints from before it are passed over.
     ///
     /// # Errors
     ///
@@ -155,7 +173,7 @@ impl Verifier {
         while file.read_until(b'\n', &mut line)? > 0 {
             if let Some(whole) = line.strip_suffix(b"\n") {
                 let sealed = Sealed::of(whole).ok_or(io::ErrorKind::InvalidData)?;
-                self.anchors.insert(sealed.seq, seal::hash(whole));
+                self.checkpoints.insert(sealed.seq, seal::hash(whole));
             }
             line.clear();
         }
@@ -199,6 +217,14 @@ impl Verifier {
         match self.last {
             None => {
                 self.report.first = seq;
+                if self.expected_first.is_some_and(|first| first != seq) {
+                    return Err(Fault::First);
+                }
+                let before = seq.checked_sub(1);
+                let before = before.and_then(|before| self.checkpoints.get(&before));
+                if before.is_some_and(|before| !is_hex_of(prev, before)) {
+                    return Err(Fault::Chain);
+                }
                 if seq == 1 && prev.iter().any(|digit| *digit != b'0') {
                     return Err(Fault::Chain);
                 }
@@ -223,8 +249,10 @@ impl Verifier {
             self.report.unsigned = 0;
         }
         let head = seal::hash(line);
-        if self.anchors.remove(&seq).is_some_and(|known| known != head) {
-            return Err(Fault::Anchor);
+        for known in [&mut self.anchors, &mut self.checkpoints] {
+            if known.remove(&seq).is_some_and(|known| known != head) {
+                return Err(Fault::Anchor);
+            }
         }
         self.last = Some((seq, head));
         Ok(())
@@ -234,14 +262,15 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// The first line that is wrong. A trail that does not hold the record of [`anchor`](Self::anchor) is wrong behind
-    /// its last line.
+    /// The first line that is wrong. A trail that does not hold a record of [`anchor`](Self::anchor), or a checkpoint, is
+    /// wrong behind its last line.
     pub fn report(&self) -> Result<Report, BadLine> {
         if let Some(bad) = self.bad {
             return Err(bad);
         }
-        let first = self.report.first;
-        if self.anchors.range(first..).next().is_some() {
+        let expected = self.expected_first.unwrap_or(0);
+        let missing = self.checkpoints.range(expected..).next().is_some();
+        if missing || !self.anchors.is_empty() {
             return Err(BadLine {
                 file: self.file,
                 line: self.line + 1,
