@@ -128,6 +128,9 @@ impl AuditBuilder {
     }
 
     /// Sets which request headers are recorded, redacted by name; default `user-agent` alone.
+    ///
+    /// They stand in the member `headers` of a record, but for the user agent, which has a member of its own. A name
+    /// that is listed twice is refused by [`open`](Self::open).
     pub fn headers<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.headers = names
             .into_iter()
@@ -232,6 +235,9 @@ impl AuditBuilder {
         let mut headers = Vec::new();
         for name in &self.headers {
             match name.parse::<HeaderName>() {
+                Ok(name) if headers.contains(&name) => {
+                    problems.push("headers", format!("{name:?} is listed twice"));
+                }
                 Ok(name) => headers.push(name),
                 Err(_) => problems.push("headers", format!("{name:?} is not the name of a header")),
             }

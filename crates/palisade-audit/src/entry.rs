@@ -126,6 +126,12 @@ impl Entry {
             .map(|(name, range)| (name, self.text.get(range.clone()).unwrap_or_default()))
     }
 
+    pub(crate) fn user_agent(&self) -> Option<&[u8]> {
+        let mut headers = self.headers();
+        let agent = headers.find(|(name, _)| **name == http::header::USER_AGENT);
+        agent.map(|(_, value)| value)
+    }
+
     /// How the request went, as far as its status says.
     pub(crate) fn outcome_of_status(&self) -> Outcome {
         if self.grpc_status.is_some_and(|status| status != 0) {

@@ -241,3 +241,67 @@ fn unsealed_trails_of_every_format_go_on_with_their_numbers() {
         assert_eq!(numbers, [1, 2, 3, 4], "{format:?}");
     }
 }
+
+#[tokio::test]
+async fn no_header_stands_for_a_member_of_the_record() {
+    for (format, headers) in [
+        (Format::Native, &["headers"][..]),
+        (Format::Ecs, &["palisade", "headers"]),
+        (Format::Ocsf, &["unmapped", "headers"]),
+    ] {
+        let memory = MemorySink::new().format(format);
+        let names = [
+            "tenant",
+            "actor",
+            "outcome",
+            "class",
+            "headers",
+            "seq",
+            "user_agent",
+        ];
+        let (audit, guard) = Audit::builder("bookings")
+            .sink(memory.clone())
+            .headers(names)
+            .open()
+            .unwrap();
+        let service = AuditLayer::new(audit).layer(support::answers(hello()));
+        let mut request = Request::get("/").body(()).unwrap();
+        for name in names {
+            let forged = "forged".parse().unwrap();
+            request
+                .headers_mut()
+                .insert(http::HeaderName::from_static(name), forged);
+        }
+        fetch(service, request).await;
+        guard.shutdown(Duration::from_secs(5));
+        let lines = memory.lines();
+        let line = lines
+            .iter()
+            .find(|line| line.contains("http_request"))
+            .unwrap();
+        let record: Value = serde_json::from_str(line).unwrap();
+        let object = headers.iter().fold(&record, |value, name| &value[*name]);
+        assert_eq!(object.as_object().unwrap().len(), names.len(), "{format:?}");
+        assert!(
+            object
+                .as_object()
+                .unwrap()
+                .values()
+                .all(|value| value == "forged")
+        );
+        assert_eq!(
+            line.matches("forged").count(),
+            names.len(),
+            "{format:?}: {line}"
+        );
+    }
+}
+
+#[test]
+fn a_header_that_is_listed_twice_is_refused() {
+    let opened = Audit::builder("bookings")
+        .sink(MemorySink::new())
+        .headers(["X-Note", "x-note"])
+        .open();
+    assert!(opened.unwrap_err().to_string().contains("listed twice"));
+}

@@ -147,10 +147,7 @@ fn http(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
             json::text(out, "domain", host);
         }
     });
-    if let Some((_, agent)) = entry
-        .headers()
-        .find(|(name, _)| **name == http::header::USER_AGENT)
-    {
+    if let Some(agent) = entry.user_agent() {
         json::object(out, "user_agent", |out| {
             json::key(out, "original");
             tools.redaction.text(out, agent);

@@ -64,12 +64,7 @@ pub(super) fn extra(out: &mut Vec<u8>, name: &str, view: &View<'_>, tools: &mut 
         if let Some(stage) = entry.stage {
             json::word(out, "stage", stage);
         }
-        for (name, value) in entry.headers() {
-            if *name != http::header::USER_AGENT {
-                json::key(out, name.as_str());
-                tools.redaction.named(out, name.as_str(), value);
-            }
-        }
+        headers(out, entry, tools);
         bodies(out, entry, tools);
     }
     if !view.details.is_empty() {
@@ -115,17 +110,11 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     if let Some(host) = entry.host() {
         json::text(out, "host", host);
     }
-    for (name, value) in entry.headers() {
-        json::key(
-            out,
-            if *name == http::header::USER_AGENT {
-                "user_agent"
-            } else {
-                name.as_str()
-            },
-        );
-        tools.redaction.named(out, name.as_str(), value);
+    if let Some(agent) = entry.user_agent() {
+        json::key(out, "user_agent");
+        tools.redaction.text(out, agent);
     }
+    headers(out, entry, tools);
     if let Some(status) = entry.status {
         json::count(out, "status", status.as_u16().into());
     }
@@ -142,6 +131,24 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
         "duration_us",
         u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
     );
+}
+
+/// The headers that are recorded beside the user agent, in an object of their own: a client chooses their values, and
+/// the operator their names, and neither is to stand for a member of the record.
+fn headers(out: &mut Vec<u8>, entry: &Entry, tools: &mut Tools) {
+    let others = || {
+        let all = entry.headers();
+        all.filter(|(name, _)| **name != http::header::USER_AGENT)
+    };
+    if others().next().is_none() {
+        return;
+    }
+    json::object(out, "headers", |out| {
+        for (name, value) in others() {
+            json::key(out, name.as_str());
+            tools.redaction.named(out, name.as_str(), value);
+        }
+    });
 }
 
 fn bodies(out: &mut Vec<u8>, entry: &Entry, tools: &mut Tools) {

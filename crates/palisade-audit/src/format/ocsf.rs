@@ -180,10 +180,7 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
                 json::text(out, "hostname", host);
             }
         });
-        let agent = entry
-            .headers()
-            .find(|(name, _)| **name == http::header::USER_AGENT);
-        if let Some((_, agent)) = agent {
+        if let Some(agent) = entry.user_agent() {
             json::key(out, "user_agent");
             tools.redaction.text(out, agent);
         }
