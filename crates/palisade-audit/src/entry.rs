@@ -81,7 +81,6 @@ impl Entry {
 
     pub(crate) fn set_target(&mut self, method: &Method, uri: &Uri, host: Option<&HeaderValue>) {
         self.method = method.clone();
-        self.path = self.keep(uri.path().as_bytes());
         self.query = uri.query().map(|query| self.keep(query.as_bytes()));
         let host = match uri.authority() {
             // An authority may carry user info, which is a credential.
@@ -89,6 +88,11 @@ impl Entry {
             None => host.map(HeaderValue::as_bytes),
         };
         self.host = host.map(|host| self.keep(host));
+    }
+
+    /// Notes the path as the client sent it.
+    pub(crate) fn set_path(&mut self, path: &str) {
+        self.path = self.keep(path.as_bytes());
     }
 
     pub(crate) fn add_header(&mut self, name: &HeaderName, value: &HeaderValue) {

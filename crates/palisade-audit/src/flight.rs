@@ -1,6 +1,6 @@
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use palisade_core::{RequestScope, time};
+use palisade_core::{RequestScope, sent_path, time};
 
 use crate::capture::{Capture, SharedCapture};
 use crate::entry::{Entry, Slot};
@@ -28,9 +28,10 @@ impl InFlight {
     ) -> (Self, Option<SharedCapture>) {
         let shared = audit.shared();
         let scope = RequestScope::enter(request.extensions_mut());
-        let (level, delivery) = shared
-            .policy
-            .on_entry(request.method(), request.uri().path());
+        let (level, delivery) = shared.policy.on_entry(
+            request.method(),
+            sent_path(request.extensions(), request.uri()),
+        );
         let delivery = delivery.unwrap_or(Delivery::BestEffort);
         let (mut entry, reserved) = shared.queue.entry(delivery > Delivery::BestEffort);
         entry.at = shared.clock.now();
@@ -42,6 +43,7 @@ impl InFlight {
             scope.set_client(client);
         }
         entry.set_target(request.method(), request.uri(), headers.get(header::HOST));
+        entry.set_path(sent_path(request.extensions(), request.uri()));
         for name in &shared.headers {
             if let Some(value) = headers.get(name) {
                 entry.add_header(name, value);

@@ -1,5 +1,5 @@
 use http::{Method, StatusCode};
-use palisade_core::Principal;
+use palisade_core::{Principal, covers_method};
 
 use crate::Delivery;
 
@@ -69,7 +69,7 @@ pub fn prefix(path: &str) -> Matcher {
 }
 
 impl Matcher {
-    /// Adds a method; one of those added must be the request's.
+    /// Adds a method; one of those added must be the request's. `GET` covers `HEAD`.
     #[must_use]
     pub fn method(mut self, method: Method) -> Self {
         self.methods.push(method);
@@ -112,7 +112,9 @@ impl Matcher {
                 .strip_prefix(&**prefix)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         };
-        path_fits && (self.methods.is_empty() || self.methods.contains(method))
+        path_fits
+            && (self.methods.is_empty()
+                || self.methods.iter().any(|rule| covers_method(rule, method)))
     }
 
     const fn waits_for_the_end(&self) -> bool {
