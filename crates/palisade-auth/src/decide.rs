@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, Request};
-use palisade_core::{PathSet, Principal};
+use palisade_core::{PathSet, Principal, sent_path};
 
 use crate::challenge::Challenges;
 use crate::counters::Counters;
@@ -51,7 +51,10 @@ pub(crate) enum Decision {
 impl Config {
     #[inline]
     pub(crate) fn decide<Rq>(&self, request: &mut Request<Rq>) -> Decision {
-        if self.skip.contains(request.uri().path()) {
+        if self
+            .skip
+            .contains(sent_path(request.extensions(), request.uri()))
+        {
             return Decision::Anonymous;
         }
         if websocket::is_opening(request.headers()) {

@@ -139,11 +139,12 @@ impl AuthLayer {
         self.with(|config| config.presence = Presence::Optional)
     }
 
-    /// Does not look at requests for exactly these paths, as this layer sees them; default none.
+    /// Does not look at requests for exactly these paths, as the client sent them; default none.
     ///
     /// # Security
     ///
-    /// A router that nests this layer strips its prefix first: `/admin/metrics` is seen as `/metrics` inside `/admin`.
+    /// A router that nests this layer strips its prefix: with feature `axum` the `OriginalUri` that axum keeps decides,
+    /// else a [`SentUri`](palisade_core::SentUri) in the extensions, and without both the stripped path.
     #[must_use]
     pub fn skip(self, paths: PathSet) -> Self {
         self.with(|config| config.skip = paths)

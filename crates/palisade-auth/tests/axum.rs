@@ -95,3 +95,30 @@ async fn extractors_without_the_layer_fail_closed() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_path_that_a_router_has_stripped_is_not_skipped() {
+    let skipping = || layer().skip(palisade_core::PathSet::of(["/metrics", "/open/metrics"]));
+    let customers = Router::new()
+        .route("/metrics", get(async || "of a customer"))
+        .layer(skipping());
+    let open = Router::new()
+        .route("/metrics", get(async || "open").layer(skipping()))
+        .route("/other", get(async || "closed").layer(skipping()));
+    let router = Router::new()
+        .nest("/customers", customers)
+        .nest("/open", open)
+        .merge(
+            Router::new()
+                .route("/metrics", get(async || "ours"))
+                .layer(skipping()),
+        );
+    for (path, status) in [
+        ("/metrics", 200),
+        ("/customers/metrics", 401),
+        ("/open/metrics", 200),
+        ("/open/other", 401),
+    ] {
+        assert_eq!(asked(&router, path, None).await.0, status, "{path}");
+    }
+}
