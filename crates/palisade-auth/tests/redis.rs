@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use palisade_auth::revocation::RedisRevocation;
+use palisade_auth::revocation::{MemoryRevocation, RedisRevocation, SubjectRevocation};
 use palisade_auth::{AuthLayer, HmacKeys, JwtVerifier, RedisRefreshTokens, Refusal};
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{EventKind, Principal, RequestScope};
@@ -414,4 +414,74 @@ async fn a_refresh_while_redis_is_away_is_no_verdict_on_the_token() {
         Err(Refusal::StoreUnavailable)
     );
     assert!(families.begin(&alice()).await.is_err());
+}
+
+#[tokio::test]
+async fn one_call_ends_everything_of_a_subject_in_every_store() {
+    let server = Server::start().await;
+    let clock = Arc::new(AtomicU64::new(0));
+    let (here, there) = (
+        families(&server, &clock).await,
+        families(&server, &clock).await,
+    );
+    let revoked = store(&server).await;
+    let accounts = SubjectRevocation::new()
+        .store(revoked.clone())
+        .store(here.clone());
+    let scope = RequestScope::detached();
+    let alice_token = there.begin(&alice()).await.unwrap();
+    let other_issuer = Principal::user("other", "alice");
+    let namesake = there.begin(&other_issuer).await.unwrap();
+    let mallory = there
+        .begin(&Principal::user("bookings", "mallory"))
+        .await
+        .unwrap();
+
+    accounts.revoke("bookings", "alice", &scope).await.unwrap();
+
+    let refused = there.rotate(alice_token.as_str(), &scope).await;
+    assert_eq!(refused.unwrap_err(), Refusal::RefreshInvalid);
+    let again = there.rotate(alice_token.as_str(), &scope).await;
+    assert_eq!(
+        again.unwrap_err(),
+        Refusal::RefreshInvalid,
+        "the family is gone"
+    );
+    assert!(there.rotate(namesake.as_str(), &scope).await.is_ok());
+    assert!(there.rotate(mallory.as_str(), &scope).await.is_ok());
+    let jwt = JwtVerifier::builder()
+        .issuer(issuer())
+        .revocation(revoked)
+        .clock(support::clock())
+        .build()
+        .unwrap();
+    assert_eq!(
+        jwt.authenticate(&good_token()).await.unwrap_err(),
+        Refusal::Revoked
+    );
+
+    // Whoever signs in afterwards has a family that lives.
+    clock.store(1, Ordering::Relaxed);
+    let fresh = here.begin(&alice()).await.unwrap();
+    assert!(there.rotate(fresh.as_str(), &scope).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_said_and_the_others_are_told_all_the_same() {
+    let mut server = Server::start().await;
+    let clock = Arc::new(AtomicU64::new(0));
+    let there = families(&server, &clock).await;
+    let here = MemoryRevocation::with_clock(Duration::from_secs(900), support::clock());
+    let accounts = SubjectRevocation::new().store(there).store(here.clone());
+    server.kill();
+    let scope = RequestScope::detached();
+    let told = accounts.revoke("bookings", "alice", &scope).await;
+    assert_eq!(told, Err(Refusal::StoreUnavailable));
+    let jwt = JwtVerifier::builder()
+        .issuer(issuer())
+        .revocation(here)
+        .clock(support::clock())
+        .build()
+        .unwrap();
+    assert_eq!(jwt.verify(&good_token()).unwrap_err(), Refusal::Revoked);
 }

@@ -1,7 +1,11 @@
 //! Refresh tokens: opaque, used once, and traitors when used twice (RFC 9700, section 4.14).
 
+#[cfg(feature = "redis")]
+mod answer;
 mod builder;
 mod family;
+#[cfg(feature = "redis")]
+mod kept;
 #[cfg(feature = "redis")]
 mod redis;
 mod token;

@@ -13,10 +13,10 @@ end
 if family[1] == ARGV[1] then
   redis.call('HSET', KEYS[1], 'previous', ARGV[1], 'current', ARGV[2], 'rotated', string.format('%.0f', now))
   redis.call('EXPIRE', KEYS[1], ARGV[4])
-  return {'good', family[5]}
+  return {'good', family[5], family[4]}
 end
 if family[2] == ARGV[1] and now <= rotated + tonumber(ARGV[5]) then
-  return {'good', family[5]}
+  return {'good', family[5], family[4]}
 end
 redis.call('DEL', KEYS[1])
 return {'reused', family[5]}

@@ -3,15 +3,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_core::time::WallClock;
-use palisade_core::{EventKind, Principal, PrincipalKind, RequestScope, SecurityEvent};
+use palisade_core::{EventKind, Principal, RequestScope, SecurityEvent};
+use redis::Cmd;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Value};
-use serde::{Deserialize, Serialize};
 
+use super::answer::{began, read, text_of};
 use super::family::Rules;
+use super::kept::Kept;
 use super::token::{self, FamilyId, Token};
 use super::{RefreshToken, RefreshTokens};
 use crate::challenge::note;
+use crate::digest::sha256;
 use crate::jwt::parse::encode;
 use crate::revocation::RevokeSession;
 use crate::store::Store;
@@ -33,47 +35,6 @@ struct Inner {
     rules: Rules,
     clock: Option<WallClock>,
     sessions: Option<Arc<dyn RevokeSession>>,
-}
-
-/// A principal as it is kept.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    service: bool,
-    issuer: String,
-    subject: String,
-    roles: Vec<String>,
-    scopes: Vec<String>,
-    permissions: Vec<String>,
-    tenant: Option<String>,
-}
-
-impl Kept {
-    fn of(principal: &Principal) -> Self {
-        Self {
-            service: principal.kind() == PrincipalKind::Service,
-            issuer: principal.issuer().to_owned(),
-            subject: principal.subject().to_owned(),
-            roles: principal.role_names().map(str::to_owned).collect(),
-            scopes: principal.scope_names().map(str::to_owned).collect(),
-            permissions: principal.permission_names().map(str::to_owned).collect(),
-            tenant: principal.tenant_name().map(str::to_owned),
-        }
-    }
-
-    fn principal(&self, session: &str) -> Principal {
-        let principal = match self.service {
-            true => Principal::service(&self.issuer, &self.subject),
-            false => Principal::user(&self.issuer, &self.subject),
-        }
-        .roles(&self.roles)
-        .scopes(&self.scopes)
-        .permissions(&self.permissions)
-        .session(session);
-        match &self.tenant {
-            Some(tenant) => principal.tenant(tenant),
-            None => principal,
-        }
-    }
 }
 
 impl RedisRefreshTokens {
@@ -195,10 +156,16 @@ impl RedisRefreshTokens {
         let (outcome, kept) = read(&answer).ok_or_else(|| refused(Refusal::StoreUnavailable))?;
         let principal = kept.and_then(|kept| self.open(&token, kept));
         match (outcome, principal) {
-            ("good", Some(principal)) => Ok(RefreshToken {
-                text: successor.to_text(&self.0.keys),
-                principal: Arc::new(principal),
-            }),
+            ("good", Some(principal)) => {
+                if self.is_revoked(&principal, began(&answer)).await? {
+                    let _ = self.remove(&token.family, scope).await;
+                    return Err((Refusal::RefreshInvalid, Some(principal)));
+                }
+                Ok(RefreshToken {
+                    text: successor.to_text(&self.0.keys),
+                    principal: Arc::new(principal),
+                })
+            }
             ("reused", principal) => {
                 if let Some(principal) = &principal {
                     self.end_session(principal, scope);
@@ -253,6 +220,49 @@ impl RedisRefreshTokens {
         }
     }
 
+    /// Revokes every family that a subject has by now, those of this second included. Each is refused, and removed, when
+    /// it is used next; nobody looks for them before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`revoke`](Self::revoke).
+    pub async fn revoke_subject(
+        &self,
+        issuer: &str,
+        subject: &str,
+        scope: &RequestScope,
+    ) -> Result<(), Refusal> {
+        let mut command = redis::cmd("EVAL");
+        command
+            .arg("local now = ARGV[1] if now == '' then now = redis.call('TIME')[1] end redis.call('SET', KEYS[1], now, 'EX', ARGV[2]) return 1")
+            .arg(1)
+            .arg(self.subject_key(issuer, subject))
+            .arg(self.now_argument())
+            .arg(self.0.rules.lifetime.as_secs());
+        let told = self.0.store.ask(command).await;
+        told.ok_or(Refusal::StoreUnavailable)?;
+        scope.record(
+            SecurityEvent::new(EventKind::TokenRevoked)
+                .reason("refresh_subject")
+                .subject(subject),
+        );
+        Ok(())
+    }
+
+    /// Whether the families of this principal's subject were revoked after this one began.
+    async fn is_revoked(
+        &self,
+        principal: &Principal,
+        began: u64,
+    ) -> Result<bool, (Refusal, Option<Principal>)> {
+        let mut command = redis::cmd("GET");
+        command.arg(self.subject_key(principal.issuer(), principal.subject()));
+        let answer = self.0.store.ask(command).await;
+        let mark = answer.ok_or((Refusal::StoreUnavailable, None))?;
+        let mark: Option<u64> = text_of(&mark).and_then(|mark| mark.parse().ok());
+        Ok(mark.is_some_and(|mark| began <= mark))
+    }
+
     async fn remove(&self, family: &FamilyId, scope: &RequestScope) -> Result<bool, Refusal> {
         let mut command = redis::cmd("EVAL");
         command
@@ -292,6 +302,13 @@ impl RedisRefreshTokens {
         format!("{{{}:refresh:{}}}", self.0.store.prefix, encode(family))
     }
 
+    /// The name of a mark, which tells nobody whose it is.
+    fn subject_key(&self, issuer: &str, subject: &str) -> String {
+        let name = format!("{}:{issuer}{subject}", issuer.len());
+        let digest = encode(sha256(name.as_bytes()));
+        format!("{{{}:refresh-revoked:{digest}}}", self.0.store.prefix)
+    }
+
     fn seal(&self, family: &FamilyId, json: &str) -> String {
         encode(token::mac_of(&self.0.keys, family, json.as_bytes()))
     }
@@ -310,23 +327,6 @@ impl RedisRefreshTokens {
         }
         let kept: Kept = serde_json::from_str(json).ok()?;
         Some(kept.principal(&encode(family)))
-    }
-}
-
-/// The word and the text of an answer.
-fn read(answer: &Value) -> Option<(&str, Option<&str>)> {
-    let Value::Array(parts) = answer else {
-        return None;
-    };
-    let outcome = parts.first().and_then(text_of)?;
-    Some((outcome, parts.get(1).and_then(text_of)))
-}
-
-fn text_of(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
-        _ => None,
     }
 }
 

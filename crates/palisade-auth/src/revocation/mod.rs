@@ -3,6 +3,7 @@
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+mod subject;
 
 use std::fmt;
 use std::future::Future;
@@ -14,6 +15,7 @@ pub use self::memory::MemoryRevocation;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use self::redis::RedisRevocation;
+pub use self::subject::{RevokeSubject, Revoking, SubjectRevocation};
 
 /// What a store is asked about.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,43 @@
+use palisade_core::{Principal, PrincipalKind};
+use serde::{Deserialize, Serialize};
+
+/// A principal as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Kept {
+    service: bool,
+    issuer: String,
+    subject: String,
+    roles: Vec<String>,
+    scopes: Vec<String>,
+    permissions: Vec<String>,
+    tenant: Option<String>,
+}
+
+impl Kept {
+    pub(super) fn of(principal: &Principal) -> Self {
+        Self {
+            service: principal.kind() == PrincipalKind::Service,
+            issuer: principal.issuer().to_owned(),
+            subject: principal.subject().to_owned(),
+            roles: principal.role_names().map(str::to_owned).collect(),
+            scopes: principal.scope_names().map(str::to_owned).collect(),
+            permissions: principal.permission_names().map(str::to_owned).collect(),
+            tenant: principal.tenant_name().map(str::to_owned),
+        }
+    }
+
+    pub(super) fn principal(&self, session: &str) -> Principal {
+        let principal = match self.service {
+            true => Principal::service(&self.issuer, &self.subject),
+            false => Principal::user(&self.issuer, &self.subject),
+        }
+        .roles(&self.roles)
+        .scopes(&self.scopes)
+        .permissions(&self.permissions)
+        .session(session);
+        match &self.tenant {
+            Some(tenant) => principal.tenant(tenant),
+            None => principal,
+        }
+    }
+}

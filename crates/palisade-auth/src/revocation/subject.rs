@@ -1,0 +1,162 @@
+use std::fmt;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use palisade_core::RequestScope;
+
+use super::MemoryRevocation;
+#[cfg(feature = "redis")]
+use super::RedisRevocation;
+#[cfg(feature = "redis")]
+use crate::RedisRefreshTokens;
+use crate::{RefreshTokens, Refusal, Sessions};
+
+/// The future of [`RevokeSubject::revoke_subject`].
+pub type Revoking<'a> = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>;
+
+/// Ends everything that one store holds of a subject.
+pub trait RevokeSubject: Send + Sync + 'static {
+    /// Ends it; the error says that the store could not be told.
+    fn revoke_subject<'a>(
+        &'a self,
+        issuer: &'a str,
+        subject: &'a str,
+        scope: &'a RequestScope,
+    ) -> Revoking<'a>;
+}
+
+/// Ends everything of a subject in one call, in every store that a service has: access tokens, refresh tokens and
+/// sessions.
+///
+/// A store that is left out goes on: an account whose access tokens alone are revoked gets the next one by its refresh
+/// token.
+///
+/// # Example
+///
+/// ```
+/// use palisade_auth::revocation::{MemoryRevocation, SubjectRevocation};
+/// use palisade_auth::{HmacKeys, RefreshTokens};
+/// use palisade_core::{Principal, RequestScope};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), palisade_auth::AuthError> {
+/// # let secret = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
+///
+/// let revoked = MemoryRevocation::new();
+/// let refresh = RefreshTokens::memory(HmacKeys::current(secret)?).build()?;
+/// let accounts = SubjectRevocation::new().store(revoked.clone()).store(refresh.clone());
+///
+/// let token = refresh.begin(Principal::user("bookings", "alice"))?;
+/// let scope = RequestScope::detached();
+/// accounts.revoke("bookings", "alice", &scope).await.unwrap();
+/// assert!(refresh.rotate(token.as_str(), &scope).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct SubjectRevocation(Vec<Arc<dyn RevokeSubject>>);
+
+impl SubjectRevocation {
+    /// Begins without a store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a store.
+    #[must_use]
+    pub fn store(mut self, store: impl RevokeSubject) -> Self {
+        self.0.push(Arc::new(store));
+        self
+    }
+
+    /// Ends everything of the subject in every store, also where one of them fails.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::StoreUnavailable`] when a store could not be told: call it again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has told some of the stores.
+    pub async fn revoke(
+        &self,
+        issuer: &str,
+        subject: &str,
+        scope: &RequestScope,
+    ) -> Result<(), Refusal> {
+        let mut told = Ok(());
+        for store in &self.0 {
+            told = told.and(store.revoke_subject(issuer, subject, scope).await);
+        }
+        told
+    }
+}
+
+impl fmt::Debug for SubjectRevocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubjectRevocation")
+            .field("stores", &self.0.len())
+            .finish()
+    }
+}
+
+impl RevokeSubject for MemoryRevocation {
+    fn revoke_subject<'a>(
+        &'a self,
+        issuer: &'a str,
+        subject: &'a str,
+        _: &'a RequestScope,
+    ) -> Revoking<'a> {
+        Self::revoke_subject(self, issuer, subject);
+        Box::pin(ready(Ok(())))
+    }
+}
+
+impl RevokeSubject for RefreshTokens {
+    fn revoke_subject<'a>(
+        &'a self,
+        issuer: &'a str,
+        subject: &'a str,
+        scope: &'a RequestScope,
+    ) -> Revoking<'a> {
+        Self::revoke_subject(self, issuer, subject, scope);
+        Box::pin(ready(Ok(())))
+    }
+}
+
+impl RevokeSubject for Sessions {
+    fn revoke_subject<'a>(
+        &'a self,
+        issuer: &'a str,
+        subject: &'a str,
+        _: &'a RequestScope,
+    ) -> Revoking<'a> {
+        Self::revoke_subject(self, issuer, subject);
+        Box::pin(ready(Ok(())))
+    }
+}
+
+#[cfg(feature = "redis")]
+impl RevokeSubject for RedisRevocation {
+    fn revoke_subject<'a>(
+        &'a self,
+        issuer: &'a str,
+        subject: &'a str,
+        _: &'a RequestScope,
+    ) -> Revoking<'a> {
+        Box::pin(Self::revoke_subject(self, issuer, subject))
+    }
+}
+
+#[cfg(feature = "redis")]
+impl RevokeSubject for RedisRefreshTokens {
+    fn revoke_subject<'a>(
+        &'a self,
+        issuer: &'a str,
+        subject: &'a str,
+        scope: &'a RequestScope,
+    ) -> Revoking<'a> {
+        Box::pin(Self::revoke_subject(self, issuer, subject, scope))
+    }
+}
