@@ -30,6 +30,9 @@ pub struct ServiceToken {
 }
 
 impl ServiceToken {
+    /// The issuer of every service that has a static token.
+    pub const ISSUER: &str = ISSUER;
+
     /// The token of the service `name`: at least 32 bytes from a random generator, of the characters that a bearer
     /// token may have (`A-Z a-z 0-9 - . _ ~ + /`, and `=` at the end).
     ///

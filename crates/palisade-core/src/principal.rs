@@ -37,7 +37,7 @@ impl PrincipalKind {
 ///
 /// let ada = Principal::user("https://idp.example/", "ada").roles(["admin"]).scopes(["read", "write"]);
 /// assert!(ada.has_scope("write") && !ada.has_role("facilitator"));
-/// assert!(ada.require_owner("alice").or_role("admin").check().is_ok());
+/// assert!(ada.require_owner("https://idp.example/", "alice").or_role("admin").check().is_ok());
 /// ```
 #[derive(Clone)]
 pub struct Principal {
@@ -205,11 +205,13 @@ impl Principal {
         self.claims.as_deref()?.downcast_ref()
     }
 
-    /// Asks whether this principal, by its subject, owns a resource.
-    pub fn require_owner(&self, owner: &str) -> Ownership<'_> {
+    /// Asks whether this principal is the one known to `issuer` as `subject`, who owns a resource.
+    ///
+    /// Keep both with the resource: another issuer may use the same subject for somebody else.
+    pub fn require_owner(&self, issuer: &str, subject: &str) -> Ownership<'_> {
         Ownership {
             principal: self,
-            granted: *self.subject == *owner,
+            granted: *self.issuer == *issuer && *self.subject == *subject,
         }
     }
 }
@@ -274,16 +276,28 @@ mod tests {
     #[test]
     fn only_the_owner_or_a_granted_role_passes() {
         let alice = Principal::user("iss", "alice").roles(["user"]);
-        assert!(alice.require_owner("alice").check().is_ok());
-        assert!(alice.require_owner("bob").or_role("user").check().is_ok());
-        assert!(alice.require_owner("bob").or(true).check().is_ok());
+        assert!(alice.require_owner("iss", "alice").check().is_ok());
+        assert!(
+            alice
+                .require_owner("iss", "bob")
+                .or_role("user")
+                .check()
+                .is_ok()
+        );
+        assert!(alice.require_owner("iss", "bob").or(true).check().is_ok());
         let refusal = alice
-            .require_owner("bob")
+            .require_owner("iss", "bob")
             .or_role("admin")
             .or(false)
             .check()
             .unwrap_err();
         assert_eq!(refusal.code(), Code::Authorization);
+    }
+
+    #[test]
+    fn the_same_subject_of_another_issuer_is_somebody_else() {
+        let alice = Principal::user("iss", "alice");
+        assert!(alice.require_owner("other", "alice").check().is_err());
     }
 
     #[test]

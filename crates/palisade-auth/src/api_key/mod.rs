@@ -18,7 +18,7 @@ use crate::outcome::Outcome;
 use crate::{AuthError, Refusal};
 
 /// The issuer that principals of API keys have.
-const ISSUER: &str = "api-key";
+pub(crate) const ISSUER: &str = "api-key";
 
 /// What is kept of an API key: whom it speaks for, and the SHA-256 of its one or two live secrets.
 #[derive(Clone)]
@@ -215,6 +215,9 @@ enum Source {
 }
 
 impl ApiKeys {
+    /// The issuer of every principal that an API key speaks for.
+    pub const ISSUER: &str = ISSUER;
+
     /// Asks `load` for the record of an id, such as from a database or a vault; `Err` when it cannot be asked, which
     /// is answered with 503. Asked once per request: keep an own cache where that is too often.
     ///

@@ -37,7 +37,7 @@ enum Rule {
     AllPermissions(Names),
     AnyPermission(Names),
     AnyService,
-    Services(Names),
+    Services(Box<str>, Names),
     Check(Check),
 }
 
@@ -45,14 +45,19 @@ impl Rule {
     fn allows(&self, principal: &Principal) -> bool {
         match self {
             Self::Authenticated => true,
-            Self::AllScopes(names) => names.iter().all(|name| principal.has_scope(name)),
+            Self::AllScopes(names) => {
+                !names.is_empty() && names.iter().all(|name| principal.has_scope(name))
+            }
             Self::AnyScope(names) => names.iter().any(|name| principal.has_scope(name)),
             Self::AnyRole(names) => names.iter().any(|name| principal.has_role(name)),
-            Self::AllPermissions(names) => names.iter().all(|name| principal.has_permission(name)),
+            Self::AllPermissions(names) => {
+                !names.is_empty() && names.iter().all(|name| principal.has_permission(name))
+            }
             Self::AnyPermission(names) => names.iter().any(|name| principal.has_permission(name)),
             Self::AnyService => principal.kind() == PrincipalKind::Service,
-            Self::Services(names) => {
+            Self::Services(issuer, names) => {
                 principal.kind() == PrincipalKind::Service
+                    && **issuer == *principal.issuer()
                     && names.iter().any(|name| **name == *principal.subject())
             }
             Self::Check(check) => check(principal),
@@ -60,8 +65,13 @@ impl Rule {
     }
 }
 
+/// The names that a guard asks for. One that asks for none is a mistake, and lets nobody pass.
 fn names<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Names {
-    texts.into_iter().map(|text| text.as_ref().into()).collect()
+    let names: Names = texts.into_iter().map(|text| text.as_ref().into()).collect();
+    if names.is_empty() {
+        tracing::error!(target: "palisade_auth", "a guard asks for nothing, and lets nobody pass");
+    }
+    names
 }
 
 impl Guard {
@@ -116,7 +126,7 @@ impl Guard {
 pub struct RequireScope;
 
 impl RequireScope {
-    /// Asks for all of these.
+    /// Asks for all of these. An empty list lets nobody pass.
     ///
     /// A text with a space in it is no scope, so nobody has it.
     #[must_use]
@@ -179,7 +189,7 @@ impl RequireRole {
 pub struct RequirePermission;
 
 impl RequirePermission {
-    /// Asks for all of these.
+    /// Asks for all of these. An empty list lets nobody pass.
     #[must_use]
     pub fn all<T: AsRef<str>>(permissions: impl IntoIterator<Item = T>) -> Guard {
         let rule = Rule::AllPermissions(names(permissions));
@@ -200,16 +210,25 @@ impl RequirePermission {
 pub struct RequireService;
 
 impl RequireService {
-    /// Asks for any service.
+    /// Asks for any service: one with a static token or an API key, or one that an issuer
+    /// [may name](crate::Issuer::may_name_services).
     #[must_use]
     pub fn any() -> Guard {
         Guard::of(Rule::AnyService, Refusal::WrongKind)
     }
 
-    /// Asks for one of these services, by subject.
+    /// Asks for one of these services that have [static tokens](crate::ServiceToken), by name.
     #[must_use]
     pub fn named<T: AsRef<str>>(services: impl IntoIterator<Item = T>) -> Guard {
-        Guard::of(Rule::Services(names(services)), Refusal::WrongKind)
+        Self::of(crate::service_token::ISSUER, services)
+    }
+
+    /// Asks for one of these services of this issuer, by subject. Who the issuer is matters: another one may use the
+    /// same subject for something else. API keys have the issuer `api-key`.
+    #[must_use]
+    pub fn of<T: AsRef<str>>(issuer: &str, services: impl IntoIterator<Item = T>) -> Guard {
+        let rule = Rule::Services(issuer.into(), names(services));
+        Guard::of(rule, Refusal::WrongKind)
     }
 }
 
@@ -261,7 +280,7 @@ impl fmt::Debug for Config {
             Rule::AllPermissions(names) => ("all permissions", names),
             Rule::AnyPermission(names) => ("any permission", names),
             Rule::AnyService => ("any service", &[]),
-            Rule::Services(names) => ("services", names),
+            Rule::Services(_, names) => ("services", names),
             Rule::Check(_) => ("check", &[]),
         };
         f.debug_struct("Guard").field(what, &names).finish()

@@ -96,6 +96,7 @@ mod tests {
             expires_at: NOW.saturating_add(Duration::from_secs(expires_in)),
             issued_at: None,
             id: None,
+            named: None,
             generation: 1,
         })
     }

@@ -7,6 +7,7 @@ use palisade_core::{Principal, PrincipalKind};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::json::{Names, Text, TextOrOther, Unique, Words};
+use super::trusted::TrustedIssuer;
 use crate::Refusal;
 
 /// 9999-12-31T23:59:59Z, past which a date is a mistake (often milliseconds for seconds).
@@ -80,11 +81,15 @@ impl<'a> Registered<'a> {
     }
 
     /// The principal that these claims describe.
-    pub(crate) fn principal(&self, issuer: &str, subject: &str, expires_at: UnixTime) -> Principal {
-        let is_service = self
-            .kind
-            .as_ref()
-            .is_some_and(|kind| kind.0 == PrincipalKind::Service.as_str());
+    pub(crate) fn principal(
+        &self,
+        issuer: &TrustedIssuer,
+        subject: &str,
+        expires_at: UnixTime,
+    ) -> Principal {
+        let kind = self.kind.as_ref().filter(|_| issuer.services);
+        let is_service = kind.is_some_and(|kind| kind.0 == PrincipalKind::Service.as_str());
+        let issuer = &*issuer.name;
         let mut principal = if is_service {
             Principal::service(issuer, subject)
         } else {

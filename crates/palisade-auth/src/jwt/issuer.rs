@@ -68,6 +68,7 @@ pub struct Issuer {
     max_lifetime: Duration,
     leeway: Duration,
     issued_at_required: bool,
+    services: bool,
     adapt: Option<Adapt>,
 }
 
@@ -98,6 +99,7 @@ impl Issuer {
             token_type: TokenType::AccessToken,
             max_lifetime: Self::OWN_LIFETIME,
             issued_at_required: true,
+            services: true,
             ..Self::of(name, Keys::Fixed(keys))
         }
     }
@@ -126,6 +128,7 @@ impl Issuer {
             max_lifetime: Self::FOREIGN_LIFETIME,
             leeway: Self::DEFAULT_LEEWAY,
             issued_at_required: false,
+            services: false,
             adapt: None,
         }
     }
@@ -151,6 +154,18 @@ impl Issuer {
         self
     }
 
+    /// Believes the issuer's claim `kind`, by which a token is a service's and not a user's; default for issuers of our
+    /// own alone.
+    ///
+    /// # Security
+    ///
+    /// [`RequireService::any`](crate::RequireService::any) lets every service of every such issuer pass.
+    #[must_use]
+    pub const fn may_name_services(mut self) -> Self {
+        self.services = true;
+        self
+    }
+
     /// Sets the longest time from `iat` to `exp`, in whole seconds.
     #[must_use]
     pub const fn max_lifetime(mut self, lifetime: Duration) -> Self {
@@ -167,7 +182,8 @@ impl Issuer {
 
     /// Completes the principal from the issuer's own claims, such as roles that stand elsewhere than in `roles`.
     ///
-    /// Runs once per token, not per request, while the token is in the cache.
+    /// Runs once per token, not per request, while the token is in the cache. It may return another principal, even one
+    /// of another name: revocation goes by what the token itself says, and the principal lasts no longer than the token.
     #[must_use]
     pub fn adapt(
         mut self,
@@ -179,8 +195,8 @@ impl Issuer {
 
     pub(super) fn build(self) -> Result<TrustedIssuer, Problems> {
         let mut problems = Problems::none();
-        if self.name.is_empty() {
-            problems.push("name", "is empty");
+        if let Some(reason) = name_problem(&self.name) {
+            problems.push("name", reason);
         }
         if self.audiences.iter().all(|audience| audience.is_empty()) {
             problems.push(
@@ -229,8 +245,20 @@ impl Issuer {
                 leeway: self.leeway,
                 issued_at_required: self.issued_at_required,
             },
+            services: self.services,
             adapt: self.adapt,
         })
+    }
+}
+
+/// The reason why an issuer cannot have this name.
+pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("is empty"),
+        crate::api_key::ISSUER | crate::service_token::ISSUER => {
+            Some("is the issuer of credentials that are no tokens of an issuer")
+        }
+        _ => None,
     }
 }
 

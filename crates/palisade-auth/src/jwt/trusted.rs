@@ -45,6 +45,8 @@ pub(crate) struct TrustedIssuer {
     pub(super) algorithms: Option<Vec<Algorithm>>,
     pub(crate) token_type: TokenType,
     pub(crate) rules: ClaimRules,
+    /// Whether the claim `kind` is believed.
+    pub(crate) services: bool,
     pub(crate) adapt: Option<Adapt>,
 }
 

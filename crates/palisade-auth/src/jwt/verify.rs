@@ -20,8 +20,18 @@ pub(crate) struct Verified {
     pub(crate) expires_at: UnixTime,
     pub(crate) issued_at: Option<UnixTime>,
     pub(crate) id: Option<Box<str>>,
+    /// Whom the token names, where the principal may name somebody else: revocation goes by the token.
+    pub(crate) named: Option<Box<Named>>,
     /// The generation of the issuer's keys, read before they were used.
     pub(crate) generation: u64,
+}
+
+/// Whom a token names.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) issuer: Box<str>,
+    pub(crate) subject: Box<str>,
+    pub(crate) session: Option<Box<str>>,
 }
 
 /// Why a token does not hold, and whether its issuer's keys could be looked at again.
@@ -82,12 +92,19 @@ pub(crate) fn verify(
         })?;
 
     let (expires_at, subject) = issuer.rules.check(&claims, now)?;
-    let principal = claims.principal(&issuer.name, subject, expires_at);
+    let principal = claims.principal(issuer, subject, expires_at);
     let issued_at = claims.iat.map(|iat| UnixTime::from_secs(iat.floor()));
     let id = claims.jti.as_ref().map(|jti| (*jti.0).into());
+    let named = issuer.adapt.as_ref().map(|_| {
+        Box::new(Named {
+            issuer: issuer.name.clone(),
+            subject: subject.into(),
+            session: claims.sid.as_ref().map(|sid| (*sid.0).into()),
+        })
+    });
     let raw = TokenClaims::new(payload);
     let principal = match &issuer.adapt {
-        Some(adapt) => adapt(principal, &raw),
+        Some(adapt) => ending_by(adapt(principal, &raw), expires_at),
         None => principal,
     };
     Ok(Verified {
@@ -96,6 +113,15 @@ pub(crate) fn verify(
         expires_at,
         issued_at,
         id,
+        named,
         generation,
     })
+}
+
+/// The principal, which lasts no longer than its token.
+fn ending_by(principal: Principal, expires_at: UnixTime) -> Principal {
+    match principal.expiry() {
+        Some(expiry) if expiry <= expires_at => principal,
+        _ => principal.expires_at(expires_at),
+    }
 }

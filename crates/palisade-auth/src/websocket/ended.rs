@@ -23,10 +23,15 @@ pub enum Ended {
     Unknown,
 }
 
+/// The claims of the token itself, whatever principal was made of it.
 #[derive(Deserialize, Default)]
 struct Own {
+    iss: Option<String>,
+    sub: Option<String>,
+    sid: Option<String>,
     jti: Option<String>,
     iat: Option<f64>,
+    exp: Option<f64>,
 }
 
 impl JwtVerifier {
@@ -43,19 +48,21 @@ impl JwtVerifier {
             .claims_as::<TokenClaims>()
             .and_then(|claims| claims.parse().ok())
             .unwrap_or_default();
+        let own_expiry = own.exp.map(|exp| UnixTime::from_secs(exp as u64));
+        let expiry = principal.expiry().into_iter().chain(own_expiry).min();
         let mut known = time::now();
         loop {
             let now = self.now();
-            if principal.expiry().is_some_and(|expiry| now >= expiry) {
+            if expiry.is_some_and(|expiry| now >= expiry) {
                 return Ended::Expired;
             }
             let token = TokenRef {
-                issuer: principal.issuer(),
-                subject: principal.subject(),
+                issuer: own.iss.as_deref().unwrap_or(principal.issuer()),
+                subject: own.sub.as_deref().unwrap_or(principal.subject()),
                 id: own.jti.as_deref(),
-                session: principal.session_id(),
+                session: own.sid.as_deref().or(principal.session_id()),
                 issued_at: own.iat.map(|iat| UnixTime::from_secs(iat as u64)),
-                expires_at: principal.expiry().unwrap_or_default(),
+                expires_at: expiry.unwrap_or_default(),
             };
             match self.standing(&token).await {
                 Standing::Good => known = time::now(),
@@ -63,9 +70,7 @@ impl JwtVerifier {
                 Standing::Unknown if known.elapsed() >= PATIENCE => return Ended::Unknown,
                 Standing::Unknown => {}
             }
-            let left = principal
-                .expiry()
-                .map(|expiry| expiry.saturating_since(now));
+            let left = expiry.map(|expiry| expiry.saturating_since(now));
             tokio::time::sleep(left.map_or(PAUSE, |left| left.min(PAUSE))).await;
         }
     }

@@ -6,6 +6,7 @@ use palisade_core::time::WallClock;
 
 use super::{Signer, TokenIssuer};
 use crate::AuthError;
+use crate::jwt::issuer::name_problem;
 use crate::jwt::key_set::KeySet;
 use crate::jwt::parse::encode;
 
@@ -78,8 +79,8 @@ impl TokenIssuerBuilder {
     /// Returns every problem at once: an empty name, no audience, a lifetime out of range.
     pub fn build(self) -> Result<TokenIssuer, AuthError> {
         let mut problems = Problems::none();
-        if self.name.is_empty() {
-            problems.push("name", "is empty");
+        if let Some(reason) = name_problem(&self.name) {
+            problems.push("name", reason);
         }
         if self.audiences.iter().all(|audience| audience.is_empty()) {
             problems.push("audience", "is missing");

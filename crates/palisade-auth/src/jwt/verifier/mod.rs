@@ -208,11 +208,22 @@ impl JwtVerifier {
 
 impl Verified {
     fn token_ref(&self) -> TokenRef<'_> {
+        let (issuer, subject, session) = match &self.named {
+            Some(named) => (&*named.issuer, &*named.subject, named.session.as_deref()),
+            None => {
+                let principal = &*self.principal;
+                (
+                    principal.issuer(),
+                    principal.subject(),
+                    principal.session_id(),
+                )
+            }
+        };
         TokenRef {
-            issuer: self.principal.issuer(),
-            subject: self.principal.subject(),
+            issuer,
+            subject,
             id: self.id.as_deref(),
-            session: self.principal.session_id(),
+            session,
             issued_at: self.issued_at,
             expires_at: self.expires_at,
         }
