@@ -97,16 +97,91 @@ async fn what_cors_lists_is_trusted_too() {
         .trust_cors(&cors)
         .trust_cors(&CorsLayer::api());
     let from = |origin| {
+        let site = ("sec-fetch-site", "cross-site");
         post(
             "/x",
-            &[("sec-fetch-site", "cross-site"), ("origin", origin)],
+            &[site, ("sec-fetch-mode", "cors"), ("origin", origin)],
         )
     };
     assert_eq!(
         status(guard.clone(), from("https://app.example")).await,
         200
     );
-    assert_eq!(status(guard, from("https://attacker.example")).await, 403);
+    let with_cookie = |origin| {
+        let mut request = from(origin);
+        request
+            .headers_mut()
+            .insert("cookie", "session=1".parse().unwrap());
+        request
+    };
+    assert_eq!(
+        status(guard.clone(), with_cookie("https://app.example")).await,
+        200
+    );
+    assert_eq!(
+        status(guard, with_cookie("https://attacker.example")).await,
+        403
+    );
+}
+
+#[tokio::test]
+async fn what_a_browser_adds_by_itself_decides_whether_there_is_something_to_forge() {
+    const BEARER: (&str, &str) = ("authorization", "Bearer t");
+    const KEY: (&str, &str) = ("x-api-key", "k");
+    const COOKIE: (&str, &str) = ("cookie", "session=1");
+    const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
+    const CORS: (&str, &str) = ("sec-fetch-mode", "cors");
+    for (headers, alone, open) in [
+        (&[][..], 403, 403),
+        (&[CORS], 403, 200),
+        (&[NAVIGATE], 403, 403),
+        (&[("sec-fetch-mode", "no-cors")], 403, 403),
+        (&[BEARER], 200, 200),
+        (&[("authorization", "DPoP t")], 200, 200),
+        (&[KEY], 200, 200),
+        (&[BEARER, COOKIE], 403, 403),
+        (&[KEY, COOKIE], 403, 403),
+        (&[COOKIE], 403, 403),
+        (&[COOKIE, CORS], 403, 403),
+        (&[("authorization", "Basic dTpw")], 403, 403),
+        (&[("authorization", "NEGOTIATE x")], 403, 403),
+        (&[KEY, ("authorization", "basic dTpw")], 403, 403),
+        (&[BEARER, ("authorization", "Basic dTpw")], 403, 403),
+    ] {
+        let headers: Vec<_> = FORGED.iter().chain(headers).copied().collect();
+        let guard = CrossOriginGuardLayer::new();
+        let request = || post("/x", &headers);
+        assert_eq!(status(guard.clone(), request()).await, alone, "{headers:?}");
+        let guard = guard.trust_cors(&CorsLayer::api());
+        assert_eq!(status(guard, request()).await, open, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cors_policy_that_is_off_opens_nothing() {
+    let guard = CrossOriginGuardLayer::new().trust_cors(&CorsLayer::off());
+    assert_eq!(status(guard, post("/x", &FORGED)).await, 403);
+}
+
+#[tokio::test]
+async fn a_bypass_is_about_the_path_that_the_client_sent() {
+    let guard = CrossOriginGuardLayer::new()
+        .add_insecure_bypass("POST /hooks/pay")
+        .unwrap();
+    let nested = |sent: &str, stripped: &str| {
+        let mut request = post(stripped, &FORGED);
+        let sent = palisade_core::SentUri(sent.parse().unwrap());
+        request.extensions_mut().insert(sent);
+        request
+    };
+    assert_eq!(
+        status(guard.clone(), nested("/hooks/pay", "/pay")).await,
+        200
+    );
+    assert_eq!(
+        status(guard, nested("/other/hooks/pay", "/hooks/pay")).await,
+        403
+    );
 }
 
 #[tokio::test]

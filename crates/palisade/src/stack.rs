@@ -112,7 +112,7 @@ impl Stack {
         self
     }
 
-    /// Refuses requests with effects that pages of other origins make.
+    /// Refuses requests with effects that pages of other origins make, but for what the stack's CORS policy allows.
     #[cfg(feature = "headers")]
     pub fn cross_origin_guard(mut self, layer: CrossOriginGuardLayer) -> Self {
         self.cross_origin = layer;
@@ -210,6 +210,13 @@ impl<S> Layer<S> for Stack {
         let inner = self.principals.layer(inner);
         let inner = self.auth.layer(inner);
         let inner = self.clients.layer(inner);
+        #[cfg(feature = "headers")]
+        let inner = self
+            .cross_origin
+            .clone()
+            .trust_cors(&self.cors)
+            .layer(inner);
+        #[cfg(not(feature = "headers"))]
         let inner = self.cross_origin.layer(inner);
         let inner = self.cors.layer(inner);
         let inner = self.audit.layer(inner);

@@ -244,3 +244,36 @@ async fn the_error_of_the_service_comes_through_as_it_is() {
         "not even Send"
     );
 }
+
+#[tokio::test]
+async fn what_a_preflight_allows_is_not_refused_afterwards() {
+    let house = house();
+    let signed_in = house.request();
+    let token = &signed_in.headers()["authorization"];
+    let cross_site = |method: Method| {
+        Request::builder()
+            .method(method)
+            .uri("/x")
+            .header("host", "api.example")
+            .header("origin", "https://app.example")
+            .header("sec-fetch-site", "cross-site")
+            .header("sec-fetch-mode", "cors")
+    };
+    let preflight = cross_site(Method::OPTIONS)
+        .header("access-control-request-method", "POST")
+        .header(
+            "access-control-request-headers",
+            "authorization,content-type",
+        )
+        .body(String::new())
+        .unwrap();
+    assert_eq!(house.answer(preflight).await.0, 200);
+    let post = || cross_site(Method::POST).header("authorization", token);
+    let (status, headers, _) = house.answer(post().body("{}".into()).unwrap()).await;
+    assert_eq!(
+        (status, &headers["access-control-allow-origin"]),
+        (200, &HeaderValue::from_static("*"))
+    );
+    let with_cookie = post().header("cookie", "session=1").body("{}".into());
+    assert_eq!(house.answer(with_cookie.unwrap()).await.0, 403);
+}

@@ -122,7 +122,7 @@ impl Hardening {
             .request_id(RequestIdLayer::new())
             .security_headers(SecurityHeadersLayer::api().no_store(NoStore::Authenticated))
             .audit(AuditLayer::new(audit.clone()))
-            .cross_origin_guard(CrossOriginGuardLayer::new().trust_cors(&settings.cors))
+            .cross_origin_guard(CrossOriginGuardLayer::new())
             .cors(settings.cors.clone())
             .limit_clients(clients)
             .auth(auth.optional().skip(PathSet::of(OPEN)))

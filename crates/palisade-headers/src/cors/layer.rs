@@ -83,6 +83,12 @@ impl CorsLayer {
         }
     }
 
+    /// Whether every origin may read.
+    pub(crate) fn is_for_everybody(&self) -> bool {
+        let policy = self.0.as_ref();
+        policy.is_some_and(|policy| matches!(policy.allowed, Allowed::Everybody))
+    }
+
     /// Keeps the policy for the rest of the process, so that a response copies its headers without counting; see
     /// [`Handle::leak`].
     pub fn leak(self) -> Self {

@@ -1,17 +1,22 @@
 //! The decision, which knows headers and nothing of services.
 
 use http::{HeaderMap, HeaderName, Method, Request, header};
+use palisade_core::sent_path;
 
 use super::pattern::Pattern;
 use crate::count::Counter;
 use crate::origin::Origins;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rules {
     pub(super) trusted: Origins,
     pub(super) bypasses: Vec<Pattern>,
+    /// CORS lets every page read, so that pages of every origin call without credentials.
+    pub(super) open: bool,
     by_fetch_metadata: Counter,
     by_origin: Counter,
 }
@@ -88,14 +93,64 @@ impl Rules {
             _ => false,
         };
         trusted
+            || credential(request.headers()) == Credential::Explicit
+            || (self.open && is_open_call(request.headers()))
             || (!self.bypasses.is_empty() && {
                 let host = host(request).unwrap_or_default();
                 let name = host_name(host).to_ascii_lowercase();
+                let path = sent_path(request.extensions(), request.uri());
                 self.bypasses
                     .iter()
-                    .any(|pattern| pattern.matches(request.method(), &name, request.uri().path()))
+                    .any(|pattern| pattern.matches(request.method(), &name, path))
             })
     }
+}
+
+/// The kind of credential that a request carries, as far as headers show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Credential {
+    /// One that a browser adds by itself, whoever made the page.
+    Ambient,
+    /// One that only the page's own code can add, after CORS has allowed it to: nothing to forge.
+    Explicit,
+    None,
+}
+
+fn credential(headers: &HeaderMap) -> Credential {
+    if headers.contains_key(header::COOKIE) {
+        return Credential::Ambient;
+    }
+    let schemes = headers.get_all(header::AUTHORIZATION).iter();
+    let mut found = match headers.contains_key(X_API_KEY) {
+        true => Credential::Explicit,
+        false => Credential::None,
+    };
+    for value in schemes {
+        if is_sent_by_browsers(value.as_bytes()) {
+            return Credential::Ambient;
+        }
+        found = Credential::Explicit;
+    }
+    found
+}
+
+/// Whether browsers keep and send this credential by themselves, as they do with HTTP's own sign-in (RFC 9110,
+/// section 11; RFC 4559).
+fn is_sent_by_browsers(credential: &[u8]) -> bool {
+    let scheme = credential
+        .split(|byte| *byte == b' ')
+        .next()
+        .unwrap_or_default();
+    [&b"basic"[..], b"digest", b"negotiate", b"ntlm"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
+}
+
+/// Whether it is a call without credentials by a page's code, and not a form or a link, which CORS has no say in.
+fn is_open_call(headers: &HeaderMap) -> bool {
+    let mut modes = headers.get_all(SEC_FETCH_MODE).iter();
+    let mode = modes.next().map(http::HeaderValue::as_bytes);
+    credential(headers) == Credential::None && mode == Some(b"cors") && modes.next().is_none()
 }
 
 /// What the browser says about where the request comes from.

@@ -9,8 +9,8 @@ use crate::{CorsLayer, HeadersError};
 
 /// Refuses requests with effects that pages of other origins make.
 ///
-/// See [the rules](crate::cross_origin). For services that know their visitors by a cookie; where every caller proves itself by a
-/// header that only its own code can set, there is nothing to forge.
+/// See [the rules](crate::cross_origin). For services that know their visitors by a cookie; a caller that proves itself
+/// by a header that only its own code can set passes, because there is nothing to forge.
 ///
 /// # Example
 ///
@@ -70,13 +70,19 @@ impl CrossOriginGuardLayer {
         Ok(self.change(|rules| rules.trusted.add(&pattern)))
     }
 
-    /// Trusts the origins that a CORS policy lists, so that what CORS allows is not refused here.
+    /// Trusts what a CORS policy allows, so that no preflight promises what is refused here. A `Stack` with both layers
+    /// does so by itself.
     ///
-    /// A policy for everybody adds nothing: then only callers without cookies are meant, and this guard is not for them.
+    /// Of a policy that lists origins, those are trusted. Under a policy for everybody, which never comes with
+    /// credentials, calls without credentials pass: no cookie, no `Authorization`, and by `Sec-Fetch-Mode` no form and no
+    /// link.
     pub fn trust_cors(self, cors: &CorsLayer) -> Self {
-        match cors.listed_origins() {
-            Some(origins) => self.change(|rules| rules.trusted.extend(origins)),
-            None => self,
+        if let Some(origins) = cors.listed_origins() {
+            return self.change(|rules| rules.trusted.extend(origins));
+        }
+        match cors.is_for_everybody() {
+            true => self.change(|rules| rules.open = true),
+            false => self,
         }
     }
 

@@ -7,11 +7,26 @@
 //! 2. `Sec-Fetch-Site` is `same-origin` or `none` (the visitor typed the address).
 //! 3. Neither `Sec-Fetch-Site` nor `Origin` is there: it comes from no browser, or from the same origin.
 //! 4. `Sec-Fetch-Site` is missing, and the host of `Origin` is the host that was asked for.
-//! 5. `Origin` is one of the trusted origins, or the request matches a bypass.
+//! 5. It carries a credential that only the page's own code can add, and none that browsers add by themselves: an
+//!    `Authorization` of another scheme than `Basic`, `Digest`, `Negotiate` and `NTLM`, or an `X-API-Key`, and no cookie.
+//!    Code of another origin can send either only once CORS has allowed it to.
+//! 6. CORS lets [everybody](CrossOriginGuardLayer::trust_cors) read, the request carries no credential at all, and
+//!    `Sec-Fetch-Mode` is `cors`: it is neither a form nor a link.
+//! 7. `Origin` is one of the trusted origins, or the request matches a bypass.
 //!
-//! Everything else is refused with 403.
+//! Everything else is refused with 403. A form of another origin without a cookie is refused too: signing a visitor in
+//! to somebody else's account needs none (OWASP: login CSRF).
+//!
+//! | the API knows its callers by | CORS | the guard lets pass, of other origins |
+//! |---|---|---|
+//! | bearer tokens | for everybody | calls with a token, and calls without any credential |
+//! | cookies | lists origins, with credentials | what comes from those origins |
+//! | both | lists origins, with credentials | what comes from those origins, and calls with a token and no cookie |
 //!
 //! # Security
+//!
+//! A client certificate, or the address of a client, is ambient too and shows in no header: rule 6 is not for services
+//! that know their callers by it.
 //!
 //! Rule 4 is for browsers from before 2023 and compares hosts without their scheme; HSTS closes that gap. A proxy that
 //! rewrites `Host`, or drops `Origin` or `Sec-Fetch-Site`, weakens the guard: let it forward them as they are.
