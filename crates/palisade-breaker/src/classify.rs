@@ -1,6 +1,7 @@
 mod func;
 mod grpc;
 mod http;
+mod origin;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(feature = "tower-http")]
@@ -10,6 +11,9 @@ pub use self::func::{ErrorsFail, FromFn, from_fn};
 pub use self::grpc::GrpcHealth;
 pub(crate) use self::grpc::GrpcWatch;
 pub use self::http::HttpHealth;
+#[cfg(feature = "retry")]
+pub(crate) use self::origin::comes_from_the_caller;
+pub(crate) use self::origin::is_of_the_caller;
 #[cfg(feature = "tower-http")]
 pub(crate) use self::tower_http::EosWatch;
 #[cfg(feature = "tower-http")]

@@ -248,3 +248,37 @@ mod retried {
         assert_eq!(server.requests(), 2);
     }
 }
+
+#[tokio::test]
+async fn a_request_that_cannot_be_built_is_neither_counted_nor_retried() {
+    let (client, breaker) = guarded(3);
+    for _ in 0..9 {
+        let failed = client.clone().oneshot(get("ftp://upstream.example/")).await;
+        let error = failed.unwrap_err().into_inner().unwrap();
+        assert!(error.is_builder(), "{error:?}");
+    }
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[cfg(feature = "retry")]
+#[tokio::test]
+async fn a_request_that_cannot_be_built_is_tried_once() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let client = client();
+    let client = ServiceBuilder::new()
+        .layer(palisade_breaker::RetryLayer::default())
+        .service(tower::service_fn(move |request: Request| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            client.execute(request)
+        }));
+    assert!(
+        client
+            .oneshot(get("ftp://upstream.example/"))
+            .await
+            .is_err()
+    );
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+}

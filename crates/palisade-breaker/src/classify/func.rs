@@ -1,15 +1,18 @@
 use std::fmt;
 
 use super::Classify;
+use super::http::verdict_of_error;
 use crate::state::grant::Verdict;
 use crate::{Outcome, Permit};
 
 /// An `Err` is a failure, and every answer a success: the classifier of [`BreakerLayer::new`](crate::BreakerLayer::new).
+///
+/// An error of the caller's own is ignored, as [`HttpHealth`](crate::HttpHealth) does.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct ErrorsFail;
 
-impl<Req, Res, Err> Classify<Req, Res, Err> for ErrorsFail {
+impl<Req, Res, Err: 'static> Classify<Req, Res, Err> for ErrorsFail {
     type Seen = ();
     type Output = Res;
 
@@ -17,11 +20,11 @@ impl<Req, Res, Err> Classify<Req, Res, Err> for ErrorsFail {
     fn see(&self, _: &Req) {}
 
     #[inline]
-    fn settle(&self, (): (), result: Result<Res, Err>, permit: Permit) -> Result<Res, Err> {
-        match &result {
-            Ok(_) => permit.success(),
-            Err(_) => permit.failure(),
-        }
+    fn settle(&self, (): (), result: Result<Res, Err>, mut permit: Permit) -> Result<Res, Err> {
+        permit.end(match &result {
+            Ok(_) => Verdict::Success,
+            Err(error) => verdict_of_error(error),
+        });
         result
     }
 
@@ -34,7 +37,7 @@ impl<Req, Res, Err> Classify<Req, Res, Err> for ErrorsFail {
         let ((), permit) = waiting.as_mut()?;
         permit.end(match &result {
             Ok(_) => Verdict::Success,
-            Err(_) => Verdict::Failure(None),
+            Err(error) => verdict_of_error(error),
         });
         Some(result)
     }

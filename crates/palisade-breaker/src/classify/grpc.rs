@@ -3,6 +3,7 @@ use std::time::Duration;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::Classify;
+use super::http::verdict_of_error;
 use crate::hint;
 use crate::{GuardedBody, Outcome, Permit};
 
@@ -17,6 +18,7 @@ const GRPC_STATUS: &str = "grpc-status";
 /// | `RESOURCE_EXHAUSTED` 8 | overload, which counts as a failure |
 /// | `CANCELLED` 1 | ignored |
 /// | any other | success |
+/// | an error of the caller's own, as for [`HttpHealth`](crate::HttpHealth) | ignored |
 ///
 /// A response without messages has its status in the head, others in the trailers, and the permit waits for them. A
 /// stream that ends without a status failed. One that the caller drops after the first message succeeded; one that is
@@ -92,7 +94,7 @@ fn code_of_http(status: StatusCode) -> u8 {
     }
 }
 
-impl<Req, B, Err> Classify<Req, Response<B>, Err> for GrpcHealth {
+impl<Req, B, Err: 'static> Classify<Req, Response<B>, Err> for GrpcHealth {
     type Seen = ();
     type Output = Response<GuardedBody<B>>;
 
@@ -103,12 +105,12 @@ impl<Req, B, Err> Classify<Req, Response<B>, Err> for GrpcHealth {
         &self,
         (): (),
         result: Result<Response<B>, Err>,
-        permit: Permit,
+        mut permit: Permit,
     ) -> Result<Self::Output, Err> {
         let response = match result {
             Ok(response) => response,
             Err(error) => {
-                permit.failure();
+                permit.end(verdict_of_error(&error));
                 return Err(error);
             }
         };

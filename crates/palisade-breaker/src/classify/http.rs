@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Response, StatusCode};
 use palisade_core::time::WallClock;
 
-use super::Classify;
+use super::{Classify, is_of_the_caller};
 use crate::hint;
 use crate::state::grant::Verdict;
 use crate::{GuardedBody, Outcome, Permit};
@@ -15,12 +15,16 @@ use crate::{GuardedBody, Outcome, Permit};
 /// | result | outcome |
 /// |---|---|
 /// | an error: no connection, a timeout, a broken stream | failure |
+/// | an error of the caller's own: the request's body broke off, the request could not be built | ignored |
 /// | 5xx | failure |
 /// | 429 | overload, which counts as a failure |
 /// | any other status | success |
 ///
 /// A success is settled at the headers, because servers drop the body of a `HEAD` unread and clients drop bodies that
 /// they do not need. If the body then breaks off with an error, a failure is added.
+///
+/// Errors of the caller are known in those of hyper, hyper-util's client and reqwest (features `hyper`, which is on by
+/// default, and `reqwest`), also where another layer has boxed them.
 ///
 /// `Retry-After` on a failure keeps a breaker that opens by it open at least for so long.
 #[derive(Clone, Default)]
@@ -76,6 +80,14 @@ impl HttpHealth {
     }
 }
 
+/// The verdict on a call that ended in an error.
+pub(super) fn verdict_of_error<Err: 'static>(error: &Err) -> Verdict {
+    match is_of_the_caller(error) {
+        true => Outcome::Ignored.verdict(None),
+        false => Verdict::Failure(None),
+    }
+}
+
 fn holds(set: &StatusSet, code: u16) -> bool {
     // `StatusCode` ends at 999.
     set[usize::from(code / 64)] & 1 << (code % 64) != 0
@@ -86,7 +98,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     hint::retry_after(headers, || WallClock::system().now())
 }
 
-impl<Req, B, Err> Classify<Req, Response<B>, Err> for HttpHealth {
+impl<Req, B, Err: 'static> Classify<Req, Response<B>, Err> for HttpHealth {
     type Seen = ();
     type Output = Response<GuardedBody<B>>;
 
@@ -103,7 +115,7 @@ impl<Req, B, Err> Classify<Req, Response<B>, Err> for HttpHealth {
         match result {
             Ok(response) => Ok(self.settle_head(response, &mut permit)),
             Err(error) => {
-                permit.failure();
+                permit.end(verdict_of_error(&error));
                 Err(error)
             }
         }
@@ -119,7 +131,7 @@ impl<Req, B, Err> Classify<Req, Response<B>, Err> for HttpHealth {
         Some(match result {
             Ok(response) => Ok(self.settle_head(response, permit)),
             Err(error) => {
-                permit.end(Verdict::Failure(None));
+                permit.end(verdict_of_error(&error));
                 Err(error)
             }
         })

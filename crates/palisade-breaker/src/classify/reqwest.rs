@@ -1,12 +1,13 @@
 use http::response::Builder;
 use reqwest::{Body, Response, ResponseBuilderExt};
 
+use super::http::verdict_of_error;
 use super::{Classify, HttpHealth};
 use crate::permit::Afterthought;
 use crate::{GuardedBody, Outcome, Permit};
 
 /// reqwest's own response, with its body guarded.
-impl<Req, Err> Classify<Req, Response, Err> for HttpHealth {
+impl<Req, Err: 'static> Classify<Req, Response, Err> for HttpHealth {
     type Seen = ();
     type Output = Response;
 
@@ -21,7 +22,7 @@ impl<Req, Err> Classify<Req, Response, Err> for HttpHealth {
         let response = match result {
             Ok(response) => response,
             Err(error) => {
-                permit.failure();
+                permit.end(verdict_of_error(&error));
                 return Err(error);
             }
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, Response, StatusCode};
 use palisade_core::time::WallClock;
 
+use crate::classify::comes_from_the_caller;
 use crate::hint::{self, Pushback};
 use crate::{BreakerError, Rejected};
 
@@ -33,6 +34,7 @@ pub trait Judge<Res, Err> {
 /// |---|---|
 /// | an error: no connection, a timeout, a broken stream | yes |
 /// | an error that is, or comes from, an open breaker | no |
+/// | an error of the caller's own: the request's body broke off, the request could not be built | no |
 /// | 5xx other than 501 and 505 | yes |
 /// | gRPC status `UNAVAILABLE` (14) in the head | yes |
 /// | anything else: 4xx, and so what is wrong with the credentials or with the request | no |
@@ -123,7 +125,7 @@ impl<B> Judge<Response<B>, BreakerError<BoxError>> for HttpRetryBoxed {
 }
 
 pub(super) fn judge_error(error: &(dyn Error + 'static)) -> RetryAdvice {
-    if comes_from_a_breaker(error) {
+    if comes_from_a_breaker(error) || comes_from_the_caller(error) {
         RetryAdvice::No
     } else {
         RetryAdvice::Again
