@@ -198,7 +198,7 @@ proptest! {
             }
         }
         let handler = service_fn(move |_: Request<()>| {
-            let mut response = Response::new(());
+            let mut response = Response::new(http_body_util::Empty::<bytes::Bytes>::new());
             *response.headers_mut() = theirs.clone();
             async { Ok::<_, std::convert::Infallible>(response) }
         });

@@ -70,7 +70,7 @@ async fn every_event_of_a_request_stands_in_a_span_with_its_id() {
     let handler = service_fn(|_: Request<()>| async {
         tokio::task::yield_now().await;
         tracing::info!("in the handler");
-        Ok::<_, Infallible>(Response::new(()))
+        Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     });
     let response = RequestIdLayer::new()
         .layer(handler)

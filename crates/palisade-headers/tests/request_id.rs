@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
+use http_body_util::Empty;
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{ClientIp, PeerAddr, RequestId, RequestScope};
 use palisade_headers::{IdFormat, PropagateRequestIdLayer, RequestIdLayer};
@@ -30,18 +32,17 @@ impl Seen {
 async fn serve(layer: RequestIdLayer, request: Request<()>) -> Seen {
     let handler = service_fn(|request: Request<()>| async move {
         let scope = RequestScope::current(request.extensions()).unwrap().clone();
-        let mut response = Response::new((scope, request.headers().clone()));
+        let mut response = Response::new(Empty::<Bytes>::new());
+        let seen = (scope, request.headers().clone());
+        response.extensions_mut().insert(seen);
         response
             .headers_mut()
             .insert("x-request-id", "of-an-upstream".parse().unwrap());
         Ok::<_, Infallible>(response)
     });
-    let (head, (scope, request)) = layer
-        .layer(handler)
-        .oneshot(request)
-        .await
-        .unwrap()
-        .into_parts();
+    let response = layer.layer(handler).oneshot(request).await.unwrap();
+    let (mut head, _) = response.into_parts();
+    let (scope, request) = head.extensions.remove().unwrap();
     Seen {
         scope,
         request,
@@ -175,7 +176,7 @@ async fn off_passes_everything_as_it_is() {
     let handler = service_fn(|request: Request<()>| async move {
         assert!(RequestScope::current(request.extensions()).is_none());
         assert_eq!(request.headers()["x-request-id"], "sent");
-        Ok::<_, Infallible>(Response::new(()))
+        Ok::<_, Infallible>(Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
     });
     let service = RequestIdLayer::off().trust_callers().leak().layer(handler);
     let response = service

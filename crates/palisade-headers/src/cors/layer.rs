@@ -1,9 +1,8 @@
 use http::Method;
 use palisade_core::Handle;
-use tower_layer::Layer;
 
+use super::CorsBuilder;
 use super::policy::{Allowed, Policy};
-use super::{Cors, CorsBuilder};
 use crate::origin::Origins;
 
 /// Says which pages of other origins may read the answers of a service.
@@ -38,7 +37,7 @@ use crate::origin::Origins;
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct CorsLayer(Option<Handle<Policy>>);
+pub struct CorsLayer(pub(super) Option<Handle<Policy>>);
 
 impl CorsLayer {
     /// Begins a policy: no origin, no method, no header, no credentials yet.
@@ -96,13 +95,5 @@ impl CorsLayer {
             self.0
                 .map(|policy| Handle::new((*policy).clone().leak()).leak()),
         )
-    }
-}
-
-impl<S> Layer<S> for CorsLayer {
-    type Service = Cors<S>;
-
-    fn layer(&self, inner: S) -> Cors<S> {
-        Cors::new(inner, self.0.clone())
     }
 }

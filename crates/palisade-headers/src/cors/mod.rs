@@ -13,14 +13,12 @@
 
 mod build;
 mod config;
-mod future;
+mod filter;
 mod layer;
 mod names;
 mod policy;
-mod service;
 
 pub use self::build::CorsBuilder;
 pub use self::config::CorsConfig;
-pub use self::future::ResponseFuture;
+pub use self::filter::Cors;
 pub use self::layer::CorsLayer;
-pub use self::service::Cors;

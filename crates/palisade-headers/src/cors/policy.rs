@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use crate::count::Counter;
 use crate::origin::Origins;
@@ -41,16 +42,16 @@ pub(super) enum Asked {
     /// May I send this? From an origin that may not.
     DeniedPreflight,
     /// The request itself.
-    Actual(Verdict),
+    Actual(Reader),
 }
 
 /// Who may read the response.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Reader {
     /// Everybody, whether they ask or not.
     Everybody,
-    /// This origin.
-    Origin(HeaderValue),
+    /// This origin, out of line because it is kept until the response.
+    Origin(Box<HeaderValue>),
     /// Nobody of another origin; what another request would get depends on its origin.
     Nobody,
 }
@@ -125,37 +126,41 @@ impl Policy {
             && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         // No browser sends two, and there is no telling which one a proxy or a handler believes.
         let alone = origins.next().is_none();
-        match (self.verdict(origin, alone), origin) {
-            (Verdict::Nobody, Some(_)) if preflight => Asked::DeniedPreflight,
-            (Verdict::Everybody | Verdict::Origin(_), Some(origin)) if preflight => {
+        match (self.reader(origin, alone), origin) {
+            (Reader::Nobody, Some(_)) if preflight => Asked::DeniedPreflight,
+            (Reader::Everybody | Reader::Origin(_), Some(origin)) if preflight => {
                 Asked::Preflight(origin.clone())
             }
-            (verdict, _) => Asked::Actual(verdict),
+            (reader, _) => Asked::Actual(reader),
         }
     }
 
-    fn verdict(&self, origin: Option<&HeaderValue>, alone: bool) -> Verdict {
+    fn reader(&self, origin: Option<&HeaderValue>, alone: bool) -> Reader {
         match (&self.allowed, origin) {
-            (Allowed::Everybody, _) => Verdict::Everybody,
+            (Allowed::Everybody, _) => Reader::Everybody,
             (Allowed::Listed(origins), Some(origin))
                 if alone && origins.contains(origin.as_bytes()) =>
             {
-                Verdict::Origin(origin.clone())
+                Reader::Origin(Box::new(origin.clone()))
             }
-            (Allowed::Listed(_), _) => Verdict::Nobody,
+            (Allowed::Listed(_), _) => Reader::Nobody,
         }
     }
 
-    pub(super) fn preflight_headers(&self, origin: HeaderValue) -> HeaderMap {
-        let mut headers = self.preflight.clone();
+    /// The answer to an allowed preflight.
+    pub(super) fn preflight(&self, origin: HeaderValue) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.preflight.clone();
         if let Allowed::Listed(_) = self.allowed {
+            let headers = response.headers_mut();
             let _ = headers.try_insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         }
-        headers
+        response
     }
 
     #[inline]
-    pub(super) fn apply(&self, verdict: Verdict, headers: &mut HeaderMap) {
+    pub(super) fn apply(&self, reader: Reader, headers: &mut HeaderMap) {
         if headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
             // The handler decides for its own response; ours beside it could say that its `*` goes with credentials.
             if let Allowed::Listed(_) = self.allowed {
@@ -163,13 +168,13 @@ impl Policy {
             }
             return;
         }
-        match verdict {
-            Verdict::Nobody => vary_by_origin(headers),
-            Verdict::Everybody => self.actual.apply(headers, |_| {}),
-            Verdict::Origin(origin) => {
+        match reader {
+            Reader::Nobody => vary_by_origin(headers),
+            Reader::Everybody => self.actual.apply(headers, |_| {}),
+            Reader::Origin(origin) => {
                 let known = varies_by_origin(headers);
                 self.actual.apply(headers, |ours| {
-                    let _ = ours.try_insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                    let _ = ours.try_insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, *origin);
                     if known {
                         ours.remove(header::VARY);
                     }

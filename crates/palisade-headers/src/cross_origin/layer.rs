@@ -1,7 +1,5 @@
 use palisade_core::{Handle, Problems};
-use tower_layer::Layer;
 
-use super::CrossOriginGuard;
 use super::check::Rules;
 use super::pattern::Pattern;
 use crate::origin::OriginPattern;
@@ -33,7 +31,7 @@ use crate::{CorsLayer, HeadersError};
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct CrossOriginGuardLayer(Option<Handle<Rules>>);
+pub struct CrossOriginGuardLayer(pub(super) Option<Handle<Rules>>);
 
 impl CrossOriginGuardLayer {
     /// A guard that trusts the origin of the service alone.
@@ -116,13 +114,5 @@ fn problem(what: &str, text: &str, reason: &str) -> HeadersError {
 impl Default for CrossOriginGuardLayer {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<S> Layer<S> for CrossOriginGuardLayer {
-    type Service = CrossOriginGuard<S>;
-
-    fn layer(&self, inner: S) -> CrossOriginGuard<S> {
-        CrossOriginGuard::new(inner, self.0.clone())
     }
 }

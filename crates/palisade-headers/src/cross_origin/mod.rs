@@ -33,12 +33,10 @@
 
 mod check;
 mod config;
-mod future;
+mod filter;
 mod layer;
 mod pattern;
-mod service;
 
 pub use self::config::CrossOriginGuardConfig;
-pub use self::future::ResponseFuture;
+pub use self::filter::CrossOriginGuard;
 pub use self::layer::CrossOriginGuardLayer;
-pub use self::service::CrossOriginGuard;

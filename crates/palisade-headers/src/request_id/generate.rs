@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::HeaderValue;
 use palisade_core::RequestId;
-use palisade_core::time::{UnixTime, WallClock};
+use palisade_core::time::UnixTime;
 
 /// How a fresh id is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -21,13 +21,13 @@ pub enum IdFormat {
 }
 
 impl IdFormat {
-    /// A fresh id, or none while the operating system gives no random bytes.
+    /// A fresh id of this time, or none while the operating system gives no random bytes.
     #[inline]
-    pub(super) fn make(self, clock: &WallClock) -> Option<RequestId> {
+    pub(super) fn make(self, now: UnixTime) -> Option<RequestId> {
         match self {
             Self::UuidV7 => {
                 let random = palisade_core::random::bytes().ok()?;
-                id(uuid_v7(clock.now(), random))
+                id(uuid_v7(now, random))
             }
             Self::Random => {
                 let random: [u8; 16] = palisade_core::random::bytes().ok()?;
@@ -92,7 +92,12 @@ mod tests {
     fn fresh_ids_are_valid_and_differ() {
         for (format, len) in [(IdFormat::UuidV7, 36), (IdFormat::Random, 32)] {
             let ids: HashSet<String> = (0..10_000)
-                .map(|_| format.make(&WallClock::system()).unwrap().to_string())
+                .map(|_| {
+                    format
+                        .make(UnixTime::from_secs(1_800_000_000))
+                        .unwrap()
+                        .to_string()
+                })
                 .collect();
             assert_eq!(ids.len(), 10_000);
             assert!(ids.iter().all(|id| id.len() == len));
@@ -102,8 +107,8 @@ mod tests {
     #[test]
     fn later_uuids_sort_behind_earlier_ones() {
         let at = |secs| {
-            let clock = WallClock::from_fn(move || UnixTime::from_secs(secs));
-            IdFormat::UuidV7.make(&clock).unwrap().to_string()
+            let id = IdFormat::UuidV7.make(UnixTime::from_secs(secs));
+            id.unwrap().to_string()
         };
         assert!(at(1_000) < at(1_001));
     }

@@ -1,9 +1,8 @@
 use http::{Extensions, HeaderMap, HeaderName};
 use palisade_core::time::WallClock;
 use palisade_core::{ClientIp, Handle, RequestId, peer_addr};
-use tower_layer::Layer;
 
-use super::{IdFormat, RequestIdService};
+use super::IdFormat;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -16,6 +15,7 @@ pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 /// # Example
 ///
 /// ```
+/// use http_body_util::BodyExt;
 /// use palisade_headers::RequestIdLayer;
 /// use palisade_core::RequestScope;
 /// use tower::{Layer, ServiceExt};
@@ -23,19 +23,19 @@ pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 /// # tokio_test::block_on(async {
 /// let service = RequestIdLayer::new().layer(tower::service_fn(|request: http::Request<()>| async move {
 ///     let id = RequestScope::current(request.extensions()).and_then(RequestScope::request_id).cloned();
-///     Ok::<_, std::convert::Infallible>(http::Response::new(id.map(|id| id.to_string())))
+///     Ok::<_, std::convert::Infallible>(http::Response::new(id.unwrap().to_string()))
 /// }));
 /// let request = http::Request::get("/").header("x-request-id", "chosen-by-the-caller").body(())?;
 /// let response = service.oneshot(request).await?;
-/// let id = response.headers()["x-request-id"].to_str()?;
-/// assert_eq!(response.body().as_deref(), Some(id));
+/// let id = response.headers()["x-request-id"].clone();
 /// assert_ne!(id, "chosen-by-the-caller");
+/// assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), id.as_bytes());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct RequestIdLayer(Option<Handle<Settings>>);
+pub struct RequestIdLayer(pub(super) Option<Handle<Settings>>);
 
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -133,13 +133,5 @@ pub(super) fn sent_id(headers: &HeaderMap) -> Option<RequestId> {
 impl Default for RequestIdLayer {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<S> Layer<S> for RequestIdLayer {
-    type Service = RequestIdService<S>;
-
-    fn layer(&self, inner: S) -> RequestIdService<S> {
-        RequestIdService::new(inner, self.0.clone())
     }
 }

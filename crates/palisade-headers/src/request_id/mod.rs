@@ -11,14 +11,12 @@
 
 mod client;
 mod config;
-mod future;
+mod filter;
 mod generate;
 mod layer;
-mod service;
 
 pub use self::client::{PropagateRequestId, PropagateRequestIdLayer};
 pub use self::config::RequestIdConfig;
-pub use self::future::ResponseFuture;
+pub use self::filter::RequestIdService;
 pub use self::generate::IdFormat;
 pub use self::layer::RequestIdLayer;
-pub use self::service::RequestIdService;

@@ -1,14 +1,13 @@
 use http::{HeaderName, HeaderValue, header};
 use palisade_core::Handle;
-use tower_layer::Layer;
 
 use super::policy::{Policy, Settings};
 use super::preset::{
     self, EMBEDDER_POLICY, OPENER_POLICY, ORIGIN_AGENT_CLUSTER, PERMISSIONS_POLICY, RESOURCE_POLICY,
 };
 use super::{
-    Csp, EmbedderPolicy, FrameOptions, Hsts, HstsWhen, Merge, NoStore, OpenerPolicy, PassErrors,
-    PermissionsPolicy, ReferrerPolicy, ReportingEndpoints, ResourcePolicy, SecurityHeaders,
+    AnswerErrors, Csp, EmbedderPolicy, FrameOptions, Hsts, HstsWhen, Merge, NoStore, OpenerPolicy,
+    PassErrors, PermissionsPolicy, ReferrerPolicy, ReportingEndpoints, ResourcePolicy,
     XssProtection, csp,
 };
 
@@ -35,8 +34,8 @@ use super::{
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct SecurityHeadersLayer<M = PassErrors> {
-    policy: Option<Handle<Policy>>,
-    on_error: M,
+    pub(super) policy: Option<Handle<Policy>>,
+    pub(super) on_error: M,
 }
 
 /// The presets. `docs/guides/which-preset.md` says which is for whom, and what each header does.
@@ -226,10 +225,10 @@ impl<M> SecurityHeadersLayer<M> {
     /// Answers an error of the inner service with a response, which then gets the headers as well.
     ///
     /// Without it errors pass through unchanged. The closure answers the same kind of response as the service.
-    pub fn with_error_response<F>(self, answer: F) -> SecurityHeadersLayer<F> {
+    pub fn with_error_response<F>(self, answer: F) -> SecurityHeadersLayer<AnswerErrors<F>> {
         SecurityHeadersLayer {
             policy: self.policy,
-            on_error: answer,
+            on_error: AnswerErrors(answer),
         }
     }
 
@@ -240,13 +239,5 @@ impl<M> SecurityHeadersLayer<M> {
             .policy
             .map(|policy| Handle::new((*policy).clone().leak()).leak());
         self
-    }
-}
-
-impl<S, M: Clone> Layer<S> for SecurityHeadersLayer<M> {
-    type Service = SecurityHeaders<S, M>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        SecurityHeaders::new(inner, self.policy.clone(), self.on_error.clone())
     }
 }

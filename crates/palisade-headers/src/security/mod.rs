@@ -8,9 +8,10 @@
 //! 3. A route changes the policy by putting [`HeaderOverrides`] into the extensions of its response.
 //! 4. A nonce is made when it is first read. A response whose handler read none forbids inline scripts altogether.
 
+mod answer_errors;
 mod config;
 mod csp;
-mod future;
+mod filter;
 mod hsts;
 mod layer;
 mod nonce;
@@ -19,21 +20,20 @@ mod permissions;
 mod policy;
 mod preset;
 mod reporting;
-mod service;
 mod source;
 mod strip;
 mod values;
 
+pub use self::answer_errors::{AnswerErrors, AnswerErrorsFuture, AnswerErrorsService, PassErrors};
 pub use self::config::{HstsConfig, Preset, SecurityHeadersConfig};
 pub use self::csp::{Csp, Directive, Sandbox};
-pub use self::future::ResponseFuture;
+pub use self::filter::SecurityHeaders;
 pub use self::hsts::{Hsts, HstsWhen, OverTls};
 pub use self::layer::SecurityHeadersLayer;
 pub use self::nonce::CspNonce;
 pub use self::overrides::HeaderOverrides;
 pub use self::permissions::{Allowlist, PermissionsPolicy};
 pub use self::reporting::ReportingEndpoints;
-pub use self::service::{AnswerError, PassErrors, SecurityHeaders};
 pub use self::source::{HostSource, Scheme, Source};
 pub use self::strip::FINGERPRINTS;
 pub use self::values::{

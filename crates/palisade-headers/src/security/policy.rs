@@ -1,7 +1,8 @@
 //! What a layer was told, and what it made ready from that.
 
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use palisade_core::RequestScope;
+use palisade_core::filter::Exchange;
 
 use super::{CspNonce, HeaderOverrides, HstsWhen, NoStore, csp};
 use crate::template::{Merge, Template, leaked};
@@ -48,13 +49,12 @@ pub(super) struct Policy {
     idle: bool,
 }
 
-/// What has to be kept of a request until its response is there.
+/// State of a request until its response is there.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub struct Seen {
     nonce: Option<CspNonce>,
     hsts: bool,
     credentials: bool,
-    scope: Option<RequestScope>,
 }
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -91,7 +91,7 @@ impl Policy {
     }
 
     #[inline]
-    pub(super) fn see<B>(&self, request: &mut Request<B>) -> Seen {
+    pub(super) fn see<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Seen {
         let mut seen = Seen::default();
         if !self.nonces.is_empty() {
             seen.nonce = Some(nonce(request.extensions_mut()));
@@ -107,16 +107,27 @@ impl Policy {
             if !seen.credentials {
                 // The principal is found by a layer further in, if at all: look when the response is there. Entered
                 // here, because a scope that is made further in would be out of sight.
-                seen.scope = Some(RequestScope::enter(request.extensions_mut()));
+                exchange.enter(request.extensions_mut());
             }
         }
         seen
     }
 
+    /// Takes the policies with a nonce out of the answer to a validation: its fields replace those of the stored response
+    /// (RFC 9111, section 4.3.4), whose page has the nonce that it was stored with.
+    #[cold]
+    fn leave_stored_policies(&self, ours: &mut HeaderMap) {
+        for policy in &self.nonces {
+            ours.remove(&policy.name);
+        }
+    }
+
     #[inline]
     pub(super) fn apply(
         &self,
+        exchange: &Exchange,
         seen: &Seen,
+        status: StatusCode,
         headers: &mut HeaderMap,
         overrides: Option<&HeaderOverrides>,
     ) {
@@ -125,7 +136,9 @@ impl Policy {
         }
         self.template.apply(headers, |ours| {
             let nonce = seen.nonce.as_ref().and_then(CspNonce::if_read);
-            if let Some(nonce) = nonce {
+            if status == StatusCode::NOT_MODIFIED {
+                self.leave_stored_policies(ours);
+            } else if let Some(nonce) = nonce {
                 for policy in &self.nonces {
                     if let Some(value) = policy.with_nonce(nonce) {
                         let _ = ours.try_insert(&policy.name, value);
@@ -135,7 +148,7 @@ impl Policy {
             if let (true, Some(value)) = (seen.hsts, &self.hsts) {
                 let _ = ours.try_insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
             }
-            if seen.authenticated() {
+            if self.settings.no_store == NoStore::Authenticated && seen.is_authenticated(exchange) {
                 let _ = ours.try_insert(header::CACHE_CONTROL, NO_STORE);
             }
             if let Some(overrides) = overrides {
@@ -146,13 +159,9 @@ impl Policy {
 }
 
 impl Seen {
-    fn authenticated(&self) -> bool {
-        let principal = || {
-            self.scope
-                .as_ref()
-                .is_some_and(|scope| scope.principal().is_some())
-        };
-        self.credentials || principal()
+    fn is_authenticated(&self, exchange: &Exchange) -> bool {
+        let principal = || exchange.scope().and_then(RequestScope::principal);
+        self.credentials || principal().is_some()
     }
 }
 

@@ -14,7 +14,7 @@ use tower::{Layer, ServiceExt, service_fn};
 pub(crate) async fn headers_of(
     layer: SecurityHeadersLayer,
     request: Request<()>,
-    answer: impl Fn(&Request<()>) -> Response<()>,
+    answer: impl Fn(&Request<()>) -> Response<http_body_util::Empty<bytes::Bytes>>,
 ) -> HeaderMap {
     let handler = service_fn(|request: Request<()>| {
         let response = answer(&request);
@@ -25,7 +25,10 @@ pub(crate) async fn headers_of(
 }
 
 pub(crate) async fn plain(layer: SecurityHeadersLayer) -> HeaderMap {
-    headers_of(layer, Request::new(()), |_| Response::new(())).await
+    headers_of(layer, Request::new(()), |_| {
+        Response::new(http_body_util::Empty::<bytes::Bytes>::new())
+    })
+    .await
 }
 
 /// All headers as lines, sorted, so that a preset can be compared with the list in its documentation.
@@ -37,8 +40,10 @@ pub(crate) fn lines(headers: &HeaderMap) -> Vec<String> {
     lines
 }
 
-pub(crate) fn with(headers: &[(&'static str, &'static str)]) -> Response<()> {
-    let mut response = Response::new(());
+pub(crate) fn with(
+    headers: &[(&'static str, &'static str)],
+) -> Response<http_body_util::Empty<bytes::Bytes>> {
+    let mut response = Response::new(http_body_util::Empty::<bytes::Bytes>::new());
     for (name, value) in headers {
         response
             .headers_mut()

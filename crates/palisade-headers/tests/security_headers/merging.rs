@@ -108,7 +108,7 @@ async fn a_route_overrides_the_policy_and_no_other_route_is_changed() {
 #[tokio::test]
 async fn an_override_reaches_the_layers_further_out() {
     let inner = service_fn(|_: Request<()>| async {
-        let mut response = Response::new(());
+        let mut response = Response::new(http_body_util::Empty::<bytes::Bytes>::new());
         let overrides = HeaderOverrides::new().omit(header::X_FRAME_OPTIONS);
         response.extensions_mut().insert(overrides);
         Ok::<_, Infallible>(response)
@@ -173,13 +173,19 @@ async fn even_a_usual_header_can_be_stripped() {
 
 #[tokio::test]
 async fn an_error_gets_the_headers_where_a_closure_answers_it() {
-    let failing = service_fn(|_: Request<()>| async { Err::<Response<()>, _>("down") });
+    let failing = service_fn(|_: Request<()>| async {
+        Err::<Response<http_body_util::Empty<bytes::Bytes>>, _>("down")
+    });
     let layer = SecurityHeadersLayer::api();
     let passed = layer.clone().layer(failing).oneshot(Request::new(())).await;
     assert_eq!(passed.unwrap_err(), "down");
 
-    let answering =
-        layer.with_error_response(|_: &str| Response::builder().status(502).body(()).unwrap());
+    let answering = layer.with_error_response(|_: &str| {
+        let response = Response::builder().status(502);
+        response
+            .body(http_body_util::Empty::<bytes::Bytes>::new())
+            .unwrap()
+    });
     let response = answering
         .layer(failing)
         .oneshot(Request::new(()))

@@ -17,7 +17,7 @@ async fn a_nonce_that_the_handler_read_is_in_the_policy_and_never_twice_the_same
             let nonce = CspNonce::of(request.extensions()).unwrap();
             Response::builder()
                 .header("x-nonce", nonce.as_str())
-                .body(())
+                .body(http_body_util::Empty::<bytes::Bytes>::new())
                 .unwrap()
         })
         .await;
@@ -50,7 +50,7 @@ async fn a_nonce_in_two_policies_is_one() {
         let nonce = CspNonce::of(request.extensions()).unwrap();
         Response::builder()
             .header("x-nonce", nonce.as_str())
-            .body(())
+            .body(http_body_util::Empty::<bytes::Bytes>::new())
             .unwrap()
     })
     .await;
@@ -96,7 +96,10 @@ async fn hsts_waits_for_tls_where_it_is_told_to() {
     assert!(plain(layer.clone()).await.is_empty());
     let mut request = Request::new(());
     request.extensions_mut().insert(OverTls);
-    let headers = headers_of(layer, request, |_| Response::new(())).await;
+    let headers = headers_of(layer, request, |_| {
+        Response::new(http_body_util::Empty::<bytes::Bytes>::new())
+    })
+    .await;
     assert_eq!(
         lines(&headers),
         ["strict-transport-security: max-age=31536000; includeSubDomains"]
@@ -112,7 +115,10 @@ async fn answers_to_the_authenticated_stay_out_of_caches() {
         ("cookie", false),
         ("accept", true),
     ] {
-        let headers = headers_of(layer.clone(), request(name), |_| Response::new(())).await;
+        let headers = headers_of(layer.clone(), request(name), |_| {
+            Response::new(http_body_util::Empty::<bytes::Bytes>::new())
+        })
+        .await;
         assert_eq!(headers.get("cache-control").is_none(), stored, "{name}");
     }
     let cached = headers_of(layer.clone(), request("cookie"), |_| {
@@ -127,11 +133,36 @@ async fn answers_to_the_authenticated_stay_out_of_caches() {
     let by_key = headers_of(layer, Request::new(()), |request| {
         let scope = RequestScope::current(request.extensions()).unwrap();
         scope.push_principal(Principal::user("iss", "alice").into());
-        Response::new(())
+        Response::new(http_body_util::Empty::<bytes::Bytes>::new())
     })
     .await;
     assert_eq!(
         by_key["cache-control"], "no-store",
         "found by a layer further in"
     );
+}
+
+#[tokio::test]
+async fn an_answer_to_a_validation_leaves_the_stored_policy_alone() {
+    for status in [200, 304] {
+        let headers = headers_of(SecurityHeadersLayer::page(), Request::new(()), |_| {
+            let response = Response::builder().status(status);
+            response
+                .body(http_body_util::Empty::<bytes::Bytes>::new())
+                .unwrap()
+        })
+        .await;
+        let has_policy = headers.contains_key("content-security-policy");
+        assert_eq!(has_policy, status == 200, "the policy of {status}");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+    }
+    // A policy without a nonce says the same whenever it is sent.
+    let headers = headers_of(SecurityHeadersLayer::api(), Request::new(()), |_| {
+        let response = Response::builder().status(304);
+        response
+            .body(http_body_util::Empty::<bytes::Bytes>::new())
+            .unwrap()
+    })
+    .await;
+    assert!(headers.contains_key("content-security-policy"));
 }

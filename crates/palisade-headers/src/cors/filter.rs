@@ -1,0 +1,77 @@
+use std::convert::Infallible;
+
+use http::{HeaderValue, Request, Response, header};
+use palisade_core::filter::{Exchange, Filter, Filtered, ReplaceBody, Step};
+use palisade_core::{Code, EventKind, Rejection, SecurityEvent};
+use tower_layer::Layer;
+
+use super::CorsLayer;
+use super::policy::{Asked, Policy, Reader};
+
+/// The service made by [`CorsLayer`].
+pub type Cors<S> = Filtered<S, CorsLayer>;
+
+impl<S> Layer<S> for CorsLayer {
+    type Service = Cors<S>;
+
+    fn layer(&self, inner: S) -> Cors<S> {
+        Filtered::new(inner, self.clone())
+    }
+}
+
+impl Filter for CorsLayer {
+    /// Who may read the response; nothing where the layer is off.
+    type Kept = Option<Reader>;
+    type Wait = Infallible;
+    type Watch = ();
+
+    #[inline]
+    fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
+        let Some(policy) = &self.0 else {
+            return Step::Pass(None);
+        };
+        match policy.ask(request) {
+            Asked::Actual(reader) => Step::Pass(Some(reader)),
+            Asked::Preflight(origin) => Step::answer(policy.preflight(origin)),
+            Asked::DeniedPreflight => {
+                policy.denied.cors_denied();
+                refuse(exchange, request)
+            }
+        }
+    }
+
+    #[inline]
+    fn on_response<B: ReplaceBody>(
+        &self,
+        _: &mut Exchange,
+        reader: Option<Reader>,
+        response: &mut Response<B>,
+    ) {
+        if let (Some(policy), Some(reader)) = (&self.0, reader) {
+            policy.apply(reader, response.headers_mut());
+        }
+    }
+}
+
+#[cold]
+fn refuse<B>(exchange: &mut Exchange, request: &mut Request<B>) -> Step<CorsLayer> {
+    exchange
+        .enter(request.extensions_mut())
+        .record(SecurityEvent::new(EventKind::MaliciousCors).reason("origin_not_allowed"));
+    let origin = request.headers().get(header::ORIGIN);
+    tracing::info!(
+        target: crate::TARGET,
+        origin = %origin.map_or_else(Default::default, shown),
+        "preflight from an origin that is not allowed"
+    );
+    let rejection = Rejection::new(Code::Authorization)
+        .message("This origin is not allowed")
+        .header(header::VARY, Policy::VARY_PREFLIGHT);
+    exchange.reject(request, rejection)
+}
+
+/// The start of what a client sent, without anything that could change a line of a log.
+fn shown(value: &HeaderValue) -> String {
+    let start = &value.as_bytes()[..value.len().min(128)];
+    start.escape_ascii().to_string()
+}

@@ -1,0 +1,65 @@
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use palisade_core::filter::{Exchange, Filter, Filtered, ReplaceBody, Step};
+use tower_layer::Layer;
+
+use super::policy::Seen;
+use super::{AnswerErrors, HeaderOverrides, PassErrors, SecurityHeadersLayer};
+
+/// The service made by [`SecurityHeadersLayer`].
+pub type SecurityHeaders<S> = Filtered<S, SecurityHeadersLayer>;
+
+impl<S> Layer<S> for SecurityHeadersLayer {
+    type Service = SecurityHeaders<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Filtered::new(inner, self.clone())
+    }
+}
+
+impl<S, F: Clone> Layer<S> for SecurityHeadersLayer<AnswerErrors<F>> {
+    type Service = SecurityHeaders<super::AnswerErrorsService<S, F>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let headers = SecurityHeadersLayer {
+            policy: self.policy.clone(),
+            on_error: PassErrors,
+        };
+        headers.layer(self.on_error.layer(inner, self.policy.is_some()))
+    }
+}
+
+impl Filter for SecurityHeadersLayer {
+    type Kept = Seen;
+    type Wait = Infallible;
+    type Watch = ();
+
+    #[inline]
+    fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
+        Step::Pass(match &self.policy {
+            Some(policy) => policy.see(exchange, request),
+            None => Seen::default(),
+        })
+    }
+
+    #[inline]
+    fn on_response<B: ReplaceBody>(
+        &self,
+        exchange: &mut Exchange,
+        seen: Seen,
+        response: &mut Response<B>,
+    ) {
+        let Some(policy) = &self.policy else { return };
+        // They stay in the response, because a layer further out may have to heed them too.
+        let overrides = response.extensions().get::<HeaderOverrides>().cloned();
+        let status = response.status();
+        policy.apply(
+            exchange,
+            &seen,
+            status,
+            response.headers_mut(),
+            overrides.as_ref(),
+        );
+    }
+}
