@@ -1,8 +1,9 @@
 //! The way of a request whose policy is counted in Redis: what is known here, then the question, then what comes of it.
 
 use std::num::NonZeroU32;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use palisade_core::time::Instant;
 use palisade_core::{Handle, Name, time};
 
 use crate::counted::{Counted, Engine};
@@ -16,6 +17,7 @@ use crate::view::RequestView;
 /// A question to Redis about one request, and what it needs to go on.
 pub(crate) struct Question {
     answer: Answer,
+    answered: Option<Result<Reply, Silence>>,
     plan: Plan,
     beside: Beside,
     limits: Handle<Limits>,
@@ -37,6 +39,7 @@ pub(crate) fn ask(
     let answer = policy.ask(&plan.key, plan.quota, Action::Charge { want }, plan.cost);
     Verdict::Ask(Box::new(Question {
         answer,
+        answered: None,
         plan,
         beside,
         limits: handle.clone(),
@@ -215,36 +218,26 @@ fn conclude(
 }
 
 impl Question {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Silence>> {
-        self.answer.as_mut().poll(cx)
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.answered = Some(ready!(self.answer.as_mut().poll(cx)));
+        Poll::Ready(())
     }
 
-    /// What is to be done, and by whose settings.
-    pub(crate) fn conclude(
-        self,
-        answer: Result<Reply, Silence>,
-        view: &RequestView<'_>,
-    ) -> (Verdict, Handle<Limits>) {
+    /// What is to be done, by the settings that the question was asked with.
+    pub(crate) fn conclude(self, view: &RequestView<'_>, now: Instant) -> Verdict {
         let Self {
             plan,
             beside,
             limits,
+            answered,
             ..
         } = self;
         let counted = &limits.policies[plan.policy];
-        let verdict = match &counted.engine {
-            Engine::Redis(policy) => {
-                let now = limits.store.nanos(time::now());
-                conclude(
-                    &limits,
-                    answered(counted, policy, plan, answer, now),
-                    plan,
-                    beside,
-                    view,
-                )
-            }
-            _ => Verdict::Pass,
+        let (Engine::Redis(policy), Some(answer)) = (&counted.engine, answered) else {
+            return Verdict::Pass;
         };
-        (verdict, limits)
+        let now = limits.store.nanos(now);
+        let decision = self::answered(counted, policy, plan, answer, now);
+        conclude(&limits, decision, plan, beside, view)
     }
 }

@@ -232,7 +232,7 @@ impl Limits {
         if let Some(scope) = view.scope() {
             scope.push_limit(Decision::new(name, assessment, plan.now).into());
         }
-        let shown = Shown::of_assessment(name, assessment);
+        let shown = Shown::of_assessment(name, assessment, &counted.fixed);
         let taken = (Charged::Table, plan.now);
         Verdict::Counted(Ticket::new(handle, shown, &plan, taken, view.scope()))
     }
@@ -265,7 +265,7 @@ impl Limits {
         if let Some(scope) = view.scope() {
             scope.push_limit(noted);
         }
-        let shown = Shown::of(&noted);
+        let shown = Shown::of(&noted, &counted.fixed);
         let taken = (decision.charged, decision.at);
         Verdict::Counted(Ticket::new(handle, shown, &plan, taken, view.scope()))
     }

@@ -106,7 +106,7 @@ impl Fixed {
 }
 
 /// What the header fields say of a limit. Smaller than a decision, because it lies in every response's future.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Shown {
     about: About,
     pub(crate) remaining: u64,
@@ -115,84 +115,79 @@ pub(crate) struct Shown {
 }
 
 /// The limit that is spoken of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum About {
     Fixed(&'static Fixed),
-    Other {
-        policy: Name,
-        limit: u64,
-        /// Nanoseconds.
-        window: u64,
-    },
+    /// One with a quota of its key's own, or of another layer: out of line, because it is rare.
+    Other(Box<Other>),
+}
+
+#[derive(Debug)]
+struct Other {
+    policy: Name,
+    limit: u64,
+    /// Nanoseconds.
+    window: u64,
+}
+
+impl About {
+    #[inline]
+    fn of(policy: Name, limit: u64, window: u64, known: &[&'static Fixed]) -> Self {
+        match known.iter().find(|fixed| fixed.is(policy, limit, window)) {
+            Some(fixed) => Self::Fixed(fixed),
+            None => Self::Other(Box::new(Other {
+                policy,
+                limit,
+                window,
+            })),
+        }
+    }
 }
 
 impl About {
     fn policy(&self) -> Name {
         match self {
             Self::Fixed(fixed) => fixed.policy,
-            Self::Other { policy, .. } => *policy,
+            Self::Other(other) => other.policy,
         }
     }
 
     /// The values of the limit and of the policy, unless there is no limit to speak of.
     fn values(&self) -> Option<(HeaderValue, HeaderValue)> {
-        match *self {
-            Self::Fixed(fixed) => Some((fixed.limit.clone(), fixed.described.clone())),
-            Self::Other { limit: 0, .. } => None,
-            Self::Other {
-                policy,
-                limit,
-                window,
-            } => Some((
-                value(itoa::Buffer::new().format(limit)),
-                value_of(described(policy, limit, window)),
-            )),
-        }
+        let other = match self {
+            Self::Fixed(fixed) => return Some((fixed.limit.clone(), fixed.described.clone())),
+            Self::Other(other) => other,
+        };
+        (other.limit > 0).then(|| {
+            (
+                value(itoa::Buffer::new().format(other.limit)),
+                value_of(described(other.policy, other.limit, other.window)),
+            )
+        })
     }
 }
 
 impl Shown {
-    /// The same, with the values that were made before if they are among these.
+    /// Of an assessment, with the values that were made before if its limit is among these.
     #[inline]
-    pub(crate) fn with_fixed(self, known: &[&'static Fixed]) -> Self {
-        let About::Other {
-            policy,
-            limit,
-            window,
-        } = self.about
-        else {
-            return self;
-        };
-        match known.iter().find(|fixed| fixed.is(policy, limit, window)) {
-            Some(fixed) => Self {
-                about: About::Fixed(fixed),
-                ..self
-            },
-            None => self,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn of_assessment(policy: Name, assessment: &Assessment) -> Self {
+    pub(crate) fn of_assessment(
+        policy: Name,
+        assessment: &Assessment,
+        known: &[&'static Fixed],
+    ) -> Self {
         Self {
-            about: About::Other {
-                policy,
-                limit: assessment.quota.into(),
-                window: assessment.window,
-            },
+            about: About::of(policy, assessment.quota.into(), assessment.window, known),
             remaining: assessment.remaining,
             reset: assessment.reset,
         }
     }
 
-    pub(crate) fn of(decision: &LimitDecision) -> Self {
+    /// Of a decision, likewise.
+    pub(crate) fn of(decision: &LimitDecision, known: &[&'static Fixed]) -> Self {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let window = nanos(decision.window);
         Self {
-            about: About::Other {
-                policy: decision.policy,
-                limit: decision.limit,
-                window: nanos(decision.window),
-            },
+            about: About::of(decision.policy, decision.limit, window, known),
             remaining: decision.remaining,
             reset: nanos(decision.reset_after),
         }
@@ -292,6 +287,12 @@ impl WallTime {
             self.found.store(nanos.saturating_add(1), Ordering::Release);
             return unix;
         }
+        self.of(nanos)
+    }
+
+    /// Wall time when the store's time was `nanos`, by what was found [last](Self::at).
+    #[inline]
+    pub(crate) fn of(&self, nanos: u64) -> UnixTime {
         let base = self.base.load(Ordering::Relaxed);
         UnixTime::from_duration(Duration::from_nanos(base.saturating_add(nanos)))
     }

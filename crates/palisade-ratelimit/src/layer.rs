@@ -1,17 +1,15 @@
 use palisade_core::Handle;
-use tower_layer::Layer;
 
 use crate::builder::RateLimitBuilder;
 use crate::limiter::RateLimiter;
 use crate::limits::Limits;
-use crate::service::RateLimit;
 
 /// Limits how often each key may call a service.
 ///
 /// Counts live in the layer: its clones, and every service that it makes, count together. See the
 /// [crate's documentation](crate) for the two places where it stands.
 #[derive(Debug, Clone)]
-pub struct RateLimitLayer(Option<Handle<Limits>>);
+pub struct RateLimitLayer(pub(crate) Option<Handle<Limits>>);
 
 impl RateLimitLayer {
     pub(crate) const fn new(limits: Handle<Limits>) -> Self {
@@ -42,13 +40,5 @@ impl RateLimitLayer {
     #[must_use]
     pub fn leak(self) -> Self {
         Self(self.0.map(Handle::leak))
-    }
-}
-
-impl<S> Layer<S> for RateLimitLayer {
-    type Service = RateLimit<S>;
-
-    fn layer(&self, inner: S) -> RateLimit<S> {
-        RateLimit::new(inner, self.0.clone())
     }
 }

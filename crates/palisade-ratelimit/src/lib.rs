@@ -12,7 +12,7 @@ mod decide;
 mod decision;
 mod digest;
 mod error;
-mod future;
+mod filter;
 #[cfg(feature = "governor")]
 mod governor;
 mod headers;
@@ -24,7 +24,6 @@ mod limits;
 mod policy;
 mod refusal;
 mod select;
-mod service;
 mod store;
 mod sync;
 #[cfg(test)]
@@ -37,7 +36,7 @@ pub use builder::RateLimitBuilder;
 pub use config::{LimitConfig, PolicyConfig, RateLimitConfig, WindowKind};
 pub use decision::{Decision, Outcome};
 pub use error::Error;
-pub use future::ResponseFuture;
+pub use filter::RateLimit;
 #[cfg(feature = "governor")]
 pub use governor::Remaining;
 pub use headers::Headers;
@@ -50,7 +49,6 @@ pub use limiter::RateLimiter;
 pub use limits::NoKey;
 pub use policy::Policy;
 pub use select::Selection;
-pub use service::RateLimit;
 pub use store::{Memory, Store};
 #[cfg(feature = "redis")]
 pub use store::{Outage, Redis};

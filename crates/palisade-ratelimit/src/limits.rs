@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Method, header};
-use palisade_core::{ClientIp, Handle, Name, PathSet, time};
+use palisade_core::time::Instant;
+use palisade_core::{ClientIp, Handle, Name, PathSet};
 
 use crate::counted::Counted;
 use crate::decide::{Plan, Verdict};
@@ -68,7 +69,7 @@ pub(crate) struct Told {
 impl Limits {
     /// Decides about a request, and charges it if it may pass.
     #[inline]
-    pub(crate) fn admit(handle: &Handle<Self>, view: &RequestView<'_>) -> Verdict {
+    pub(crate) fn admit(handle: &Handle<Self>, view: &RequestView<'_>, now: Instant) -> Verdict {
         let limits = &**handle;
         if limits.is_exempt(view) {
             return Verdict::Pass;
@@ -81,8 +82,8 @@ impl Limits {
             .as_ref()
             .unwrap_or(&limits.chain);
         match chain.address(view, &limits.hasher) {
-            Some(found) => Self::count(handle, policy, quota, found, view),
-            None => Self::admit_by(chain, handle, policy, quota, view),
+            Some(found) => Self::count(handle, policy, quota, found, view, now),
+            None => Self::admit_by(chain, handle, policy, quota, view, now),
         }
     }
 
@@ -94,11 +95,12 @@ impl Limits {
         policy: usize,
         quota: Option<NonZeroU32>,
         view: &RequestView<'_>,
+        now: Instant,
     ) -> Verdict {
         let found = chain.find(view, &handle.hasher);
         match found.or_else(|| handle.without_key()) {
-            Some(found) => Self::count(handle, policy, quota, found, view),
-            None => handle.no_key_verdict(policy, view),
+            Some(found) => Self::count(handle, policy, quota, found, view, now),
+            None => handle.no_key_verdict(policy, view, now),
         }
     }
 
@@ -109,6 +111,7 @@ impl Limits {
         quota: Option<NonZeroU32>,
         found: Found,
         view: &RequestView<'_>,
+        now: Instant,
     ) -> Verdict {
         let limits = &**handle;
         let cost = limits.cost.as_ref().map_or(1, |cost| cost(view).into());
@@ -117,7 +120,7 @@ impl Limits {
             key: found.key,
             quota,
             cost,
-            now: limits.store.nanos(time::now()),
+            now: limits.store.nanos(now),
         };
         Self::decide(handle, plan, found.is_address, view)
     }
@@ -187,12 +190,12 @@ impl Limits {
         Key::text("no key").hashed(&self.hasher)
     }
 
-    fn no_key_verdict(&self, policy: usize, view: &RequestView<'_>) -> Verdict {
+    fn no_key_verdict(&self, policy: usize, view: &RequestView<'_>, now: Instant) -> Verdict {
         if self.no_key == NoKey::Pass {
             return Verdict::Pass;
         }
         let decision = Decision::bare(Outcome::NoKey, self.policies[policy].name);
-        let now = self.store.nanos(time::now());
+        let now = self.store.nanos(now);
         let plan = Plan {
             policy,
             key: self.shared_key(),

@@ -1,43 +1,34 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
-use palisade_core::{Code, LimitDecision, Rejection, RejectionContext, ResponseBody};
+use palisade_core::filter::Exchange;
+use palisade_core::{Code, LimitDecision, Rejection};
 
 use crate::decide::Ruling;
 use crate::decision::{Decision, Outcome};
-use crate::headers::{Headers, Shown};
+use crate::headers::Shown;
 use crate::limits::Limits;
 
 /// By draft-ietf-httpapi-ratelimit-headers-10, section 6.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
-/// A refusal that is yet to be turned into a response.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    ruling: Box<Ruling>,
-    shown: Shown,
-    headers: Headers,
-    context: RejectionContext,
-}
-
-impl Refusal {
-    pub(crate) fn of<Rq>(ruling: Box<Ruling>, limits: &Limits, request: &Request<Rq>) -> Self {
-        let shown = Shown::of(&LimitDecision::from(ruling.decision));
-        Self {
-            shown: shown.with_fixed(&limits.policies[ruling.plan.policy].fixed),
-            ruling,
-            headers: limits.headers,
-            context: RejectionContext::of(request),
-        }
-    }
-
-    pub(crate) fn into_response<B>(self) -> Response<ResponseBody<B>> {
-        let mut response = rejection(&self.ruling.decision).into_response(&self.context);
-        self.headers
-            .write(&self.shown, self.ruling.unix, response.headers_mut());
-        response
-    }
+/// The answer to a request that is over a limit.
+#[cold]
+pub(crate) fn refuse<B>(
+    exchange: &mut Exchange,
+    request: &Request<B>,
+    ruling: &Ruling,
+    limits: &Limits,
+) -> Response<Bytes> {
+    let known = &limits.policies[ruling.plan.policy].fixed;
+    let shown = Shown::of(&LimitDecision::from(ruling.decision), known);
+    let mut response = exchange.render(request, rejection(&ruling.decision));
+    limits
+        .headers
+        .write(&shown, ruling.unix, response.headers_mut());
+    response
 }
 
 fn rejection(decision: &Decision) -> Rejection {

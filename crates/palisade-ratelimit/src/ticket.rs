@@ -1,20 +1,20 @@
+use std::fmt;
 use std::sync::Arc;
 
 use http::Response;
-use palisade_core::time::UnixTime;
-use palisade_core::{Handle, LimitDecision, RequestScope};
+use palisade_core::{LimitDecision, RequestScope};
 
 use crate::decide::Plan;
 use crate::decision::Charged;
-use crate::headers::{Headers, Shown};
+use crate::headers::{Fixed, Headers, Shown};
 use crate::limits::Limits;
 use crate::policy::Refund;
 
 /// What is left to do for a counted request when its response comes.
-pub(crate) struct Ticket {
+pub struct Ticket {
     shown: Shown,
-    unix: UnixTime,
-    headers: Headers,
+    /// The store's time of the request.
+    now: u64,
     refund: Option<Box<PendingRefund>>,
 }
 
@@ -23,14 +23,13 @@ struct PendingRefund {
     plan: Plan,
     /// The store that was charged, and its time then.
     taken: (Charged, u64),
-    limits: Handle<Limits>,
 }
 
 impl Ticket {
     /// The headers will speak of the closest limit, whether ours or one that another limiter has noted in the scope.
     #[inline]
     pub(crate) fn new(
-        limits: &Handle<Limits>,
+        limits: &Limits,
         own: Shown,
         plan: &Plan,
         taken: (Charged, u64),
@@ -42,45 +41,51 @@ impl Ticket {
                 when: Arc::clone(when),
                 plan: *plan,
                 taken,
-                limits: limits.clone(),
             })
         });
         let shown = match scope {
             Some(scope) if limits.headers != Headers::Off => {
-                scope.with_limits(|noted| closest(own, noted))
+                scope.with_limits(|noted| closest(own, noted, &policy.fixed))
             }
             _ => own,
         };
+        // The response will ask for the wall time of now.
+        let _ = limits.unix(plan.now);
         Self {
-            shown: shown.with_fixed(&policy.fixed),
-            unix: limits.unix(plan.now),
-            headers: limits.headers,
+            shown,
+            now: plan.now,
             refund,
         }
     }
 
     #[inline]
-    pub(crate) fn settle<B>(&mut self, response: &mut Response<B>) {
-        if let Some(refund) = self.refund.take()
+    pub(crate) fn settle<B>(self, limits: &Limits, response: &mut Response<B>) {
+        if let Some(refund) = self.refund
             && (refund.when)(response.status())
         {
             let (charged, at) = refund.taken;
-            refund.limits.refund(&refund.plan, charged, at);
+            limits.refund(&refund.plan, charged, at);
         }
-        self.headers
-            .write(&self.shown, self.unix, response.headers_mut());
+        if limits.headers != Headers::Off {
+            let unix = limits.wall.of(self.now);
+            let headers = response.headers_mut();
+            limits.headers.write(&self.shown, unix, headers);
+        }
     }
 }
 
-fn closest(own: Shown, noted: &[LimitDecision]) -> Shown {
+fn closest(own: Shown, noted: &[LimitDecision], known: &[&'static Fixed]) -> Shown {
     let counted = noted
         .iter()
         .filter(|decision| decision.allowed && decision.limit > 0);
-    counted.fold(own, |closest, other| {
-        if other.remaining < closest.remaining {
-            Shown::of(other)
-        } else {
-            closest
-        }
-    })
+    match counted.min_by_key(|decision| decision.remaining) {
+        Some(other) if other.remaining < own.remaining => Shown::of(other, known),
+        _ => own,
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ticket")
+    }
 }

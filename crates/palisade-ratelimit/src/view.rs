@@ -18,13 +18,17 @@ pub struct RequestView<'a> {
 
 impl<'a> RequestView<'a> {
     #[inline]
-    pub(crate) fn new<B>(request: &'a Request<B>, client_ip: &'a ClientIp) -> Self {
+    pub(crate) fn new<B>(
+        request: &'a Request<B>,
+        scope: Option<&'a RequestScope>,
+        client_ip: &'a ClientIp,
+    ) -> Self {
         Self {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers(),
             extensions: request.extensions(),
-            scope: RequestScope::current(request.extensions()),
+            scope,
             client_ip,
             client: Cell::new(None),
         }

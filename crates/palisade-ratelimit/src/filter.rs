@@ -1,0 +1,140 @@
+use std::fmt;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use palisade_core::filter::{Exchange, Filter, Filtered, Park, ReplaceBody, Step, Wait};
+use tower_layer::Layer;
+
+use crate::decide::Verdict;
+use crate::layer::RateLimitLayer;
+use crate::limits::Limits;
+use crate::refusal::refuse;
+use crate::ticket::Ticket;
+use crate::view::RequestView;
+
+/// The service made by [`RateLimitLayer`].
+pub type RateLimit<S> = Filtered<S, RateLimitLayer>;
+
+impl<S> Layer<S> for RateLimitLayer {
+    type Service = RateLimit<S>;
+
+    fn layer(&self, inner: S) -> RateLimit<S> {
+        Filtered::new(inner, self.clone())
+    }
+}
+
+impl Filter for RateLimitLayer {
+    /// The charge that the response tells of.
+    type Kept = Option<Ticket>;
+    type Wait = Query;
+    type Watch = ();
+
+    #[inline]
+    fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
+        let Some(limits) = &self.0 else {
+            return Step::Pass(None);
+        };
+        let now = exchange.now();
+        let verdict = {
+            let scope = exchange.find_scope(request.extensions());
+            let view = RequestView::new(request, scope, &limits.client_ip);
+            Limits::admit(limits, &view, now)
+        };
+        carry_out(verdict, limits, exchange, request)
+    }
+
+    #[inline]
+    fn on_response<B: ReplaceBody>(
+        &self,
+        _: &mut Exchange,
+        ticket: Option<Ticket>,
+        response: &mut Response<B>,
+    ) {
+        if let (Some(limits), Some(ticket)) = (&self.0, ticket) {
+            ticket.settle(limits, response);
+        }
+    }
+}
+
+/// Does what a verdict says.
+#[inline]
+fn carry_out<B>(
+    verdict: Verdict,
+    limits: &Limits,
+    exchange: &mut Exchange,
+    request: &mut Request<B>,
+) -> Step<RateLimitLayer> {
+    match verdict {
+        Verdict::Pass => Step::Pass(None),
+        Verdict::Counted(ticket) => Step::Pass(Some(ticket)),
+        Verdict::Over(ruling) if ruling.shadow => {
+            request.extensions_mut().insert(ruling.decision);
+            Step::Pass(None)
+        }
+        Verdict::Over(ruling) => Step::answer(refuse(exchange, request, &ruling, limits)),
+        #[cfg(feature = "redis")]
+        Verdict::Ask(question) => Step::Wait(Query(question)),
+    }
+}
+
+/// The query to Redis that a request waits for.
+#[cfg(feature = "redis")]
+pub struct Query(Box<crate::ask::Question>);
+
+/// Without a store over the network there is nothing to wait for.
+#[cfg(not(feature = "redis"))]
+pub enum Query {}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Query")
+    }
+}
+
+impl<S: Clone> Park<S> for Query {
+    fn park(&self, service: &mut S) -> S {
+        let clone = service.clone();
+        std::mem::replace(service, clone)
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Wait<RateLimitLayer> for Query {
+    fn poll_wait(&mut self, _: &RateLimitLayer, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(cx)
+    }
+
+    fn resume<B>(
+        self,
+        layer: &RateLimitLayer,
+        exchange: &mut Exchange,
+        request: &mut Request<B>,
+    ) -> Step<RateLimitLayer> {
+        let Some(limits) = &layer.0 else {
+            return Step::Pass(None);
+        };
+        let now = exchange.now();
+        let verdict = {
+            let scope = exchange.find_scope(request.extensions());
+            let view = RequestView::new(request, scope, &limits.client_ip);
+            self.0.conclude(&view, now)
+        };
+        carry_out(verdict, limits, exchange, request)
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+impl Wait<RateLimitLayer> for Query {
+    fn poll_wait(&mut self, _: &RateLimitLayer, _: &mut Context<'_>) -> Poll<()> {
+        match *self {}
+    }
+
+    fn resume<B>(
+        self,
+        _: &RateLimitLayer,
+        _: &mut Exchange,
+        _: &mut Request<B>,
+    ) -> Step<RateLimitLayer> {
+        match self {}
+    }
+}
