@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Request, header};
-use palisade_core::{Code, Rejection, RejectionContext, RequestScope, SecurityEvent};
+use palisade_core::filter::Exchange;
+use palisade_core::{Code, Rejection, RequestScope, SecurityEvent};
 
 use crate::counters::Counters;
 use crate::refusal::{Answer, Refusal};
@@ -86,17 +87,18 @@ impl Anonymous {
     }
 }
 
-/// Notes the refusal everywhere, and keeps what the response needs.
-pub(crate) fn refuse<Rq>(
-    request: &mut Request<Rq>,
+/// Notes the refusal everywhere.
+#[cold]
+pub(crate) fn refuse<B>(
+    exchange: &mut Exchange,
+    request: &mut Request<B>,
     refusal: Refusal,
     subject: Option<&str>,
     counters: &Counters,
-) -> RejectionContext {
-    let scope = RequestScope::enter(request.extensions_mut());
-    note(&scope, refusal, subject);
+) {
+    let scope = exchange.enter(request.extensions_mut());
+    note(scope, refusal, subject);
     counters.count(refusal);
-    RejectionContext::of(request)
 }
 
 pub(crate) fn note(scope: &RequestScope, refusal: Refusal, subject: Option<&str>) {

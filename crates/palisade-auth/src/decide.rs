@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, Request};
+use palisade_core::filter::Exchange;
 use palisade_core::{PathSet, Principal, sent_path};
 
 use crate::challenge::Challenges;
@@ -50,7 +51,7 @@ pub(crate) enum Decision {
 
 impl Config {
     #[inline]
-    pub(crate) fn decide<Rq>(&self, request: &mut Request<Rq>) -> Decision {
+    pub(crate) fn decide<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Decision {
         if self
             .skip
             .contains(sent_path(request.extensions(), request.uri()))
@@ -58,14 +59,14 @@ impl Config {
             return Decision::Anonymous;
         }
         if websocket::is_opening(request.headers()) {
-            return self.decide_opening(request);
+            return self.decide_opening(exchange, request);
         }
         let places = Places {
             api_key: self.api_keys.is_some(),
         };
         match credential::find(request.headers(), request.uri(), places) {
             Err(refusal) => Decision::Now(Err(refusal)),
-            Ok(Credential::Bearer(token)) => self.decided(self.check_bearer(token)),
+            Ok(Credential::Bearer(token)) => self.decided(self.check_bearer(token, exchange)),
             Ok(Credential::ApiKey(key)) => match &self.api_keys {
                 Some(keys) => self.decided(keys.check(key)),
                 None => Decision::Now(Err(Refusal::KeyUnknown)),
@@ -96,7 +97,7 @@ impl Config {
 
     /// A WebSocket has more places for a credential, none of which the inner service may see.
     #[cold]
-    fn decide_opening<Rq>(&self, request: &mut Request<Rq>) -> Decision {
+    fn decide_opening<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Decision {
         let offered = match websocket::take_token(request.headers_mut()) {
             Ok(offered) => offered,
             Err(refusal) => return Decision::Now(Err(refusal)),
@@ -111,12 +112,16 @@ impl Config {
         let tickets = self.tickets.as_ref();
         let ticket = tickets.and_then(|tickets| Some((tickets, websocket::ticket(request.uri())?)));
         match (presented, offered, ticket) {
-            (Credential::Bearer(token), None, None) => self.decided(self.check_bearer(token)),
+            (Credential::Bearer(token), None, None) => {
+                self.decided(self.check_bearer(token, exchange))
+            }
             (Credential::ApiKey(key), None, None) => match &self.api_keys {
                 Some(keys) => self.decided(keys.check(key)),
                 None => Decision::Now(Err(Refusal::KeyUnknown)),
             },
-            (Credential::None, Some(token), None) => self.decided(self.check_bearer(&token)),
+            (Credential::None, Some(token), None) => {
+                self.decided(self.check_bearer(&token, exchange))
+            }
             (Credential::None, None, Some((tickets, ticket))) => {
                 Decision::Now(self.admit(tickets.redeem(ticket)))
             }
@@ -131,19 +136,25 @@ impl Config {
         }
     }
 
-    fn check_bearer(&self, token: &[u8]) -> Outcome {
+    fn check_bearer(&self, token: &[u8], exchange: &mut Exchange) -> Outcome {
         if token.len() > crate::jwt::parse::MAX_TOKEN_LEN {
             return Outcome::Now(Err(Refusal::TokenTooLong));
         }
-        // One digest finds a service's token as well as a verified one.
-        let digest = (!self.services.is_empty()).then(|| sha256(token));
-        if let Some(digest) = &digest
-            && let Some(service) = self.services.find(digest)
+        let verifier = self.bearer.as_ref();
+        let known = verifier.and_then(|verifier| {
+            let now = exchange.unix_now(verifier.clock());
+            verifier.check_known(token, now)
+        });
+        if let Some(outcome) = known {
+            return outcome;
+        }
+        if !self.services.is_empty()
+            && let Some(service) = self.services.find(&sha256(token))
         {
             return Outcome::Now(Ok(Arc::clone(service)));
         }
-        match &self.bearer {
-            Some(verifier) => verifier.check(token, digest, verifier.now()),
+        match verifier {
+            Some(verifier) => verifier.check_unknown(token, exchange.unix_now(verifier.clock())),
             None => Outcome::Now(Err(Refusal::UnknownToken)),
         }
     }

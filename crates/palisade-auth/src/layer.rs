@@ -2,11 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use palisade_core::{Handle, PathSet, Principal};
-use tower_layer::Layer;
 
 use crate::challenge::Challenges;
 use crate::decide::{Config, Presence};
-use crate::service::AuthService;
 use crate::service_token::{ServiceToken, ServiceTokens};
 use crate::websocket::Tickets;
 use crate::{ApiKeys, AuthError, JwtVerifier, Sessions};
@@ -41,7 +39,7 @@ pub enum AccountStatus {
 /// # Ok::<(), palisade_auth::AuthError>(())
 /// ```
 #[derive(Clone)]
-pub struct AuthLayer(Option<Handle<Config>>);
+pub struct AuthLayer(pub(crate) Option<Handle<Config>>);
 
 impl AuthLayer {
     /// The realm of the challenges unless told otherwise.
@@ -203,13 +201,5 @@ impl fmt::Debug for AuthLayer {
             Some(config) => f.debug_tuple("AuthLayer").field(config).finish(),
             None => f.write_str("AuthLayer(off)"),
         }
-    }
-}
-
-impl<S> Layer<S> for AuthLayer {
-    type Service = AuthService<S>;
-
-    fn layer(&self, inner: S) -> AuthService<S> {
-        AuthService::new(inner, self.0.clone())
     }
 }

@@ -10,7 +10,7 @@ mod digest;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
-pub mod future;
+mod filter;
 mod guard;
 mod jwt;
 mod layer;
@@ -21,7 +21,6 @@ mod refresh;
 mod refusal;
 pub mod revocation;
 mod roles;
-mod service;
 mod service_token;
 mod session;
 #[cfg(feature = "redis")]
@@ -40,6 +39,7 @@ pub use counters::FAILURES_TOTAL;
 pub use error::AuthError;
 #[cfg(feature = "axum")]
 pub use extract::{Auth, Claims, OptionalAuth};
+pub use filter::AuthService;
 pub use guard::{Guard, Guarded, RequirePermission, RequireRole, RequireScope, RequireService};
 #[cfg(feature = "jwks")]
 pub use jwt::{FetchError, Jwks, JwksResponse};
@@ -55,6 +55,5 @@ pub use refresh::RedisRefreshTokens;
 pub use refresh::{RefreshToken, RefreshTokens, RefreshTokensBuilder};
 pub use refusal::Refusal;
 pub use roles::{Roles, RolesBuilder};
-pub use service::AuthService;
 pub use service_token::ServiceToken;
 pub use session::{Sessions, SessionsBuilder};

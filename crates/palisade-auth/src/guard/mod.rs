@@ -1,4 +1,4 @@
-mod service;
+mod filter;
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Request, header};
 use palisade_core::{Code, Handle, Principal, PrincipalKind, Rejection, RequestScope};
 
-pub use self::service::{GuardFuture, Guarded};
+pub use self::filter::Guarded;
 use crate::challenge::{Anonymous, without_challenge};
 use crate::counters::Counters;
 use crate::{Refusal, Roles};
@@ -234,10 +234,12 @@ impl RequireService {
 
 impl Config {
     /// The refusal, and about whom it is, unless the request may pass.
-    fn decide<Rq>(&self, request: &Request<Rq>) -> Result<(), (Refusal, Option<Arc<Principal>>)> {
-        let principal =
-            RequestScope::current(request.extensions()).and_then(RequestScope::principal);
-        match principal {
+    fn decide<B>(
+        &self,
+        scope: Option<&RequestScope>,
+        request: &Request<B>,
+    ) -> Result<(), (Refusal, Option<Arc<Principal>>)> {
+        match scope.and_then(RequestScope::principal) {
             Some(principal) if self.rule.allows(&principal) => Ok(()),
             Some(principal) => Err((self.refusal, Some(principal))),
             None if request.extensions().get::<Anonymous>().is_some() => {

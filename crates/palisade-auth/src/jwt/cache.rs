@@ -1,23 +1,56 @@
-//! Tokens that have been verified, by their SHA-256: the token itself is not kept.
+//! Tokens that have been verified.
+//!
+//! A token is found by a keyed hash of its end, where its signature lies, and is the one that was verified only if every
+//! byte is the same. See the threat model for why that is as safe as a digest of the whole.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{Hash, Hasher, RandomState};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_core::time::UnixTime;
-use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, UnitWeighter};
+use zeroize::Zeroizing;
 
 use super::verify::Verified;
-use crate::digest::Digest;
 
 /// The longest that a verification is believed without being done again.
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// A bounded cache. Only tokens that hold get in, so nobody else can push others out.
+/// So much of a token's end is hashed: more than the signature of HS256 has, in which valid tokens differ.
+const HASHED: usize = 64;
+
+/// A bounded cache. Only tokens that hold get in, so nobody else can push others out, or make up ones that collide.
 pub(crate) struct TokenCache {
-    entries: Cache<Digest, Entry, UnitWeighter, BuildHasherDefault<DigestHasher>>,
+    entries: Cache<Kept, Entry, UnitWeighter, RandomState>,
+}
+
+/// A token as it is kept, wiped when it goes.
+#[derive(Clone, PartialEq, Eq)]
+struct Kept(Zeroizing<Box<[u8]>>);
+
+/// A token as it is presented.
+struct Presented<'a>(&'a [u8]);
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Presented(&self.0).hash(state);
+    }
+}
+
+impl Hash for Presented<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0[self.0.len().saturating_sub(HASHED)..]);
+    }
+}
+
+impl Equivalent<Kept> for Presented<'_> {
+    #[inline]
+    fn equivalent(&self, kept: &Kept) -> bool {
+        *self.0 == **kept.0
+    }
 }
 
 #[derive(Clone)]
@@ -33,7 +66,7 @@ impl TokenCache {
                 capacity.get(),
                 capacity.get() as u64,
                 UnitWeighter,
-                BuildHasherDefault::default(),
+                RandomState::new(),
                 DefaultLifecycle::default(),
             ),
         }
@@ -43,40 +76,23 @@ impl TokenCache {
     #[inline]
     pub(crate) fn find(
         &self,
-        digest: &Digest,
+        token: &[u8],
         generation_of: impl FnOnce(usize) -> u64,
         now: UnixTime,
     ) -> Option<Arc<Verified>> {
-        let entry = self.entries.get(digest)?;
+        let entry = self.entries.get(&Presented(token))?;
         let fresh = now < entry.deadline
             && entry.verified.generation == generation_of(entry.verified.issuer);
         fresh.then_some(entry.verified)
     }
 
-    pub(crate) fn keep(&self, digest: Digest, verified: &Arc<Verified>, now: UnixTime) {
+    pub(crate) fn keep(&self, token: &[u8], verified: &Arc<Verified>, now: UnixTime) {
         let deadline = verified.expires_at.min(now.saturating_add(MAX_AGE));
         if now < deadline {
             let verified = Arc::clone(verified);
-            self.entries.insert(digest, Entry { verified, deadline });
+            let kept = Kept(Zeroizing::new(token.into()));
+            self.entries.insert(kept, Entry { verified, deadline });
         }
-    }
-}
-
-/// A SHA-256 is as good a hash as there is: its first bytes are taken as they are.
-#[derive(Default, Clone, Copy)]
-pub(crate) struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    fn write_usize(&mut self, _length: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
@@ -85,7 +101,6 @@ mod tests {
     use palisade_core::Principal;
 
     use super::*;
-    use crate::digest::sha256;
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -108,11 +123,10 @@ mod tests {
     #[test]
     fn an_entry_lasts_five_minutes_at_most() {
         let cache = cache();
-        let digest = sha256(b"token");
-        cache.keep(digest, &verified(3600), NOW);
+        cache.keep(b"token", &verified(3600), NOW);
         let at = |seconds| {
             let now = NOW.saturating_add(Duration::from_secs(seconds));
-            cache.find(&digest, |_| 1, now).is_some()
+            cache.find(b"token", |_| 1, now).is_some()
         };
         assert!(at(0) && at(299));
         assert!(!at(300));
@@ -121,11 +135,10 @@ mod tests {
     #[test]
     fn an_entry_never_outlives_its_token() {
         let cache = cache();
-        let digest = sha256(b"token");
-        cache.keep(digest, &verified(60), NOW);
+        cache.keep(b"token", &verified(60), NOW);
         let at = |seconds| {
             let now = NOW.saturating_add(Duration::from_secs(seconds));
-            cache.find(&digest, |_| 1, now).is_some()
+            cache.find(b"token", |_| 1, now).is_some()
         };
         assert!(at(59));
         assert!(!at(60));
@@ -134,11 +147,10 @@ mod tests {
     #[test]
     fn other_keys_make_an_entry_void() {
         let cache = cache();
-        let digest = sha256(b"token");
-        cache.keep(digest, &verified(60), NOW);
+        cache.keep(b"token", &verified(60), NOW);
         let asked = |generation| {
             cache.find(
-                &digest,
+                b"token",
                 |issuer| {
                     assert_eq!(issuer, 3);
                     generation
@@ -154,8 +166,20 @@ mod tests {
     fn it_is_bounded() {
         let cache = cache();
         for token in 0..10_000_u32 {
-            cache.keep(sha256(&token.to_le_bytes()), &verified(60), NOW);
+            cache.keep(&token.to_le_bytes(), &verified(60), NOW);
         }
         assert!(cache.entries.len() <= 16, "{}", cache.entries.len());
+    }
+
+    #[test]
+    fn a_token_with_the_same_end_is_another() {
+        let cache = cache();
+        let end = [b's'; HASHED];
+        let token = |start: &[u8]| [start, &end].concat();
+        cache.keep(&token(b"alice."), &verified(60), NOW);
+        assert!(cache.find(&token(b"alice."), |_| 1, NOW).is_some());
+        for other in [&b"mallory."[..], b"Alice.", b"", b"alice"] {
+            assert!(cache.find(&token(other), |_| 1, NOW).is_none(), "{other:?}");
+        }
     }
 }

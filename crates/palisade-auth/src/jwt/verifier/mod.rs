@@ -11,7 +11,6 @@ use super::cache::TokenCache;
 use super::trusted::TrustedIssuer;
 use super::verify::{Failure, Verified, verify};
 use crate::Refusal;
-use crate::digest::{Digest, sha256};
 use crate::outcome::Outcome;
 use crate::revocation::{Answer, CheckRevocation, Standing, TokenRef};
 
@@ -74,7 +73,7 @@ impl JwtVerifier {
     /// to be waited for; use [`authenticate`](Self::authenticate) then.
     pub fn verify(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
         let now = self.now();
-        match self.check(token.as_bytes(), None, now) {
+        match self.check(token.as_bytes(), now) {
             Outcome::Now(result) => result,
             Outcome::Later(_) => Err(Refusal::StoreUnavailable),
         }
@@ -91,23 +90,43 @@ impl JwtVerifier {
     /// Dropping it leaves nothing behind.
     pub async fn authenticate(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
         let now = self.now();
-        match self.check(token.as_bytes(), None, now) {
+        match self.check(token.as_bytes(), now) {
             Outcome::Now(result) => result,
             Outcome::Later(later) => later.await,
         }
+    }
+
+    pub(crate) fn clock(&self) -> &WallClock {
+        &self.0.clock
     }
 
     pub(crate) fn now(&self) -> UnixTime {
         self.0.clock.now()
     }
 
-    /// Decides about a token, with its digest if that is known already. Only a store that has to be asked over the network makes it wait.
-    pub(crate) fn check(&self, token: &[u8], digest: Option<Digest>, now: UnixTime) -> Outcome {
-        let verified = match self.verified(token, digest, now) {
-            Ok(verified) => verified,
-            Err(failure) => return self.failed(token, &failure),
-        };
-        self.ask_revocation(verified)
+    /// Decides about a token. Only a store that has to be asked over the network makes it wait.
+    pub(crate) fn check(&self, token: &[u8], now: UnixTime) -> Outcome {
+        match self.check_known(token, now) {
+            Some(outcome) => outcome,
+            None => self.check_unknown(token, now),
+        }
+    }
+
+    /// Decides about a token that was verified before.
+    #[inline]
+    pub(crate) fn check_known(&self, token: &[u8], now: UnixTime) -> Option<Outcome> {
+        let inner = &*self.0;
+        let generation_of = |issuer: usize| inner.issuers[issuer].keys.generation();
+        let known = inner.cache.as_ref()?.find(token, generation_of, now)?;
+        Some(self.ask_revocation(known))
+    }
+
+    /// Decides about a token by verifying it.
+    pub(crate) fn check_unknown(&self, token: &[u8], now: UnixTime) -> Outcome {
+        match self.verified(token, now) {
+            Ok(verified) => self.ask_revocation(verified),
+            Err(failure) => self.failed(token, &failure),
+        }
     }
 
     /// Looks once more where an issuer's keys may have changed.
@@ -133,7 +152,7 @@ impl JwtVerifier {
         let (this, token, jwks) = (self.clone(), token.to_vec(), jwks.clone());
         Outcome::Later(Box::pin(async move {
             looking.await;
-            let verified = match this.verified(&token, None, this.now()) {
+            let verified = match this.verified(&token, this.now()) {
                 Ok(verified) => verified,
                 Err(Failure {
                     missing_key: Some(_),
@@ -159,23 +178,11 @@ impl JwtVerifier {
         Outcome::Now(Err(failure.refusal))
     }
 
-    fn verified(
-        &self,
-        token: &[u8],
-        digest: Option<Digest>,
-        now: UnixTime,
-    ) -> Result<Arc<Verified>, Failure> {
-        let inner = &*self.0;
-        let Some(cache) = &inner.cache else {
-            return Ok(Arc::new(verify(token, &inner.issuers, now)?));
-        };
-        let digest = digest.unwrap_or_else(|| sha256(token));
-        let generation_of = |issuer: usize| inner.issuers[issuer].keys.generation();
-        if let Some(known) = cache.find(&digest, generation_of, now) {
-            return Ok(known);
+    fn verified(&self, token: &[u8], now: UnixTime) -> Result<Arc<Verified>, Failure> {
+        let verified = Arc::new(verify(token, &self.0.issuers, now)?);
+        if let Some(cache) = &self.0.cache {
+            cache.keep(token, &verified, now);
         }
-        let verified = Arc::new(verify(token, &inner.issuers, now)?);
-        cache.keep(digest, &verified, now);
         Ok(verified)
     }
 

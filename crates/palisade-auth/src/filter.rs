@@ -1,0 +1,114 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use palisade_core::Principal;
+use palisade_core::filter::{Exchange, Filter, Filtered, Park, ReplaceBody, Step, Wait};
+use tower_layer::Layer;
+
+use crate::Refusal;
+use crate::challenge::refuse;
+use crate::decide::{Config, Decision};
+use crate::layer::AuthLayer;
+use crate::outcome::Later;
+
+/// The service made by [`AuthLayer`].
+pub type AuthService<S> = Filtered<S, AuthLayer>;
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = AuthService<S>;
+
+    fn layer(&self, inner: S) -> AuthService<S> {
+        Filtered::new(inner, self.clone())
+    }
+}
+
+impl Filter for AuthLayer {
+    type Kept = ();
+    type Wait = Lookup;
+    type Watch = ();
+
+    #[inline]
+    fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
+        let Some(config) = &self.0 else {
+            return Step::Pass(());
+        };
+        match config.decide(exchange, request) {
+            Decision::Now(result) => carry_out(config, result, exchange, request),
+            Decision::Anonymous => {
+                let anonymous = config.challenges.anonymous();
+                request.extensions_mut().insert(anonymous);
+                Step::Pass(())
+            }
+            Decision::Later(lookup) => Step::Wait(Lookup {
+                lookup,
+                found: None,
+            }),
+        }
+    }
+
+    #[inline]
+    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
+}
+
+/// Lets the principal in, or says no.
+#[inline]
+fn carry_out<B>(
+    config: &Config,
+    result: Result<Arc<Principal>, Refusal>,
+    exchange: &mut Exchange,
+    request: &mut Request<B>,
+) -> Step<AuthLayer> {
+    match result {
+        Ok(principal) => {
+            exchange
+                .enter(request.extensions_mut())
+                .push_principal(principal);
+            Step::Pass(())
+        }
+        Err(refusal) => {
+            refuse(exchange, request, refusal, None, &config.counters);
+            exchange.reject(request, config.challenges.rejection(refusal))
+        }
+    }
+}
+
+/// A credential that a store is asked about.
+pub struct Lookup {
+    lookup: Later,
+    found: Option<Result<Arc<Principal>, Refusal>>,
+}
+
+impl<S: Clone> Park<S> for Lookup {
+    fn park(&self, service: &mut S) -> S {
+        let clone = service.clone();
+        std::mem::replace(service, clone)
+    }
+}
+
+impl Wait<AuthLayer> for Lookup {
+    fn poll_wait(&mut self, _: &AuthLayer, cx: &mut Context<'_>) -> Poll<()> {
+        self.found = Some(ready!(self.lookup.as_mut().poll(cx)));
+        Poll::Ready(())
+    }
+
+    fn resume<B>(
+        self,
+        layer: &AuthLayer,
+        exchange: &mut Exchange,
+        request: &mut Request<B>,
+    ) -> Step<AuthLayer> {
+        let Some(config) = &layer.0 else {
+            return Step::Pass(());
+        };
+        let found = self.found.unwrap_or(Err(Refusal::StoreUnavailable));
+        carry_out(config, config.admit(found), exchange, request)
+    }
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookup")
+    }
+}
