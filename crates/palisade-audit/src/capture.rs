@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Request, header};
 use http_body::{Body, Frame, SizeHint};
 use ring::digest;
+use tower_service::Service;
 
 /// What was seen of a body on its way, up to a limit.
 #[derive(Clone)]
@@ -162,29 +163,6 @@ impl<B> fmt::Debug for CapturedBody<B> {
     }
 }
 
-/// What an [`AuditLayer`](crate::AuditLayer) does to the bodies of requests; one of [`Untouched`] and [`Captured`].
-pub trait RequestBody<Rq>: sealed::Sealed {
-    /// The body that the service gets.
-    type Body;
-
-    #[doc(hidden)]
-    fn wrap(&self, body: Rq, tee: Tee) -> Self::Body;
-
-    #[doc(hidden)]
-    fn captures(&self) -> bool;
-}
-
-/// Where a captured body goes; opaque.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Tee(pub(crate) Option<SharedCapture>);
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::Untouched {}
-    impl<F> Sealed for super::Captured<F> {}
-}
-
 /// Bodies of requests reach the service as they are, and are not captured.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Untouched;
@@ -199,31 +177,36 @@ impl<F> fmt::Debug for Captured<F> {
     }
 }
 
-impl<Rq> RequestBody<Rq> for Untouched {
-    type Body = Rq;
+/// The service inside an [`AuditLayer`](crate::AuditLayer) that captures the bodies of requests.
+#[derive(Debug, Clone)]
+pub struct CaptureRequests<S, F> {
+    inner: S,
+    map: Captured<F>,
+}
 
-    #[inline]
-    fn wrap(&self, body: Rq, _: Tee) -> Rq {
-        body
-    }
-
-    fn captures(&self) -> bool {
-        false
+impl<S, F> CaptureRequests<S, F> {
+    pub(crate) const fn new(inner: S, map: Captured<F>) -> Self {
+        Self { inner, map }
     }
 }
 
-impl<Rq, F, Out> RequestBody<Rq> for Captured<F>
+impl<S, F, Rq, Out> Service<Request<Rq>> for CaptureRequests<S, F>
 where
+    S: Service<Request<Out>>,
     F: Fn(CapturedBody<Rq>) -> Out,
 {
-    type Body = Out;
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
 
     #[inline]
-    fn wrap(&self, body: Rq, tee: Tee) -> Out {
-        (self.0)(CapturedBody::new(body, tee.0))
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
     }
 
-    fn captures(&self) -> bool {
-        true
+    fn call(&mut self, mut request: Request<Rq>) -> S::Future {
+        let capture = request.extensions_mut().remove();
+        self.inner
+            .call(request.map(|body| (self.map.0)(CapturedBody::new(body, capture))))
     }
 }

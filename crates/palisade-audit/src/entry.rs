@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use palisade_core::time::{Instant, UnixTime};
-use palisade_core::{ClientAddr, EventKind, Principal, RequestScope, SecurityEvent, Severity};
+use palisade_core::{
+    ClientAddr, EventKind, Name, Principal, RequestScope, SecurityEvent, Severity, TraceParent,
+};
 
 use crate::capture::{Capture, SharedCapture};
-use crate::{Class, Delivery, Level, Outcome};
+use crate::hold::Hold;
+use crate::{Audit, Class, Delivery, Level, Outcome};
 
 /// The longest part of a path, query or header that is kept, in bytes.
 const MAX_TEXT: usize = 4_096;
@@ -37,7 +40,18 @@ pub(crate) struct Entry {
     /// The whole length of the body, where it was known.
     pub(crate) expected: Option<u64>,
     pub(crate) client: Option<ClientAddr>,
+    /// The trail that the record goes to; not while the record waits for its writer.
+    pub(crate) audit: Option<Audit>,
+    /// Until the request is over: its memory is the server's, and is given back there.
     pub(crate) scope: Option<RequestScope>,
+    pub(crate) trace: Option<TraceParent>,
+    /// The policy of the limit that refused the request, or that it was counted by.
+    pub(crate) limited_by: Option<Name>,
+    /// Whether there is a place in the queue for the record.
+    pub(crate) reserved: bool,
+    /// Whether the service's own code runs now.
+    pub(crate) inside: bool,
+    pub(crate) hold: Option<Box<Hold>>,
     pub(crate) principal: Option<Arc<Principal>>,
     pub(crate) events: Vec<SecurityEvent>,
     pub(crate) stage: Option<&'static str>,
@@ -51,6 +65,7 @@ pub(crate) struct Entry {
     path: Range<usize>,
     query: Option<Range<usize>>,
     host: Option<Range<usize>>,
+    request_id: Option<Range<usize>>,
     headers: Vec<(HeaderName, Range<usize>)>,
 }
 
@@ -130,6 +145,40 @@ impl Entry {
             .map(|(name, range)| (name, self.text.get(range.clone()).unwrap_or_default()))
     }
 
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        let bytes = self.text.get(self.request_id.clone()?)?;
+        std::str::from_utf8(bytes).ok()
+    }
+
+    /// Notes what the scope knows of the request, so that the record can do without it.
+    fn note_scope(&mut self) {
+        let Some(scope) = &self.scope else { return };
+        self.trace = scope.trace_parent();
+        self.limited_by = scope.with_limits(|limits| {
+            let refused = limits.iter().find(|limit| !limit.allowed);
+            refused.or(limits.first()).map(|limit| limit.policy)
+        });
+        if let (Some(id), None) = (scope.request_id(), &self.request_id) {
+            let start = self.text.len();
+            self.text.extend_from_slice(id.as_str().as_bytes());
+            self.request_id = Some(start..self.text.len());
+        }
+    }
+
+    /// Gives the scope back, whose memory is not the writer's to free.
+    pub(crate) fn leave_scope(&mut self) -> Option<RequestScope> {
+        self.note_scope();
+        self.scope.take()
+    }
+
+    /// Raises the delivery to the strictest of the classes of what happened.
+    pub(crate) fn be_as_strict_as_its_classes(&mut self) {
+        let Some(audit) = &self.audit else { return };
+        let deliveries = &audit.shared().deliveries;
+        let strictest = self.classes().map(|class| deliveries.of(class)).max();
+        self.delivery = self.delivery.max(strictest.unwrap_or(Delivery::BestEffort));
+    }
+
     pub(crate) fn user_agent(&self) -> Option<&[u8]> {
         let mut headers = self.headers();
         let agent = headers.find(|(name, _)| **name == http::header::USER_AGENT);
@@ -182,6 +231,7 @@ impl Entry {
     /// A copy that says that the response has begun; the events go with it.
     pub(crate) fn stage_begun(&mut self) -> Self {
         self.stage = Some("response_complete");
+        self.note_scope();
         Self {
             at: self.at,
             started: self.started,
@@ -194,7 +244,13 @@ impl Entry {
             sent: 0,
             expected: self.expected,
             client: self.client,
-            scope: self.scope.clone(),
+            audit: None,
+            scope: None,
+            trace: self.trace,
+            limited_by: self.limited_by,
+            reserved: false,
+            inside: false,
+            hold: None,
             principal: self.principal.clone(),
             events: std::mem::take(&mut self.events),
             stage: Some("response_started"),
@@ -206,6 +262,7 @@ impl Entry {
             path: self.path.clone(),
             query: self.query.clone(),
             host: self.host.clone(),
+            request_id: self.request_id.clone(),
             headers: self.headers.clone(),
         }
     }

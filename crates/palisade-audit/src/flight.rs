@@ -1,49 +1,52 @@
+use std::task::{Context, Poll};
+
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use palisade_core::{RequestScope, sent_path, time};
+use palisade_core::filter::Exchange;
+use palisade_core::{peer_addr, sent_path, time};
 
 use crate::capture::{Capture, SharedCapture};
 use crate::entry::{Entry, Slot};
+use crate::hold::Hold;
 use crate::trail::ack::Settle;
 use crate::trail::queue::{Item, Room};
 use crate::{Audit, Delivery, Level, Outcome};
 
-/// A request that will leave its record however it ends, last of all when this is dropped.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    entry: Option<Slot>,
-    audit: Audit,
-    /// Set while the service's own code runs: a drop that finds it set comes from a panic, which a runtime may have
-    /// caught by then.
-    inside: bool,
-    reserved: bool,
-}
+/// A request that will leave its record however it ends, last of all when this is dropped; by default none.
+///
+/// One pointer: it lies in the future of every request, and then in the body of its response.
+#[derive(Debug, Default)]
+pub struct InFlight(Option<Slot>);
 
 impl InFlight {
     /// Notes who asks for what.
     pub(crate) fn enter<B>(
         audit: &Audit,
+        exchange: &mut Exchange,
         request: &mut Request<B>,
         captures: bool,
-    ) -> (Self, Option<SharedCapture>) {
+    ) -> Self {
         let shared = audit.shared();
-        let scope = RequestScope::enter(request.extensions_mut());
-        let (level, delivery) = shared.policy.on_entry(
-            request.method(),
-            sent_path(request.extensions(), request.uri()),
-        );
+        let at = exchange.unix_now(&shared.clock);
+        let scope = exchange.enter(request.extensions_mut()).clone();
+        let path = sent_path(request.extensions(), request.uri());
+        let (level, delivery) = shared.policy.on_entry(request.method(), path);
         let delivery = delivery.unwrap_or(Delivery::BestEffort);
         let (mut entry, reserved) = shared.queue.entry(delivery > Delivery::BestEffort);
-        entry.at = shared.clock.now();
+        entry.audit = Some(audit.clone());
+        entry.reserved = reserved;
+        entry.at = at;
         entry.started = Some(scope.started());
         entry.delivery = delivery;
         let headers = request.headers();
-        entry.client = shared.client_ip.of(request.extensions(), headers);
-        if let Some(client) = entry.client {
+        entry.client = scope.client().or_else(|| {
+            let peer = peer_addr(request.extensions()).map(|addr| addr.ip());
+            let client = shared.client_ip.resolve(peer, headers)?;
             scope.set_client(client);
-        }
+            Some(client)
+        });
         entry.set_target(request.method(), request.uri(), headers.get(header::HOST));
-        entry.set_path(sent_path(request.extensions(), request.uri()));
+        entry.set_path(path);
         for name in &shared.headers {
             if let Some(value) = headers.get(name) {
                 entry.add_header(name, value);
@@ -51,53 +54,99 @@ impl InFlight {
         }
         entry.scope = Some(scope);
         entry.capture_limit = (level > Level::Request).then_some(shared.capture);
-        let capture = (captures && level > Level::Metadata)
-            .then(|| SharedCapture::new(Capture::of(headers, shared.capture)));
-        entry.request_body.clone_from(&capture);
-        let flight = Self {
-            entry: Some(entry),
-            audit: audit.clone(),
-            inside: false,
-            reserved,
-        };
-        (flight, capture)
+        if captures && level > Level::Metadata {
+            let capture = SharedCapture::new(Capture::of(headers, shared.capture));
+            entry.request_body = Some(capture.clone());
+            request.extensions_mut().insert(capture);
+        }
+        Self(Some(entry))
     }
 
-    pub(crate) const fn audit(&self) -> &Audit {
-        &self.audit
+    /// Whether there is nothing, or nothing any more, to put on record.
+    #[inline]
+    pub(crate) const fn is_over(&self) -> bool {
+        self.0.is_none()
     }
 
     pub(crate) fn delivery(&self) -> Delivery {
-        self.entry
+        self.0
             .as_ref()
             .map_or(Delivery::BestEffort, |entry| entry.delivery)
     }
 
-    pub(crate) const fn is_reserved(&self) -> bool {
-        self.reserved
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.0.as_ref().is_some_and(|entry| entry.reserved)
     }
 
-    pub(crate) const fn set_reserved(&mut self) {
-        self.reserved = true;
+    pub(crate) fn set_reserved(&mut self) {
+        if let Some(entry) = &mut self.0 {
+            entry.reserved = true;
+        }
     }
 
-    /// Says whether the service's own code runs now.
-    pub(crate) const fn set_inside(&mut self, inside: bool) {
-        self.inside = inside;
+    /// Says whether the service's own code runs now: a drop in between comes from a panic, which a runtime may have
+    /// caught by then.
+    #[inline]
+    pub(crate) fn set_inside(&mut self, inside: bool) {
+        if let Some(entry) = &mut self.0 {
+            entry.inside = inside;
+        }
+    }
+
+    /// Notes the head of the response, and waits as its record must be kept. Ready with whether the response may leave
+    /// as it is.
+    pub(crate) fn poll_head<B: Body>(
+        &mut self,
+        response: &Response<B>,
+        cx: &Context<'_>,
+    ) -> Poll<bool> {
+        let Some(entry) = &mut self.0 else {
+            return Poll::Ready(true);
+        };
+        let hold = match entry.hold.take() {
+            Some(hold) => hold,
+            None if entry.status.is_some() => return Poll::Ready(true),
+            None => {
+                let delivery = self.see_head(response);
+                match Hold::begin(self, delivery) {
+                    Some(hold) => hold,
+                    None => return Poll::Ready(true),
+                }
+            }
+        };
+        let polled = hold.poll(self, cx);
+        if polled.is_pending()
+            && let Some(entry) = &mut self.0
+        {
+            entry.hold = Some(hold);
+        }
+        polled
     }
 
     /// Notes the head of the response; answers how hard its record must be kept.
     pub(crate) fn see_head<B: Body>(&mut self, response: &Response<B>) -> Delivery {
-        let deliveries = &self.audit.shared().deliveries;
-        let Some(entry) = &mut self.entry else {
+        let length = response.body().size_hint().exact();
+        self.note_head(response.status(), response.headers(), length)
+    }
+
+    pub(crate) fn note_head(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        length: Option<u64>,
+    ) -> Delivery {
+        let Some(entry) = &mut self.0 else {
             return Delivery::BestEffort;
         };
-        entry.status = Some(response.status());
-        entry.expected = expected_bytes(&entry.method, response);
-        see_grpc_status(entry, response.headers());
+        entry.status = Some(status);
+        entry.expected = match is_bodiless(&entry.method, status) {
+            true => Some(0),
+            false => length,
+        };
+        see_grpc_status(entry, headers);
         entry.response_body = entry
             .capture_limit
-            .map(|limit| Box::new(Capture::of(response.headers(), limit)));
+            .map(|limit| Box::new(Capture::of(headers, limit)));
         if let Some(scope) = &entry.scope {
             let events = scope.take_events();
             if !events.is_empty() {
@@ -105,16 +154,14 @@ impl InFlight {
             }
             entry.principal = scope.principal();
         }
-        let strictest = entry.classes().map(|class| deliveries.of(class)).max();
-        entry.delivery = entry
-            .delivery
-            .max(strictest.unwrap_or(Delivery::BestEffort));
+        entry.be_as_strict_as_its_classes();
         entry.delivery
     }
 
     /// Notes bytes of the body that went out.
+    #[inline]
     pub(crate) fn see_data(&mut self, data: &[u8]) {
-        if let Some(entry) = &mut self.entry {
+        if let Some(entry) = &mut self.0 {
             entry.sent = entry.sent.saturating_add(data.len() as u64);
             if let Some(capture) = &mut entry.response_body {
                 capture.see(data);
@@ -123,25 +170,32 @@ impl InFlight {
     }
 
     pub(crate) fn see_trailers(&mut self, trailers: &HeaderMap) {
-        if let Some(entry) = &mut self.entry {
+        if let Some(entry) = &mut self.0 {
             see_grpc_status(entry, trailers);
         }
     }
 
+    pub(crate) fn audit(&self) -> Option<&Audit> {
+        self.0.as_ref()?.audit.as_ref()
+    }
+
     /// Puts what is known so far on record, and asks to be told when it is on the disk.
     pub(crate) fn push_stage(&mut self, settle: Settle) {
-        let Some(entry) = &mut self.entry else { return };
+        let Some(entry) = &mut self.0 else { return };
+        let Some(audit) = entry.audit.clone() else {
+            return;
+        };
         if let (Some(started), true) = (entry.started, entry.duration.is_zero()) {
             entry.duration = time::now().saturating_duration_since(started);
         }
         let stage = Box::new(entry.stage_begun());
-        let queue = &self.audit.shared().queue;
+        let queue = &audit.shared().queue;
         queue.push(Item::Request(stage, Some(settle)), Room::Over);
     }
 
     /// The response is over, as well as its status says.
     pub(crate) fn complete(&mut self) {
-        let outcome = self.entry.as_ref().map(|entry| entry.outcome_of_status());
+        let outcome = self.0.as_ref().map(|entry| entry.outcome_of_status());
         if let Some(outcome) = outcome {
             self.finish(outcome);
         }
@@ -149,31 +203,30 @@ impl InFlight {
 
     /// Puts the request on record; only the first time counts.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
-        let Some(mut entry) = self.entry.take() else {
+        let Some(mut entry) = self.0.take() else {
             return;
         };
-        let shared = self.audit.shared();
+        let Some(audit) = entry.audit.take() else {
+            return;
+        };
+        let shared = audit.shared();
         entry.outcome = Some(outcome);
+        entry.hold = None;
         if let Some(started) = entry.started {
             entry.duration = time::now().saturating_duration_since(started);
         }
-        if let Some(scope) = &entry.scope {
-            scope.on_late_event_shared(std::sync::Arc::clone(&shared.late));
-            let events = scope.close();
+        if let Some(scope) = entry.leave_scope() {
+            let events = scope.close_to(&shared.late);
             if !events.is_empty() {
                 entry.events.extend(events);
-                let strictest = entry
-                    .classes()
-                    .map(|class| shared.deliveries.of(class))
-                    .max();
-                entry.delivery = entry
-                    .delivery
-                    .max(strictest.unwrap_or(Delivery::BestEffort));
+                entry.audit = Some(audit.clone());
+                entry.be_as_strict_as_its_classes();
+                entry.audit = None;
             }
             entry.principal = scope.principal();
         }
         let room = match entry.delivery {
-            _ if self.reserved => Room::Reserved,
+            _ if entry.reserved => Room::Reserved,
             Delivery::BestEffort => Room::Ordinary,
             _ => Room::Over,
         };
@@ -181,10 +234,10 @@ impl InFlight {
     }
 
     fn outcome_of_drop(&self) -> Outcome {
-        let Some(entry) = &self.entry else {
+        let Some(entry) = &self.0 else {
             return Outcome::Aborted;
         };
-        if self.inside || std::thread::panicking() {
+        if entry.inside || std::thread::panicking() {
             Outcome::Panic
         } else if entry.status.is_none() {
             Outcome::Aborted
@@ -197,24 +250,19 @@ impl InFlight {
 }
 
 impl Drop for InFlight {
+    #[inline]
     fn drop(&mut self) {
-        if self.entry.is_some() {
+        if self.0.is_some() {
             self.finish(self.outcome_of_drop());
         }
     }
 }
 
-/// How many bytes of the body go out, where that is known: none for `HEAD` and for statuses without a body, whatever
-/// the body says (RFC 9110, section 6.4.1).
-fn expected_bytes<B: Body>(method: &Method, response: &Response<B>) -> Option<u64> {
-    let status = response.status();
-    let bodiless = method == Method::HEAD
+/// Whether no byte of the body goes out, whatever the body says (RFC 9110, section 6.4.1).
+fn is_bodiless(method: &Method, status: StatusCode) -> bool {
+    method == Method::HEAD
         || status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if bodiless {
-        return Some(0);
-    }
-    response.body().size_hint().exact()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn see_grpc_status(entry: &mut Entry, headers: &HeaderMap) {

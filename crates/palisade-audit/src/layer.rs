@@ -1,7 +1,5 @@
-use tower_layer::Layer;
-
+use crate::Audit;
 use crate::capture::{Captured, CapturedBody, Untouched};
-use crate::{Audit, AuditService};
 
 /// Puts every request on record, on its end, its error, or its drop.
 ///
@@ -38,8 +36,10 @@ use crate::{Audit, AuditService};
 /// ```
 #[derive(Debug, Clone)]
 pub struct AuditLayer<M = Untouched> {
-    audit: Option<Audit>,
-    request_body: M,
+    pub(crate) audit: Option<Audit>,
+    /// Whether a service further in takes up the captures of requests.
+    pub(crate) captures: bool,
+    pub(crate) request_body: M,
 }
 
 impl AuditLayer {
@@ -48,6 +48,7 @@ impl AuditLayer {
     pub const fn new(audit: Audit) -> Self {
         Self {
             audit: Some(audit),
+            captures: false,
             request_body: Untouched,
         }
     }
@@ -57,6 +58,7 @@ impl AuditLayer {
     pub const fn off() -> Self {
         Self {
             audit: None,
+            captures: false,
             request_body: Untouched,
         }
     }
@@ -75,6 +77,7 @@ impl AuditLayer {
     {
         AuditLayer {
             audit: self.audit,
+            captures: true,
             request_body: Captured(map),
         }
     }
@@ -86,15 +89,8 @@ impl<M> AuditLayer<M> {
     pub fn leak(self) -> Self {
         Self {
             audit: self.audit.map(Audit::leak),
+            captures: self.captures,
             request_body: self.request_body,
         }
-    }
-}
-
-impl<S, M: Clone> Layer<S> for AuditLayer<M> {
-    type Service = AuditService<S, M>;
-
-    fn layer(&self, inner: S) -> AuditService<S, M> {
-        AuditService::new(inner, self.audit.clone(), self.request_body.clone())
     }
 }

@@ -2,41 +2,36 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod audit;
-mod body;
 mod builder;
 mod capture;
 mod class;
 mod entry;
 mod error;
+mod filter;
 mod flight;
 mod format;
-mod future;
 mod guard;
+mod hold;
 mod layer;
 mod meters;
 mod policy;
 mod record;
 mod redact;
-mod service;
 mod sink;
 mod trail;
 
 pub use audit::{Audit, AuditStats};
-pub use body::AuditBody;
 pub use builder::AuditBuilder;
-#[doc(hidden)]
-pub use capture::Tee;
-pub use capture::{Captured, CapturedBody, RequestBody, Untouched};
+pub use capture::{CaptureRequests, Captured, CapturedBody, Untouched};
 pub use class::{Class, Delivery, OnFailure};
 pub use error::AuditError;
+pub use filter::AuditService;
 pub use format::Format;
-pub use future::ResponseFuture;
 pub use guard::{Guard, Shutdown};
 pub use layer::AuditLayer;
 pub use policy::{Level, Matcher, Policy, any, path, prefix};
 pub use record::{Outcome, Record};
 pub use redact::{Action, Cleaner, MASK, Redactor, Unreadable};
-pub use service::AuditService;
 pub use sink::{CriticalSink, MemorySink, RollingFile, Sink, StdoutSink, SyslogSink};
 pub use trail::batch::{Batch, Line};
 pub use trail::seal::{Seal, SigningKey};

@@ -185,11 +185,12 @@ impl Rejection {
     /// The response, in the form that the caller reads.
     #[must_use]
     pub fn into_response<B>(self, context: &RejectionContext) -> Response<ResponseBody<B>> {
-        self.into_bytes_response(context).map(ResponseBody::full)
+        self.into_bytes(context).map(ResponseBody::full)
     }
 
-    /// The same with its bytes for a body.
-    pub(crate) fn into_bytes_response(self, context: &RejectionContext) -> Response<bytes::Bytes> {
+    /// The same with its bytes for a body, as filters answer.
+    #[must_use]
+    pub fn into_bytes(self, context: &RejectionContext) -> Response<bytes::Bytes> {
         render::response(&self, context, crate::time::WallClock::system().now())
     }
 

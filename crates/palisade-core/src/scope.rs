@@ -265,6 +265,15 @@ impl RequestScope {
         std::mem::take(&mut self.state().events)
     }
 
+    /// Takes the events noted so far; later ones go to this sink, with the request's id.
+    #[must_use]
+    pub fn close_to(&self, late: &LateSink) -> Vec<SecurityEvent> {
+        let mut state = self.state();
+        state.late = Some(Arc::clone(late));
+        state.closed = true;
+        std::mem::take(&mut state.events)
+    }
+
     /// Takes the events noted so far; later ones go to the sink for late events.
     #[must_use]
     pub fn close(&self) -> Vec<SecurityEvent> {

@@ -117,7 +117,7 @@ fn http(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     let Some(entry) = view.request else {
         if let Some(id) = view.request_id {
             json::object(out, "http", |out| {
-                json::object(out, "request", |out| json::word(out, "id", id.as_str()));
+                json::object(out, "request", |out| json::word(out, "id", id));
             });
         }
         return;
@@ -126,7 +126,7 @@ fn http(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
         json::object(out, "request", |out| {
             json::text(out, "method", entry.method.as_str().as_bytes());
             if let Some(id) = view.request_id {
-                json::word(out, "id", id.as_str());
+                json::word(out, "id", id);
             }
         });
         if let (Some(status), Some(_)) = (entry.status, view.duration) {

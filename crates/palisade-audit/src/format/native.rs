@@ -27,7 +27,7 @@ pub(crate) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     }
     who(out, view, tools);
     if let Some(id) = view.request_id {
-        json::word(out, "request_id", id.as_str());
+        json::word(out, "request_id", id);
     }
     if let Some(trace) = view.trace {
         json::key(out, "trace_id");

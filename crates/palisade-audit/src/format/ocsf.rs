@@ -115,7 +115,7 @@ fn metadata(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &Tools) {
         json::text(out, "event_code", view.event.as_bytes());
         json::count(out, "sequence", seq);
         if let Some(id) = view.request_id {
-            json::word(out, "correlation_uid", id.as_str());
+            json::word(out, "correlation_uid", id);
         }
         if let Some(tenant) = view.principal.and_then(|principal| principal.tenant_name()) {
             json::text(out, "tenant_uid", tenant.as_bytes());
@@ -185,7 +185,7 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
             tools.redaction.text(out, agent);
         }
         if let Some(id) = view.request_id {
-            json::word(out, "uid", id.as_str());
+            json::word(out, "uid", id);
         }
     });
 }

@@ -22,7 +22,7 @@ pub(crate) struct View<'a> {
     pub(crate) action: Option<&'a str>,
     pub(crate) resource: Option<&'a str>,
     pub(crate) client: Option<IpAddr>,
-    pub(crate) request_id: Option<&'a RequestId>,
+    pub(crate) request_id: Option<&'a str>,
     pub(crate) trace: Option<TraceParent>,
     pub(crate) policy: Option<&'a str>,
     pub(crate) reason: Option<&'a str>,
@@ -39,14 +39,9 @@ pub(crate) const REQUEST_EVENT: &str = "http_request";
 impl<'a> View<'a> {
     pub(crate) fn of_request(entry: &'a Entry) -> Self {
         let gravest = entry.gravest();
-        let scope = entry.scope.as_ref();
-        let limit = || {
-            scope?.with_limits(|limits| {
-                let refused = limits.iter().find(|limit| !limit.allowed);
-                refused.or(limits.first()).map(|limit| limit.policy)
-            })
-        };
-        let policy = gravest.and_then(SecurityEvent::policy_name).or_else(limit);
+        let policy = gravest
+            .and_then(SecurityEvent::policy_name)
+            .or(entry.limited_by);
         Self {
             at: entry.at,
             event: REQUEST_EVENT,
@@ -58,8 +53,8 @@ impl<'a> View<'a> {
             action: None,
             resource: None,
             client: entry.client.map(palisade_core::ClientAddr::ip),
-            request_id: scope.and_then(palisade_core::RequestScope::request_id),
-            trace: scope.and_then(palisade_core::RequestScope::trace_parent),
+            request_id: entry.request_id(),
+            trace: entry.trace,
             policy: policy.map(palisade_core::Name::as_str),
             reason: gravest.and_then(SecurityEvent::reason_code),
             text: None,
@@ -97,7 +92,7 @@ impl<'a> View<'a> {
             action: record.action.as_deref(),
             resource: record.resource.as_deref(),
             client: record.client.map(palisade_core::ClientAddr::ip),
-            request_id: record.request_id.as_ref(),
+            request_id: record.request_id.as_ref().map(RequestId::as_str),
             trace: record.trace,
             policy: record.policy.map(palisade_core::Name::as_str),
             reason: record.reason.as_deref(),

@@ -102,7 +102,7 @@ impl Exchange {
 
     /// Renders a rejection in the form that the caller of this request reads.
     pub fn render<B>(&mut self, request: &Request<B>, rejection: Rejection) -> Response<Bytes> {
-        rejection.into_bytes_response(&self.rejection_context(request))
+        rejection.into_bytes(&self.rejection_context(request))
     }
 
     /// The form in which the caller of this request reads rejections.
