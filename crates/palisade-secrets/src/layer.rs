@@ -1,14 +1,12 @@
-use std::task::{Context, Poll};
+use std::convert::Infallible;
 
-use http::Request;
+use http::{Request, Response};
+use palisade_core::filter::{Exchange, Filter, Filtered, ReplaceBody, Step};
 use tower_layer::Layer;
-use tower_service::Service;
 
 use crate::Secrets;
 
 /// Puts [`Secrets`] into every request, where [`Secrets::of`] finds them.
-///
-/// It changes neither request nor response, so it fits every service.
 ///
 /// # Security
 ///
@@ -40,38 +38,26 @@ impl<S> Layer<S> for SecretsLayer {
     type Service = SecretsService<S>;
 
     fn layer(&self, inner: S) -> SecretsService<S> {
-        SecretsService {
-            inner,
-            secrets: self.0.clone(),
-        }
+        Filtered::new(inner, self.clone())
     }
 }
 
 /// The service made by [`SecretsLayer`].
-#[derive(Debug, Clone)]
-pub struct SecretsService<S> {
-    inner: S,
-    secrets: Option<Secrets>,
-}
+pub type SecretsService<S> = Filtered<S, SecretsLayer>;
 
-impl<S, Rq> Service<Request<Rq>> for SecretsService<S>
-where
-    S: Service<Request<Rq>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
+impl Filter for SecretsLayer {
+    type Kept = ();
+    type Wait = Infallible;
+    type Watch = ();
 
     #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    #[inline]
-    fn call(&mut self, mut request: Request<Rq>) -> S::Future {
-        if let Some(secrets) = &self.secrets {
+    fn on_request<B>(&self, _: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
+        if let Some(secrets) = &self.0 {
             request.extensions_mut().insert(secrets.clone());
         }
-        self.inner.call(request)
+        Step::Pass(())
     }
+
+    #[inline]
+    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::Store;
 use http::{Request, Response, header};
-use http_body_util::Full;
+use http_body_util::{Empty, Full};
 use palisade_core::ResponseBody;
 use palisade_secrets::{BearerLayer, Environment, Secrets, SecretsLayer};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -145,13 +145,15 @@ async fn a_handler_finds_the_secrets_in_its_request() {
     let store = Store::of([("TOKEN", "one")]);
     let (secrets, _) = rotating(&store).await;
     let handler = |request: Request<()>| async move {
-        let secrets = Secrets::of(request.extensions());
-        Ok::<_, Infallible>(secrets.is_some())
+        let found = Secrets::of(request.extensions()).is_some();
+        let status = if found { 200 } else { 404 };
+        let response = Response::builder().status(status);
+        Ok::<_, Infallible>(response.body(Empty::<Bytes>::new()).unwrap())
     };
     let on = SecretsLayer::new(secrets).leak().layer(service_fn(handler));
-    assert!(on.oneshot(Request::new(())).await.unwrap());
+    assert_eq!(on.oneshot(Request::new(())).await.unwrap().status(), 200);
     let off = SecretsLayer::off().layer(service_fn(handler));
-    assert!(!off.oneshot(Request::new(())).await.unwrap());
+    assert_eq!(off.oneshot(Request::new(())).await.unwrap().status(), 404);
 }
 
 mod repeated {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri};
-use palisade_core::RequestScope;
+use palisade_core::{RequestScope, sent_path};
 
 use super::counters::Counters;
 use super::routes::Routes;
@@ -15,7 +15,7 @@ use crate::{Context, Error, FieldCipher, Fields};
 pub struct RequestHead<'a> {
     /// The method.
     pub method: &'a Method,
-    /// The target.
+    /// The target as this layer sees it; a router that nests the layer has stripped its prefix.
     pub uri: &'a Uri,
     /// The headers.
     pub headers: &'a HeaderMap,
@@ -138,7 +138,7 @@ impl Config {
     pub(super) fn concerns(&self, head: &RequestHead<'_>) -> bool {
         self.routes
             .as_ref()
-            .is_none_or(|routes| routes.contain(head.uri.path()))
+            .is_none_or(|routes| routes.contain(sent_path(head.extensions, head.uri)))
             && self.when.as_ref().is_none_or(|when| when(head))
     }
 

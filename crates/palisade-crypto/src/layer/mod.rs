@@ -3,6 +3,7 @@
 mod body;
 mod config;
 mod counters;
+mod filter;
 mod future;
 mod request;
 mod routes;
@@ -59,6 +60,7 @@ use crate::{FieldCipher, Fields};
 #[derive(Clone)]
 pub struct FieldCryptoLayer<M = Untouched> {
     config: Option<Handle<Config>>,
+    by_request: bool,
     requests: M,
 }
 
@@ -72,6 +74,7 @@ impl FieldCryptoLayer {
     pub fn new(cipher: FieldCipher) -> Self {
         Self {
             config: Some(Handle::new(Config::new(cipher))),
+            by_request: false,
             requests: Untouched(()),
         }
     }
@@ -81,6 +84,18 @@ impl FieldCryptoLayer {
     pub const fn off() -> Self {
         Self {
             config: None,
+            by_request: false,
+            requests: Untouched(()),
+        }
+    }
+
+    /// A layer whose service works by what a [`Filter`](palisade_core::filter::Filter) of such a layer left with the
+    /// request, and passes everything else through.
+    #[must_use]
+    pub const fn by_request() -> Self {
+        Self {
+            config: None,
+            by_request: true,
             requests: Untouched(()),
         }
     }
@@ -128,6 +143,7 @@ impl RequestTask {
     pub fn request_body<F>(self, make: F) -> FieldCryptoLayer<Mapped<F>> {
         FieldCryptoLayer {
             config: self.0.config,
+            by_request: false,
             requests: Mapped::new(make),
         }
     }
@@ -137,6 +153,7 @@ impl<M> FieldCryptoLayer<M> {
     fn with(self, change: impl FnOnce(&mut Config)) -> Self {
         Self {
             requests: self.requests,
+            by_request: self.by_request,
             config: self.config.map(|config| {
                 let mut config = (*config).clone();
                 change(&mut config);
@@ -172,7 +189,8 @@ impl<M> FieldCryptoLayer<M> {
         self.with(|config| config.bind = Some(std::sync::Arc::new(bind)))
     }
 
-    /// Works on these paths alone; default all. `/partner/*` stands for everything below `/partner`.
+    /// Works on these paths alone, as the client sent them; default all. `/partner/*` stands for everything below
+    /// `/partner`.
     ///
     /// A request is taken for one of them if its path is so as it stands, or once percent-encoding, empty steps and dots
     /// are resolved: in doubt a response is sealed.
@@ -202,6 +220,7 @@ impl<M> FieldCryptoLayer<M> {
     pub fn leak(self) -> Self {
         Self {
             config: self.config.map(Handle::leak),
+            by_request: self.by_request,
             requests: self.requests,
         }
     }
@@ -214,6 +233,7 @@ impl<S, M: Clone> Layer<S> for FieldCryptoLayer<M> {
         FieldCrypto {
             inner,
             config: self.config.clone(),
+            by_request: self.by_request,
             requests: self.requests.clone(),
         }
     }

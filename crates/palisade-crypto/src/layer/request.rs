@@ -52,8 +52,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Rq>) -> Self::Future {
-        let job = self.job(&request);
+    fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
+        let job = self.job(&mut request);
         let Some((config, form)) = self.to_rewrite(&request) else {
             let inner = self
                 .inner

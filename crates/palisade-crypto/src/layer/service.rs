@@ -8,6 +8,7 @@ use tower_service::Service;
 
 use super::Untouched;
 use super::config::{Config, RequestHead};
+use super::filter::Configured;
 use super::future::{Job, ResponseFuture};
 
 /// The service made by [`FieldCryptoLayer`](super::FieldCryptoLayer).
@@ -15,13 +16,26 @@ use super::future::{Job, ResponseFuture};
 pub struct FieldCrypto<S, M = Untouched> {
     pub(super) inner: S,
     pub(super) config: Option<Handle<Config>>,
+    /// Whether the configuration is the one that a filter left with the request.
+    pub(super) by_request: bool,
     pub(super) requests: M,
 }
 
 impl<S, M> FieldCrypto<S, M> {
     /// What is to be done with the response to this request.
-    pub(super) fn job<Rq>(&self, request: &Request<Rq>) -> Option<Job> {
-        let config = self.config.as_ref()?;
+    #[inline]
+    pub(super) fn job<Rq>(&self, request: &mut Request<Rq>) -> Option<Job> {
+        match &self.config {
+            Some(config) => Self::job_by(config, request),
+            None if self.by_request => {
+                let Configured(config) = request.extensions_mut().remove()?;
+                Self::job_by(&config, request)
+            }
+            None => None,
+        }
+    }
+
+    fn job_by<Rq>(config: &Handle<Config>, request: &Request<Rq>) -> Option<Job> {
         config.response.as_ref()?;
         let head = RequestHead::of(request);
         config.concerns(&head).then(|| Job {
@@ -46,8 +60,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Rq>) -> Self::Future {
-        let job = self.job(&request);
+    #[inline]
+    fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
+        let job = self.job(&mut request);
         ResponseFuture::new(self.inner.call(request), job)
     }
 }
