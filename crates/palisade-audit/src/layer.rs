@@ -63,6 +63,12 @@ impl AuditLayer {
         }
     }
 
+    /// Whether the layer is switched off.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.audit.is_none()
+    }
+
     /// Captures the bodies of requests as well, where the policy's level is [`Level::Request`] or above.
     ///
     /// The service gets another type of body, which `map` makes: `axum::body::Body::new` for axum. Bytes and trailers

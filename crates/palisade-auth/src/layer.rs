@@ -76,6 +76,12 @@ impl AuthLayer {
         Self(None)
     }
 
+    /// Whether the layer is switched off.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Accepts JSON Web Tokens that `verifier` accepts, in `Authorization: Bearer`.
     #[must_use]
     pub fn bearer(self, verifier: JwtVerifier) -> Self {

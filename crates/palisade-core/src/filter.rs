@@ -51,6 +51,7 @@
 //! # }).unwrap();
 //! ```
 
+mod either;
 mod exchange;
 mod future;
 mod handle;
@@ -64,6 +65,7 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 
+pub use self::either::{Either, EitherWait};
 pub use self::exchange::Exchange;
 pub use self::future::ResponseFuture;
 pub use self::handle::HandleWait;

@@ -27,6 +27,12 @@ impl RateLimitLayer {
         Self(None)
     }
 
+    /// Whether the layer is switched off.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The layer's policies without HTTP, with the same counts. One that is off has no policies.
     ///
     /// A limiter of a layer that is off refuses every check as [`UnknownPolicy`](crate::Outcome::UnknownPolicy).

@@ -11,7 +11,7 @@ pub use palisade_core::{
     Principal, PrincipalKind, Problems, Rejection, RejectionContext, Renderer, RequestId,
     RequestScope, ResponseBody, ScopeLayer, SecurityEvent, SentUri, Severity, time,
 };
-pub use stack::{Protected, Stack};
+pub use stack::{Protected, Reload, Stack};
 
 #[cfg(feature = "audit")]
 #[doc(inline)]

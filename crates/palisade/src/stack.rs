@@ -6,18 +6,18 @@
     feature = "ratelimit"
 )))]
 mod absent;
+mod filter;
+mod reload;
 mod stations;
 
 use std::fmt;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use palisade_core::{ClientIp, Renderer, ScopeLayer};
+use palisade_core::filter::Filtered;
+use palisade_core::{ClientIp, Renderer};
 use tower_layer::Layer;
-use tower_service::Service;
 
+use self::filter::Current;
+pub use self::reload::Reload;
 use self::stations::*;
 
 /// All layers in the one order that is right; see [the guide](https://docs.rs/palisade) for why.
@@ -40,129 +40,142 @@ use self::stations::*;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-#[derive(Debug, Clone)]
+///
+/// The stack is one service around the router, and one future: the layers in it are
+/// [filters](palisade_core::filter).
+#[derive(Clone)]
 #[must_use = "a stack does nothing until it wraps a service"]
-pub struct Stack {
-    scope: ScopeLayer,
-    request_id: RequestIdLayer,
-    security_headers: SecurityHeadersLayer,
-    audit: AuditLayer,
-    cors: CorsLayer,
-    cross_origin: CrossOriginGuardLayer,
-    clients: RateLimitLayer,
-    auth: AuthLayer,
-    principals: RateLimitLayer,
-    field_crypto: FieldCryptoLayer,
+pub struct Stack(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// Layers that are still being chosen.
+    Open(Box<Stations>),
+    /// Layers behind one pointer.
+    Shut(Current),
 }
 
 impl Stack {
-    /// A stack with every layer off, in which the client's address is the peer's.
+    /// A stack with every layer off, which does nothing at all: not even a scope is made.
     pub fn new() -> Self {
-        Self {
-            scope: ScopeLayer::default(),
-            request_id: RequestIdLayer::off(),
-            security_headers: SecurityHeadersLayer::off(),
-            audit: AuditLayer::off(),
-            cors: CorsLayer::off(),
-            cross_origin: CrossOriginGuardLayer::off(),
-            clients: RateLimitLayer::off(),
-            auth: AuthLayer::off(),
-            principals: RateLimitLayer::off(),
-            field_crypto: FieldCryptoLayer::off(),
+        Self(Source::Open(Box::default()))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Stations)) -> Self {
+        match &mut self.0 {
+            Source::Open(stations) => change(stations),
+            Source::Shut(current) => {
+                let mut stations = filter::stations_of(current);
+                change(&mut stations);
+                self.0 = Source::Open(Box::new(stations));
+            }
         }
+        self
     }
 
     /// Decides the client's address this way, once for all layers; default the peer's address.
-    pub fn client_ip(mut self, client_ip: ClientIp) -> Self {
-        self.scope = self.scope.client_ip(client_ip);
-        self
+    pub fn client_ip(self, client_ip: ClientIp) -> Self {
+        self.change(|stations| stations.scope = stations.scope.clone().client_ip(client_ip))
     }
 
     /// Replaces the form of every rejection inside the stack.
-    pub fn renderer(mut self, renderer: Renderer) -> Self {
-        self.scope = self.scope.renderer(renderer);
-        self
+    pub fn renderer(self, renderer: Renderer) -> Self {
+        self.change(|stations| stations.scope = stations.scope.clone().renderer(renderer))
     }
 
     /// Gives every request an id.
     #[cfg(feature = "headers")]
-    pub fn request_id(mut self, layer: RequestIdLayer) -> Self {
-        self.request_id = layer;
-        self
+    pub fn request_id(self, layer: RequestIdLayer) -> Self {
+        self.change(|stations| stations.request_id = layer)
     }
 
     /// Puts security headers on every response.
     #[cfg(feature = "headers")]
-    pub fn security_headers(mut self, layer: SecurityHeadersLayer) -> Self {
-        self.security_headers = layer;
-        self
+    pub fn security_headers(self, layer: SecurityHeadersLayer) -> Self {
+        self.change(|stations| stations.security_headers = layer)
     }
 
     /// Records every request and what happened in it.
     #[cfg(feature = "audit")]
-    pub fn audit(mut self, layer: AuditLayer) -> Self {
-        self.audit = layer;
-        self
+    pub fn audit(self, layer: AuditLayer) -> Self {
+        self.change(|stations| stations.audit = layer)
     }
 
     /// Says which pages of other origins may read the answers.
     #[cfg(feature = "headers")]
-    pub fn cors(mut self, layer: CorsLayer) -> Self {
-        self.cors = layer;
-        self
+    pub fn cors(self, layer: CorsLayer) -> Self {
+        self.change(|stations| stations.cors = layer)
     }
 
     /// Refuses requests with effects that pages of other origins make, but for what the stack's CORS policy allows.
     #[cfg(feature = "headers")]
-    pub fn cross_origin_guard(mut self, layer: CrossOriginGuardLayer) -> Self {
-        self.cross_origin = layer;
-        self
+    pub fn cross_origin_guard(self, layer: CrossOriginGuardLayer) -> Self {
+        self.change(|stations| stations.cross_origin = layer)
     }
 
     /// Limits clients by address, before anything is known of them.
     #[cfg(feature = "ratelimit")]
-    pub fn limit_clients(mut self, layer: RateLimitLayer) -> Self {
-        self.clients = layer;
-        self
+    pub fn limit_clients(self, layer: RateLimitLayer) -> Self {
+        self.change(|stations| stations.clients = layer)
     }
 
     /// Finds out who is calling.
     #[cfg(feature = "auth")]
-    pub fn auth(mut self, layer: AuthLayer) -> Self {
-        self.auth = layer;
-        self
+    pub fn auth(self, layer: AuthLayer) -> Self {
+        self.change(|stations| stations.auth = layer)
     }
 
     /// Limits principals by who they are and what tier they have.
     #[cfg(feature = "ratelimit")]
-    pub fn limit_principals(mut self, layer: RateLimitLayer) -> Self {
-        self.principals = layer;
-        self
+    pub fn limit_principals(self, layer: RateLimitLayer) -> Self {
+        self.change(|stations| stations.principals = layer)
     }
 
     /// Seals named fields of responses.
     #[cfg(feature = "crypto")]
-    pub fn field_crypto(mut self, layer: FieldCryptoLayer) -> Self {
-        self.field_crypto = layer;
-        self
+    pub fn field_crypto(self, layer: FieldCryptoLayer) -> Self {
+        self.change(|stations| stations.field_crypto = layer)
     }
 
     /// Keeps the state of every layer for the rest of the process, so that a clone of the service counts nothing.
     ///
-    /// Servers clone the service for every request; with a counted layer each clone writes to a counter that all
+    /// Servers clone the service for every request; with a counted stack each clone writes to a counter that all
     /// threads fight over. Call it once at start-up. [`axum::protect`](crate::axum::protect) does.
     pub fn leak(self) -> Self {
-        Self {
-            scope: self.scope.leak(),
-            request_id: self.request_id.leak(),
-            security_headers: self.security_headers.leak(),
-            audit: self.audit.leak(),
-            cors: self.cors.leak(),
-            cross_origin: self.cross_origin.leak(),
-            clients: self.clients.leak(),
-            auth: self.auth.leak(),
-            principals: self.principals.leak(),
-            field_crypto: self.field_crypto.leak(),
+        Self(Source::Shut(match self.0 {
+            Source::Open(stations) => filter::leak(filter::fixed(stations.leak())),
+            Source::Shut(current) => filter::leak(current),
+        }))
+    }
+
+    /// A stack that can be replaced as a whole while it runs, and what replaces it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade::{ClientIp, Stack};
+    /// use tower::Layer;
+    /// # let router = tower::service_fn(|_: http::Request<()>| async {
+    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
+    /// # });
+    ///
+    /// let (stack, reload) = Stack::new().reloadable();
+    /// let service = stack.leak().layer(router);
+    /// // Later, say on SIGHUP: every request that begins from here on meets the new stack.
+    /// reload.replace(Stack::new().client_ip(ClientIp::trusting(["10.0.0.0/8"])?));
+    /// # drop(service);
+    /// # Ok::<(), palisade::ClientIpError>(())
+    /// ```
+    #[must_use = "nothing can be replaced without the second of the two"]
+    pub fn reloadable(self) -> (Self, Reload) {
+        let (current, reload) = filter::reloadable(self.into_stations());
+        (Self(Source::Shut(current)), Reload(reload))
+    }
+
+    fn into_stations(self) -> Stations {
+        match self.0 {
+            Source::Open(stations) => *stations,
+            Source::Shut(current) => filter::stations_of(&current),
         }
     }
 }
@@ -173,100 +186,30 @@ impl Default for Stack {
     }
 }
 
-/// The services of all stations, from the outermost to `S`.
-type Stations<S> = Station<
-    ScopeLayer,
-    Station<
-        RequestIdLayer,
-        Station<
-            SecurityHeadersLayer,
-            Station<
-                AuditLayer,
-                Station<
-                    CorsLayer,
-                    Station<
-                        CrossOriginGuardLayer,
-                        Station<
-                            RateLimitLayer,
-                            Station<
-                                AuthLayer,
-                                Station<RateLimitLayer, Station<FieldCryptoLayer, S>>,
-                            >,
-                        >,
-                    >,
-                >,
-            >,
-        >,
-    >,
->;
-
-type Station<L, S> = <L as Layer<S>>::Service;
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Open(stations) => f.debug_tuple("Stack").field(stations).finish(),
+            Source::Shut(current) => {
+                let stations = filter::stations_of(current);
+                f.debug_tuple("Stack").field(&stations).finish()
+            }
+        }
+    }
+}
 
 impl<S> Layer<S> for Stack {
     type Service = Protected<S>;
 
     fn layer(&self, inner: S) -> Protected<S> {
-        let inner = self.field_crypto.layer(inner);
-        let inner = self.principals.layer(inner);
-        let inner = self.auth.layer(inner);
-        let inner = self.clients.layer(inner);
-        #[cfg(feature = "headers")]
-        let inner = self
-            .cross_origin
-            .clone()
-            .trust_cors(&self.cors)
-            .layer(inner);
-        #[cfg(not(feature = "headers"))]
-        let inner = self.cross_origin.layer(inner);
-        let inner = self.cors.layer(inner);
-        let inner = self.audit.layer(inner);
-        let inner = self.security_headers.layer(inner);
-        let inner = self.request_id.layer(inner);
-        Protected {
-            stations: self.scope.layer(inner),
-        }
+        let current = match &self.0 {
+            Source::Open(stations) => filter::fixed((**stations).clone()),
+            Source::Shut(current) => current.clone(),
+        };
+        Filtered::new(FieldCryptoLayer::by_request().layer(inner), current)
     }
 }
 
-/// The service made by [`Stack`].
-pub struct Protected<S> {
-    stations: Stations<S>,
-}
-
-impl<S> Clone for Protected<S>
-where
-    Stations<S>: Clone,
-{
-    fn clone(&self) -> Self {
-        Self {
-            stations: self.stations.clone(),
-        }
-    }
-}
-
-impl<S> fmt::Debug for Protected<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Protected").finish_non_exhaustive()
-    }
-}
-
-impl<S, Rq, B> Service<Request<Rq>> for Protected<S>
-where
-    // `Clone`, because authentication may have to ask a store while the ready service waits.
-    S: Service<Request<Rq>, Response = Response<B>> + Clone,
-    B: Body<Data = Bytes>,
-{
-    type Response = <Stations<S> as Service<Request<Rq>>>::Response;
-    type Error = S::Error;
-    type Future = <Stations<S> as Service<Request<Rq>>>::Future;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.stations.poll_ready(cx)
-    }
-
-    #[inline]
-    fn call(&mut self, request: Request<Rq>) -> Self::Future {
-        self.stations.call(request)
-    }
-}
+/// The service made by [`Stack`]: one around the service that field encryption needs, which costs next to nothing while
+/// it is off.
+pub type Protected<S> = Filtered<<FieldCryptoLayer as Layer<S>>::Service, Current>;

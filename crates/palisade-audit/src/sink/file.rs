@@ -1,9 +1,10 @@
 #[cfg(feature = "gzip")]
 mod compress;
+mod disk;
 mod finished;
 mod reserve;
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use palisade_core::time::UnixTime;
 
 #[cfg(feature = "gzip")]
 use self::compress::Compressor;
+use self::disk::{lock, open_file, sync_directory};
 use self::finished::Finished;
 use self::reserve::Reserve;
 use crate::trail::recover::{self, Resume};
@@ -345,44 +347,4 @@ impl FileSink {
     fn is_in_place(&self) -> io::Result<bool> {
         self.path.try_exists()
     }
-}
-
-/// Locks the file, and tries for a moment: a process that was just forked holds the locks of all files until it runs
-/// its own program.
-fn lock(file: &File) -> Result<(), TryLockError> {
-    const TRIES: u32 = 20;
-    const BETWEEN: Duration = Duration::from_millis(5);
-    for _ in 1..TRIES {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN),
-            locked => return locked,
-        }
-    }
-    file.try_lock()
-}
-
-fn open_file(path: &Path) -> io::Result<File> {
-    private(OpenOptions::new().append(true).read(true)).open(path)
-}
-
-/// Options that make a file where there is none.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.create(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        // Readable by the group of whoever ships the records, by nobody else.
-        options.mode(0o640);
-    }
-    options
-}
-
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -26,6 +26,12 @@ impl<F> Reloadable<F> {
         (Self(shared.clone()), Reload(shared))
     }
 
+    /// The filter that requests meet now.
+    #[must_use]
+    pub fn current(&self) -> Arc<F> {
+        self.0.load_full()
+    }
+
     /// Keeps the pointer to the filter for the rest of the process, so that clones of the service count nothing. The
     /// filters that are replaced are freed all the same.
     #[must_use]

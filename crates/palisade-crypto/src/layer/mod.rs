@@ -89,6 +89,12 @@ impl FieldCryptoLayer {
         }
     }
 
+    /// Whether the layer is switched off.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.config.is_none()
+    }
+
     /// A layer whose service works by what a [`Filter`](palisade_core::filter::Filter) of such a layer left with the
     /// request, and passes everything else through.
     #[must_use]

@@ -70,6 +70,12 @@ impl CorsLayer {
         Self(None)
     }
 
+    /// Whether the layer is switched off.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(super) fn of(policy: Policy) -> Self {
         Self(Some(Handle::new(policy)))
     }

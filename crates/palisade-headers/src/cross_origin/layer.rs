@@ -44,6 +44,12 @@ impl CrossOriginGuardLayer {
         Self(None)
     }
 
+    /// Whether the layer is switched off.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn of(rules: Rules) -> Self {
         Self(Some(Handle::new(rules)))
     }

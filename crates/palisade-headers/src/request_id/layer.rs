@@ -66,6 +66,12 @@ impl RequestIdLayer {
         Self(None)
     }
 
+    /// Whether the layer is switched off.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn change(self, change: impl FnOnce(&mut Settings)) -> Self {
         Self(self.0.map(|settings| {
             let mut settings = (*settings).clone();

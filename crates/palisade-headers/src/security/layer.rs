@@ -102,6 +102,12 @@ impl SecurityHeadersLayer {
         }
     }
 
+    /// Whether the layer is switched off.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.policy.is_none()
+    }
+
     fn of(settings: Settings) -> Self {
         Self {
             policy: Some(Handle::new(Policy::new(settings))),

@@ -1,3 +1,8 @@
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use palisade_core::filter::{Exchange, Filter, ReplaceBody, Step};
+
 /// The layer of a station whose feature is off: no layer at all.
 #[derive(Debug, Clone)]
 pub struct Absent;
@@ -7,8 +12,17 @@ impl Absent {
         Self
     }
 
+    #[cfg(not(feature = "crypto"))]
+    pub(super) const fn by_request() -> Self {
+        Self
+    }
+
     pub(super) const fn leak(self) -> Self {
         self
+    }
+
+    pub(super) const fn is_off(&self) -> bool {
+        true
     }
 }
 
@@ -18,4 +32,18 @@ impl<S> tower_layer::Layer<S> for Absent {
     fn layer(&self, inner: S) -> S {
         inner
     }
+}
+
+impl Filter for Absent {
+    type Kept = ();
+    type Wait = Infallible;
+    type Watch = ();
+
+    #[inline(always)]
+    fn on_request<B>(&self, _: &mut Exchange, _: &mut Request<B>) -> Step<Self> {
+        Step::Pass(())
+    }
+
+    #[inline(always)]
+    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
 }

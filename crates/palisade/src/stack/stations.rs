@@ -1,5 +1,7 @@
 //! The layer of each station, or `Absent` where its feature is off, so that the stack has one shape.
 
+use palisade_core::ScopeLayer;
+
 #[cfg(feature = "audit")]
 pub(super) use palisade_audit::AuditLayer;
 #[cfg(feature = "auth")]
@@ -38,3 +40,66 @@ pub(super) type RequestIdLayer = Absent;
 pub(super) type SecurityHeadersLayer = Absent;
 #[cfg(not(feature = "ratelimit"))]
 pub(super) type RateLimitLayer = Absent;
+
+/// The layers of a stack, each at its station.
+#[derive(Debug, Clone)]
+pub(super) struct Stations {
+    pub(super) scope: ScopeLayer,
+    pub(super) request_id: RequestIdLayer,
+    pub(super) security_headers: SecurityHeadersLayer,
+    pub(super) audit: AuditLayer,
+    pub(super) cors: CorsLayer,
+    pub(super) cross_origin: CrossOriginGuardLayer,
+    pub(super) clients: RateLimitLayer,
+    pub(super) auth: AuthLayer,
+    pub(super) principals: RateLimitLayer,
+    pub(super) field_crypto: FieldCryptoLayer,
+}
+
+impl Default for Stations {
+    fn default() -> Self {
+        Self {
+            scope: ScopeLayer::off(),
+            request_id: RequestIdLayer::off(),
+            security_headers: SecurityHeadersLayer::off(),
+            audit: AuditLayer::off(),
+            cors: CorsLayer::off(),
+            cross_origin: CrossOriginGuardLayer::off(),
+            clients: RateLimitLayer::off(),
+            auth: AuthLayer::off(),
+            principals: RateLimitLayer::off(),
+            field_crypto: FieldCryptoLayer::off(),
+        }
+    }
+}
+
+impl Stations {
+    pub(super) fn leak(self) -> Self {
+        Self {
+            scope: self.scope.leak(),
+            request_id: self.request_id.leak(),
+            security_headers: self.security_headers.leak(),
+            audit: self.audit.leak(),
+            cors: self.cors.leak(),
+            cross_origin: self.cross_origin.leak(),
+            clients: self.clients.leak(),
+            auth: self.auth.leak(),
+            principals: self.principals.leak(),
+            field_crypto: self.field_crypto.leak(),
+        }
+    }
+
+    /// Whether no layer is on.
+    pub(super) const fn are_off(&self) -> bool {
+        self.scope.is_off()
+            && self.request_id.is_off()
+            && self.security_headers.is_off()
+            && self.audit.is_off()
+            && self.cors.is_off()
+            && self.cross_origin.is_off()
+            && self.clients.is_off()
+            && self.auth.is_off()
+            && self.principals.is_off()
+            && self.field_crypto.is_off()
+    }
+}

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::disk::{private, sync_directory};
 use super::finished::Finished;
-use super::{private, sync_directory};
 
 /// Compresses the files that are no longer written.
 #[derive(Debug, Clone)]

@@ -1,0 +1,192 @@
+//! The filter that a stack is: all stations as one.
+
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use palisade_core::filter::{
+    Either, Exchange, Failure, Filter, Park, Reload, Reloadable, ReplaceBody, Step, Wait,
+};
+use palisade_core::{Handle, ScopeLayer};
+
+use super::stations::*;
+
+/// The filters of a stack, from the outermost to the innermost.
+type All = (
+    ScopeLayer,
+    (
+        RequestIdLayer,
+        (
+            SecurityHeadersLayer,
+            (
+                AuditLayer,
+                (
+                    CorsLayer,
+                    (
+                        CrossOriginGuardLayer,
+                        (
+                            RateLimitLayer,
+                            (AuthLayer, (RateLimitLayer, FieldCryptoLayer)),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ),
+);
+
+/// The filters of a stack behind one pointer, which may be replaced.
+pub(super) type Current = Either<Handle<Filters>, Reloadable<Filters>>;
+
+/// The filters of a stack.
+#[derive(Debug, Clone)]
+pub struct Filters {
+    /// Whether no layer is on, which is told by one look.
+    off: bool,
+    all: All,
+}
+
+impl Filters {
+    pub(super) fn of(stations: Stations) -> Self {
+        let off = stations.are_off();
+        // The others read what the scope decides once for all.
+        let scope = match stations.scope.is_off() && !off {
+            true => ScopeLayer::default(),
+            false => stations.scope,
+        };
+        #[cfg(feature = "headers")]
+        let cross_origin = stations.cross_origin.trust_cors(&stations.cors);
+        #[cfg(not(feature = "headers"))]
+        let cross_origin = stations.cross_origin;
+        let principals = (stations.principals, stations.field_crypto);
+        let clients = (stations.clients, (stations.auth, principals));
+        let cors = (stations.cors, (cross_origin, clients));
+        let headers = (stations.security_headers, (stations.audit, cors));
+        let all = (scope, (stations.request_id, headers));
+        Self { off, all }
+    }
+
+    pub(super) fn stations(&self) -> Stations {
+        let (scope, (request_id, (security_headers, (audit, (cors, (cross_origin, clients)))))) =
+            self.all.clone();
+        let (clients, (auth, (principals, field_crypto))) = clients;
+        Stations {
+            scope,
+            request_id,
+            security_headers,
+            audit,
+            cors,
+            cross_origin,
+            clients,
+            auth,
+            principals,
+            field_crypto,
+        }
+    }
+}
+
+pub(super) fn fixed(stations: Stations) -> Current {
+    Either::Left(Handle::new(Filters::of(stations)))
+}
+
+pub(super) fn reloadable(stations: Stations) -> (Current, Reload<Filters>) {
+    let (filters, reload) = Reloadable::new(Filters::of(stations));
+    (Either::Right(filters), reload)
+}
+
+pub(super) fn leak(current: Current) -> Current {
+    match current {
+        Either::Left(filters) => Either::Left(filters.leak()),
+        Either::Right(filters) => Either::Right(filters.leak()),
+    }
+}
+
+pub(super) fn stations_of(current: &Current) -> Stations {
+    match current {
+        Either::Left(filters) => filters.stations(),
+        Either::Right(filters) => filters.current().stations(),
+    }
+}
+
+impl Filter for Filters {
+    type Kept = Option<<All as Filter>::Kept>;
+    type Wait = StackWait;
+    type Watch = <All as Filter>::Watch;
+
+    #[inline(always)]
+    fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
+        match self.off {
+            true => Step::Pass(None),
+            false => kept(self.all.on_request(exchange, request)),
+        }
+    }
+
+    #[inline(always)]
+    fn poll_response<B: ReplaceBody>(
+        &self,
+        exchange: &mut Exchange,
+        kept: &mut Self::Kept,
+        response: &mut Response<B>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        match kept {
+            Some(kept) => self.all.poll_response(exchange, kept, response, cx),
+            None => Poll::Ready(()),
+        }
+    }
+
+    #[inline(always)]
+    fn on_response<B: ReplaceBody>(
+        &self,
+        exchange: &mut Exchange,
+        kept: Self::Kept,
+        response: &mut Response<B>,
+    ) -> Self::Watch {
+        match kept {
+            Some(kept) => self.all.on_response(exchange, kept, response),
+            None => Self::Watch::default(),
+        }
+    }
+
+    fn on_failure(&self, exchange: &mut Exchange, kept: Self::Kept, failure: Failure) {
+        if let Some(kept) = kept {
+            self.all.on_failure(exchange, kept, failure);
+        }
+    }
+}
+
+#[inline(always)]
+fn kept(step: Step<All>) -> Step<Filters> {
+    match step {
+        Step::Pass(kept) => Step::Pass(Some(kept)),
+        Step::Answer(answer, kept) => Step::Answer(answer, kept.map(Some)),
+        Step::Wait(wait) => Step::Wait(StackWait(wait)),
+    }
+}
+
+/// The query of the layer that a request waits for.
+#[expect(
+    missing_debug_implementations,
+    reason = "the state of a filter need not be `Debug`"
+)]
+pub struct StackWait(<All as Filter>::Wait);
+
+impl Wait<Filters> for StackWait {
+    fn poll_wait(&mut self, filters: &Filters, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_wait(&filters.all, cx)
+    }
+
+    fn resume<B>(
+        self,
+        filters: &Filters,
+        exchange: &mut Exchange,
+        request: &mut Request<B>,
+    ) -> Step<Filters> {
+        kept(self.0.resume(&filters.all, exchange, request))
+    }
+}
+
+impl<S: Clone> Park<S> for StackWait {
+    fn park(&self, service: &mut S) -> S {
+        self.0.park(service)
+    }
+}
