@@ -7,12 +7,11 @@ use palisade_core::time::Instant;
 use palisade_core::{Handle, Name, time};
 
 use crate::counted::{Counted, Engine};
-use crate::decide::{Beside, Plan, Verdict};
 use crate::decision::{Decision, Outcome};
 use crate::limit::{Assessment, Fit};
 use crate::limits::Limits;
+use crate::plan::{Beside, Plan};
 use crate::store::{Action, Answer, Charge, Outage, RedisPolicy, Reply, Silence, charge_one};
-use crate::view::RequestView;
 
 /// A question to Redis about one request, and what it needs to go on.
 pub(crate) struct Question {
@@ -23,21 +22,20 @@ pub(crate) struct Question {
     limits: Handle<Limits>,
 }
 
-/// Decides at once where what is known here is enough, or else asks.
+/// The decision where what is known here is enough, or else the question.
 pub(crate) fn ask(
     handle: &Handle<Limits>,
     policy: &RedisPolicy,
     plan: Plan,
     beside: Beside,
-    view: &RequestView<'_>,
-) -> Verdict {
+) -> Result<Decision, Box<Question>> {
     let counted = &handle.policies[plan.policy];
     if let Some(decision) = known(counted, policy, plan) {
-        return conclude(handle, decision, plan, beside, view);
+        return Ok(decision);
     }
     let want = policy.want(&plan.key, plan.quota, plan.cost, plan.now);
     let answer = policy.ask(&plan.key, plan.quota, Action::Charge { want }, plan.cost);
-    Verdict::Ask(Box::new(Question {
+    Err(Box::new(Question {
         answer,
         answered: None,
         plan,
@@ -48,7 +46,7 @@ pub(crate) fn ask(
 
 /// What is decided without Redis: a lease, which comes first because where there are leases most requests have one; a
 /// refusal that still holds; or an outage.
-pub(crate) fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decision> {
+fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decision> {
     let Plan {
         key,
         quota,
@@ -139,7 +137,7 @@ fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decisio
 }
 
 /// What an answer means, or that there is none.
-pub(crate) fn answered(
+fn answered(
     counted: &Counted,
     policy: &RedisPolicy,
     plan: Plan,
@@ -204,27 +202,14 @@ pub(crate) async fn peek(counted: &Counted, policy: &RedisPolicy, plan: Plan) ->
     }
 }
 
-fn conclude(
-    handle: &Handle<Limits>,
-    decision: Decision,
-    plan: Plan,
-    beside: Beside,
-    view: &RequestView<'_>,
-) -> Verdict {
-    if !decision.is_allowed() {
-        handle.refund_beside(beside, plan.now);
-    }
-    Limits::conclude(handle, decision, plan, view)
-}
-
 impl Question {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.answered = Some(ready!(self.answer.as_mut().poll(cx)));
         Poll::Ready(())
     }
 
-    /// What is to be done, by the settings that the question was asked with.
-    pub(crate) fn conclude(self, view: &RequestView<'_>, now: Instant) -> Verdict {
+    /// The decision, by the settings that the question was asked with; `None` before there is an answer.
+    pub(crate) fn answer(self, now: Instant) -> Option<(Handle<Limits>, Decision, Plan, Beside)> {
         let Self {
             plan,
             beside,
@@ -233,11 +218,11 @@ impl Question {
             ..
         } = self;
         let counted = &limits.policies[plan.policy];
-        let (Engine::Redis(policy), Some(answer)) = (&counted.engine, answered) else {
-            return Verdict::Pass;
+        let Engine::Redis(policy) = &counted.engine else {
+            return None;
         };
         let now = limits.store.nanos(now);
-        let decision = self::answered(counted, policy, plan, answer, now);
-        conclude(&limits, decision, plan, beside, view)
+        let decision = self::answered(counted, policy, plan, answered?, now);
+        Some((limits, decision, plan, beside))
     }
 }

@@ -39,8 +39,15 @@ pub struct RateLimitBuilder {
     wall_clock: WallClock,
 }
 
+impl RateLimitLayer {
+    /// Starts to build a layer. With nothing set it counts clients by address, 200 a second with bursts of 400.
+    pub fn builder() -> RateLimitBuilder {
+        RateLimitBuilder::new()
+    }
+}
+
 impl RateLimitBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             policies: Vec::new(),
             routes: Vec::new(),

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use palisade_core::{Handle, Name};
 
 use crate::counters::Counters;
-use crate::decide::Plan;
 use crate::digest::HashedKey;
 use crate::headers::Fixed;
 use crate::key::Chain;
 use crate::limit::Rules;
+use crate::plan::Plan;
 use crate::policy::Refund;
 use crate::store::{Charge, Table};
 

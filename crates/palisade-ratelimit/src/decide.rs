@@ -1,60 +1,22 @@
 //! From a chosen policy and a key to a verdict: charges all counts of a request, or none.
 
-use std::num::NonZeroU32;
-
+#[cfg(feature = "redis")]
+use palisade_core::time::Instant;
 use palisade_core::time::UnixTime;
 use palisade_core::{EventKind, Handle, LimitDecision, Name, SecurityEvent};
 
+#[cfg(feature = "redis")]
+use crate::ask::Question;
 use crate::counted::{Counted, Engine};
 use crate::decision::{Charged, Decision, Outcome};
-use crate::digest::HashedKey;
 use crate::headers::{Headers, Shown};
 use crate::limit::Assessment;
 use crate::limits::Limits;
+use crate::plan::{Beside, Plan};
 use crate::store::{Charge, MAX_CHARGES, charge, charge_one};
 use crate::ticket::Ticket;
+use crate::verdict::{Ruling, Verdict};
 use crate::view::RequestView;
-
-/// What is to be done with a request.
-pub(crate) enum Verdict {
-    /// It passes, and there is nothing left to do when its response comes.
-    Pass,
-    /// It passes, and its response says what is left.
-    Counted(Ticket),
-    /// It is over a limit. Kept out of line: what passes should not carry its weight.
-    Over(Box<Ruling>),
-    /// A store has to be asked first.
-    #[cfg(feature = "redis")]
-    Ask(Box<crate::ask::Question>),
-}
-
-/// A decision about a request that is over a limit.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ruling {
-    pub(crate) decision: Decision,
-    pub(crate) unix: UnixTime,
-    pub(crate) shadow: bool,
-    pub(crate) plan: Plan,
-}
-
-/// What a request is charged to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
-    /// The number of the policy.
-    pub(crate) policy: usize,
-    pub(crate) key: HashedKey,
-    pub(crate) quota: Option<NonZeroU32>,
-    pub(crate) cost: u64,
-    /// The store's time at which the request came.
-    pub(crate) now: u64,
-}
-
-/// The counts by address that a request is charged to besides its policy's: the backstop, and the site's.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Beside {
-    pub(crate) backstop: Option<HashedKey>,
-    pub(crate) site: Option<HashedKey>,
-}
 
 impl Limits {
     /// Decides about a request whose policy and key are known.
@@ -113,7 +75,7 @@ impl Limits {
         }
     }
 
-    /// Asks an engine that is not ours. What the address was charged already is given back if it refuses.
+    /// Asks an engine that is not ours.
     #[cfg_attr(
         not(any(feature = "governor", feature = "redis")),
         expect(unused_variables, reason = "without features every engine is ours")
@@ -134,13 +96,13 @@ impl Limits {
                 let decision = asked
                     .flatten()
                     .unwrap_or(Decision::bare(Outcome::NoKey, counted.name));
-                if !decision.is_allowed() {
-                    handle.refund_beside(beside, plan.now);
-                }
-                Self::conclude(handle, decision, plan, view)
+                Self::conclude_beside(handle, decision, plan, beside, view)
             }
             #[cfg(feature = "redis")]
-            Engine::Redis(policy) => crate::ask::ask(handle, policy, plan, beside, view),
+            Engine::Redis(policy) => match crate::ask::ask(handle, policy, plan, beside) {
+                Ok(decision) => Self::conclude_beside(handle, decision, plan, beside, view),
+                Err(question) => Verdict::Ask(question),
+            },
         }
     }
 
@@ -198,18 +160,6 @@ impl Limits {
         Beside { backstop, site }
     }
 
-    /// Gives the address back what it was charged for a request that something else refused.
-    #[cfg(any(feature = "governor", feature = "redis"))]
-    pub(crate) fn refund_beside(&self, beside: Beside, charged_at: u64) {
-        let pairs = [(&self.backstop, beside.backstop), (&self.site, beside.site)];
-        for (counted, key) in pairs
-            .into_iter()
-            .filter_map(|(counted, key)| counted.as_ref().zip(key))
-        {
-            counted.table.refund(&counted.rules, &key, charged_at, 1);
-        }
-    }
-
     /// Turns what the counts said into a verdict.
     #[inline]
     fn settle(
@@ -243,15 +193,28 @@ impl Limits {
         self.headers == Headers::Off && view.scope().is_none() && counted.refund.is_none()
     }
 
-    /// The verdict for a decision that was made elsewhere.
+    /// The verdict for what Redis answered.
+    #[cfg(feature = "redis")]
+    pub(crate) fn conclude(question: Question, view: &RequestView<'_>, now: Instant) -> Verdict {
+        match question.answer(now) {
+            Some((limits, decision, plan, beside)) => {
+                Self::conclude_beside(&limits, decision, plan, beside, view)
+            }
+            None => Verdict::Pass,
+        }
+    }
+
+    /// The verdict for a decision that was made elsewhere. What the address was charged is given back if it is refused.
     #[cfg(any(feature = "governor", feature = "redis"))]
-    pub(crate) fn conclude(
+    fn conclude_beside(
         handle: &Handle<Self>,
         decision: Decision,
         plan: Plan,
+        beside: Beside,
         view: &RequestView<'_>,
     ) -> Verdict {
         if !decision.is_allowed() {
+            handle.refund_beside(beside, plan.now);
             return handle.over(decision, plan, view);
         }
         let counted = &handle.policies[plan.policy];
@@ -314,32 +277,6 @@ impl Limits {
             unix: self.unix(plan.now),
             shadow: self.policies[plan.policy].shadow,
             plan,
-        }
-    }
-
-    /// Gives back what a request was charged by its policy at that time, to the store that was charged. What its address
-    /// was charged stays: the request did come.
-    pub(crate) fn refund(&self, plan: &Plan, charged: Charged, charged_at: u64) {
-        let Some(counted) = self.policies.get(plan.policy) else {
-            return;
-        };
-        match charged {
-            Charged::Nothing => {}
-            Charged::Table => {
-                let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
-                let rules = scaled.as_ref().unwrap_or(&counted.rules);
-                let table = &counted.table;
-                table.refund(rules, &plan.key, charged_at, plan.cost);
-            }
-            #[cfg(feature = "redis")]
-            Charged::Redis => {
-                if let Engine::Redis(policy) = &counted.engine {
-                    let refunding = policy.refund(&plan.key, plan.quota, charged_at, plan.cost);
-                    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                        runtime.spawn(refunding);
-                    }
-                }
-            }
         }
     }
 }

@@ -5,11 +5,11 @@ use http::{Request, Response};
 use palisade_core::filter::{Exchange, Filter, Filtered, Park, ReplaceBody, Step, Wait};
 use tower_layer::Layer;
 
-use crate::decide::Verdict;
 use crate::layer::RateLimitLayer;
 use crate::limits::Limits;
 use crate::refusal::refuse;
 use crate::ticket::Ticket;
+use crate::verdict::Verdict;
 use crate::view::RequestView;
 
 /// The service made by [`RateLimitLayer`].
@@ -117,7 +117,7 @@ impl Wait<RateLimitLayer> for Query {
         let verdict = {
             let scope = exchange.find_scope(request.extensions());
             let view = RequestView::new(request, scope, &limits.client_ip);
-            self.0.conclude(&view, now)
+            Limits::conclude(*self.0, &view, now)
         };
         carry_out(verdict, limits, exchange, request)
     }

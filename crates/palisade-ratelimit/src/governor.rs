@@ -1,5 +1,7 @@
 //! An existing governor limiter as the engine of a policy, and governor's quotas as our limits.
 
+mod check;
+
 use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,15 +13,11 @@ use governor::state::keyed::KeyedStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
 use palisade_core::Name;
 
+pub(crate) use self::check::Check;
 use crate::decision::{Decision, Outcome};
 use crate::key::Key;
 use crate::limit::{DAY, HOUR, Limit, MINUTE, Rate, SECOND, burst};
 use crate::policy::Policy;
-
-/// Decides by a limiter of the user's; `None` where the limiter has no key for this one.
-pub(crate) trait Check: Send + Sync {
-    fn check(&self, policy: Name, key: &Key<'_>, cost: u64) -> Option<Decision>;
-}
 
 impl From<Quota> for Limit {
     /// The token bucket with the same rate and burst, in the largest unit that names the rate in whole numbers.

@@ -1,6 +1,5 @@
 use palisade_core::Handle;
 
-use crate::builder::RateLimitBuilder;
 use crate::limiter::RateLimiter;
 use crate::limits::Limits;
 
@@ -14,11 +13,6 @@ pub struct RateLimitLayer(pub(crate) Option<Handle<Limits>>);
 impl RateLimitLayer {
     pub(crate) const fn new(limits: Handle<Limits>) -> Self {
         Self(Some(limits))
-    }
-
-    /// Starts to build a layer. With nothing set it counts clients by address, 200 a second with bursts of 400.
-    pub fn builder() -> RateLimitBuilder {
-        RateLimitBuilder::new()
     }
 
     /// A layer that limits nothing, as fast as if it were not there.

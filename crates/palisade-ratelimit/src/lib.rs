@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod admit;
 #[cfg(feature = "redis")]
 mod ask;
 mod assembly;
@@ -21,7 +22,9 @@ mod layer;
 mod limit;
 mod limiter;
 mod limits;
+mod plan;
 mod policy;
+mod refund;
 mod refusal;
 mod select;
 mod store;
@@ -29,6 +32,7 @@ mod sync;
 #[cfg(test)]
 mod test_support;
 mod ticket;
+mod verdict;
 mod view;
 
 pub use builder::RateLimitBuilder;

@@ -3,6 +3,8 @@
 //! Invariant: nothing in here knows of HTTP, of a store or of a clock. Time is nanoseconds since an epoch that the
 //! caller keeps. State is a slice of words that starts as zeros, and zeros mean "never seen".
 
+mod bounds;
+mod check;
 mod exact_log;
 mod fixed_window;
 #[cfg(test)]
@@ -20,12 +22,14 @@ use std::time::Duration;
 
 use palisade_core::Problems;
 
+use self::bounds::{check_count, check_quota, check_window, nanos};
+pub(crate) use self::check::Fit;
 use self::exact_log::ExactLog;
 use self::fixed_window::FixedWindow;
 pub use self::rate::{
     Burst, DAY, HOUR, MINUTE, Rate, SECOND, burst, per_day, per_hour, per_minute, per_second,
 };
-pub(crate) use self::rule::{Check, Fit, Rule};
+pub(crate) use self::rule::Rule;
 pub(crate) use self::rules::{Assessment, MAX_RULES, MAX_WORDS, Rules};
 use self::sliding_window::SlidingWindow;
 use self::token_bucket::TokenBucket;
@@ -67,7 +71,7 @@ enum Kind {
 
 impl Limit {
     /// The most requests that an [exact log](Self::exact) can hold: a log of 64 is 512 bytes a key.
-    pub const MAX_EXACT: u32 = 64;
+    pub const MAX_EXACT: u32 = bounds::MAX_EXACT;
 
     /// A token bucket: `burst` requests at once, then `rate`. In any time t it admits at most burst + rate x t.
     ///
@@ -140,33 +144,4 @@ impl Limit {
             None => Err(problems),
         }
     }
-}
-
-fn check_quota(problems: &mut Problems, quota: u32, window: Duration) {
-    check_count(problems, "quota", quota);
-    check_window(problems, "window", window);
-}
-
-fn check_count(problems: &mut Problems, field: &str, count: u32) {
-    if count == 0 {
-        problems.push(field, "is 0, must be at least 1");
-    }
-}
-
-/// The longest time that a limit may speak of; sums of such times fit into 64 bits.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
-
-fn check_window(problems: &mut Problems, field: &str, window: Duration) {
-    if window < Duration::from_millis(1) {
-        problems.push(field, format!("is {window:?}, must be at least 1 ms"));
-    } else if window > LONGEST {
-        problems.push(field, format!("is {window:?}, must be at most 366 days"));
-    }
-}
-
-/// Whole nanoseconds, at least 1 so that no division fails even for a limit that is about to be refused.
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos())
-        .unwrap_or(u64::MAX)
-        .max(1)
 }

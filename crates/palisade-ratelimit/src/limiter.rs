@@ -3,11 +3,11 @@ use std::fmt;
 use palisade_core::{Handle, Name, time};
 
 use crate::counted::Engine;
-use crate::decide::Plan;
 use crate::decision::{Charged, Decision, Outcome};
 use crate::error::Error;
 use crate::key::Key;
 use crate::limits::Limits;
+use crate::plan::Plan;
 use crate::store::charge_one;
 
 /// The policies of a layer without HTTP: for messages of a WebSocket, sign-ins by account, and jobs.

@@ -1,20 +1,15 @@
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{Method, header};
-use palisade_core::time::Instant;
-use palisade_core::{ClientIp, Handle, Name, PathSet};
+use palisade_core::{ClientIp, Name, PathSet};
 
 use crate::counted::Counted;
-use crate::decide::{Plan, Verdict};
-use crate::decision::{Decision, Outcome};
 use crate::digest::{HashedKey, Hasher};
 use crate::headers::{Headers, WallTime};
 use crate::key::{Chain, Found, Key};
 use crate::limit::Limit;
-use crate::select::{Choice, Route, Select, Selection};
+use crate::select::{Route, Select};
 use crate::store::Memory;
 use crate::view::RequestView;
 
@@ -67,104 +62,12 @@ pub(crate) struct Told {
 }
 
 impl Limits {
-    /// Decides about a request, and charges it if it may pass.
-    #[inline]
-    pub(crate) fn admit(handle: &Handle<Self>, view: &RequestView<'_>, now: Instant) -> Verdict {
-        let limits = &**handle;
-        if limits.is_exempt(view) {
-            return Verdict::Pass;
-        }
-        let Some((policy, quota)) = limits.policy_of(view) else {
-            return Verdict::Pass;
-        };
-        let chain = limits.policies[policy]
-            .chain
-            .as_ref()
-            .unwrap_or(&limits.chain);
-        match chain.address(view, &limits.hasher) {
-            Some(found) => Self::count(handle, policy, quota, found, view, now),
-            None => Self::admit_by(chain, handle, policy, quota, view, now),
-        }
-    }
-
-    /// The same by whatever key the chain finds.
-    #[inline(never)]
-    fn admit_by(
-        chain: &Chain,
-        handle: &Handle<Self>,
-        policy: usize,
-        quota: Option<NonZeroU32>,
-        view: &RequestView<'_>,
-        now: Instant,
-    ) -> Verdict {
-        let found = chain.find(view, &handle.hasher);
-        match found.or_else(|| handle.without_key()) {
-            Some(found) => Self::count(handle, policy, quota, found, view, now),
-            None => handle.no_key_verdict(policy, view, now),
-        }
-    }
-
-    #[inline]
-    fn count(
-        handle: &Handle<Self>,
-        policy: usize,
-        quota: Option<NonZeroU32>,
-        found: Found,
-        view: &RequestView<'_>,
-        now: Instant,
-    ) -> Verdict {
-        let limits = &**handle;
-        let cost = limits.cost.as_ref().map_or(1, |cost| cost(view).into());
-        let plan = Plan {
-            policy,
-            key: found.key,
-            quota,
-            cost,
-            now: limits.store.nanos(now),
-        };
-        Self::decide(handle, plan, found.is_address, view)
-    }
-
-    #[inline]
-    fn is_exempt(&self, view: &RequestView<'_>) -> bool {
-        self.exempt_paths.contains(view.path())
-            || !self.count_preflight && is_preflight(view)
-            || self.exempt.as_ref().is_some_and(|exempt| exempt(view))
-    }
-
-    /// The number of the policy, and the quota of this request's key; `None` for none.
-    #[inline]
-    fn policy_of(&self, view: &RequestView<'_>) -> Option<(usize, Option<NonZeroU32>)> {
-        if self.routes.is_empty() && self.select.is_none() {
-            return Some((0, None));
-        }
-        self.chosen_policy(view)
-    }
-
-    fn chosen_policy(&self, view: &RequestView<'_>) -> Option<(usize, Option<NonZeroU32>)> {
-        if let Some(route) = self.routes.iter().find(|route| route.matches(view)) {
-            return Some((route.policy, None));
-        }
-        let Some(select) = &self.select else {
-            return Some((0, None));
-        };
-        let Selection { choice, quota } = select.choose(view);
-        match choice {
-            Choice::Exempt => None,
-            Choice::First => Some((0, quota)),
-            Choice::Named(name) => Some((
-                self.named(name).unwrap_or_else(|| self.unknown(name)),
-                quota,
-            )),
-        }
-    }
-
     pub(crate) fn named(&self, name: Name) -> Option<usize> {
         self.policies.iter().position(|policy| policy.name == name)
     }
 
     #[cold]
-    fn unknown(&self, name: Name) -> usize {
+    pub(crate) fn unknown(&self, name: Name) -> usize {
         if !self.told.unknown_policy.swap(true, Ordering::Relaxed) {
             tracing::error!(target: "palisade_ratelimit", policy = %name, "no rate limit policy has this name; the first one decides instead");
         }
@@ -173,7 +76,7 @@ impl Limits {
 
     /// The key that requests without one share, if they do.
     #[cold]
-    fn without_key(&self) -> Option<Found> {
+    pub(crate) fn without_key(&self) -> Option<Found> {
         if self.no_key != NoKey::Pass && !self.told.no_key.swap(true, Ordering::Relaxed) {
             tracing::error!(target: "palisade_ratelimit",
                 outcome = ?self.no_key,
@@ -189,32 +92,6 @@ impl Limits {
     pub(crate) fn shared_key(&self) -> HashedKey {
         Key::text("no key").hashed(&self.hasher)
     }
-
-    fn no_key_verdict(&self, policy: usize, view: &RequestView<'_>, now: Instant) -> Verdict {
-        if self.no_key == NoKey::Pass {
-            return Verdict::Pass;
-        }
-        let decision = Decision::bare(Outcome::NoKey, self.policies[policy].name);
-        let now = self.store.nanos(now);
-        let plan = Plan {
-            policy,
-            key: self.shared_key(),
-            quota: None,
-            cost: 0,
-            now,
-        };
-        self.over(decision, plan, view)
-    }
-}
-
-/// A CORS preflight, by the Fetch standard: it carries no credentials and does nothing.
-#[inline]
-fn is_preflight(view: &RequestView<'_>) -> bool {
-    *view.method() == Method::OPTIONS
-        && view.headers().contains_key(header::ORIGIN)
-        && view
-            .headers()
-            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// What [`RateLimitBuilder::ip_backstop`](crate::RateLimitBuilder::ip_backstop) is unless told otherwise.

@@ -6,10 +6,10 @@ use http::{Request, Response};
 use palisade_core::filter::Exchange;
 use palisade_core::{Code, LimitDecision, Rejection};
 
-use crate::decide::Ruling;
 use crate::decision::{Decision, Outcome};
 use crate::headers::Shown;
 use crate::limits::Limits;
+use crate::verdict::Ruling;
 
 /// By draft-ietf-httpapi-ratelimit-headers-10, section 6.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";

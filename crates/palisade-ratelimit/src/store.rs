@@ -1,11 +1,15 @@
 //! Where counts are kept. A store checks all counts of a request and then charges all of them, or none.
 
 #[cfg(feature = "redis")]
+mod action;
+#[cfg(feature = "redis")]
 mod connection;
 mod counts;
 #[cfg(feature = "redis")]
 mod deny_cache;
 mod entry;
+#[cfg(feature = "redis")]
+mod health;
 mod keys;
 #[cfg(feature = "redis")]
 mod lease;
@@ -21,9 +25,12 @@ mod reply;
 mod script;
 mod set;
 mod shard;
+mod slot;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "redis")]
+pub(crate) use self::action::Action;
 #[cfg(feature = "redis")]
 pub(crate) use self::connection::{Answer, Silence};
 pub(crate) use self::counts::{Charge, MAX_CHARGES, Table, charge, charge_one};
@@ -34,8 +41,6 @@ pub use self::redis::{Outage, Redis};
 pub(crate) use self::redis_policy::RedisPolicy;
 #[cfg(feature = "redis")]
 pub(crate) use self::reply::Reply;
-#[cfg(feature = "redis")]
-pub(crate) use self::script::Action;
 
 use crate::digest::Hasher;
 

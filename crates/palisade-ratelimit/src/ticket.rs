@@ -4,10 +4,10 @@ use std::sync::Arc;
 use http::Response;
 use palisade_core::{LimitDecision, RequestScope};
 
-use crate::decide::Plan;
 use crate::decision::Charged;
 use crate::headers::{Fixed, Headers, Shown};
 use crate::limits::Limits;
+use crate::plan::Plan;
 use crate::policy::Refund;
 
 /// What is left to do for a counted request when its response comes.

@@ -1,6 +1,8 @@
-use super::{Check, Fit, Limit, Word};
+use super::bounds::MAX_EXACT;
+use super::check::{Check, Fit};
+use super::word::Word;
 
-const MOST: usize = Limit::MAX_EXACT as usize;
+const MOST: usize = MAX_EXACT as usize;
 
 /// Keeps for each admitted unit the time at which the window lets it go. The order of the words has no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub(crate) struct ExactLog {
 
 impl ExactLog {
     pub(super) fn new(quota: u32, window: u64) -> Self {
-        let quota = quota.min(Limit::MAX_EXACT);
+        let quota = quota.min(MAX_EXACT);
         Self {
             quota,
             slots: quota,

@@ -1,4 +1,5 @@
-use super::{Check, Fit, Word};
+use super::check::{Check, Fit};
+use super::word::Word;
 
 /// Counts from a key's first request to the end of its window. State: when the window began, and the count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

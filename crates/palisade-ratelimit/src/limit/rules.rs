@@ -1,12 +1,15 @@
 use std::cmp::Ordering;
 use std::num::NonZeroU32;
 
-use super::{Check, Fit, Limit, Rule, Word};
+use super::bounds::MAX_EXACT;
+use super::check::{Check, Fit};
+use super::rule::Rule;
+use super::word::Word;
 
 /// How many limits a policy may have.
 pub(crate) const MAX_RULES: usize = 8;
 /// How many words of state a key may need at most.
-pub(crate) const MAX_WORDS: usize = MAX_RULES * Limit::MAX_EXACT as usize;
+pub(crate) const MAX_WORDS: usize = MAX_RULES * MAX_EXACT as usize;
 
 /// The limits of one policy, decided together: all or nothing. Their states lie one behind the other.
 ///

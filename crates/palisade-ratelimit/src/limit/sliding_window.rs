@@ -1,4 +1,5 @@
-use super::{Check, Fit, Word};
+use super::check::{Check, Fit};
+use super::word::Word;
 
 /// Into how many steps the window is cut.
 const STEPS: u64 = 16;

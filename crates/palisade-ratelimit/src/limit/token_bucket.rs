@@ -1,6 +1,9 @@
 use palisade_core::Problems;
 
-use super::{Burst, Check, Fit, LONGEST, Rate, Word, nanos};
+use super::bounds::{LONGEST, nanos};
+use super::check::{Check, Fit};
+use super::rate::{Burst, Rate};
+use super::word::Word;
 
 /// The generic cell rate algorithm: the state is the time at which the bucket is full again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! How rules are told to a script: in microseconds, and to a quarter of one where there are tokens, which a double still
 //! tells apart at today's date. Always rounded up, so that rounding never admits more.
 
-use super::{Rule, Rules};
+use super::rule::Rule;
+use super::rules::Rules;
 
 /// One limit of a script: a letter, and two numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_core::time;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisError, RedisResult, Value};
 
-use super::redis::Redis;
+use super::health::Health;
 use super::reply::Reply;
 use super::script::{Question, is_unknown_script};
 
@@ -20,17 +21,17 @@ type Done = Pin<Box<dyn Future<Output = Result<(), Silence>> + Send>>;
 
 pub(super) trait Connection: Send + Sync {
     /// Asks once, and once more with the whole script where the server does not know it.
-    fn ask(&self, redis: Redis, question: Question) -> Answer;
+    fn ask(&self, health: Arc<Health>, timeout: Duration, question: Question) -> Answer;
 
     /// Sends a command whose answer says no more than that there is one.
     fn send(&self, command: Cmd, timeout: Duration) -> Done;
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
-    fn ask(&self, redis: Redis, question: Question) -> Answer {
+    fn ask(&self, health: Arc<Health>, timeout: Duration, question: Question) -> Answer {
         let mut connection = self.clone();
         Box::pin(async move {
-            let Some(pass) = redis.gate().enter(time::now()) else {
+            let Some(pass) = health.gate().enter(time::now()) else {
                 return Err(Silence::Down);
             };
             let Question {
@@ -46,7 +47,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
                     answer => answer,
                 }
             };
-            let answer = match tokio::time::timeout(redis.patience(), asking).await {
+            let answer = match tokio::time::timeout(timeout, asking).await {
                 Ok(answer) => answer
                     .and_then(|value| reading.read(&value))
                     .map_err(Silence::Failed),

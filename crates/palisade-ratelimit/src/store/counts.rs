@@ -1,8 +1,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::entry::{Entry, Slot};
+use super::entry::Entry;
 use super::keys::Keys;
+use super::slot::Slot;
 use crate::digest::{HashedKey, Spots};
 use crate::limit::{Assessment, MAX_WORDS, Rules, Word};
 

@@ -1,5 +1,6 @@
-use super::set::{LockedSet, ways};
+use super::set::{COMFORTABLE, LockedSet, ways};
 use super::shard::Shard;
+use super::slot::Slot;
 use crate::digest::HashedKey;
 use crate::limit::Word;
 
@@ -11,13 +12,6 @@ pub(crate) type Debt<'a> = &'a dyn Fn(&[Word]) -> bool;
 pub(crate) enum Entry<'a> {
     Found(Slot<'a>),
     Vacant(Vacant<'a>),
-}
-
-/// A key's slot, with its set locked.
-#[derive(Debug)]
-pub(crate) struct Slot<'a> {
-    pub(super) set: LockedSet<'a>,
-    pub(super) way: usize,
 }
 
 /// Both sets of a key that has no slot, locked; its first one first.
@@ -33,25 +27,6 @@ pub(crate) struct Claimed<'a> {
     pub(crate) slot: Slot<'a>,
     /// Whether a key that was not full had to make room for it.
     pub(crate) overflowed: bool,
-}
-
-impl<'a> Slot<'a> {
-    /// The key's state; when it was written call [`settle`](Self::settle).
-    #[inline]
-    pub(crate) fn state(&self) -> &'a [Word] {
-        self.set.state(self.way)
-    }
-
-    /// Notes when the slot is full again.
-    #[inline]
-    pub(crate) fn settle(&self, full_at: u64) {
-        self.set.settle(self.way, full_at);
-    }
-
-    /// Forgets the key.
-    pub(crate) fn clear(&self) {
-        self.set.clear(self.way);
-    }
 }
 
 impl<'a> Entry<'a> {
@@ -83,8 +58,44 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// With so many free slots a key's first set takes it, so that most keys are found at the first look.
-pub(super) const COMFORTABLE: usize = 3;
+impl Shard {
+    /// The key's slot, or both of its sets where it has none.
+    pub(super) fn entry(&self, key: &HashedKey) -> Entry<'_> {
+        loop {
+            if let Some(slot) = self.find(key) {
+                return Entry::Found(slot);
+            }
+            if let Some([first, second]) = self.lock_both(key) {
+                // Somebody may have brought the key between the look and the locks.
+                return match (first.find(key), second.find(key)) {
+                    (Some(way), _) => Entry::Found(Slot { set: first, way }),
+                    (None, Some(way)) => Entry::Found(Slot { set: second, way }),
+                    (None, None) => Entry::Vacant(Vacant {
+                        shard: self,
+                        sets: [first, second],
+                    }),
+                };
+            }
+        }
+    }
+
+    /// The same, after making room where the key's sets have none for it, as long as the shard may grow.
+    pub(super) fn entry_to_claim(&self, key: &HashedKey, now: u64) -> Entry<'_> {
+        loop {
+            let entry = self.entry(key);
+            let Entry::Vacant(vacant) = &entry else {
+                return entry;
+            };
+            let Some(doublings) = self.may_grow().filter(|_| vacant.free(key, now).is_none())
+            else {
+                return entry;
+            };
+            // Growing takes all locks, in their order; whoever holds one would wait for itself.
+            drop(entry);
+            self.grow(doublings, now);
+        }
+    }
+}
 
 impl<'a> Vacant<'a> {
     fn claim(self, key: &HashedKey, now: u64, debt: Debt<'_>) -> Claimed<'a> {
@@ -104,7 +115,7 @@ impl<'a> Vacant<'a> {
     }
 
     /// A free slot in the first set if that has several, or else in the emptier one: which of the two, and where in it.
-    pub(super) fn free(&self, key: &HashedKey, now: u64) -> Option<(usize, usize)> {
+    fn free(&self, key: &HashedKey, now: u64) -> Option<(usize, usize)> {
         let [first, second] = self.sets.each_ref().map(|set| set.free(key, now));
         let more = first.is_none_or(|(free, _)| {
             free < COMFORTABLE && second.is_some_and(|(other, _)| other > free)

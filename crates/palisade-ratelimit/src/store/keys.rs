@@ -1,5 +1,6 @@
-use super::entry::{Entry, Slot};
+use super::entry::Entry;
 use super::shard::Shard;
+use super::slot::Slot;
 use crate::digest::{HashedKey, Spots};
 
 #[cfg(feature = "redis")]

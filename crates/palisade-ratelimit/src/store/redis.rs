@@ -1,15 +1,14 @@
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use palisade_core::StoreGate;
-use palisade_core::time::{self, Instant, WallClock};
+use palisade_core::time::{self, WallClock};
 use redis::Cmd;
 use redis::aio::ConnectionLike;
 
 use super::connection::{Answer, Connection, Silence};
+use super::health::Health;
 use super::script::Question;
 use crate::digest::SharedKeys;
 
@@ -67,29 +66,12 @@ struct Settings {
     remembered: usize,
 }
 
-/// What all policies on one connection know of its health.
-struct Health {
-    gate: StoreGate,
-    started: Instant,
-    /// When Redis may next be probed, in nanoseconds since `started`.
-    next_probe: AtomicU64,
-}
-
-/// After so many failures in a row Redis is taken to be down: one may be chance.
-const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
-/// How long until a Redis that is down is tried again, so that it is back in use within a second.
-const PAUSE: Duration = Duration::from_millis(250);
-
 impl Redis {
     /// A store behind this connection, with the prefix `palisade`, a timeout of 25 ms and the server's clock.
     pub fn new(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
         Self(Arc::new(Settings {
             connection: Arc::new(connection),
-            health: Arc::new(Health {
-                gate: StoreGate::new(FAILURES, PAUSE),
-                started: time::now(),
-                next_probe: AtomicU64::new(0),
-            }),
+            health: Arc::new(Health::new()),
             prefix: "palisade".into(),
             timeout: Duration::from_millis(25),
             clock: None,
@@ -166,13 +148,14 @@ impl Redis {
         &self.0.keys
     }
 
-    pub(super) fn gate(&self) -> &StoreGate {
-        &self.0.health.gate
+    fn gate(&self) -> &StoreGate {
+        self.0.health.gate()
     }
 
     /// Asks a script.
     pub(super) fn ask(&self, question: Question) -> Answer {
-        self.0.connection.ask(self.clone(), question)
+        let health = Arc::clone(&self.0.health);
+        self.0.connection.ask(health, self.0.timeout, question)
     }
 
     /// Sends a command that is no question to a script.
@@ -190,22 +173,11 @@ impl Redis {
 
     /// Tries a Redis that is down, in a task of its own: no request should wait for what may not come.
     pub(super) fn probe(&self) {
-        let (health, now) = (&self.0.health, time::now());
-        if health.gate.enter(now).is_none() {
+        let health = &self.0.health;
+        if !health.claim_probe(time::now()) {
             return;
         }
-        let now = now.saturating_duration_since(health.started).as_nanos() as u64;
-        let next = now.saturating_add(PAUSE.as_nanos() as u64);
-        let due = health.next_probe.load(Ordering::Relaxed);
-        let claimed = now >= due
-            && health
-                .next_probe
-                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        let Some(runtime) = claimed
-            .then(tokio::runtime::Handle::try_current)
-            .and_then(Result::ok)
-        else {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
         let redis = self.clone();

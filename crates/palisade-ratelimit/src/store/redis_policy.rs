@@ -4,15 +4,16 @@ use std::future::Future;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::action::Action;
 use super::connection::{Answer, Silence};
 use super::deny_cache::{Denied, DenyCache};
 use super::lease::{Lease, Leases};
 use super::redis::{Outage, Redis};
 use super::reply::Reply;
-use super::script::{Action, Told};
-use crate::decide::Plan;
+use super::script::Told;
 use crate::digest::{HashedKey, Spots};
 use crate::limit::{Fit, Rule, Rules};
+use crate::plan::Plan;
 use crate::policy::Policy;
 
 /// A lease is given up so much of its time sooner, because no two clocks run alike: twice what the kernel lets NTP slow one

@@ -2,7 +2,7 @@
 
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 
-use super::script::Action;
+use super::action::Action;
 use crate::limit::{Assessment, Fit, QUARTER, Rules, WireBucket};
 
 /// An answer of a script. Times are nanoseconds, unless said otherwise.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use redis::{Arg, Cmd, ErrorKind, RedisError, RedisWrite as _, ServerErrorKind};
 
+use super::action::Action;
 use super::reply::Reading;
 use crate::limit::{Rule, Rules, WireBucket};
 
@@ -44,20 +45,6 @@ impl Script {
 /// Whether the server does not know the script, and so has done nothing.
 pub(crate) fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
-}
-
-/// What is asked about a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Take the cost, or more if there is as much.
-    Charge {
-        want: u64,
-    },
-    Peek,
-    /// Give back what was charged at that time, in microseconds of Redis.
-    Refund {
-        charged_at: u64,
-    },
 }
 
 /// The limits of a policy as a script is told of them.

@@ -6,6 +6,8 @@ use crate::sync::{Mutex, MutexGuard, lock, try_lock};
 pub(super) const WAYS: usize = 7;
 /// Slots from here on hold no claimed key, so that claimed keys hold less than half of the table.
 const CLAIMED_WAYS: usize = WAYS / 2;
+/// With so many free slots a key's first set takes it, so that most keys are found at the first look.
+pub(super) const COMFORTABLE: usize = 3;
 /// 64-bit words per cache line.
 const LINE: usize = 8;
 

@@ -1,9 +1,9 @@
 use std::iter;
 use std::sync::OnceLock;
 
-use super::entry::{COMFORTABLE, Entry, Slot, Vacant};
 use super::place::{MOST_DOUBLINGS, Place};
-use super::set::{LockedSet, Set, WAYS, ways};
+use super::set::{COMFORTABLE, LockedSet, Set, WAYS, ways};
+use super::slot::Slot;
 use crate::digest::{HashedKey, Spots};
 use crate::limit::Word;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
@@ -91,20 +91,8 @@ impl Shard {
         still.then_some(Slot { set, way })
     }
 
-    /// The key's slot, or both of its sets where it has none.
-    pub(super) fn entry(&self, key: &HashedKey) -> Entry<'_> {
-        loop {
-            if let Some(slot) = self.find(key) {
-                return Entry::Found(slot);
-            }
-            if let Some(entry) = self.lock_both(key) {
-                return entry;
-            }
-        }
-    }
-
     /// Both sets of a key, locked in one order; `None` when the shard grew meanwhile.
-    fn lock_both(&self, key: &HashedKey) -> Option<Entry<'_>> {
+    pub(super) fn lock_both(&self, key: &HashedKey) -> Option<[LockedSet<'_>; 2]> {
         let doublings = self.doublings.load(Ordering::Acquire);
         let (first, second) = Place::both(key, self.columns);
         let number = |place: Place| place.number(self.columns, doublings);
@@ -122,39 +110,20 @@ impl Shard {
         if self.doublings.load(Ordering::Relaxed) != doublings {
             return None;
         }
-        // Somebody may have brought the key between the look and the locks.
-        Some(match (first.find(key), second.find(key)) {
-            (Some(way), _) => Entry::Found(Slot { set: first, way }),
-            (None, Some(way)) => Entry::Found(Slot { set: second, way }),
-            (None, None) => Entry::Vacant(Vacant {
-                shard: self,
-                sets: [first, second],
-            }),
-        })
+        Some([first, second])
     }
 
-    /// The same, after making room where the key's sets have none for it, as long as the shard may grow.
-    pub(super) fn entry_to_claim(&self, key: &HashedKey, now: u64) -> Entry<'_> {
-        loop {
-            let entry = self.entry(key);
-            let Entry::Vacant(vacant) = &entry else {
-                return entry;
-            };
-            let doublings = self.doublings.load(Ordering::Relaxed);
-            if vacant.free(key, now).is_some() || doublings == self.most_doublings {
-                return entry;
-            }
-            // Growing takes all locks, in their order; whoever holds one would wait for itself.
-            drop(entry);
-            self.grow(doublings, now);
-        }
+    /// How often the rows have been doubled, where they may be once more.
+    pub(super) fn may_grow(&self) -> Option<u32> {
+        let doublings = self.doublings.load(Ordering::Relaxed);
+        (doublings < self.most_doublings).then_some(doublings)
     }
 
     /// Doubles the rows, unless somebody else did. The keys that are full are left behind.
     ///
     /// A shard that is at its most has twice the room that was asked for, and so it gets there before it holds that.
     #[cold]
-    fn grow(&self, doublings: u32, now: u64) {
+    pub(super) fn grow(&self, doublings: u32, now: u64) {
         let _alone = lock(&self.growing);
         if self.doublings.load(Ordering::Relaxed) != doublings {
             return;

@@ -1,0 +1,48 @@
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use palisade_core::StoreGate;
+use palisade_core::time::{self, Instant};
+
+/// What all policies on one connection know of its health.
+pub(super) struct Health {
+    gate: StoreGate,
+    started: Instant,
+    /// When Redis may next be probed, in nanoseconds since `started`.
+    next_probe: AtomicU64,
+}
+
+/// After so many failures in a row Redis is taken to be down: one may be chance.
+const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
+/// How long until a Redis that is down is tried again, so that it is back in use within a second.
+const PAUSE: Duration = Duration::from_millis(250);
+
+impl Health {
+    pub(super) fn new() -> Self {
+        Self {
+            gate: StoreGate::new(FAILURES, PAUSE),
+            started: time::now(),
+            next_probe: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) const fn gate(&self) -> &StoreGate {
+        &self.gate
+    }
+
+    /// Whether it is time to try a Redis that is down, and nobody else does.
+    pub(super) fn claim_probe(&self, now: Instant) -> bool {
+        if self.gate.enter(now).is_none() {
+            return false;
+        }
+        let now = now.saturating_duration_since(self.started).as_nanos() as u64;
+        let next = now.saturating_add(PAUSE.as_nanos() as u64);
+        let due = self.next_probe.load(Ordering::Relaxed);
+        now >= due
+            && self
+                .next_probe
+                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}

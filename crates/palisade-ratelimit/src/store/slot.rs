@@ -1,0 +1,28 @@
+use super::set::LockedSet;
+use crate::limit::Word;
+
+/// A key's slot, with its set locked.
+#[derive(Debug)]
+pub(crate) struct Slot<'a> {
+    pub(super) set: LockedSet<'a>,
+    pub(super) way: usize,
+}
+
+impl<'a> Slot<'a> {
+    /// The key's state; when it was written call [`settle`](Self::settle).
+    #[inline]
+    pub(crate) fn state(&self) -> &'a [Word] {
+        self.set.state(self.way)
+    }
+
+    /// Notes when the slot is full again.
+    #[inline]
+    pub(crate) fn settle(&self, full_at: u64) {
+        self.set.settle(self.way, full_at);
+    }
+
+    /// Forgets the key.
+    pub(crate) fn clear(&self) {
+        self.set.clear(self.way);
+    }
+}
