@@ -89,7 +89,7 @@ impl Exchange {
 
     /// Enters this span whenever the inner service runs.
     pub fn set_span(&mut self, span: Span) {
-        if !span.is_none() {
+        if !span.is_disabled() {
             self.span = Some(Box::new(span));
         }
     }

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{Answer, Exchange, Failure, Filter, Step, Wait};
+use super::{Exchange, Failure, Filter, Step, Wait};
 use crate::ResponseBody;
 
 pin_project_lite::pin_project! {
@@ -110,7 +110,7 @@ where
     }
 
     pub(super) fn answer(
-        answer: Answer,
+        answer: Response<Bytes>,
         filter: F,
         exchange: Exchange,
         kept: Option<F::Kept>,
@@ -184,9 +184,7 @@ where
                 StateProj::Waiting { parked } => {
                     ready!(parked.poll(this.filter, cx));
                     this.exchange.pass_time();
-                    let (kept, state) = parked.resume(this.filter, this.exchange);
-                    *this.kept = kept;
-                    match state {
+                    match parked.resume(this.filter, this.exchange, this.kept) {
                         Some(state) => this.state.set(state),
                         None => return Poll::Pending,
                     }
@@ -235,37 +233,37 @@ impl<S, F: Filter, Rq> Parked<S, F, Rq> {
         }
     }
 
-    /// Goes on with the request. Answers no state only where there is no request any more.
+    /// Goes on with the request, with what is kept of it. Returns no state only where there is no request any more.
     fn resume<B>(
         &mut self,
         filter: &F,
         exchange: &mut Exchange,
-    ) -> (Option<F::Kept>, Option<State<S, F, Rq, B>>)
+        kept: &mut Option<F::Kept>,
+    ) -> Option<State<S, F, Rq, B>>
     where
         S: Service<Request<Rq>, Response = Response<B>>,
         B: Body<Data = Bytes>,
     {
-        let Some(Waiting {
+        let Waiting {
             wait,
             mut service,
             mut request,
-        }) = self.0.take()
-        else {
-            return (None, None);
-        };
+        } = self.0.take()?;
         match wait.resume(filter, exchange, &mut request) {
-            Step::Pass(kept) => {
+            Step::Pass(pass) => {
+                *kept = Some(pass);
                 let _entered = exchange.span().map(tracing::Span::enter);
                 let inner = service.call(request);
-                (Some(kept), Some(State::Running { inner }))
+                Some(State::Running { inner })
             }
-            Step::Answer(answer, kept) => {
+            Step::Answer(answer, left) => {
+                *kept = left;
                 let response = Some(Box::new(answer.map(ResponseBody::unwatched_full)));
-                (kept, Some(State::Leaving { response }))
+                Some(State::Leaving { response })
             }
             Step::Wait(wait) => {
                 let parked = Self::new(service, request, wait);
-                (None, Some(State::Waiting { parked }))
+                Some(State::Waiting { parked })
             }
         }
     }

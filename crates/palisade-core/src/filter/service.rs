@@ -56,7 +56,7 @@ where
             Step::Pass(kept) => {
                 ResponseFuture::pass(&mut self.inner, request, filter, exchange, kept)
             }
-            Step::Answer(answer, kept) => ResponseFuture::answer(answer, filter, exchange, kept),
+            Step::Answer(answer, kept) => ResponseFuture::answer(*answer, filter, exchange, kept),
             Step::Wait(wait) => {
                 let service = wait.park(&mut self.inner);
                 let parked = Parked::new(service, request, wait);
