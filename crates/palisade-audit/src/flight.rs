@@ -78,12 +78,6 @@ impl InFlight {
         self.0.as_ref().is_some_and(|entry| entry.reserved)
     }
 
-    pub(crate) fn set_reserved(&mut self) {
-        if let Some(entry) = &mut self.0 {
-            entry.reserved = true;
-        }
-    }
-
     /// Says whether the service's own code runs now: a drop in between comes from a panic, which a runtime may have
     /// caught by then.
     #[inline]
@@ -108,19 +102,51 @@ impl InFlight {
             None if entry.status.is_some() => return Poll::Ready(true),
             None => {
                 let delivery = self.see_head(response);
-                match Hold::begin(self, delivery) {
+                match self.begin_hold(delivery) {
                     Some(hold) => hold,
                     None => return Poll::Ready(true),
                 }
             }
         };
-        let polled = hold.poll(self, cx);
+        let polled = hold.poll(cx, |cx| self.poll_room(cx));
         if polled.is_pending()
             && let Some(entry) = &mut self.0
         {
             entry.hold = Some(hold);
         }
         polled
+    }
+
+    /// Begins to wait, unless the response may leave at once.
+    fn begin_hold(&mut self, delivery: Delivery) -> Option<Box<Hold>> {
+        let entry = self.0.as_mut()?;
+        let shared = entry.audit.as_ref()?.shared();
+        match delivery {
+            Delivery::BestEffort => None,
+            Delivery::Block(patience) => {
+                entry.reserved = entry.reserved || shared.queue.reserve();
+                (!entry.reserved).then(|| Hold::for_room(delivery, shared.alarm.after(patience)))
+            }
+            Delivery::Durable | Delivery::FailClosed => {
+                let deadline = shared.alarm.after(Delivery::SYNC_TIMEOUT);
+                let (hold, settle) = Hold::for_disk(delivery, deadline);
+                self.push_stage(settle);
+                Some(hold)
+            }
+        }
+    }
+
+    /// Waits for a place in the queue; `false` when the trail is shut down and there will be none.
+    fn poll_room(&mut self, cx: &Context<'_>) -> Poll<bool> {
+        let Some(entry) = &mut self.0 else {
+            return Poll::Ready(true);
+        };
+        let reserved = match &entry.audit {
+            Some(audit) => audit.shared().queue.poll_reserve(cx),
+            None => Poll::Ready(true),
+        };
+        entry.reserved |= reserved == Poll::Ready(true);
+        reserved
     }
 
     /// Notes the head of the response; answers how hard its record must be kept.
@@ -175,12 +201,8 @@ impl InFlight {
         }
     }
 
-    pub(crate) fn audit(&self) -> Option<&Audit> {
-        self.0.as_ref()?.audit.as_ref()
-    }
-
     /// Puts what is known so far on record, and asks to be told when it is on the disk.
-    pub(crate) fn push_stage(&mut self, settle: Settle) {
+    fn push_stage(&mut self, settle: Settle) {
         let Some(entry) = &mut self.0 else { return };
         let Some(audit) = entry.audit.clone() else {
             return;
