@@ -1,13 +1,16 @@
 //! What must not stand in a record, and how it is taken out.
 
+mod action;
 mod cleaner;
 mod json;
 mod memo;
 mod names;
 mod query;
+mod text;
 mod value;
 mod values;
 
+pub use self::action::{Action, MASK};
 pub use self::cleaner::Cleaner;
 pub use self::json::Unreadable;
 
@@ -20,24 +23,6 @@ use ring::hmac;
 
 use self::names::Names;
 use crate::AuditError;
-
-/// What stands in the place of a masked value.
-pub const MASK: &str = "[redacted]";
-
-/// What happens to the value of a name that says that it is sensitive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Action {
-    /// The value becomes `[redacted]`. The default: that there was a value is worth knowing.
-    Mask,
-    /// Name and value vanish.
-    Drop,
-    /// The value becomes `tok_` and 22 characters that depend on it and on a key (HMAC-SHA256, 128 bits): records
-    /// about the same e-mail address can be joined without anybody knowing it.
-    Tokenize,
-    /// The value stays, although its name is on the list.
-    Keep,
-}
 
 /// Takes secrets and personal data out of records, by the names of their values.
 ///
@@ -130,12 +115,6 @@ impl Redactor {
     #[must_use]
     pub fn action(&self, name: &str) -> Option<Action> {
         self.names.decide(name)
-    }
-
-    /// A copy at work, which remembers the names that it has seen.
-    #[must_use]
-    pub fn cleaner(&self) -> Cleaner {
-        Cleaner::new(self.clone())
     }
 
     fn set<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>, action: Action) -> Self {

@@ -1,6 +1,7 @@
 //! JSON as it was sent, on one line, with what is sensitive taken out.
 
-use super::{Action, Cleaner, MASK};
+use super::action::{Action, MASK};
+use super::cleaner::Cleaner;
 use crate::format::json as line;
 
 /// How deep a body may be nested; readers of the trail have limits, too.
@@ -11,15 +12,23 @@ const MAX_DEPTH: usize = 64;
 #[error("is no JSON that could be redacted")]
 pub struct Unreadable;
 
+impl Cleaner {
+    /// Appends a JSON body on one line, with sensitive values replaced at any depth.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is no JSON (RFC 8259) or nested deeper than 64; `out` is as it was before then.
+    pub fn json(&mut self, body: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
+        let before = out.len();
+        write(self, body, out).inspect_err(|_| out.truncate(before))
+    }
+}
+
 /// Appends the body without white space and with the values of sensitive names replaced, at any depth.
 ///
 /// Names may be repeated or written with escapes; all are looked at. On an error `out` holds a part that must not be
 /// used.
-pub(super) fn write(
-    cleaner: &mut Cleaner,
-    body: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), Unreadable> {
+fn write(cleaner: &mut Cleaner, body: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
     let mut reader = Reader {
         body,
         at: 0,

@@ -1,4 +1,4 @@
-use super::Action;
+use super::action::Action;
 use super::names::Names;
 
 /// What was decided about names before. Names are few and come again.

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::Action;
+use super::action::Action;
 
 /// Names whose values are secret or personal, by their words.
 const SENSITIVE: &[&str] = &[

@@ -1,4 +1,5 @@
-use super::{Action, Cleaner};
+use super::action::Action;
+use super::cleaner::Cleaner;
 
 /// Names that are credentials in a query and ordinary words elsewhere: OAuth's `code`, signed links, single sign-on.
 const IN_QUERIES: [&str; 8] = [
@@ -11,6 +12,15 @@ const IN_QUERIES: [&str; 8] = [
     "key",
     "hmac",
 ];
+
+impl Cleaner {
+    /// Appends a form (`application/x-www-form-urlencoded`) or a query with sensitive values replaced.
+    ///
+    /// The result is not made safe for a line of a log; a client may have put anything into it.
+    pub fn form(&mut self, body: &[u8], out: &mut Vec<u8>) {
+        write(self, out, body);
+    }
+}
 
 /// Appends a query, or a form, with the values of sensitive names replaced.
 pub(super) fn write(redaction: &mut Cleaner, out: &mut Vec<u8>, query: &[u8]) {

@@ -1,13 +1,24 @@
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use super::{Action, Cleaner};
+use super::action::{Action, MASK};
+use super::cleaner::Cleaner;
 use crate::format::json;
 
 /// How deep details may be nested; what lies deeper is masked rather than followed.
 const MAX_DEPTH: usize = 32;
 
+impl Cleaner {
+    /// Appends the details of a record as an object.
+    pub(crate) fn details(&mut self, out: &mut Vec<u8>, details: &[(Cow<'static, str>, Value)]) {
+        let members = details.iter().map(|(name, value)| (name.as_ref(), value));
+        object(self, out, members);
+    }
+}
+
 /// Appends an object with the values of sensitive names replaced, at any depth.
-pub(super) fn object<'a>(
+fn object<'a>(
     redaction: &mut Cleaner,
     out: &mut Vec<u8>,
     members: impl Iterator<Item = (&'a str, &'a Value)>,
@@ -59,7 +70,7 @@ fn write_object<'a>(
 fn write(redaction: &mut Cleaner, out: &mut Vec<u8>, value: &Value, depth: usize) {
     match value {
         Value::Object(_) | Value::Array(_) if depth > MAX_DEPTH => {
-            json::string(out, super::MASK.as_bytes());
+            json::string(out, MASK.as_bytes());
         }
         Value::Object(members) => {
             let members = members.iter().map(|(name, value)| (name.as_str(), value));
