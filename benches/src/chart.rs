@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::measure::Found;
-use crate::report::short_ratio;
+use crate::numbers::short_ratio;
 
 const LABELS: f64 = 210.0;
 const PLOT: f64 = 460.0;

@@ -33,6 +33,10 @@ pub(crate) enum Mode {
     Profile,
 }
 
+/// Rounds of a usual run, and of one with `--quick`.
+pub(crate) const ROUNDS: usize = 300;
+pub(crate) const QUICK_ROUNDS: usize = 30;
+
 /// One figure of one side.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figure {

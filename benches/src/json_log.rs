@@ -14,7 +14,7 @@ use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer};
 use tracing::{Dispatch, Level, dispatcher};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
-use crate::report::scratch;
+use crate::directories::scratch;
 
 /// One line a response, with the span of its request.
 pub(crate) fn trace_layer() -> TraceLayer<SharedClassifier<ServerErrorsAsFailures>> {

@@ -8,6 +8,7 @@
 //! Run it with `cargo xtask bench [NAME]`.
 
 mod chart;
+mod directories;
 mod exchange;
 mod goal;
 mod harness;
@@ -15,6 +16,7 @@ mod json_log;
 mod machine;
 mod measure;
 mod measures;
+mod numbers;
 mod ours;
 mod peers;
 mod peers_by_hand;
@@ -32,13 +34,9 @@ use std::process::{Command, ExitCode};
 
 use serde_json::{Map, Value};
 
-use crate::harness::Mode;
 pub use crate::harness::{Allocated, Counter};
+use crate::harness::{Mode, QUICK_ROUNDS, ROUNDS};
 use crate::measure::{Found, Measure};
-
-/// Rounds of a usual run, and of one with `--quick`.
-const ROUNDS: usize = 300;
-const QUICK_ROUNDS: usize = 30;
 
 /// The program that times: `palisade-benches [--quick] [NAME]`.
 ///

@@ -11,8 +11,8 @@ use palisade_auth::{AuthLayer, HmacKeys, Issuer, JwtVerifier};
 use palisade_headers::{CorsLayer, RequestIdLayer, SecurityHeadersLayer};
 use palisade_ratelimit::{Headers, Limit, Memory, Policy, RateLimitLayer, burst};
 
+use crate::directories::scratch;
 use crate::peers::{AUDIENCE, ISSUER, Rate, origin_list};
-use crate::report::scratch;
 
 /// One token bucket by the peer's address.
 pub(crate) fn limit(

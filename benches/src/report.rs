@@ -3,24 +3,15 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use palisade_core::time::WallClock;
 use serde_json::Value;
 
-use crate::harness::Figure;
+use crate::directories::{root, scratch};
+use crate::harness::{Figure, ROUNDS};
 use crate::measure::Found;
+use crate::numbers::{short, short_ratio};
 use crate::{chart, machine, measures};
-
-/// The root of the workspace.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Where benches keep what they write, which is removed with the build.
-pub(crate) fn scratch() -> PathBuf {
-    root().join("target/bench")
-}
 
 /// One measure, for somebody who watches.
 pub(crate) fn line(found: &Found) -> String {
@@ -63,16 +54,6 @@ fn figure(figure: &Figure, unit: &str) -> String {
     text
 }
 
-/// At most three significant digits, as many as mean something.
-fn short(value: f64) -> String {
-    match value.abs() {
-        100.0.. => format!("{value:.0}"),
-        10.0.. => format!("{value:.1}"),
-        0.0 => "0".to_owned(),
-        _ => format!("{value:.2}"),
-    }
-}
-
 /// Writes `target/bench/report.json`: an array with an object a measure.
 pub(crate) fn write_json(all: &[Found]) -> Result<(), Box<dyn Error>> {
     let rows: Vec<Value> = all.iter().flat_map(Found::report).collect();
@@ -107,7 +88,7 @@ fn page(all: &[Found], load: Option<f64>) -> String {
          thread` says how much two threads get done, by the clock on the wall: there nothing is taken off, and the figure\n\
          is the median of rounds that take one thread and two right after each other.\n",
         machine = machine::describe(),
-        rounds = crate::ROUNDS,
+        rounds = ROUNDS,
     );
     if let Some(load) = load.filter(|load| *load > 0.5) {
         let _ = write!(
@@ -208,14 +189,6 @@ fn table_rows(found: &Found) -> String {
     rows
 }
 
-pub(crate) fn short_ratio(ratio: f64) -> String {
-    if ratio < 0.1 {
-        format!("{ratio:.3}")
-    } else {
-        format!("{ratio:.2}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,15 +212,6 @@ mod tests {
             measure,
             outcome: Ok(outcome),
         }
-    }
-
-    #[test]
-    fn figures_keep_three_digits() {
-        assert_eq!(short(1_234.56), "1235");
-        assert_eq!(short(55.44), "55.4");
-        assert_eq!(short(8.456), "8.46");
-        assert_eq!(short(0.0), "0");
-        assert_eq!(short_ratio(0.0456), "0.046");
     }
 
     #[test]

@@ -11,13 +11,13 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::crypto::booking;
+use crate::directories::scratch;
 use crate::exchange::{Handler, Template, expect, finish};
 use crate::goal::Goal;
 use crate::harness::{Mode, Outcome, Side, compare, compare_cpu};
 use crate::json_log::{JsonLog, trace_layer};
 use crate::measure::Measure;
 use crate::ours;
-use crate::report::scratch;
 use crate::throughput::{Worker, throughput};
 use crate::versions::version;
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::{Kind, LISTENING};
+use super::kind::{Kind, LISTENING};
 use crate::harness::{Figure, median};
 use crate::{peers, tokens};
 

@@ -1,6 +1,7 @@
 //! The servers that `wrk` drives: one program each, this one started again.
 
 mod drive;
+mod kind;
 mod routers;
 
 use std::error::Error;
@@ -14,32 +15,11 @@ use axum::Router;
 use tokio::net::TcpListener;
 
 pub(crate) use self::drive::{Per, driven};
+pub(crate) use self::kind::Kind;
+use self::kind::LISTENING;
 pub(crate) use self::routers::{bare, ours, theirs};
 use crate::json_log::subscriber;
 use crate::ours;
-
-/// Which server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Bare,
-    Ours,
-    Peers,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Bare, Self::Ours, Self::Peers];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Bare => "bare",
-            Self::Ours => "ours",
-            Self::Peers => "peers",
-        }
-    }
-}
-
-/// What a server says once it listens, before its address.
-const LISTENING: &str = "listening on ";
 
 /// Serves until standard input ends, so that no server outlives whoever started it.
 pub(crate) fn serve(arguments: &[String]) -> Result<(), Box<dyn Error>> {

@@ -1,0 +1,13 @@
+//! Where the benches read and write.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Where benches keep what they write, which is removed with the build.
+pub(crate) fn scratch() -> PathBuf {
+    root().join("target/bench")
+}
