@@ -169,7 +169,7 @@ impl BreakerHandle {
     /// Refuses while the breaker is open, or half-open with every trial taken.
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        Shared::acquire(&self.0)
+        Permit::acquire(&self.0)
     }
 
     /// Runs `call` if the breaker lets it; an `Err` is a failure. When refused, `call` is dropped without being polled.

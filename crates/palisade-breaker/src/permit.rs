@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use palisade_core::{Handle, Name};
 
+use crate::Rejected;
 use crate::shared::Shared;
-use crate::state::grant::{Grant, Verdict};
+use crate::state::grant::{Grant, Started, Verdict};
 
 /// How a call went, as a classifier or a closure judges it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,16 +48,29 @@ pub struct Permit {
     started: Started,
 }
 
-/// When a call began, in nanoseconds after the breaker was made; zero where its duration does not matter. A word
-/// again, like the grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Started(pub(crate) u64);
-
-impl Started {
-    pub(crate) const UNKNOWN: Self = Self(0);
-}
-
 impl Permit {
+    /// Asks leave for a call that is about to be made.
+    #[inline]
+    pub(crate) fn acquire(shared: &Handle<Shared>) -> Result<Self, Rejected> {
+        match Self::acquire_at_once(shared) {
+            Some(permit) => Ok(permit),
+            None => Self::acquire_in_trouble(shared),
+        }
+    }
+
+    /// Leave without a lock, or none yet.
+    #[inline(always)]
+    pub(crate) fn acquire_at_once(shared: &Handle<Shared>) -> Option<Self> {
+        let grant = shared.cell.admit_at_once()?;
+        Some(Self::new(shared.clone(), grant, shared.start()))
+    }
+
+    #[cold]
+    pub(crate) fn acquire_in_trouble(shared: &Handle<Shared>) -> Result<Self, Rejected> {
+        let grant = shared.admit_in_trouble()?;
+        Ok(Self::new(shared.clone(), grant, shared.start()))
+    }
+
     #[inline(always)]
     pub(crate) const fn new(shared: Handle<Shared>, grant: Grant, started: Started) -> Self {
         Self {

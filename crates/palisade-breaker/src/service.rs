@@ -114,7 +114,7 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let at_once = match self.readiness {
-            Readiness::Ready => Shared::acquire_at_once(&self.shared),
+            Readiness::Ready => Permit::acquire_at_once(&self.shared),
             _ => None,
         };
         let permit = match at_once {
@@ -169,7 +169,7 @@ impl<S, C, A> Breaker<S, C, A> {
     #[cold]
     fn acquire_in_trouble(&mut self) -> Result<Permit, Rejected> {
         match std::mem::replace(&mut self.readiness, Readiness::Unasked) {
-            Readiness::Ready => Shared::acquire_in_trouble(&self.shared),
+            Readiness::Ready => Permit::acquire_in_trouble(&self.shared),
             Readiness::Refused(refusal) => Err(self.shared.refused(self.shared.rejection(refusal))),
             Readiness::Unasked => Err(self.shared.refused(self.shared.not_ready())),
         }

@@ -2,16 +2,14 @@
 
 mod board;
 mod link;
+mod task;
 mod wire;
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use palisade_core::Name;
-use tokio::task::JoinHandle;
 
-use self::link::Link;
+pub use self::task::SharingTask;
 pub(crate) use self::wire::{What, Wire};
 use crate::{BreakerHandle, KeyedHandle, PeerTrust};
 
@@ -109,26 +107,6 @@ impl RedisSharing {
         self
     }
 
-    /// Begins to share, until the task is dropped. Needs a Tokio runtime.
-    #[must_use = "sharing ends when the task is dropped"]
-    pub fn spawn(self) -> SharingTask {
-        let (ends, news) = wire::pair();
-        for (name, wire) in self.wires() {
-            if !wire.connect(&ends) {
-                tracing::warn!(
-                    target: "palisade_breaker",
-                    breaker = name.as_str(), "already shared, and so not shared again"
-                );
-            }
-        }
-        let connected = Arc::new(AtomicBool::new(false));
-        let link = Link::new(self, Arc::clone(&connected));
-        SharingTask {
-            task: tokio::spawn(link.run(news)),
-            connected,
-        }
-    }
-
     fn wires(&self) -> impl Iterator<Item = (Name, &Wire)> {
         let single = self.breakers.iter().map(|breaker| &*breaker.0.setup);
         let keyed = self.keyed.iter().map(|keyed| keyed.0.setup());
@@ -146,26 +124,5 @@ impl fmt::Debug for RedisSharing {
             .field("breakers", &self.breakers)
             .field("keyed", &self.keyed)
             .finish_non_exhaustive()
-    }
-}
-
-/// Shares while it lives; see [`RedisSharing::spawn`].
-#[derive(Debug)]
-pub struct SharingTask {
-    task: JoinHandle<()>,
-    connected: Arc<AtomicBool>,
-}
-
-impl SharingTask {
-    /// Whether Redis is reached at this time.
-    #[must_use]
-    pub fn is_connected(&self) -> bool {
-        self.connected.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for SharingTask {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }

@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use palisade_core::Name;
 use palisade_core::time;
-use palisade_core::{Handle, Name};
 
 use crate::event::{BreakerEvent, Observer};
 use crate::metrics::Counters;
-use crate::permit::{Permit, Started};
 use crate::state::cell::Cell;
-use crate::state::grant::{Grant, Happening, Refusal, Verdict};
+use crate::state::grant::{Grant, Happening, Refusal, Started, Verdict};
 use crate::state::machine::Machine;
 use crate::state::plan::Plan;
 use crate::{Cause, Reason, Rejected, State};
@@ -110,34 +109,14 @@ impl Shared {
         self.setup.name
     }
 
-    /// Asks leave for a call that is about to be made.
-    #[inline]
-    pub(crate) fn acquire(this: &Handle<Self>) -> Result<Permit, Rejected> {
-        match Self::acquire_at_once(this) {
-            Some(permit) => Ok(permit),
-            None => Self::acquire_in_trouble(this),
+    /// Leave for a call where the word alone grants none.
+    pub(crate) fn admit_in_trouble(&self) -> Result<Grant, Rejected> {
+        if let Some(refusal) = self.cell.refuse_at_once(time::now) {
+            return Err(self.refused(self.rejection(refusal)));
         }
-    }
-
-    /// Leave without a lock, or none yet.
-    #[inline(always)]
-    pub(crate) fn acquire_at_once(this: &Handle<Self>) -> Option<Permit> {
-        let grant = this.cell.admit_at_once()?;
-        Some(Permit::new(this.clone(), grant, this.start()))
-    }
-
-    #[cold]
-    pub(crate) fn acquire_in_trouble(this: &Handle<Self>) -> Result<Permit, Rejected> {
-        if let Some(refusal) = this.cell.refuse_at_once(time::now) {
-            return Err(this.refused(this.rejection(refusal)));
-        }
-        let now = time::now();
-        let (admitted, happened) = this.cell.admit(now);
-        this.tell(&happened);
-        match admitted {
-            Ok(grant) => Ok(Permit::new(this.clone(), grant, this.start())),
-            Err(refusal) => Err(this.refused(this.rejection(refusal))),
-        }
+        let (admitted, happened) = self.cell.admit(time::now());
+        self.tell(&happened);
+        admitted.map_err(|refusal| self.refused(self.rejection(refusal)))
     }
 
     /// Whether a call is sure to be refused, so that the guarded service need not be asked whether it is ready.
@@ -193,7 +172,7 @@ impl Shared {
 
     /// When a call begins, if its duration matters.
     #[inline]
-    fn start(&self) -> Started {
+    pub(crate) fn start(&self) -> Started {
         if self.slow_bound.is_none() {
             return Started::UNKNOWN;
         }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
+use crate::state::extent::Extent;
 use crate::state::plan::at_least_one;
-use crate::state::window::Extent;
 
 /// What a failure rate or a slow-call rate looks back over; see
 /// [`BreakerLayer::rate_window`](crate::BreakerLayer::rate_window).

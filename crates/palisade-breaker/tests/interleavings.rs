@@ -54,8 +54,9 @@ use std::time::Duration;
 use error::Rejected;
 use event::BreakerEvent;
 use palisade_core::{Handle, Name};
-use permit::{Outcome, Permit, Started};
+use permit::{Outcome, Permit};
 use shared::{Setup, Shared};
+use state::grant::Started;
 use state::plan::{FailureRule, Plan, at_least_one};
 use state::{Cause, Reason, State};
 
@@ -78,7 +79,7 @@ fn with_plan(plan: Plan) -> Handle<Shared> {
 
 fn tripped(trials: u32, successes_to_close: u32) -> Handle<Shared> {
     let breaker = breaker(trials, successes_to_close);
-    Shared::acquire(&breaker).unwrap().failure();
+    Permit::acquire(&breaker).unwrap().failure();
     assert_eq!(breaker.state(), State::Open);
     breaker
 }
@@ -96,7 +97,7 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
     assert!(runs > 1, "nothing happened at once");
 }
 
-/// Asks under the lock, as `Shared::acquire` does after a look at the word and the deadline that may refuse at once.
+/// Asks under the lock, as `Permit::acquire` does after a look at the word and the deadline that may refuse at once.
 ///
 /// The look writes nothing. So to all others a call that looks first is one that asks under the lock, or not at all: what
 /// holds for every order of calls under the lock holds for those that look first too. What the look itself may answer is
@@ -150,7 +151,7 @@ fn three_ask(trials: u32, ends: [fn(Permit); 3]) {
         assert!((1..=3).contains(&passed));
         assert_eq!(breaker.cell.word().trials(), 0, "a permit was lost");
         // And there is room for another.
-        assert!(Shared::acquire(&breaker).is_ok());
+        assert!(Permit::acquire(&breaker).is_ok());
     });
 }
 
@@ -199,10 +200,10 @@ fn a_look_beside_two_trials_refuses_only_while_both_are_taken() {
 fn while_a_trial_settles_two_others_ask_and_one_at_most_is_let_in() {
     explore(|| {
         let breaker = tripped(1, 10);
-        let trial = Shared::acquire(&breaker).unwrap();
+        let trial = Permit::acquire(&breaker).unwrap();
         // Kept to the end, so that nobody makes room for the other.
         let (first, second) = (breaker.clone(), breaker.clone());
-        let looking = loom::thread::spawn(move || Shared::acquire(&first).ok());
+        let looking = loom::thread::spawn(move || Permit::acquire(&first).ok());
         let asking = loom::thread::spawn(move || under_the_lock(&second));
         trial.ignore();
         let asked = [looking, asking].map(|thread| thread.join().unwrap());
@@ -218,12 +219,12 @@ fn while_a_trial_settles_two_others_ask_and_one_at_most_is_let_in() {
 fn a_late_success_never_closes_it() {
     explore(|| {
         let breaker = breaker(1, 1);
-        let early = Shared::acquire(&breaker).unwrap();
-        Shared::acquire(&breaker).unwrap().failure();
+        let early = Permit::acquire(&breaker).unwrap();
+        Permit::acquire(&breaker).unwrap().failure();
         let late = loom::thread::spawn(move || early.success());
         let asking = {
             let breaker = breaker.clone();
-            loom::thread::spawn(move || Shared::acquire(&breaker).map(Permit::ignore).is_ok())
+            loom::thread::spawn(move || Permit::acquire(&breaker).map(Permit::ignore).is_ok())
         };
         late.join().unwrap();
         assert!(asking.join().unwrap());
@@ -235,8 +236,8 @@ fn a_late_success_never_closes_it() {
 fn a_failing_and_a_succeeding_trial_leave_it_open_or_closed_and_whole() {
     explore(|| {
         let breaker = tripped(2, 1);
-        let first = Shared::acquire(&breaker).unwrap();
-        let second = Shared::acquire(&breaker).unwrap();
+        let first = Permit::acquire(&breaker).unwrap();
+        let second = Permit::acquire(&breaker).unwrap();
         let failing = loom::thread::spawn(move || first.failure());
         let succeeding = loom::thread::spawn(move || second.success());
         failing.join().unwrap();
@@ -244,7 +245,7 @@ fn a_failing_and_a_succeeding_trial_leave_it_open_or_closed_and_whole() {
         // Whichever came first has decided, and the other came too late.
         assert!(matches!(breaker.state(), State::Open | State::Closed));
         assert_eq!(breaker.cell.word().trials(), 0);
-        assert!(Shared::acquire(&breaker).is_ok());
+        assert!(Permit::acquire(&breaker).is_ok());
     });
 }
 
@@ -260,7 +261,7 @@ fn of_three_failures_at_once_each_is_counted() {
         };
         let breaker = with_plan(plan);
         // Asked for beforehand, because while it is closed asking is a look that writes nothing.
-        let [here, there, elsewhere] = [(); 3].map(|()| Shared::acquire(&breaker).unwrap());
+        let [here, there, elsewhere] = [(); 3].map(|()| Permit::acquire(&breaker).unwrap());
         let threads = [there, elsewhere].map(|permit| loom::thread::spawn(|| permit.failure()));
         here.failure();
         for thread in threads {
@@ -274,11 +275,11 @@ fn of_three_failures_at_once_each_is_counted() {
 fn a_handle_and_a_call_at_once_leave_what_the_handle_said() {
     explore(|| {
         let breaker = tripped(1, 1);
-        let trial = Shared::acquire(&breaker).unwrap();
+        let trial = Permit::acquire(&breaker).unwrap();
         let settling = loom::thread::spawn(move || trial.success());
         breaker.change(|machine| machine.set(State::ForcedOpen));
         settling.join().unwrap();
         assert_eq!(breaker.state(), State::ForcedOpen);
-        assert!(Shared::acquire(&breaker).is_err());
+        assert!(Permit::acquire(&breaker).is_err());
     });
 }

@@ -9,7 +9,7 @@ use tower_service::Service;
 use super::key::ExtractKey;
 use super::store::Store;
 use crate::future::ResponseFuture;
-use crate::shared::Shared;
+use crate::permit::Permit;
 use crate::{BreakerHandle, BreakerLayer, Classify, ErrorsFail, FailWhenOpen, Refuse, State};
 
 /// Puts a breaker of its own around the calls of each key, such as each host that a client talks to.
@@ -197,7 +197,7 @@ where
             let key = parts.key.extract(&request);
             parts.store.breaker(key.as_deref())
         };
-        match Shared::acquire(&breaker) {
+        match Permit::acquire(&breaker) {
             Ok(permit) => {
                 let seen = parts.classify.see(&request);
                 let refuse_seen = parts.refuse.see(&request);

@@ -38,7 +38,7 @@ impl Cell {
     pub(crate) fn new(machine: Machine, now: Instant) -> Self {
         let plan = machine.plan();
         Self {
-            word: AtomicU64::new(Word::of(&machine).bits()),
+            word: AtomicU64::new(machine.word().bits()),
             deadline: AtomicU64::new(0),
             base: now,
             most_trials: plan.trials.get(),
@@ -125,8 +125,7 @@ impl Cell {
             self.nanos(at).clamp(1, u64::MAX >> 1) << 1 | is_lease
         });
         self.deadline.store(deadline, Ordering::Relaxed);
-        self.word
-            .store(Word::of(&machine).bits(), Ordering::Release);
+        self.word.store(machine.word().bits(), Ordering::Release);
         (answer, machine.take_happened())
     }
 

@@ -49,6 +49,15 @@ impl Grant {
     }
 }
 
+/// When a call began, in nanoseconds after the breaker was made; zero where its duration does not matter. A word
+/// again, like the grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Started(pub(crate) u64);
+
+impl Started {
+    pub(crate) const UNKNOWN: Self = Self(0);
+}
+
 /// No leave. Two words that stay in registers on the way from the look to the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {

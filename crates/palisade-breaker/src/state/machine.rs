@@ -3,14 +3,15 @@ use std::time::Duration;
 
 use palisade_core::time::Instant;
 
+use super::extent::LONGEST;
 use super::grant::{Grant, Happening, Refusal, Verdict};
 use super::open_time::OpenTime;
-use super::plan::{LONGEST, Plan};
+use super::plan::Plan;
 use super::ramp::{Ramp, Step};
 use super::rules::{Ending, Rules};
 use super::trials::Trials;
 use super::window::Tally;
-use super::word::Code;
+use super::word::{Code, Word};
 use super::{Cause, Reason, State};
 
 /// The breaker itself, without a lock or a clock.
@@ -300,14 +301,6 @@ impl Machine {
         &self.plan
     }
 
-    pub(crate) const fn epoch(&self) -> u32 {
-        self.epoch
-    }
-
-    pub(crate) fn failures(&self) -> u32 {
-        self.rules.failures()
-    }
-
     /// Whether it may be forgotten for one that begins in this state: it stands there itself with no trouble that still
     /// counts, or its open time has been over for so long, without a call, that no failure of then would count.
     pub(crate) fn is_forgettable(&self, now: Instant, begins: State) -> bool {
@@ -335,6 +328,12 @@ impl Machine {
             Phase::HalfOpen { trials, .. } => trials.len(),
             _ => 0,
         }
+    }
+
+    /// What a call must know of it.
+    pub(crate) fn word(&self) -> Word {
+        let trials = self.trials_in_flight();
+        Word::new(self.code(), trials, self.rules.failures(), self.epoch)
     }
 
     pub(crate) const fn code(&self) -> Code {

@@ -1,6 +1,7 @@
 //! The state machine: pure, synchronous, and handed the time. It knows nothing of HTTP, futures or tokio's clock.
 
 pub(crate) mod cell;
+pub(crate) mod extent;
 pub(crate) mod grant;
 pub(crate) mod machine;
 pub(crate) mod open_time;

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use super::plan::{LONGEST, Plan};
+use super::extent::LONGEST;
+use super::plan::Plan;
 
 /// How long the breaker stays open: longer each time in a row, with jitter, up to a cap.
 #[derive(Debug)]

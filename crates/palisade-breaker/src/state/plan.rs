@@ -1,10 +1,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::window::Extent;
-
-/// Longer than any time that an operator means, and short enough to be added to any instant.
-pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+use super::extent::{Extent, LONGEST};
 
 /// The most trials that may be in flight at once; they have thirteen bits of the word.
 pub(crate) const MOST_TRIALS: u32 = 8_191;

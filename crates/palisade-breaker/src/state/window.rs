@@ -3,12 +3,7 @@ use std::time::Duration;
 
 use palisade_core::time::Instant;
 
-/// What a rate looks back over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extent {
-    Calls(NonZeroU32),
-    Time(Duration),
-}
+use super::extent::{Extent, LONGEST};
 
 /// The calls in a window and how they went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -143,7 +138,7 @@ impl TimeWindow {
     fn new(time: Duration) -> Self {
         Self {
             slices: [Tally::default(); SLICES],
-            slice: (time.min(super::plan::LONGEST) / SLICES as u32).max(Duration::from_nanos(1)),
+            slice: (time.min(LONGEST) / SLICES as u32).max(Duration::from_nanos(1)),
             current: 0,
             until: None,
             total: Tally::default(),

@@ -1,5 +1,4 @@
 use super::State;
-use super::machine::Machine;
 
 /// What a call must know of the machine, in one word that can be read without a lock.
 ///
@@ -21,11 +20,11 @@ pub(crate) enum Code {
 }
 
 impl Word {
-    pub(crate) fn of(machine: &Machine) -> Self {
-        let trials = u64::from(machine.trials_in_flight()) & 0x1fff;
-        let failures = u64::from(machine.failures().min(0xffff));
-        let epoch = u64::from(machine.epoch());
-        Self(machine.code() as u64 | trials << 3 | failures << 16 | epoch << 32)
+    pub(crate) fn new(code: Code, trials: u32, failures: u32, epoch: u32) -> Self {
+        let trials = u64::from(trials) & 0x1fff;
+        let failures = u64::from(failures.min(0xffff));
+        let epoch = u64::from(epoch);
+        Self(code as u64 | trials << 3 | failures << 16 | epoch << 32)
     }
 
     #[inline]

@@ -1,0 +1,12 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Longer than any time that an operator means, and short enough to be added to any instant.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// What a rate looks back over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Calls(NonZeroU32),
+    Time(Duration),
+}
