@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use palisade_core::time::UnixTime;
 use palisade_core::{Principal, PrincipalKind};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::json::{Names, Text, TextOrOther, Unique, Words};
-use super::trusted::TrustedIssuer;
 use crate::Refusal;
 
 /// 9999-12-31T23:59:59Z, past which a date is a mistake (often milliseconds for seconds).
@@ -80,22 +78,14 @@ impl<'a> Registered<'a> {
         self.nonce
     }
 
-    /// The principal that these claims describe.
-    pub(crate) fn principal(
-        &self,
-        issuer: &TrustedIssuer,
-        subject: &str,
-        expires_at: UnixTime,
-    ) -> Principal {
-        let kind = self.kind.as_ref().filter(|_| issuer.services);
-        let is_service = kind.is_some_and(|kind| kind.0 == PrincipalKind::Service.as_str());
-        let issuer = &*issuer.name;
-        let mut principal = if is_service {
-            Principal::service(issuer, subject)
-        } else {
-            Principal::user(issuer, subject)
-        }
-        .expires_at(expires_at);
+    /// Whether the claim `kind` says that this is the token of a service.
+    pub(crate) fn says_service(&self) -> bool {
+        let kind = self.kind.as_ref();
+        kind.is_some_and(|kind| kind.0 == PrincipalKind::Service.as_str())
+    }
+
+    /// The principal with what these claims say about it.
+    pub(crate) fn describe(&self, mut principal: Principal) -> Principal {
         if let Some(scope) = self.scope.as_ref().or(self.scp.as_ref()) {
             principal = principal.scopes(scope.iter());
         }

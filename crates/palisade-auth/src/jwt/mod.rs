@@ -16,17 +16,19 @@ mod remote;
 mod rules;
 mod signing;
 mod token_claims;
+mod token_type;
 mod trusted;
 mod verifier;
 pub(crate) mod verify;
 
 pub use self::hmac::HmacKeys;
 pub use self::issue::{IssuedToken, TokenIssuer, TokenIssuerBuilder};
-pub use self::issuer::{Issuer, TokenType};
+pub use self::issuer::Issuer;
 pub use self::key_set::KeySet;
 pub use self::keys::VerifyingKey;
 #[cfg(feature = "jwks")]
 pub use self::remote::{FetchError, Jwks, JwksResponse};
 pub use self::signing::{SigningKey, SigningKeys};
 pub use self::token_claims::{InvalidClaims, TokenClaims};
+pub use self::token_type::TokenType;
 pub use self::verifier::{JwtVerifier, JwtVerifierBuilder};

@@ -1,13 +1,19 @@
 //! An issuer whose settings hold together, and its keys.
 
-use jsonwebtoken::Algorithm;
+use std::sync::Arc;
 
-use super::issuer::{Adapt, TokenType};
+use jsonwebtoken::Algorithm;
+use palisade_core::Principal;
+use palisade_core::time::UnixTime;
+
+use super::claims::Registered;
 use super::key_set::KeySet;
 use super::parse::Header;
 #[cfg(feature = "jwks")]
 use super::remote::Jwks;
 use super::rules::ClaimRules;
+use super::token_claims::TokenClaims;
+use super::token_type::TokenType;
 use crate::Refusal;
 
 /// Where an issuer's keys come from.
@@ -37,6 +43,9 @@ impl Keys {
         }
     }
 }
+
+/// What completes a principal from the issuer's own claims.
+pub(crate) type Adapt = Arc<dyn Fn(Principal, &TokenClaims) -> Principal + Send + Sync>;
 
 /// An issuer whose settings hold together.
 pub(crate) struct TrustedIssuer {
@@ -72,6 +81,21 @@ impl TrustedIssuer {
             }
             keys.verify(kid, algorithm, message, signature)
         })?
+    }
+
+    /// The principal that these claims describe, as far as the issuer is believed.
+    pub(crate) fn principal(
+        &self,
+        claims: &Registered<'_>,
+        subject: &str,
+        expires_at: UnixTime,
+    ) -> Principal {
+        let principal = if self.services && claims.says_service() {
+            Principal::service(&self.name, subject)
+        } else {
+            Principal::user(&self.name, subject)
+        };
+        claims.describe(principal.expires_at(expires_at))
     }
 
     /// Whether the keys are all there are; an issuer that publishes its own may be about to change to another kind.

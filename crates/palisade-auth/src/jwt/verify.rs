@@ -92,7 +92,7 @@ pub(crate) fn verify(
         })?;
 
     let (expires_at, subject) = issuer.rules.check(&claims, now)?;
-    let principal = claims.principal(issuer, subject, expires_at);
+    let principal = issuer.principal(&claims, subject, expires_at);
     let issued_at = claims.iat.map(|iat| UnixTime::from_secs(iat.floor()));
     let id = claims.jti.as_ref().map(|jti| (*jti.0).into());
     let named = issuer.adapt.as_ref().map(|_| {
