@@ -8,6 +8,33 @@ use super::{CorsLayer, names};
 use crate::HeadersError;
 use crate::origin::{OriginPattern, Origins};
 
+impl CorsLayer {
+    /// Begins a policy: no origin, no method, no header, no credentials yet.
+    pub fn builder() -> CorsBuilder {
+        CorsBuilder::new()
+    }
+
+    /// For public APIs whose callers prove themselves by a header, not by a cookie.
+    ///
+    /// Every origin may read, without credentials; `GET` and `POST`; `Authorization`, `Content-Type`, `X-Track-ID` and
+    /// `Idempotency-Key`; `X-Request-ID`, `Retry-After` and every limit header are exposed; a preflight is answered 200.
+    pub fn api() -> Self {
+        Self::builder()
+            .origins(["*"])
+            .methods([Method::GET, Method::POST])
+            .headers([
+                "Authorization",
+                "Content-Type",
+                "X-Track-ID",
+                "Idempotency-Key",
+            ])
+            .preflight_ok()
+            .try_build()
+            // A test holds that these settings build; were they not to, nobody of another origin would read anything.
+            .unwrap_or_else(|_| Self::of(Policy::nobody()))
+    }
+}
+
 /// Collects a CORS policy; [`try_build`](Self::try_build) reports all that is wrong with it.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
@@ -22,7 +49,7 @@ pub struct CorsBuilder {
 }
 
 impl CorsBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             origins: Vec::new(),
             methods: Vec::new(),

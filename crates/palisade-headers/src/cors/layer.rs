@@ -1,7 +1,5 @@
-use http::Method;
 use palisade_core::Handle;
 
-use super::CorsBuilder;
 use super::policy::{Allowed, Policy};
 use crate::origin::Origins;
 
@@ -40,31 +38,6 @@ use crate::origin::Origins;
 pub struct CorsLayer(pub(super) Option<Handle<Policy>>);
 
 impl CorsLayer {
-    /// Begins a policy: no origin, no method, no header, no credentials yet.
-    pub fn builder() -> CorsBuilder {
-        CorsBuilder::new()
-    }
-
-    /// For public APIs whose callers prove themselves by a header, not by a cookie.
-    ///
-    /// Every origin may read, without credentials; `GET` and `POST`; `Authorization`, `Content-Type`, `X-Track-ID` and
-    /// `Idempotency-Key`; `X-Request-ID`, `Retry-After` and every limit header are exposed; a preflight is answered 200.
-    pub fn api() -> Self {
-        Self::builder()
-            .origins(["*"])
-            .methods([Method::GET, Method::POST])
-            .headers([
-                "Authorization",
-                "Content-Type",
-                "X-Track-ID",
-                "Idempotency-Key",
-            ])
-            .preflight_ok()
-            .try_build()
-            // A test holds that these settings build; were they not to, nobody of another origin would read anything.
-            .unwrap_or_else(|_| Self::of(Policy::nobody()))
-    }
-
     /// Switched off: every request and response passes as it is.
     pub const fn off() -> Self {
         Self(None)
