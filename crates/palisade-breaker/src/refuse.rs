@@ -66,7 +66,8 @@ impl<Req, Out, Err> Refuse<Req, Out, Err> for FailWhenOpen {
 /// Refuses with a response, 503 or gRPC status 14, in the one format of palisade, and leaves the service's error type
 /// as it is.
 ///
-/// The response says when to try again, and not which breaker refused; that stands in the request's scope.
+/// The response says when to try again, and not which breaker refused: the [`Rejected`] stands in the response's
+/// extensions, by which [`HttpRetry`](crate::HttpRetry) knows it for final, and in the request's scope.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct RespondWhenOpen;
@@ -107,7 +108,9 @@ pub(crate) fn unavailable<Rq, B>(
     );
     // Where nobody knows better, come back soon but not at once.
     let wait = rejected.retry_after.unwrap_or_default();
-    Rejection::new(Code::Unavailable)
+    let mut response = Rejection::new(Code::Unavailable)
         .retry_after(wait.max(Duration::from_secs(1)))
-        .into_response(&RejectionContext::of(request))
+        .into_response(&RejectionContext::of(request));
+    response.extensions_mut().insert(rejected);
+    response
 }

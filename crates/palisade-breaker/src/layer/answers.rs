@@ -25,6 +25,9 @@ impl<C, A> BreakerLayer<C, A> {
 
     /// Answers a refused call by this closure, and leaves the service's error type as it is. The breaker stays the same.
     ///
+    /// An answer that a retry around it would try again, such as a 503, ends the retries if the
+    /// [`Rejected`](crate::Rejected) stands in its extensions.
+    ///
     /// # Example
     ///
     /// ```

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{Extensions, HeaderMap, Response, StatusCode};
 use palisade_core::time::WallClock;
 
 use crate::classify::comes_from_the_caller;
@@ -33,7 +33,7 @@ pub trait Judge<Res, Err> {
 /// | result | retried |
 /// |---|---|
 /// | an error: no connection, a timeout, a broken stream | yes |
-/// | an error that is, or comes from, an open breaker | no |
+/// | an error that is, or comes from, an open breaker, and the response that one gives in its place | no |
 /// | an error of the caller's own: the request's body broke off, the request could not be built | no |
 /// | 5xx other than 501 and 505 | yes |
 /// | gRPC status `UNAVAILABLE` (14) in the head | yes |
@@ -64,7 +64,16 @@ impl HttpRetry {
     }
 
     /// Judges the head of a response.
-    pub(super) fn judge_head(&self, status: StatusCode, headers: &HeaderMap) -> RetryAdvice {
+    pub(super) fn judge_head(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> RetryAdvice {
+        // The answer of a breaker, which bids the caller's caller to wait, and not this layer.
+        if extensions.get::<Rejected>().is_some() {
+            return RetryAdvice::No;
+        }
         let status = status.as_u16();
         let again = match headers.get("grpc-status") {
             Some(code) => code == "14",
@@ -93,7 +102,9 @@ impl HttpRetry {
 impl<B, Err: Error + 'static> Judge<Response<B>, Err> for HttpRetry {
     fn judge(&self, result: Result<&Response<B>, &Err>) -> RetryAdvice {
         match result {
-            Ok(response) => self.judge_head(response.status(), response.headers()),
+            Ok(response) => {
+                self.judge_head(response.status(), response.headers(), response.extensions())
+            }
             Err(error) => judge_error(error),
         }
     }
@@ -108,7 +119,10 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 impl<B> Judge<Response<B>, BoxError> for HttpRetryBoxed {
     fn judge(&self, result: Result<&Response<B>, &BoxError>) -> RetryAdvice {
         match result {
-            Ok(response) => self.0.judge_head(response.status(), response.headers()),
+            Ok(response) => {
+                self.0
+                    .judge_head(response.status(), response.headers(), response.extensions())
+            }
             Err(error) => judge_error(&**error),
         }
     }
@@ -117,7 +131,10 @@ impl<B> Judge<Response<B>, BoxError> for HttpRetryBoxed {
 impl<B> Judge<Response<B>, BreakerError<BoxError>> for HttpRetryBoxed {
     fn judge(&self, result: Result<&Response<B>, &BreakerError<BoxError>>) -> RetryAdvice {
         match result {
-            Ok(response) => self.0.judge_head(response.status(), response.headers()),
+            Ok(response) => {
+                self.0
+                    .judge_head(response.status(), response.headers(), response.extensions())
+            }
             Err(BreakerError::Open(_)) => RetryAdvice::No,
             Err(BreakerError::Inner(error)) => judge_error(&**error),
         }
@@ -159,10 +176,13 @@ pub struct RetryIf<F>(F);
 
 /// Makes a judge of a closure over the result.
 ///
+/// Where a breaker inside answers instead of failing, its answer bears a [`Rejected`] in its extensions: do not try it
+/// again.
+///
 /// # Example
 ///
 /// ```
-/// use http::{HeaderMap, Response, StatusCode};
+/// use http::{Extensions, HeaderMap, Response, StatusCode};
 /// use palisade_breaker::{RetryAdvice, RetryLayer, retry_if};
 ///
 /// let layer = RetryLayer::default().judge(retry_if(

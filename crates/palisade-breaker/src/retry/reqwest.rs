@@ -15,7 +15,9 @@ use crate::BreakerError;
 impl<Err: Error + 'static> Judge<Response, Err> for HttpRetry {
     fn judge(&self, result: Result<&Response, &Err>) -> RetryAdvice {
         match result {
-            Ok(response) => self.judge_head(response.status(), response.headers()),
+            Ok(response) => {
+                self.judge_head(response.status(), response.headers(), response.extensions())
+            }
             Err(error) => judge_error(error),
         }
     }
@@ -24,7 +26,10 @@ impl<Err: Error + 'static> Judge<Response, Err> for HttpRetry {
 impl Judge<Response, BoxError> for HttpRetryBoxed {
     fn judge(&self, result: Result<&Response, &BoxError>) -> RetryAdvice {
         match result {
-            Ok(response) => self.0.judge_head(response.status(), response.headers()),
+            Ok(response) => {
+                self.0
+                    .judge_head(response.status(), response.headers(), response.extensions())
+            }
             Err(error) => judge_error(&**error),
         }
     }
@@ -33,7 +38,10 @@ impl Judge<Response, BoxError> for HttpRetryBoxed {
 impl Judge<Response, BreakerError<BoxError>> for HttpRetryBoxed {
     fn judge(&self, result: Result<&Response, &BreakerError<BoxError>>) -> RetryAdvice {
         match result {
-            Ok(response) => self.0.judge_head(response.status(), response.headers()),
+            Ok(response) => {
+                self.0
+                    .judge_head(response.status(), response.headers(), response.extensions())
+            }
             Err(BreakerError::Open(_)) => RetryAdvice::No,
             Err(BreakerError::Inner(error)) => judge_error(&**error),
         }
