@@ -6,6 +6,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::classify::GrpcWatch;
 use crate::permit::Afterthought;
+use crate::state::grant::Verdict;
 
 pin_project_lite::pin_project! {
     /// The body of a guarded response, which tells the breaker how it ended.
@@ -21,7 +22,7 @@ pin_project_lite::pin_project! {
 enum Guard {
     /// Settled already.
     Free,
-    /// Succeeded unless an error comes.
+    /// Succeeds unless an error comes.
     UntilError(Afterthought),
     /// Not settled before the trailers.
     UntilTrailers(GrpcWatch),
@@ -76,7 +77,7 @@ impl Guard {
                 Some(Ok(_)) => {}
                 Some(Err(_)) => {
                     if let Self::UntilError(afterthought) = std::mem::replace(self, Self::Free) {
-                        afterthought.failed();
+                        afterthought.end(Verdict::Failure(None));
                     }
                 }
                 None => *self = Self::Free,
@@ -89,9 +90,9 @@ impl Guard {
                 Some(Err(_)) | None => watch.broke_off(),
             },
             #[cfg(feature = "tower-http")]
-            Self::UntilEnd(_) => {
+            Self::UntilEnd(watch) => {
                 let trailers = match frame {
-                    Some(Ok(frame)) if frame.is_data() => return,
+                    Some(Ok(frame)) if frame.is_data() => return watch.message(),
                     Some(Ok(frame)) => frame.trailers_ref(),
                     Some(Err(_)) | None => None,
                 };

@@ -4,6 +4,7 @@ mod http;
 mod origin;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod stream;
 #[cfg(feature = "tower-http")]
 mod tower_http;
 
@@ -14,6 +15,7 @@ pub use self::http::HttpHealth;
 #[cfg(feature = "retry")]
 pub(crate) use self::origin::comes_from_the_caller;
 pub(crate) use self::origin::is_of_the_caller;
+use self::stream::Streaming;
 #[cfg(feature = "tower-http")]
 pub(crate) use self::tower_http::EosWatch;
 #[cfg(feature = "tower-http")]

@@ -5,7 +5,7 @@ use palisade_core::{Handle, Name};
 
 use crate::Rejected;
 use crate::shared::Shared;
-use crate::state::grant::{Grant, Started, Verdict};
+use crate::state::grant::{Grant, Head, Started, Verdict};
 
 /// How a call went, as a classifier or a closure judges it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,29 +115,37 @@ impl Permit {
         self.end(outcome.verdict(retry_after));
     }
 
-    /// The call succeeded so far; what comes of its body may still be told to the [`Afterthought`]. The permit has nothing
-    /// more to settle.
+    /// The call succeeded so far, and the [`Afterthought`] says what comes of its body. The permit has nothing more to
+    /// settle.
     #[inline(always)]
     pub(crate) fn success_so_far(&mut self) -> Option<Afterthought> {
-        let before = self.grant;
-        self.end(Verdict::Success);
-        if before.is_counted() {
+        let grant = std::mem::replace(&mut self.grant, Grant::FREE);
+        if grant.is_counted() {
             return Some(Afterthought {
                 shared: self.shared.clone(),
-                epoch: before.epoch(),
+                grant,
+                head: self.shared.head(self.started),
             });
         }
-        self.after_trial(before)
+        self.after_trial(grant)
     }
 
     #[cold]
-    fn after_trial(&self, before: Grant) -> Option<Afterthought> {
+    fn after_trial(&self, trial: Grant) -> Option<Afterthought> {
+        if !trial.is_trial() {
+            return None;
+        }
+        self.shared.settle_trial(trial, self.started);
         // The trial's success may itself have begun the next epoch.
         let epoch = self.shared.cell.word().epoch();
-        let is_new = epoch.wrapping_sub(before.epoch()) <= 1;
-        (before.is_trial() && is_new).then(|| Afterthought {
+        if epoch.wrapping_sub(trial.epoch()) > 1 {
+            self.shared.count(Verdict::Success);
+            return None;
+        }
+        Some(Afterthought {
             shared: self.shared.clone(),
-            epoch,
+            grant: Grant::trial(epoch, trial.number()),
+            head: Head::UNKNOWN,
         })
     }
 
@@ -170,15 +178,47 @@ impl fmt::Debug for Permit {
     }
 }
 
-/// A call that was counted as a success, and may still turn out to have failed.
+/// A call that goes on in its body, and has succeeded when that has ended or is dropped.
+///
+/// Of a trial the breaker has heard already, because it must not wait for a long body; the others it hears of at the end,
+/// so that a call whose body breaks off is one failure and not a success before.
 #[derive(Debug)]
 pub(crate) struct Afterthought {
     shared: Handle<Shared>,
-    epoch: u32,
+    /// Of a trial, with the epoch that its success led to; free once it is told.
+    grant: Grant,
+    head: Head,
 }
 
 impl Afterthought {
-    pub(crate) fn failed(self) {
-        self.shared.fail_late(self.epoch);
+    /// The body ended like this.
+    #[inline(always)]
+    pub(crate) fn end(mut self, verdict: Verdict) {
+        self.tell(verdict);
+    }
+
+    #[inline(always)]
+    fn tell(&mut self, verdict: Verdict) {
+        let grant = std::mem::replace(&mut self.grant, Grant::FREE);
+        if grant.is_counted() {
+            self.shared.settle_late(grant, verdict, self.head);
+        } else if grant.is_trial() {
+            self.tell_of_trial(grant, verdict);
+        }
+    }
+
+    #[cold]
+    fn tell_of_trial(&self, grant: Grant, verdict: Verdict) {
+        self.shared.count(verdict);
+        if let Verdict::Failure(asked) = verdict {
+            self.shared.fail_late(grant.epoch(), asked);
+        }
+    }
+}
+
+impl Drop for Afterthought {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.tell(Verdict::Success);
     }
 }

@@ -6,12 +6,12 @@ use std::task::Waker;
 use std::time::Duration;
 
 use palisade_core::Name;
-use palisade_core::time;
+use palisade_core::time::{self, Instant};
 
 use crate::event::{BreakerEvent, Observer};
 use crate::metrics::Counters;
 use crate::state::cell::Cell;
-use crate::state::grant::{Grant, Happening, Refusal, Started, Verdict};
+use crate::state::grant::{Grant, Happening, Head, Refusal, Started, Verdict};
 use crate::state::machine::Machine;
 use crate::state::plan::Plan;
 use crate::{Cause, Reason, Rejected, State};
@@ -176,7 +176,7 @@ impl Shared {
         if self.slow_bound.is_none() {
             return Started::UNKNOWN;
         }
-        Started(self.cell.nanos(time::now()).max(1))
+        Started::at(self.cell.nanos(time::now()))
     }
 
     #[inline(always)]
@@ -190,15 +190,62 @@ impl Shared {
     #[inline(never)]
     fn settle_with_news(&self, grant: Grant, verdict: Verdict, started: Started) {
         let now = time::now();
-        let slow = self.slow_bound.is_some_and(|bound| {
-            let took = self.cell.nanos(now).saturating_sub(started.0);
-            started != Started::UNKNOWN && took >= bound.get()
-        });
-        self.setup.counters.call(self.name(), verdict);
+        let slow = self.is_slow(started, self.cell.nanos(now));
+        self.count(verdict);
+        self.settle_at(now, grant, verdict, slow);
+    }
+
+    fn is_slow(&self, started: Started, nanos: u64) -> bool {
+        self.slow_bound
+            .is_some_and(|bound| started.until(nanos).is_some_and(|took| took >= bound.get()))
+    }
+
+    fn settle_at(&self, now: Instant, grant: Grant, verdict: Verdict, slow: bool) {
         self.tell(&self.cell.settle(now, grant, verdict, slow));
         if grant.is_trial() {
             self.wake();
         }
+    }
+
+    /// Counts a call in the metrics.
+    pub(crate) fn count(&self, verdict: Verdict) {
+        self.setup.counters.call(self.name(), verdict);
+    }
+
+    /// When the head of a response came, if the duration of its call matters.
+    #[inline]
+    pub(crate) fn head(&self, started: Started) -> Head {
+        if self.slow_bound.is_none() {
+            return Head::UNKNOWN;
+        }
+        let nanos = self.cell.nanos(time::now());
+        Head::new(nanos, self.is_slow(started, nanos))
+    }
+
+    /// Settles a trial by the head of its response, and leaves its count in the metrics to the end of its body.
+    pub(crate) fn settle_trial(&self, grant: Grant, started: Started) {
+        let now = time::now();
+        let slow = self.is_slow(started, self.cell.nanos(now));
+        self.settle_at(now, grant, Verdict::Success, slow);
+    }
+
+    /// Settles a call that is no trial at the end of its body. It lasted until its head.
+    #[inline(always)]
+    pub(crate) fn settle_late(&self, grant: Grant, verdict: Verdict, head: Head) {
+        if verdict == Verdict::Success && self.cell.success_is_no_news(grant) {
+            return;
+        }
+        self.settle_late_with_news(grant, verdict, head);
+    }
+
+    #[inline(never)]
+    fn settle_late_with_news(&self, grant: Grant, verdict: Verdict, head: Head) {
+        let now = match (verdict, head.nanos()) {
+            (Verdict::Success, Some(nanos)) => self.cell.instant(nanos),
+            _ => time::now(),
+        };
+        self.count(verdict);
+        self.settle_at(now, grant, verdict, head.is_slow());
     }
 
     /// The guarded service failed to become ready.
@@ -207,10 +254,10 @@ impl Shared {
         self.change(|machine| machine.fail_unready(now));
     }
 
-    /// A body broke off after its call was counted as a success.
-    pub(crate) fn fail_late(&self, epoch: u32) {
+    /// A trial failed after its success had been taken to account.
+    pub(crate) fn fail_late(&self, epoch: u32, asked: Option<Duration>) {
         let now = time::now();
-        self.change(|machine| machine.fail_late(now, epoch));
+        self.change(|machine| machine.fail_late(now, epoch, asked));
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Machine)) {

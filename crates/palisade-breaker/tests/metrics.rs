@@ -146,6 +146,44 @@ async fn transitions_refusals_and_calls_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_breaks_off_is_a_failure_and_no_success() {
+    use http::{Request, Response};
+    use http_body::Frame;
+    use http_body_util::{BodyExt, StreamBody};
+    let seen = Seen::default();
+    let _recorder = metrics::set_default_local_recorder(&seen);
+    let layer = BreakerLayer::http("ledger").count_calls();
+    let broken = tower::service_fn(|_: Request<()>| async {
+        let frames = [Err::<Frame<bytes::Bytes>, _>("reset")];
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        Ok::<_, &str>(Response::new(body))
+    });
+    let counts = || {
+        let of = |outcome| {
+            seen.get(&format!(
+                "palisade_breaker_calls_total name=ledger outcome={outcome}"
+            ))
+        };
+        (of("success").max(0.0), of("failure").max(0.0))
+    };
+    for _ in 0..5 {
+        let response = layer.layer(broken).oneshot(Request::new(())).await.unwrap();
+        assert!(response.into_body().collect().await.is_err());
+    }
+    assert_eq!(counts(), (0.0, 5.0));
+    advance(secs(60)).await;
+    // A trial decides at its headers, and is counted at its end all the same.
+    let response = layer.layer(broken).oneshot(Request::new(())).await.unwrap();
+    assert_eq!(layer.handle().state(), palisade_breaker::State::Closed);
+    assert_eq!(counts(), (0.0, 5.0));
+    assert!(response.into_body().collect().await.is_err());
+    assert_eq!(counts(), (0.0, 6.0));
+    // Dropped unread, which is how servers end a HEAD.
+    drop(layer.layer(broken).oneshot(Request::new(())).await.unwrap());
+    assert_eq!(counts(), (1.0, 6.0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_pass_unguarded_are_counted() {
     let seen = Seen::default();
     let _recorder = metrics::set_default_local_recorder(&seen);

@@ -129,7 +129,7 @@ async fn the_end_of_a_body_that_a_classifier_of_tower_http_judges() {
     let breaker = layer.handle();
     trip(&breaker).await;
     let guarded = layer.layer(service_fn(|_: Request<()>| async {
-        Ok::<_, &str>(Response::new(Full::<Bytes>::from("body")))
+        Ok::<_, &str>(Response::new(http_body_util::Empty::<Bytes>::new()))
     }));
     let response = guarded.oneshot(Request::new(())).await.unwrap();
     let read = http_body_util::BodyExt::collect(response.into_body());

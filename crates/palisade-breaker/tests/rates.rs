@@ -199,3 +199,13 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_began_with_its_breaker_is_as_long_as_any() {
+    let layer = BreakerLayer::new("x").slow_call_rate(1.0, secs(2));
+    let breaker = layer.handle();
+    let permit = breaker.try_acquire().unwrap();
+    advance(secs(2)).await;
+    permit.success();
+    assert_eq!((window(&breaker).calls, window(&breaker).slow), (1, 1));
+}

@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode};
 
-use super::Classify;
 use super::http::verdict_of_error;
+use super::{Classify, Streaming};
 use crate::hint;
+use crate::state::grant::Verdict;
 use crate::{GuardedBody, Outcome, Permit};
 
 const GRPC_STATUS: &str = "grpc-status";
@@ -23,6 +24,9 @@ const GRPC_STATUS: &str = "grpc-status";
 /// A response without messages has its status in the head, others in the trailers, and the permit waits for them. A
 /// stream that ends without a status failed. One that the caller drops after the first message succeeded; one that is
 /// dropped before is cancelled. A response that is not 200 is read as the gRPC protocol says (`http-grpc-status-mapping`).
+///
+/// A trial has succeeded at the first message, so that streams that last do not keep a breaker half-open; should its
+/// status then be a failure, that counts as one. As for a slow-call rate, a stream lasts until its first message.
 ///
 /// `grpc-retry-pushback-ms` on a failure keeps a breaker that opens by it open at least for so long.
 #[derive(Debug, Clone, Copy)]
@@ -61,18 +65,18 @@ impl GrpcHealth {
         }
     }
 
-    /// Settles the permit by trailers, or by a head that stands for them.
-    fn settle_status(self, headers: &HeaderMap, permit: Permit) {
+    /// The verdict of trailers, or of a head that stands for them.
+    fn verdict_of_status(self, headers: &HeaderMap) -> Verdict {
         let code = headers
             .get(GRPC_STATUS)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        self.settle_code(code.unwrap_or(2), headers, permit);
+        self.verdict_of_code(code.unwrap_or(2), headers)
     }
 
-    fn settle_code(self, code: u8, headers: &HeaderMap, permit: Permit) {
+    fn verdict_of_code(self, code: u8, headers: &HeaderMap) -> Verdict {
         match self.outcome(code) {
-            Outcome::Success => permit.success(),
-            outcome => permit.settle(outcome, pushback(headers)),
+            Outcome::Success => Verdict::Success,
+            outcome => outcome.verdict(pushback(headers)),
         }
     }
 }
@@ -115,14 +119,13 @@ impl<Req, B, Err: 'static> Classify<Req, Response<B>, Err> for GrpcHealth {
             }
         };
         if response.headers().contains_key(GRPC_STATUS) {
-            self.settle_status(response.headers(), permit);
+            permit.end(self.verdict_of_status(response.headers()));
         } else if response.status() != StatusCode::OK {
-            self.settle_code(code_of_http(response.status()), response.headers(), permit);
+            permit.end(self.verdict_of_code(code_of_http(response.status()), response.headers()));
         } else {
             let watch = GrpcWatch {
-                permit: Some(permit),
+                call: Streaming::new(permit),
                 health: *self,
-                message_seen: false,
             };
             return Ok(response.map(|body| GuardedBody::until_trailers(body, watch)));
         }
@@ -133,35 +136,21 @@ impl<Req, B, Err: 'static> Classify<Req, Response<B>, Err> for GrpcHealth {
 /// A gRPC call whose status has not come yet.
 #[derive(Debug)]
 pub(crate) struct GrpcWatch {
-    permit: Option<Permit>,
+    call: Streaming,
     health: GrpcHealth,
-    message_seen: bool,
 }
 
 impl GrpcWatch {
     pub(crate) fn message(&mut self) {
-        self.message_seen = true;
+        self.call.message();
     }
 
     pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
-        if let Some(permit) = self.permit.take() {
-            self.health.settle_status(trailers, permit);
-        }
+        self.call.end(self.health.verdict_of_status(trailers));
     }
 
     /// The stream broke off, or ended without a status.
     pub(crate) fn broke_off(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            permit.failure();
-        }
-    }
-}
-
-impl Drop for GrpcWatch {
-    fn drop(&mut self) {
-        match self.permit.take() {
-            Some(permit) if self.message_seen => permit.success(),
-            _ => {}
-        }
+        self.call.end(Verdict::Failure(None));
     }
 }

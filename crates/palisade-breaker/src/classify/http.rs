@@ -20,8 +20,10 @@ use crate::{GuardedBody, Outcome, Permit};
 /// | 429 | overload, which counts as a failure |
 /// | any other status | success |
 ///
-/// A success is settled at the headers, because servers drop the body of a `HEAD` unread and clients drop bodies that
-/// they do not need. If the body then breaks off with an error, a failure is added.
+/// A call has succeeded when its body has ended or is dropped, as servers drop the body of a `HEAD` and clients drop
+/// bodies that they do not need; if the body breaks off with an error the call failed. A trial decides at the headers, so
+/// that a long body does not keep a breaker half-open; if its body then breaks off, that counts as a failure. As for a
+/// slow-call rate, a call lasts until its headers.
 ///
 /// Errors of the caller are known in those of hyper, hyper-util's client and reqwest (features `hyper`, which is on by
 /// default, and `reqwest`), also where another layer has boxed them.

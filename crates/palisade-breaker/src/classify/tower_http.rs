@@ -3,12 +3,13 @@ use std::fmt;
 use http::{HeaderMap, Response};
 use tower_http::classify::{ClassifiedResponse, ClassifyEos, ClassifyResponse};
 
-use super::Classify;
+use super::{Classify, Streaming};
+use crate::state::grant::Verdict;
 use crate::{GuardedBody, Permit};
 
 /// Judges by a classifier of tower-http, such as `ServerErrorsAsFailures` or `GrpcErrorsAsFailures`: what it calls a
 /// failure is one, and what it does not is a success. Where it asks for the end of the stream the permit waits for
-/// that; a stream that the caller drops before is cancelled.
+/// that, with messages, trials and dropped streams as for [`GrpcHealth`](crate::GrpcHealth).
 ///
 /// # Example
 ///
@@ -37,7 +38,7 @@ where
         &self,
         (): (),
         result: Result<Response<B>, Err>,
-        permit: Permit,
+        mut permit: Permit,
     ) -> Result<Self::Output, Err> {
         let response = match result {
             Ok(response) => response,
@@ -48,10 +49,10 @@ where
             }
         };
         match self.0.clone().classify_response(&response) {
-            ClassifiedResponse::Ready(judged) => settle(permit, judged.is_ok()),
+            ClassifiedResponse::Ready(judged) => permit.end(verdict(judged.is_ok())),
             ClassifiedResponse::RequiresEos(eos) => {
                 let watch = EosWatch {
-                    permit,
+                    call: Streaming::new(permit),
                     judge: Box::new(move |trailers| eos.classify_eos(trailers).is_ok()),
                 };
                 return Ok(response.map(|body| GuardedBody::until_end(body, watch)));
@@ -61,28 +62,32 @@ where
     }
 }
 
-fn settle(permit: Permit, well: bool) {
+const fn verdict(well: bool) -> Verdict {
     if well {
-        permit.success();
+        Verdict::Success
     } else {
-        permit.failure();
+        Verdict::Failure(None)
     }
 }
 
 /// A call whose stream has not ended yet.
 pub(crate) struct EosWatch {
-    permit: Permit,
+    call: Streaming,
     judge: Box<JudgeEnd>,
 }
 
 type JudgeEnd = dyn FnOnce(Option<&HeaderMap>) -> bool + Send + Sync;
 
 impl EosWatch {
-    pub(crate) fn ended(self, trailers: Option<&HeaderMap>) {
-        settle(self.permit, (self.judge)(trailers));
+    pub(crate) fn message(&mut self) {
+        self.call.message();
     }
 
-    pub(crate) fn broke_off(self) {
-        self.permit.failure();
+    pub(crate) fn ended(mut self, trailers: Option<&HeaderMap>) {
+        self.call.end(verdict((self.judge)(trailers)));
+    }
+
+    pub(crate) fn broke_off(mut self) {
+        self.call.end(Verdict::Failure(None));
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use palisade_core::time::Instant;
 
@@ -144,6 +145,11 @@ impl Cell {
     /// The machine, only to look at.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time so many nanoseconds after the cell was made.
+    pub(crate) fn instant(&self, nanos: u64) -> Instant {
+        self.base + Duration::from_nanos(nanos)
     }
 
     /// Nanoseconds from when the cell was made, which no process outlives.

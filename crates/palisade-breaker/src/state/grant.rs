@@ -49,13 +49,48 @@ impl Grant {
     }
 }
 
-/// When a call began, in nanoseconds after the breaker was made; zero where its duration does not matter. A word
-/// again, like the grant.
+/// When a call began, in nanoseconds after the breaker was made, and one more; zero where its duration does not matter. A
+/// word again, like the grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Started(pub(crate) u64);
+pub(crate) struct Started(u64);
 
 impl Started {
     pub(crate) const UNKNOWN: Self = Self(0);
+
+    pub(crate) const fn at(nanos: u64) -> Self {
+        Self(nanos.saturating_add(1))
+    }
+
+    /// The nanoseconds up to these after the breaker was made, unless nobody asked when the call began.
+    pub(crate) const fn until(self, nanos: u64) -> Option<u64> {
+        match self.0.checked_sub(1) {
+            Some(began) => Some(nanos.saturating_sub(began)),
+            None => None,
+        }
+    }
+}
+
+/// When the head of a response came, as nanoseconds after the breaker was made, with whether it came as late as a slow
+/// call's in the lowest bit; zero where durations do not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head(u64);
+
+impl Head {
+    pub(crate) const UNKNOWN: Self = Self(0);
+
+    pub(crate) fn new(nanos: u64, slow: bool) -> Self {
+        // A bit of time is lost beyond three centuries.
+        Self(nanos.clamp(1, u64::MAX >> 1) << 1 | u64::from(slow))
+    }
+
+    pub(crate) const fn is_slow(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// Nanoseconds after the breaker was made.
+    pub(crate) fn nanos(self) -> Option<u64> {
+        (self != Self::UNKNOWN).then_some(self.0 >> 1)
+    }
 }
 
 /// No leave. Two words that stay in registers on the way from the look to the answer.

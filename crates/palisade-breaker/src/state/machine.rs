@@ -184,14 +184,14 @@ impl Machine {
         }
     }
 
-    /// A call that was counted as a success turned out to have failed.
-    pub(crate) fn fail_late(&mut self, now: Instant, epoch: u32) {
+    /// A trial that had succeeded turned out to have failed, with how long the server asked to be left alone.
+    pub(crate) fn fail_late(&mut self, now: Instant, epoch: u32, asked: Option<Duration>) {
         if epoch != self.epoch {
             return;
         }
         match self.phase {
-            Phase::HalfOpen { .. } => self.open(now, Cause::TrialFailed, None),
-            _ => self.record(now, Verdict::Failure(None), false),
+            Phase::HalfOpen { .. } => self.open(now, Cause::TrialFailed, asked),
+            _ => self.record(now, Verdict::Failure(asked), false),
         }
     }
 
