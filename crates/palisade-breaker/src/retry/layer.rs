@@ -173,8 +173,8 @@ impl<J, R> RetryLayer<J, R> {
         }
     }
 
-    /// Repeats bodies that cannot be cloned by keeping up to `cap` bytes of what was sent; a request with a longer body
-    /// is not retried. The guarded service gets a [`ReplayBody`] then; `tower::util::MapRequestLayer` makes of it what
+    /// Repeats bodies that cannot be cloned by keeping up to `cap` bytes of what was sent; a request of which more was
+    /// sent is not retried. The guarded service gets a [`ReplayBody`] then; `tower::util::MapRequestLayer` makes of it what
     /// a client wants that has a body type of its own.
     #[must_use]
     pub fn replay_bodies(self, cap: usize) -> RetryLayer<J, ReplayBodies> {

@@ -106,7 +106,14 @@ impl<J, R> RetryPolicy<J, R> {
     }
 
     /// The wait before another attempt, if there is to be one.
-    pub(super) fn decide(&mut self, advice: RetryAdvice, is_whole: bool) -> Option<Sleep> {
+    ///
+    /// `take_over` takes the request's copy into use, unless that is lost.
+    pub(super) fn decide(
+        &mut self,
+        advice: RetryAdvice,
+        is_whole: bool,
+        take_over: impl FnOnce(&R) -> bool,
+    ) -> Option<Sleep> {
         self.made = self.made.saturating_add(1);
         let not_before = match advice {
             RetryAdvice::No => return None,
@@ -124,6 +131,10 @@ impl<J, R> RetryPolicy<J, R> {
         if !shared.budget.withdraw() {
             metrics::retry("budget_spent");
             tracing::debug!(target: "palisade_breaker", "no retry: the budget is spent");
+            return None;
+        }
+        if !take_over(&self.replay) {
+            metrics::retry("body_lost");
             return None;
         }
         metrics::retry("retried");
@@ -146,7 +157,8 @@ where
     fn retry(&mut self, request: &mut Request<T>, result: &mut Result<Res, Err>) -> Option<Sleep> {
         let advice = self.judge.judge(result.as_ref());
         let is_whole = self.replay.is_whole(request.body());
-        self.decide(advice, is_whole)
+        let body = request.body();
+        self.decide(advice, is_whole, |replay| replay.take_over(body))
     }
 
     fn clone_request(&mut self, request: &Request<T>) -> Option<Request<T>> {

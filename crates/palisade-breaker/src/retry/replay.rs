@@ -1,7 +1,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -14,6 +14,11 @@ pub trait Replay<T> {
 
     /// Whether that other body will yield all that the first one did.
     fn is_whole(&self, again: &T) -> bool;
+
+    /// Takes that other body into use, and the ones before out of it; `false` where it is not whole any more.
+    fn take_over(&self, again: &T) -> bool {
+        self.is_whole(again)
+    }
 }
 
 /// Repeats a body by cloning it: the default, for bodies that lie in memory such as `Full<Bytes>`, and changes no type.
@@ -52,12 +57,27 @@ impl<B> Replay<ReplayBody<B>> for ReplayBodies {
     fn is_whole(&self, again: &ReplayBody<B>) -> bool {
         !again.kept().lost
     }
+
+    fn take_over(&self, again: &ReplayBody<B>) -> bool {
+        let mut kept = again.kept();
+        if kept.lost {
+            return false;
+        }
+        kept.reading = again.number;
+        let waiting = kept.waiting.take();
+        drop(kept);
+        // The reader before finds out that it is superseded.
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+        true
+    }
 }
 
 /// A body that keeps what it has yielded, up to a cap, so that another attempt can send it again.
 ///
-/// The frames are not copied, they share their memory. As soon as a later attempt begins to read, earlier ones fail
-/// with [`ReplayError::Superseded`].
+/// The frames are not copied, they share their memory. As soon as there is to be a later attempt, earlier ones fail with
+/// [`ReplayError::Superseded`]. Beyond the cap the attempt that reads goes on to the end, and is the last.
 pub struct ReplayBody<B> {
     kept: Arc<Mutex<Kept<B>>>,
     /// Which attempt this is.
@@ -76,7 +96,10 @@ struct Kept<B> {
     /// Too much to keep, or broken: there is no other attempt.
     lost: bool,
     made: u32,
+    /// Whose turn it is.
     reading: u32,
+    /// The reader, while it waits for the rest.
+    waiting: Option<Waker>,
 }
 
 /// Why a [`ReplayBody`] broke off.
@@ -104,6 +127,7 @@ impl<B> ReplayBody<B> {
                 lost: false,
                 made: 0,
                 reading: 0,
+                waiting: None,
             })),
             number: 0,
             position: 0,
@@ -120,13 +144,19 @@ type ReplayedFrame<E> = Result<Frame<Bytes>, ReplayError<E>>;
 impl<B: Body<Data = Bytes>> Kept<B> {
     /// The next frame of the body itself, kept unless it is too much.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReplayedFrame<B::Error>>> {
-        let frame = match ready!(self.rest.as_mut().poll_frame(cx)) {
-            Some(Ok(frame)) => frame,
-            Some(Err(error)) => {
+        let frame = match self.rest.as_mut().poll_frame(cx) {
+            Poll::Pending => {
+                self.waiting
+                    .get_or_insert_with(|| cx.waker().clone())
+                    .clone_from(cx.waker());
+                return Poll::Pending;
+            }
+            Poll::Ready(Some(Ok(frame))) => frame,
+            Poll::Ready(Some(Err(error))) => {
                 self.lose();
                 return Poll::Ready(Some(Err(ReplayError::Inner(error))));
             }
-            None => {
+            Poll::Ready(None) => {
                 self.ended = true;
                 return Poll::Ready(None);
             }
@@ -162,7 +192,8 @@ impl<B: Body<Data = Bytes>> Body for ReplayBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         let mut kept = this.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if this.number < kept.reading || this.number > 0 && kept.lost {
+        let begins_too_late = this.number > kept.reading && kept.lost;
+        if this.number < kept.reading || begins_too_late {
             return Poll::Ready(Some(Err(ReplayError::Superseded)));
         }
         kept.reading = this.number;

@@ -56,7 +56,7 @@ where
 
     fn retry(&mut self, _: &mut Request, result: &mut Result<Response, Err>) -> Option<Sleep> {
         let advice = self.judge.judge(result.as_ref());
-        self.decide(advice, true)
+        self.decide(advice, true, |_| true)
     }
 
     fn clone_request(&mut self, request: &Request) -> Option<Request> {
