@@ -2,6 +2,7 @@
 
 use palisade_core::random::{self, RandomError};
 
+use crate::AuthError;
 use crate::digest::{Digest, sha256};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -37,6 +38,18 @@ impl<'a> KeyText<'a> {
     /// What is kept of the secret. 190 random bits need no slow hash: nobody guesses them.
     pub(super) fn digest(&self) -> Digest {
         sha256(self.secret.as_bytes())
+    }
+}
+
+/// A prefix that keys may start with.
+pub(super) fn valid_prefix(prefix: &str) -> Result<Box<str>, AuthError> {
+    let fits = prefix
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if fits && (2..=12).contains(&prefix.len()) {
+        Ok(prefix.into())
+    } else {
+        Err(AuthError::one("prefix", "is not 2 to 12 of a-z and 0-9"))
     }
 }
 

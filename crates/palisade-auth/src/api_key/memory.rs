@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use palisade_core::Principal;
 use palisade_core::time::{UnixTime, WallClock};
 
-use super::{ApiKeyOwner, ApiKeyRecord, NewApiKey, digest_of, format, valid_prefix};
+use super::format::{self, valid_prefix};
+use super::record::{ApiKeyOwner, ApiKeyRecord, NewApiKey, digest_of};
 use crate::digest::Digest;
 use crate::{AuthError, Refusal};
 

@@ -11,11 +11,26 @@ use crate::AuthError;
 /// Collects the settings of [`Passwords`].
 #[derive(Clone)]
 pub struct PasswordsBuilder {
-    pub(super) cost: Cost,
-    pub(super) min_chars: usize,
-    pub(super) blocked: Option<Arc<Blocked>>,
-    pub(super) workers: usize,
-    pub(super) queue: usize,
+    cost: Cost,
+    min_chars: usize,
+    blocked: Option<Arc<Blocked>>,
+    workers: usize,
+    queue: usize,
+}
+
+impl Passwords {
+    /// Starts with the defaults.
+    #[must_use]
+    pub fn builder() -> PasswordsBuilder {
+        PasswordsBuilder {
+            cost: Self::DEFAULT_COST,
+            min_chars: 8,
+            blocked: None,
+            workers: std::thread::available_parallelism()
+                .map_or(1, |cores| cores.get().div_ceil(2)),
+            queue: 64,
+        }
+    }
 }
 
 impl PasswordsBuilder {

@@ -94,19 +94,6 @@ impl Passwords {
         lanes: 1,
     };
 
-    /// Starts with the defaults.
-    #[must_use]
-    pub fn builder() -> PasswordsBuilder {
-        PasswordsBuilder {
-            cost: Self::DEFAULT_COST,
-            min_chars: 8,
-            blocked: None,
-            workers: std::thread::available_parallelism()
-                .map_or(1, |cores| cores.get().div_ceil(2)),
-            queue: 64,
-        }
-    }
-
     /// Hashes a new password, as a PHC string to be kept.
     ///
     /// # Errors

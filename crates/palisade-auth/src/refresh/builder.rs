@@ -13,11 +13,29 @@ use crate::{AuthError, HmacKeys};
 /// Collects the settings of [`RefreshTokens`].
 #[derive(Clone)]
 pub struct RefreshTokensBuilder {
-    pub(super) keys: HmacKeys,
-    pub(super) rules: Rules,
-    pub(super) max_families: usize,
-    pub(super) clock: WallClock,
-    pub(super) sessions: Option<Arc<dyn RevokeSession>>,
+    keys: HmacKeys,
+    rules: Rules,
+    max_families: usize,
+    clock: WallClock,
+    sessions: Option<Arc<dyn RevokeSession>>,
+}
+
+impl RefreshTokens {
+    /// Families in memory; the secret makes tokens that nobody else can make up.
+    #[must_use]
+    pub fn memory(keys: HmacKeys) -> RefreshTokensBuilder {
+        RefreshTokensBuilder {
+            keys,
+            rules: Rules {
+                lifetime: Self::DEFAULT_LIFETIME,
+                idle: Self::DEFAULT_IDLE,
+                grace: Self::DEFAULT_GRACE,
+            },
+            max_families: Self::DEFAULT_FAMILIES,
+            clock: WallClock::system(),
+            sessions: None,
+        }
+    }
 }
 
 impl RefreshTokensBuilder {

@@ -94,22 +94,6 @@ impl RefreshTokens {
     /// 100,000 families, some 50 MB.
     pub const DEFAULT_FAMILIES: usize = 100_000;
 
-    /// Families in memory; the secret makes tokens that nobody else can make up.
-    #[must_use]
-    pub fn memory(keys: HmacKeys) -> RefreshTokensBuilder {
-        RefreshTokensBuilder {
-            keys,
-            rules: Rules {
-                lifetime: Self::DEFAULT_LIFETIME,
-                idle: Self::DEFAULT_IDLE,
-                grace: Self::DEFAULT_GRACE,
-            },
-            max_families: Self::DEFAULT_FAMILIES,
-            clock: WallClock::system(),
-            sessions: None,
-        }
-    }
-
     /// Starts a family for a principal that has just signed in, and gives the principal its session.
     ///
     /// # Errors

@@ -11,12 +11,27 @@ use crate::AuthError;
 /// Collects the settings of [`Sessions`].
 #[derive(Debug, Clone)]
 pub struct SessionsBuilder {
-    pub(super) name: Box<str>,
-    pub(super) transport: Transport,
-    pub(super) idle: Duration,
-    pub(super) lifetime: Duration,
-    pub(super) max_sessions: usize,
-    pub(super) clock: WallClock,
+    name: Box<str>,
+    transport: Transport,
+    idle: Duration,
+    lifetime: Duration,
+    max_sessions: usize,
+    clock: WallClock,
+}
+
+impl Sessions {
+    /// Sessions in memory.
+    #[must_use]
+    pub fn memory() -> SessionsBuilder {
+        SessionsBuilder {
+            name: "session".into(),
+            transport: Transport::Secure,
+            idle: Self::DEFAULT_IDLE,
+            lifetime: Self::DEFAULT_LIFETIME,
+            max_sessions: 100_000,
+            clock: WallClock::system(),
+        }
+    }
 }
 
 impl SessionsBuilder {

@@ -72,19 +72,6 @@ impl Sessions {
     /// 12 hours, after which a session ends whatever happens: a working day.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
-    /// Sessions in memory.
-    #[must_use]
-    pub fn memory() -> SessionsBuilder {
-        SessionsBuilder {
-            name: "session".into(),
-            transport: Transport::Secure,
-            idle: Self::DEFAULT_IDLE,
-            lifetime: Self::DEFAULT_LIFETIME,
-            max_sessions: 100_000,
-            clock: WallClock::system(),
-        }
-    }
-
     /// Starts a session for a principal that has just signed in, and ends the one that the request came with, so that
     /// nobody can plant an id of his own. Answer with the result as `Set-Cookie`.
     ///

@@ -6,18 +6,44 @@ use palisade_core::time::WallClock;
 
 use super::{Signer, TokenIssuer};
 use crate::AuthError;
-use crate::jwt::issuer::name_problem;
+use crate::jwt::hmac::HmacKeys;
+use crate::jwt::issuer::{Issuer, name_problem};
 use crate::jwt::key_set::KeySet;
 use crate::jwt::parse::encode;
+use crate::jwt::signing::SigningKeys;
 
 /// Collects the settings of a [`TokenIssuer`].
 #[derive(Debug, Clone)]
 pub struct TokenIssuerBuilder {
-    pub(super) name: Box<str>,
-    pub(super) audiences: Vec<Box<str>>,
-    pub(super) lifetime: Duration,
-    pub(super) clock: WallClock,
-    pub(super) signer: Signer,
+    name: Box<str>,
+    audiences: Vec<Box<str>>,
+    lifetime: Duration,
+    clock: WallClock,
+    signer: Signer,
+}
+
+impl TokenIssuer {
+    /// Issues as `name`, signed with the current secret of `keys`.
+    #[must_use]
+    pub fn hmac(name: &str, keys: HmacKeys) -> TokenIssuerBuilder {
+        Self::with(name, Signer::Hmac(keys))
+    }
+
+    /// Issues as `name`, signed with the current private key of `keys`, whose public half [`jwks`](Self::jwks) shows.
+    #[must_use]
+    pub fn signed(name: &str, keys: SigningKeys) -> TokenIssuerBuilder {
+        Self::with(name, Signer::Private(keys))
+    }
+
+    fn with(name: &str, signer: Signer) -> TokenIssuerBuilder {
+        TokenIssuerBuilder {
+            name: name.into(),
+            audiences: Vec::new(),
+            lifetime: Issuer::OWN_LIFETIME,
+            clock: WallClock::system(),
+            signer,
+        }
+    }
 }
 
 impl TokenIssuerBuilder {

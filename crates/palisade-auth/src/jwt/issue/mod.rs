@@ -86,28 +86,6 @@ impl TokenIssuer {
     /// 24 hours, the longest life that can be set.
     pub const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// Issues as `name`, signed with the current secret of `keys`.
-    #[must_use]
-    pub fn hmac(name: &str, keys: HmacKeys) -> TokenIssuerBuilder {
-        Self::with(name, Signer::Hmac(keys))
-    }
-
-    /// Issues as `name`, signed with the current private key of `keys`, whose public half [`jwks`](Self::jwks) shows.
-    #[must_use]
-    pub fn signed(name: &str, keys: SigningKeys) -> TokenIssuerBuilder {
-        Self::with(name, Signer::Private(keys))
-    }
-
-    fn with(name: &str, signer: Signer) -> TokenIssuerBuilder {
-        TokenIssuerBuilder {
-            name: name.into(),
-            audiences: Vec::new(),
-            lifetime: Issuer::OWN_LIFETIME,
-            clock: WallClock::system(),
-            signer,
-        }
-    }
-
     /// The other side: what a [`JwtVerifier`](crate::JwtVerifier) must accept in order to accept these tokens.
     #[must_use]
     pub fn issuer(&self) -> Issuer {

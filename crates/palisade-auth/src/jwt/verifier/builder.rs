@@ -15,11 +15,25 @@ use crate::revocation::CheckRevocation;
 /// Collects issuers and settings for a [`JwtVerifier`].
 #[derive(Clone)]
 pub struct JwtVerifierBuilder {
-    pub(super) issuers: Vec<Issuer>,
-    pub(super) cache: usize,
-    pub(super) revocation: Option<Arc<dyn CheckRevocation>>,
-    pub(super) outage: Outage,
-    pub(super) clock: WallClock,
+    issuers: Vec<Issuer>,
+    cache: usize,
+    revocation: Option<Arc<dyn CheckRevocation>>,
+    outage: Outage,
+    clock: WallClock,
+}
+
+impl JwtVerifier {
+    /// Starts without any issuer.
+    #[must_use]
+    pub fn builder() -> JwtVerifierBuilder {
+        JwtVerifierBuilder {
+            issuers: Vec::new(),
+            cache: Self::DEFAULT_CACHE,
+            revocation: None,
+            outage: Outage::Deny,
+            clock: WallClock::system(),
+        }
+    }
 }
 
 impl JwtVerifierBuilder {

@@ -53,18 +53,6 @@ impl JwtVerifier {
     /// 10,000 verified tokens are remembered unless told otherwise: some 10 MB when all are in use.
     pub const DEFAULT_CACHE: usize = 10_000;
 
-    /// Starts without any issuer.
-    #[must_use]
-    pub fn builder() -> JwtVerifierBuilder {
-        JwtVerifierBuilder {
-            issuers: Vec::new(),
-            cache: Self::DEFAULT_CACHE,
-            revocation: None,
-            outage: Outage::Deny,
-            clock: WallClock::system(),
-        }
-    }
-
     /// Decides about one token where nothing must be waited for.
     ///
     /// # Errors
