@@ -3,6 +3,7 @@ mod axum;
 mod code;
 mod context;
 mod render;
+mod respond;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,9 +14,7 @@ use serde_json::Value;
 
 pub use self::code::Code;
 pub use self::context::RejectionContext;
-use crate::body::ReplaceBody;
-use crate::time::UnixTime;
-use crate::{Name, ResponseBody};
+use crate::Name;
 
 /// A refusal, or an application's own error, in the one format of a whole service.
 ///
@@ -121,7 +120,7 @@ impl Rejection {
     /// that have a method or a meaning of their own, such as `status`, are not extensions and are left alone.
     #[must_use]
     pub fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        if !render::STANDARD_MEMBERS.contains(&name) {
+        if !STANDARD_MEMBERS.contains(&name) {
             set(&mut self.0.members, name, value.into());
         }
         self
@@ -181,67 +180,17 @@ impl Rejection {
             .saturating_add(u64::from(wait.subsec_nanos() > 0));
         Some(rounded_up.max(1))
     }
-
-    /// The response, in the form that the caller reads.
-    #[must_use]
-    pub fn into_response<B>(self, context: &RejectionContext) -> Response<ResponseBody<B>> {
-        self.into_bytes(context).map(ResponseBody::full)
-    }
-
-    /// The same with its bytes for a body, as filters answer.
-    #[must_use]
-    pub fn into_bytes(self, context: &RejectionContext) -> Response<bytes::Bytes> {
-        render::response(&self, context, crate::time::WallClock::system().now())
-    }
-
-    /// The response, as if it were this time.
-    #[must_use]
-    pub fn into_response_at<B>(
-        self,
-        context: &RejectionContext,
-        now: UnixTime,
-    ) -> Response<ResponseBody<B>> {
-        render::response(&self, context, now).map(ResponseBody::full)
-    }
-
-    /// Gives the response of a handler that returned a rejection its final form, and leaves others as they are.
-    #[inline]
-    pub(crate) fn finish<B: ReplaceBody>(
-        response: &mut Response<B>,
-        context: impl FnOnce() -> RejectionContext,
-    ) {
-        if !response.extensions().is_empty()
-            && let Some(Deferred(rejection)) = response.extensions_mut().remove()
-        {
-            rejection.replace(response, &context());
-        }
-    }
-
-    #[cold]
-    fn replace<B: ReplaceBody>(&self, response: &mut Response<B>, context: &RejectionContext) {
-        let rendered = render::response(self, context, crate::time::WallClock::system().now());
-        let (head, body) = rendered.into_parts();
-        *response.status_mut() = head.status;
-        let headers = response.headers_mut();
-        let mut replaced = None;
-        for (name, value) in head.headers {
-            match (&name, &replaced) {
-                (Some(name), _) => {
-                    headers.insert(name, value);
-                    replaced = Some(name.clone());
-                }
-                (None, Some(name)) => {
-                    headers.append(name, value);
-                }
-                (None, None) => {}
-            }
-        }
-        if body.is_empty() {
-            headers.remove(http::header::CONTENT_LENGTH);
-        }
-        response.body_mut().replace(body);
-    }
 }
+
+/// The members that a problem has of itself.
+const STANDARD_MEMBERS: [&str; 6] = [
+    "type",
+    "title",
+    "status",
+    "detail",
+    "violated-policies",
+    "error",
+];
 
 /// Sets the value of a name that must not stand twice: parsers differ over which of two they believe.
 fn set<N: PartialEq>(entries: &mut Vec<(N, Value)>, name: N, value: Value) {
@@ -250,7 +199,3 @@ fn set<N: PartialEq>(entries: &mut Vec<(N, Value)>, name: N, value: Value) {
         None => entries.push((name, value)),
     }
 }
-
-/// Travels in the extensions of a handler's response until [`Rejection::finish`] finds it.
-#[derive(Debug, Clone)]
-struct Deferred(Arc<Rejection>);

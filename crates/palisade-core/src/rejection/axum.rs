@@ -4,7 +4,8 @@ use axum_core::body::Body;
 use axum_core::response::{IntoResponse, Response};
 use http::Request;
 
-use super::{Deferred, Rejection, RejectionContext};
+use super::respond::Deferred;
+use super::{Rejection, RejectionContext};
 
 impl IntoResponse for Rejection {
     /// Answers in the one format. A [`ScopeLayer`](crate::ScopeLayer) around the handler adds the request's id, and

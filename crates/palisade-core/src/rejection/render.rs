@@ -15,16 +15,6 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// The members that a problem has of itself; see [`json`].
-pub(super) const STANDARD_MEMBERS: [&str; 6] = [
-    "type",
-    "title",
-    "status",
-    "detail",
-    "violated-policies",
-    "error",
-];
-
 pub(super) fn response(
     rejection: &Rejection,
     context: &RejectionContext,
