@@ -3,7 +3,7 @@
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf::Prk;
 
-use super::{Failed, NONCE_LEN, TAG_LEN, expand, extract};
+use super::derive::{Failed, NONCE_LEN, TAG_LEN, expand, extract};
 use crate::Key;
 
 pub(crate) const COMMITMENT_LEN: usize = 32;

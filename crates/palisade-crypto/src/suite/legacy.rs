@@ -100,7 +100,7 @@ fn open_aes_gcm(key: &Key, additional: &[u8], text: &str) -> Result<Zeroizing<Ve
     let (nonce, sealed) = raw
         .split_first_chunk_mut::<NONCE_LEN>()
         .ok_or(Error::Malformed)?;
-    if sealed.len() < super::TAG_LEN {
+    if sealed.len() < super::derive::TAG_LEN {
         return Err(Error::Malformed);
     }
     let cipher = UnboundKey::new(&AES_256_GCM, key.bytes())

@@ -6,7 +6,7 @@ use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Failed, NONCE_LEN, TAG_LEN};
+use super::derive::{Failed, NONCE_LEN, TAG_LEN};
 
 /// The key schedule and the subkey `K1` of CMAC, both of which depend on the key alone. Wiped on drop.
 pub(crate) struct Xaes {
