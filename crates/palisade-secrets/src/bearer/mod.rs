@@ -12,7 +12,7 @@ use tower_layer::Layer;
 
 pub use self::future::ResponseFuture;
 pub use self::replay::{Replay, ReplayFuture};
-pub use self::service::Bearer;
+pub use self::service::{Bearer, Once};
 use self::token::Tokens;
 use crate::{Error, Secrets};
 
@@ -42,10 +42,6 @@ pub struct BearerLayer<R = Once> {
     repeat: R,
 }
 
-/// Every request is sent once.
-#[derive(Debug, Clone, Copy)]
-pub struct Once(());
-
 impl BearerLayer {
     /// Signs with this token.
     ///
@@ -55,7 +51,7 @@ impl BearerLayer {
     pub fn fixed(token: &str) -> Result<Self, Error> {
         Ok(Self {
             tokens: Some(Handle::new(Tokens::fixed(token)?)),
-            repeat: Once(()),
+            repeat: Once::new(),
         })
     }
 
@@ -64,7 +60,7 @@ impl BearerLayer {
     pub fn rotating(secrets: &Secrets, name: &str) -> Self {
         Self {
             tokens: Some(Handle::new(Tokens::rotating(secrets.clone(), name))),
-            repeat: Once(()),
+            repeat: Once::new(),
         }
     }
 
@@ -73,7 +69,7 @@ impl BearerLayer {
     pub const fn off() -> Self {
         Self {
             tokens: None,
-            repeat: Once(()),
+            repeat: Once::new(),
         }
     }
 

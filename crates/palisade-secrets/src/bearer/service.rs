@@ -12,10 +12,19 @@ use palisade_core::{
 };
 use tower_service::Service;
 
-use super::Once;
 use super::future::ResponseFuture;
 use super::token::{Signature, Tokens};
 use crate::Error;
+
+/// Every request is sent once.
+#[derive(Debug, Clone, Copy)]
+pub struct Once(());
+
+impl Once {
+    pub(super) const fn new() -> Self {
+        Self(())
+    }
+}
 
 /// The service made by [`BearerLayer`](super::BearerLayer).
 ///
