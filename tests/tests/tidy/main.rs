@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+mod circles;
 mod dependencies;
 mod documents;
 mod features;
