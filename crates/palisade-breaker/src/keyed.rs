@@ -1,5 +1,6 @@
 //! A breaker for each key of the requests, and a bound on them.
 
+mod bound;
 mod key;
 mod layer;
 mod store;

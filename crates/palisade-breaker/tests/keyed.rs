@@ -239,6 +239,31 @@ async fn who_fails_under_a_flood_of_keys_trips_all_the_same() {
     assert!(layer.handle().keys() <= 64);
 }
 
+#[tokio::test(start_paused = true)]
+async fn long_keys_take_as_much_as_short_ones() {
+    const LENGTH: usize = 60_000;
+    let layer = layer(10_000);
+    let handle = layer.handle();
+    for number in 0..2_000 {
+        for _ in 0..2 {
+            assert!(call(&layer, &format!("{number:0>LENGTH$}"), 500).await);
+        }
+    }
+    // Each has a breaker of its own, though they differ at their ends alone, and is found by its whole key.
+    let open = handle.troubled();
+    assert_eq!(open.len(), 2_000);
+    let longest = open.iter().map(|(key, _)| key.len()).max();
+    assert!(longest <= Some(260), "{longest:?}");
+    let seventh = format!("{:0>LENGTH$}", 7);
+    assert!(!call(&layer, &seventh, 200).await);
+    assert_eq!(handle.breaker(&seventh).unwrap().state(), State::Open);
+    let shown = handle.breaker(&open[0].0);
+    assert!(shown.is_some(), "by what `troubled` calls it too");
+    assert!(handle.breaker(&format!("{:0>LENGTH$}", 2_000)).is_none());
+    // Cut between characters.
+    assert!(call(&layer, &"\u{1f984}".repeat(100), 200).await);
+}
+
 fn key_of<K: ExtractKey<Request<()>>>(
     key: &K,
     uri: &str,

@@ -22,6 +22,9 @@ use crate::{BreakerHandle, BreakerLayer, Classify, ErrorsFail, FailWhenOpen, Ref
 /// neither, a call with a new key passes unguarded, because keys that others bring into trouble must not shut a server
 /// out that is well; it is counted and told as [`BreakerEvent::Unguarded`](crate::BreakerEvent::Unguarded).
 ///
+/// A key longer than 259 bytes, the longest host name with a port, is cut to that, and its SHA-256 in hex stands in the
+/// place of the rest: in events, in what is shared, and in [`KeyedHandle::troubled`].
+///
 /// The guarded service is polled ready before the key is known, even if its breaker turns out to be open.
 ///
 /// # Example

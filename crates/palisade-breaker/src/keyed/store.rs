@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use palisade_core::{Handle, time};
 
+use super::bound::bounded;
 use crate::event::BreakerEvent;
 use crate::shared::{Setup, Shared};
 use crate::state::State;
@@ -78,6 +79,7 @@ impl Store {
 
     /// The breaker of this key, made if need be and if there is room.
     pub(crate) fn place(&self, key: &str) -> Option<Handle<Shared>> {
+        let key = &*bounded(key);
         let mut shard = self.shard(key);
         if let Some(place) = shard.places.get(key).copied() {
             let slot = &mut shard.slots[place as usize];
@@ -126,6 +128,7 @@ impl Store {
 
     /// The breaker of this key, if there is one.
     pub(crate) fn find(&self, key: &str) -> Option<Handle<Shared>> {
+        let key = &*bounded(key);
         let shard = self.shard(key);
         let place = *shard.places.get(key)?;
         Some(shard.slots[place as usize].breaker.clone())
