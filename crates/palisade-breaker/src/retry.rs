@@ -1,5 +1,7 @@
-//! Retries, on the frame of tower's: [`tower::retry::Retry`] drives, and what is decided is here.
+//! Retries, on the frame of tower's: [`tower::retry::Retry`] drives, and what is decided is here, with a budget of its own,
+//! because tower's rounds what a call is worth.
 
+mod budget;
 mod config;
 mod judge;
 mod layer;

@@ -135,8 +135,8 @@ impl<J, R> RetryLayer<J, R> {
         self.set(|setup| setup.longest = wait)
     }
 
-    /// Retries as a share of the calls of the last 10 s, default 0.2, from 0 to 10; and as many more a second as
-    /// `reserve`, default 1, so that a client with few calls has some at all.
+    /// Retries as a share of the calls of the last 10 s, default 0.2, from 0 to 10, exact to a millionth; and as many more
+    /// a second as `reserve`, default 1, so that a client with few calls has some at all.
     #[must_use]
     pub fn budget(self, share: f32, reserve: u32) -> Self {
         let share = if share.is_nan() {

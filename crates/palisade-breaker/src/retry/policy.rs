@@ -5,10 +5,10 @@ use http::{HeaderMap, HeaderName, Method, Request};
 use palisade_core::Handle;
 use tokio::time::Sleep;
 use tower::retry::Policy;
-use tower::retry::budget::{Budget, TpsBudget};
 
 use crate::metrics;
 
+use super::budget::Budget;
 use super::judge::{Judge, RetryAdvice};
 use super::replay::Replay;
 
@@ -17,7 +17,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// What a retry layer was told, and the budget that its clones share.
 pub(crate) struct Shared {
     pub(crate) setup: Setup,
-    budget: TpsBudget,
+    budget: Budget,
 }
 
 #[derive(Debug, Clone)]
@@ -47,19 +47,15 @@ impl Default for Setup {
     }
 }
 
-/// How long a deposit in the budget counts.
-const BUDGET_TIME: Duration = Duration::from_secs(10);
-
-/// The most that `TpsBudget` takes as a share.
+/// More retries a call than anybody means.
 pub(crate) const MOST_SHARE: f32 = 10.0;
 
-/// More retries a second than anybody means, and few enough for what `TpsBudget` counts with.
+/// More retries a second than anybody means.
 pub(crate) const MOST_RESERVE: u32 = 1_000_000;
 
 impl Shared {
     pub(crate) fn new(setup: Setup) -> Self {
-        // Both within what `TpsBudget` asserts: the setters see to that.
-        let budget = TpsBudget::new(BUDGET_TIME, setup.reserve, setup.budget);
+        let budget = Budget::new(setup.budget, setup.reserve);
         Self { setup, budget }
     }
 

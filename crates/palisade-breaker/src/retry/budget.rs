@@ -1,0 +1,97 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use palisade_core::time::{self, Instant};
+
+/// Retries as an exact share of the calls, and a reserve besides, both over the last ten seconds.
+///
+/// It counts calls and retries in ten slices of a second, so what is counted is never older than that.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// Millionths of a retry that a call is worth.
+    call: u64,
+    /// The same for the reserve of the whole time.
+    reserve: u64,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    slices: [Slice; SLICES],
+    /// The slice that is being written, and when it began.
+    current: usize,
+    since: Instant,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slice {
+    calls: u64,
+    retries: u64,
+}
+
+const SLICES: usize = 10;
+const SLICE: Duration = Duration::from_secs(1);
+
+/// A retry, in the unit that shares are rounded to.
+const RETRY: u64 = 1_000_000;
+
+impl Budget {
+    /// A share of the calls, and so many retries a second.
+    pub(super) fn new(share: f32, reserve: u32) -> Self {
+        Self {
+            // As close to what was written down as the unit allows; what is no number is none.
+            call: (f64::from(share) * RETRY as f64).round() as u64,
+            reserve: u64::from(reserve) * RETRY * SLICES as u64,
+            counts: Mutex::new(Counts {
+                slices: [Slice::default(); SLICES],
+                current: 0,
+                since: time::now(),
+            }),
+        }
+    }
+
+    /// Counts a call.
+    pub(super) fn deposit(&self) {
+        let now = time::now();
+        self.counts().slide(now).calls += 1;
+    }
+
+    /// Counts a retry, if there is one left.
+    pub(super) fn withdraw(&self) -> bool {
+        let now = time::now();
+        let mut counts = self.counts();
+        counts.slide(now);
+        let [calls, retries] = counts
+            .slices
+            .iter()
+            .fold([0, 0], |[calls, retries], slice| {
+                [calls + slice.calls, retries + slice.retries]
+            });
+        let earned = calls.saturating_mul(self.call).saturating_add(self.reserve);
+        let is_left = (retries + 1).saturating_mul(RETRY) <= earned;
+        let current = counts.current;
+        counts.slices[current].retries += u64::from(is_left);
+        is_left
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    /// Forgets what is too old, and answers the slice of now.
+    fn slide(&mut self, now: Instant) -> &mut Slice {
+        let past = now.saturating_duration_since(self.since).as_secs();
+        for _ in 0..past.min(SLICES as u64) {
+            self.current = (self.current + 1) % SLICES;
+            self.slices[self.current] = Slice::default();
+        }
+        if past < SLICES as u64 {
+            self.since += SLICE * past as u32;
+        } else {
+            self.since = now;
+        }
+        &mut self.slices[self.current]
+    }
+}
