@@ -150,6 +150,8 @@ impl Stack {
 
     /// A stack that can be replaced as a whole while it runs, and what replaces it.
     ///
+    /// Call it last: a setter of the stack that it returns makes another stack, which nothing replaces.
+    ///
     /// # Example
     ///
     /// ```

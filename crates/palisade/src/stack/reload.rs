@@ -14,6 +14,9 @@ pub struct Reload(pub(super) palisade_core::filter::Reload<Filters>);
 impl Reload {
     /// Replaces the stack: every request that begins after the call meets this one.
     ///
+    /// A policy of the same name on the same store goes on counting, and must have the same limits in both stacks: its
+    /// layer cannot be built with others. Other limits are another count, under another name or on another store.
+    ///
     /// The old one is freed when the last of its requests has its response. Layers that were
     /// [leaked](Stack::leak) one by one are not.
     pub fn replace(&self, stack: Stack) {
