@@ -50,7 +50,8 @@ pub enum BreakerEvent {
         /// So many calls of this layer by now.
         calls: u64,
     },
-    /// It would have opened, were it not in [`State::MetricsOnly`].
+    /// It would have opened, were it not in [`State::MetricsOnly`]. Told once in an open time, that is for as long as it
+    /// would then have been open; the windows go on.
     #[non_exhaustive]
     WouldTrip {
         /// The breaker.

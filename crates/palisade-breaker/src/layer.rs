@@ -250,7 +250,10 @@ impl<C, A> BreakerLayer<C, A> {
         self.plan(|plan| plan.count_calls = true)
     }
 
-    /// Observes what happens to the breaker, outside its lock, on the task that made it happen. Keep it short.
+    /// Observes what happens to the breaker, outside its lock. Keep it short.
+    ///
+    /// Transitions are told one at a time and in order, by the task that made one happen or by another that is telling
+    /// already; so an observer that itself changes the breaker hears of that when it has returned.
     #[must_use]
     pub fn on_event(self, observe: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
         self.set(|setup| setup.observer = Some(Observer::new(observe)))

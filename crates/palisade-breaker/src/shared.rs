@@ -88,7 +88,7 @@ impl Shared {
         let mut machine = Machine::new(Arc::clone(&setup.plan), seed);
         if setup.begins != State::Closed {
             machine.set(setup.begins);
-            machine.take_happened();
+            machine.forget_news();
         }
         Self {
             slow_bound: setup.plan.slow.map(|rule| {
@@ -115,7 +115,7 @@ impl Shared {
             return Err(self.refused(self.rejection(refusal)));
         }
         let (admitted, happened) = self.cell.admit(time::now());
-        self.tell(&happened);
+        self.tell(happened);
         admitted.map_err(|refusal| self.refused(self.rejection(refusal)))
     }
 
@@ -201,7 +201,7 @@ impl Shared {
     }
 
     fn settle_at(&self, now: Instant, grant: Grant, verdict: Verdict, slow: bool) {
-        self.tell(&self.cell.settle(now, grant, verdict, slow));
+        self.tell(self.cell.settle(now, grant, verdict, slow));
         if grant.is_trial() {
             self.wake();
         }
@@ -262,7 +262,7 @@ impl Shared {
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Machine)) {
         let ((), happened) = self.cell.change(change);
-        self.tell(&happened);
+        self.tell(happened);
         self.wake();
     }
 
@@ -311,10 +311,25 @@ impl Shared {
         self.cell.word().code().state()
     }
 
-    fn tell(&self, happened: &[Happening]) {
-        for happening in happened {
-            self.tell_one(*happening);
+    fn tell(&self, happened: Vec<Happening>) {
+        if !happened.is_empty() {
+            self.tell_in_turn(happened);
         }
+    }
+
+    #[cold]
+    fn tell_in_turn(&self, mut happened: Vec<Happening>) {
+        let mut turn = Turn {
+            shared: self,
+            is_over: false,
+        };
+        while !happened.is_empty() {
+            for happening in happened {
+                self.tell_one(happening);
+            }
+            happened = self.cell.go_on();
+        }
+        turn.is_over = true;
     }
 
     /// Hands a transition to the task that shares it. Nobody is waited for.
@@ -366,6 +381,20 @@ impl Shared {
         event.trace();
         if let Some(observer) = &self.setup.observer {
             observer.tell(event);
+        }
+    }
+}
+
+/// Whose turn it is to tell. Should a panic end it, the turn is over, and what waits is lost with it.
+struct Turn<'a> {
+    shared: &'a Shared,
+    is_over: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        while !self.is_over {
+            self.is_over = self.shared.cell.go_on().is_empty();
         }
     }
 }

@@ -116,7 +116,8 @@ impl Cell {
             .1
     }
 
-    /// Changes the machine, and lets everybody see it.
+    /// Changes the machine, and lets everybody see it. If there is something to tell, ask [`go_on`](Self::go_on) afterwards
+    /// until there is no more.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> (T, Vec<Happening>) {
         let mut machine = self.lock();
         let answer = change(&mut machine);
@@ -127,7 +128,12 @@ impl Cell {
         });
         self.deadline.store(deadline, Ordering::Relaxed);
         self.word.store(machine.word().bits(), Ordering::Release);
-        (answer, machine.take_happened())
+        (answer, machine.news.begin())
+    }
+
+    /// What happened while something was told.
+    pub(crate) fn go_on(&self) -> Vec<Happening> {
+        self.lock().news.go_on()
     }
 
     /// Nanoseconds until the open time or the first lease is over, whichever a machine in this state has; `None` when it

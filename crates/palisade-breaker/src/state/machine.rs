@@ -5,6 +5,7 @@ use palisade_core::time::Instant;
 
 use super::extent::LONGEST;
 use super::grant::{Grant, Happening, Refusal, Verdict};
+use super::news::News;
 use super::open_time::OpenTime;
 use super::plan::Plan;
 use super::ramp::{Ramp, Step};
@@ -27,7 +28,9 @@ pub(crate) struct Machine {
     open_time: OpenTime,
     /// Until then a peer has trouble with the same server, so one failure is enough.
     advised_until: Option<Instant>,
-    happened: Vec<Happening>,
+    /// In the shadow mode: until then it would have been open.
+    would_be_open_until: Option<Instant>,
+    pub(super) news: News,
 }
 
 #[derive(Debug)]
@@ -57,7 +60,8 @@ impl Machine {
             rules: Rules::new(&plan),
             open_time: OpenTime::new(seed),
             advised_until: None,
-            happened: Vec::new(),
+            would_be_open_until: None,
+            news: News::default(),
             plan,
         }
     }
@@ -81,17 +85,20 @@ impl Machine {
                 Err(Refusal::new(Reason::Open, Some(*until - now)))
             }
             Phase::Open { .. } => {
-                let trials = Box::default();
-                let half_open = Phase::HalfOpen {
-                    trials,
-                    successes: 0,
-                    since: now,
-                };
-                self.go(half_open, Cause::TimeOver, None);
+                self.half_open(now);
                 self.admit_trial(now)
             }
             Phase::HalfOpen { .. } => self.admit_trial(now),
         }
+    }
+
+    fn half_open(&mut self, now: Instant) {
+        let half_open = Phase::HalfOpen {
+            trials: Box::default(),
+            successes: 0,
+            since: now,
+        };
+        self.go(half_open, Cause::TimeOver, None);
     }
 
     fn admit_trial(&mut self, now: Instant) -> Result<Grant, Refusal> {
@@ -104,10 +111,10 @@ impl Machine {
                 let wait = lease_over.map(|over| over.saturating_duration_since(now));
                 return Err(Refusal::new(Reason::TrialsTaken, wait));
             }
-            self.happened.push(Happening::LeaseLost);
+            self.news.push(Happening::LeaseLost);
         }
         let number = trials.start(now + self.plan.lease());
-        self.happened.push(Happening::Trial);
+        self.news.push(Happening::Trial);
         Ok(Grant::trial(self.epoch, number))
     }
 
@@ -141,10 +148,15 @@ impl Machine {
         }
         match self.phase {
             Phase::Closed(_) => self.open(now, Cause::Tripped, asked),
-            _ => {
-                self.rules.clear();
-                self.happened.push(Happening::WouldTrip);
-            }
+            _ => self.trip_in_the_shadow(now),
+        }
+    }
+
+    /// Tells that it would have tripped, and not again for as long as it would then have been open.
+    fn trip_in_the_shadow(&mut self, now: Instant) {
+        if self.would_be_open_until.is_none_or(|until| until <= now) {
+            self.would_be_open_until = Some(now + self.plan.open_for.min(LONGEST));
+            self.news.push(Happening::WouldTrip);
         }
     }
 
@@ -178,7 +190,10 @@ impl Machine {
             Phase::Closed(_) | Phase::MetricsOnly => {
                 self.record(now, Verdict::Failure(None), false);
             }
-            Phase::Open { until, .. } if *until <= now => self.open(now, Cause::TrialFailed, None),
+            Phase::Open { until, .. } if *until <= now => {
+                self.half_open(now);
+                self.open(now, Cause::TrialFailed, None);
+            }
             Phase::HalfOpen { .. } => self.open(now, Cause::TrialFailed, None),
             Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled => {}
         }
@@ -218,17 +233,23 @@ impl Machine {
         self.epoch = self.epoch.wrapping_add(1);
         self.rules.clear();
         self.advised_until = None;
-        self.happened.push(Happening::Transition {
-            from,
-            to: self.code().state(),
-            cause,
-            open_for,
-        });
+        self.would_be_open_until = None;
+        let to = self.code().state();
+        // Closed anew it counts anew, and has still been closed before.
+        if from != to {
+            self.news.push(Happening::Transition {
+                from,
+                to,
+                cause,
+                open_for,
+            });
+        }
     }
 
     /// What the handle asks for: one of the states that a person chooses, or closed with nothing counted.
     pub(crate) fn set(&mut self, state: State) {
         let phase = match state {
+            chosen if chosen == self.code().state() && chosen != State::Closed => return,
             State::ForcedOpen => Phase::ForcedOpen,
             State::Disabled => Phase::Disabled,
             State::MetricsOnly => Phase::MetricsOnly,
@@ -244,9 +265,11 @@ impl Machine {
     pub(crate) fn open_like_peer(&mut self, now: Instant, left: Duration) {
         let left = self.believed(left);
         let wanted = now + left;
-        match &self.phase {
+        match &mut self.phase {
             Phase::Closed(_) => self.open_until(now, left, Cause::Peer),
-            Phase::Open { until, .. } if *until < wanted => self.open_until(now, left, Cause::Peer),
+            Phase::Open { until, cause } if *until < wanted => {
+                (*until, *cause) = (wanted, Cause::Peer);
+            }
             _ => {}
         }
     }
@@ -292,9 +315,9 @@ impl Machine {
         self.rules.tally(&self.plan, now)
     }
 
-    /// What happened since it was asked last.
-    pub(crate) fn take_happened(&mut self) -> Vec<Happening> {
-        std::mem::take(&mut self.happened)
+    /// What happened before anybody could hear of it is no news.
+    pub(crate) fn forget_news(&mut self) {
+        self.news = News::default();
     }
 
     pub(crate) fn plan(&self) -> &Plan {

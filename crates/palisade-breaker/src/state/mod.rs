@@ -4,6 +4,7 @@ pub(crate) mod cell;
 pub(crate) mod extent;
 pub(crate) mod grant;
 pub(crate) mod machine;
+pub(crate) mod news;
 pub(crate) mod open_time;
 pub(crate) mod plan;
 pub(crate) mod ramp;

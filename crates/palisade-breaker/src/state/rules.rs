@@ -65,7 +65,12 @@ impl Rules {
             FailureRule::Within { threshold, within } if failed => {
                 self.forget_before(now, within);
                 self.times.push_back(now);
-                self.times.len() >= threshold.get() as usize
+                let threshold = threshold.get() as usize;
+                // In the shadow mode the count goes on.
+                if self.times.len() > threshold {
+                    self.times.pop_front();
+                }
+                self.times.len() >= threshold
             }
             FailureRule::Consecutive(threshold) => {
                 self.in_a_row = if failed {
