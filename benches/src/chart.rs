@@ -13,14 +13,14 @@ const TOP: f64 = 56.0;
 const LEAST: f64 = 0.01;
 const MOST: f64 = 4.0;
 
-/// Draws every measure of time that has a ratio.
+/// Draws every measure of time that has a ratio and was not disturbed.
 pub(crate) fn draw(all: &[Found]) -> String {
     let bars: Vec<(&str, f64, &str)> = all
         .iter()
         .filter_map(|found| {
             let outcome = found.outcome.as_ref().ok()?;
             let (peer, _) = outcome.peers.first()?;
-            (outcome.unit == "ns" && is_peer(peer)).then_some((
+            (outcome.unit == "ns" && !outcome.disturbed && is_peer(peer)).then_some((
                 found.measure.name,
                 found.ratio()?,
                 peer.as_str(),

@@ -53,8 +53,12 @@ pub(crate) fn ratio(outcome: &Outcome) -> Option<f64> {
     ratio.is_finite().then_some(ratio)
 }
 
-/// Whether all conditions are met; `None` where there are none, or where a figure is missing.
+/// Whether all conditions are met; `None` where there are none, where a figure is missing, or where the figures were
+/// disturbed.
 pub(crate) fn met(goals: &[Goal], outcome: &Outcome) -> Option<bool> {
+    if outcome.disturbed {
+        return None;
+    }
     let mut all = None;
     for goal in goals {
         all = Some(goal.met(outcome)? && all.unwrap_or(true));
@@ -98,6 +102,7 @@ mod tests {
                 .map(|best| ("peer".to_owned(), figure(best)))
                 .into_iter()
                 .collect(),
+            disturbed: false,
         }
     }
 
@@ -116,5 +121,17 @@ mod tests {
         assert_eq!(met(&goals, &outcome(None, Some(100.0), None)), None);
         assert_eq!(met(&goals, &outcome(Some(1.0), None, None)), None);
         assert_eq!(met(&[], &outcome(Some(1.0), Some(2.0), None)), None);
+    }
+
+    #[test]
+    fn what_was_disturbed_is_neither_met_nor_missed() {
+        let goals = [Goal::RatioAtMost(0.5)];
+        for ours in [1.0, 99.0] {
+            let disturbed = Outcome {
+                disturbed: true,
+                ..outcome(Some(ours), Some(100.0), None)
+            };
+            assert_eq!(met(&goals, &disturbed), None);
+        }
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Outcome {
     pub(crate) unit: &'static str,
     pub(crate) ours: Option<Figure>,
     pub(crate) peers: Vec<(String, Figure)>,
+    /// Whether something else took the machine meanwhile, so that the figures prove nothing.
+    pub(crate) disturbed: bool,
 }
 
 /// How long one batch of a round takes at least: long for the clock, and short beside a preemption.
@@ -228,6 +230,7 @@ fn beside(mode: Mode, clock: Clock, mut ours: Option<Side>, peers: Vec<(String, 
         unit: "ns",
         ours: mine.first().copied(),
         peers: names.into_iter().zip(figures.iter().copied()).collect(),
+        disturbed: false,
     }
 }
 

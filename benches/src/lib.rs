@@ -1,7 +1,7 @@
 //! palisade beside its peers, in one run.
 //!
 //! - `measures` holds every measure by its fixed name, one file a crate. Start there.
-//! - `harness` says how one thing is timed beside another; `exchange` sends a request through a service.
+//! - `harness` says how one thing is timed beside another, and `disturbance` whether the machine was calm; `exchange` sends a request through a service.
 //! - `servers` are the three servers that `wrk` drives for `stack/rps-*`.
 //! - `report` and `chart` write `target/bench/report.json`, `docs/performance.md` and its picture.
 //!
@@ -9,6 +9,7 @@
 
 mod chart;
 mod directories;
+mod disturbance;
 mod exchange;
 mod goal;
 mod harness;

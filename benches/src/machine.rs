@@ -1,7 +1,9 @@
 //! What the figures were taken on.
 
+use std::cell::Cell;
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use rustix::thread::{self, CpuSet};
@@ -22,11 +24,33 @@ pub(crate) fn load() -> Option<f64> {
     read("/proc/loadavg")?.split(' ').next()?.parse().ok()
 }
 
+thread_local! {
+    /// How long this thread waited on a core that it shared of its own will.
+    static WAITED_ON_PURPOSE: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// How long this thread could have run and got no core, beside the time within [`OneCore`]; zero where the system does
+/// not say.
+pub(crate) fn waited() -> Duration {
+    waited_in_all().saturating_sub(WAITED_ON_PURPOSE.get())
+}
+
+fn waited_in_all() -> Duration {
+    let text = read("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(nanoseconds_waited(&text).unwrap_or_default())
+}
+
+/// The second of three numbers; see the kernel's `Documentation/scheduler/sched-stats.rst`.
+fn nanoseconds_waited(schedstat: &str) -> Option<u64> {
+    schedstat.split(' ').nth(1)?.parse().ok()
+}
+
 /// Keeps this thread, and the processes that it starts meanwhile, on one core until it is dropped.
 ///
 /// For two that take turns, and so lose nothing by it: waking the other core takes a virtual machine five times as long
 /// as what they do, and now and then they are on one core anyway. Where that cannot be had, they stay where they are.
 pub(crate) struct OneCore {
+    waited: Duration,
     #[cfg(target_os = "linux")]
     before: Option<CpuSet>,
 }
@@ -41,17 +65,24 @@ impl OneCore {
             one.set(first);
             let _ = thread::sched_setaffinity(None, &one);
         }
-        Self { before }
+        Self {
+            waited: waited_in_all(),
+            before,
+        }
     }
 
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn stay() -> Self {
-        Self {}
+        Self {
+            waited: waited_in_all(),
+        }
     }
 }
 
 impl Drop for OneCore {
     fn drop(&mut self) {
+        let waited = waited_in_all().saturating_sub(self.waited);
+        WAITED_ON_PURPOSE.set(WAITED_ON_PURPOSE.get() + waited);
         #[cfg(target_os = "linux")]
         if let Some(before) = &self.before {
             let _ = thread::sched_setaffinity(None, before);
@@ -74,4 +105,15 @@ fn compiler() -> Option<String> {
 
 fn read(path: &str) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_in_the_queue_is_the_second_number() {
+        assert_eq!(nanoseconds_waited("31750 443100 1"), Some(443_100));
+        assert_eq!(nanoseconds_waited(""), None);
+    }
 }

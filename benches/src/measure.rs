@@ -4,6 +4,7 @@ use std::error::Error;
 
 use serde_json::{Value, json};
 
+use crate::disturbance;
 use crate::goal::{self, Goal, Goals};
 use crate::harness::{BYTES, Figure, Mode, Outcome};
 
@@ -27,10 +28,21 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Takes a measure; where it is one of time, again if something else took the machine meanwhile.
     pub(crate) fn take(measure: Measure, mode: Mode) -> Self {
+        let outcome = match mode {
+            Mode::Time { .. } => {
+                disturbance::undisturbed(|| (measure.run)(mode)).map(|(mut outcome, disturbed)| {
+                    // Memory is what it is, however long it took.
+                    outcome.disturbed |= disturbed && outcome.unit != BYTES;
+                    outcome
+                })
+            }
+            Mode::Count(_) | Mode::Profile => (measure.run)(mode),
+        };
         Self {
             measure,
-            outcome: (measure.run)(mode).map_err(|error| error.to_string()),
+            outcome: outcome.map_err(|error| error.to_string()),
         }
     }
 
@@ -46,6 +58,11 @@ impl Found {
 
     pub(crate) fn met(&self) -> Option<bool> {
         goal::met(self.measure.goals, self.outcome.as_ref().ok()?)
+    }
+
+    /// Whether something else took the machine while it was taken.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(|outcome| outcome.disturbed)
     }
 
     pub(crate) fn ratio(&self) -> Option<f64> {
@@ -121,6 +138,7 @@ impl Found {
             "peer_allocs": peer.and_then(|(_, peer)| peer.allocs).map(rounded),
             "goal": if first { self.goal() } else { None },
             "met": if first { self.met() } else { None },
+            "disturbed": self.is_disturbed(),
         })
     }
 }
@@ -134,8 +152,7 @@ fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_report_has_a_row_for_each_peer_and_the_goal_in_the_first() {
+    fn beside_two_peers() -> Found {
         let measure = Measure {
             name: "breaker/closed",
             what: "",
@@ -149,16 +166,21 @@ mod tests {
                 ("first 1.0.0".to_owned(), Figure::single(40.0)),
                 ("second 2.0.0".to_owned(), Figure::single(5.0)),
             ],
+            disturbed: false,
         };
-        let found = Found {
+        Found {
             measure,
             outcome: Ok(outcome),
-        };
-        let rows = found.report();
+        }
+    }
+
+    #[test]
+    fn the_report_has_a_row_for_each_peer_and_the_goal_in_the_first() {
+        let rows = beside_two_peers().report();
         assert_eq!(
             rows[0],
             json!({ "measure": "breaker/closed", "unit": "ns", "ours": 10.0, "peer": 40.0, "peer_name": "first 1.0.0",
-                "ratio": 0.25, "ours_allocs": null, "peer_allocs": null, "goal": "ratio <= 0.5", "met": true })
+                "ratio": 0.25, "ours_allocs": null, "peer_allocs": null, "goal": "ratio <= 0.5", "met": true, "disturbed": false })
         );
         assert_eq!(rows[1]["measure"], "breaker/closed-beside-second");
         assert_eq!(
@@ -166,6 +188,21 @@ mod tests {
             (&json!(2.0), &Value::Null)
         );
         assert_eq!(rows.len(), 2);
+    }
+
+    #[test]
+    fn the_report_says_that_a_measure_was_disturbed_and_gives_no_verdict() {
+        let mut found = beside_two_peers();
+        if let Ok(outcome) = &mut found.outcome {
+            outcome.disturbed = true;
+        }
+        for row in found.report() {
+            assert_eq!(
+                (&row["disturbed"], &row["met"]),
+                (&json!(true), &Value::Null)
+            );
+        }
+        assert_eq!(found.report()[0]["ours"], 10.0);
     }
 
     #[test]

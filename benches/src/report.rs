@@ -35,9 +35,13 @@ pub(crate) fn line(found: &Found) -> String {
         let met = match found.met() {
             Some(true) => "met",
             Some(false) => "MISSED",
+            None if found.is_disturbed() => "no verdict",
             None => "open",
         };
         let _ = write!(line, " | goal {goal}: {met}");
+    }
+    if found.is_disturbed() {
+        line.push_str(" | DISTURBED by other work on the machine");
     }
     line
 }
@@ -86,7 +90,10 @@ fn page(all: &[Found], load: Option<f64>) -> String {
          are measured the same way and taken off both sides, and the service is cloned for each request, as axum and\n\
          hyper-util do. A ratio is ours over the peer's: below 1 we are faster, except where a goal says `>=`. `x of one\n\
          thread` says how much two threads get done, by the clock on the wall: there nothing is taken off, and the figure\n\
-         is the median of rounds that take one thread and two right after each other.\n",
+         is the median of rounds that take one thread and two right after each other.\n\n\
+         A loop of fixed work is timed before and after each measure. Where it takes longer than the fastest of the run, or\n\
+         where the thread had to wait for a core, something else used the machine, and the measure is taken again. One that\n\
+         stays `disturbed` after three repeats shows what was found and gives no verdict.\n",
         machine = machine::describe(),
         rounds = ROUNDS,
     );
@@ -102,13 +109,16 @@ fn page(all: &[Found], load: Option<f64>) -> String {
         .filter(|found| found.met() == Some(false))
         .count();
     let met = all.iter().filter(|found| found.met() == Some(true)).count();
-    let open = all
+    let without = all
         .iter()
-        .filter(|found| found.goal().is_some() && found.met().is_none())
-        .count();
+        .filter(|found| found.goal().is_some() && found.met().is_none());
+    let (disturbed, open): (Vec<&Found>, Vec<&Found>) =
+        without.partition(|found| found.is_disturbed());
+    let (disturbed, open) = (disturbed.len(), open.len());
     let _ = write!(
         page,
-        "\nGoals: {met} met, {missed} missed, {open} open because something is not built or not measured.\n"
+        "\nGoals: {met} met, {missed} missed, {open} open because something is not built or not measured, {disturbed} \
+         without a verdict because something else ran on the machine.\n"
     );
     for (group, title) in measures::GROUPS {
         let rows = all
@@ -164,6 +174,7 @@ fn table_rows(found: &Found) -> String {
         let met = match found.met() {
             Some(true) => "yes",
             Some(false) => "**no**",
+            None if found.is_disturbed() => "disturbed",
             None => "-",
         };
         let _ = writeln!(
@@ -207,11 +218,29 @@ mod tests {
             unit: "ns",
             ours: Some(Figure::single(ours)),
             peers: vec![("other 1.2.3".to_owned(), Figure::single(peer))],
+            disturbed: false,
         };
         Found {
             measure,
             outcome: Ok(outcome),
         }
+    }
+
+    #[test]
+    fn a_disturbed_measure_is_marked_and_counts_neither_as_met_nor_as_missed() {
+        let mut found = found("breaker/closed", 588.0, 40.0);
+        if let Ok(outcome) = &mut found.outcome {
+            outcome.disturbed = true;
+        }
+        assert!(line(&found).ends_with("no verdict | DISTURBED by other work on the machine"));
+        let page = page(std::slice::from_ref(&found), None);
+        assert!(page.contains("Goals: 0 met, 0 missed, 0 open"), "{page}");
+        assert!(page.contains(", 1 without a verdict"), "{page}");
+        assert!(
+            page.contains("| 14.70 | - / - | ratio <= 0.5 | disturbed |"),
+            "{page}"
+        );
+        assert!(!chart::draw(&[found]).contains("breaker/closed"));
     }
 
     #[test]

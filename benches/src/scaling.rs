@@ -33,6 +33,7 @@ pub(crate) fn scaling(mode: Mode, ours: Option<Shared>, peers: Vec<(String, Shar
         unit: "x of one thread",
         ours: mine.first().copied(),
         peers: names.into_iter().zip(figures.iter().copied()).collect(),
+        disturbed: false,
     }
 }
 

@@ -49,5 +49,6 @@ pub(crate) fn throughput<E>(
             allocs: None,
         }),
         peers: Vec::new(),
+        disturbed: false,
     })
 }

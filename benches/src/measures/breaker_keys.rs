@@ -122,5 +122,6 @@ fn bytes_per_key(mode: Mode) -> Result<Outcome> {
         unit: BYTES,
         ours: Some(ours),
         peers: Vec::new(),
+        disturbed: false,
     })
 }

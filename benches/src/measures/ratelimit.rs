@@ -170,6 +170,7 @@ fn bytes_per_key(mode: Mode) -> Result<Outcome> {
         unit: BYTES,
         ours: Some(ours),
         peers: vec![(peer(), theirs)],
+        disturbed: false,
     })
 }
 

@@ -154,6 +154,7 @@ fn in_turns(
         unit,
         ours: Some(ours),
         peers: vec![(peer(), theirs)],
+        disturbed: false,
     })
 }
 

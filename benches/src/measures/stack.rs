@@ -101,6 +101,7 @@ fn future_bytes(_: Mode) -> Result<Outcome> {
         unit: BYTES,
         ours: Some(size(size_of_val(&future))?),
         peers: vec![("the router alone".to_owned(), size(size_of_val(&bare))?)],
+        disturbed: false,
     })
 }
 
@@ -177,11 +178,13 @@ fn rps(mode: Mode, per: Per, is_ours: impl Fn(Kind) -> Option<bool>) -> Result<O
         unit: "of bare",
         ours: None,
         peers: Vec::new(),
+        disturbed: false,
     };
     if !matches!(mode, Mode::Time { .. }) {
         return Ok(outcome);
     }
-    let driven = servers::driven()?;
+    let (driven, disturbed) = servers::driven()?;
+    outcome.disturbed = disturbed;
     for kind in Kind::ALL {
         let Some(figure) = driven.over_bare(kind, per) else {
             continue;

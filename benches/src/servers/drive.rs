@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::kind::{Kind, LISTENING};
+use crate::disturbance::undisturbed;
 use crate::harness::{Figure, median};
 use crate::{peers, tokens};
 
@@ -68,11 +69,11 @@ impl Driven {
     }
 }
 
-/// Drives all servers, once a run of the benches.
-pub(crate) fn driven() -> Result<Driven, String> {
-    static DRIVEN: OnceLock<Result<Driven, String>> = OnceLock::new();
+/// Drives all servers, once a run of the benches, and says whether that stayed disturbed.
+pub(crate) fn driven() -> Result<(Driven, bool), String> {
+    static DRIVEN: OnceLock<Result<(Driven, bool), String>> = OnceLock::new();
     DRIVEN
-        .get_or_init(|| drive().map_err(|error| error.to_string()))
+        .get_or_init(|| undisturbed(drive).map_err(|error| error.to_string()))
         .clone()
 }
 
