@@ -25,7 +25,7 @@ pub(crate) const MEASURES: &[Measure] = &[
     Measure {
         name: "audit/request-path",
         what: "a record of metadata a request, as the request feels it",
-        goals: &[Goal::RatioAtMost(0.1), Goal::AllocsAtMost(4.0)],
+        goals: &[Goal::RatioAtMost(0.06), Goal::AllocsAtMost(4.0)],
         run: request_path,
     },
     Measure {

@@ -22,7 +22,7 @@ pub(crate) const MEASURES: &[Measure] = &[
     Measure {
         name: "auth/hs256-hit",
         what: "the layer, with a token that it has seen (the peer verifies each time)",
-        goals: &[Goal::RatioAtMost(0.2), Goal::AllocsAtMost(2.0)],
+        goals: &[Goal::RatioAtMost(0.12), Goal::AllocsAtMost(2.0)],
         run: hs256_hit,
     },
     Measure {

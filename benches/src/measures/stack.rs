@@ -30,19 +30,19 @@ pub(crate) const MEASURES: &[Measure] = &[
     Measure {
         name: "stack/all-off",
         what: "a stack in which all ten layers are off",
-        goals: &[Goal::AtMost(250.0)],
+        goals: &[Goal::AtMost(40.0)],
         run: all_off,
     },
     Measure {
         name: "stack/future-bytes",
         what: "the size of the future of a request through all layers (beside it that of the bare router)",
-        goals: &[],
+        goals: &[Goal::RatioAtMost(1.5)],
         run: future_bytes,
     },
     Measure {
         name: "stack/two-threads",
         what: "the same router, two threads",
-        goals: &[],
+        goals: &[Goal::AtLeast(1.8)],
         run: two_threads,
     },
     Measure {
