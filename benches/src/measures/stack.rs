@@ -6,6 +6,7 @@ use std::hint::black_box;
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use palisade::Stack;
+use palisade::axum::{ProtectedRouter, protect};
 use palisade_audit::Audit;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -44,6 +45,18 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "the same router, two threads",
         goals: &[Goal::AtLeast(1.8)],
         run: two_threads,
+    },
+    Measure {
+        name: "stack/reload",
+        what: "all layers in a stack that can be replaced while it runs, less the router",
+        goals: &[],
+        run: reload,
+    },
+    Measure {
+        name: "stack/replace",
+        what: "such a stack replaced by a clone of itself, between two requests",
+        goals: &[],
+        run: replace,
     },
     Measure {
         name: "stack/rps-ours-over-bare",
@@ -87,7 +100,7 @@ fn added(mode: Mode) -> Result<Outcome> {
     log.with(|| expect(&theirs, template.request::<Body>(), StatusCode::OK))?;
     let theirs = logged(log, theirs, bare(), template.clone());
     let (audit, _writer) = ours::trail("stack")?;
-    let ours = protected(&secret, audit, template)?;
+    let ours = protected(ours(&secret, audit.clone())?, audit, template)?;
     Ok(compare(mode, Some(ours), vec![(PEERS.to_owned(), theirs)]))
 }
 
@@ -111,9 +124,32 @@ fn all_off(mode: Mode) -> Result<Outcome> {
     Ok(compare(mode, Some(ours), Vec::new()))
 }
 
-/// A side that sends requests through our stack, less the same through the bare router.
-fn protected(secret: &str, audit: Audit, template: Template) -> Result<Side> {
-    let router = ours(secret, audit.clone())?;
+fn reload(mode: Mode) -> Result<Outcome> {
+    let secret = tokens::secret()?;
+    let template = template(&secret)?;
+    let (audit, _writer) = ours::trail("stack-fixed")?;
+    let fixed = protected(ours(&secret, audit.clone())?, audit, template.clone())?;
+    let (audit, _writer_of_reloadable) = ours::trail("stack-reload")?;
+    let (stack, _reload) = ours::stack(&secret, audit.clone())?.reloadable();
+    let reloadable = protected(protect(bare(), stack), audit, template)?;
+    let beside = vec![("ours that is fixed".to_owned(), fixed)];
+    Ok(compare(mode, Some(reloadable), beside))
+}
+
+fn replace(mode: Mode) -> Result<Outcome> {
+    let (audit, _writer) = ours::trail("stack-replace")?;
+    let next = ours::stack(&tokens::secret()?, audit)?;
+    let (running, reload) = next.clone().reloadable();
+    let router = protect(bare(), running);
+    let copied = next.clone();
+    let replaced = Side::new(move || reload.replace(next.clone())).over(move || copied.clone());
+    let outcome = compare(mode, Some(replaced), Vec::new());
+    drop(router);
+    Ok(outcome)
+}
+
+/// A side that sends requests through `router`, whose records `audit` takes, less the same through the bare router.
+fn protected(router: ProtectedRouter, audit: Audit, template: Template) -> Result<Side> {
     expect(&router, template.request::<Body>(), StatusCode::OK)?;
     let (plain, plain_template) = (bare(), template.clone());
     Ok(
