@@ -26,6 +26,7 @@ mod share;
 mod shared;
 mod state;
 mod sync;
+mod waiting;
 mod window;
 
 pub use body::GuardedBody;

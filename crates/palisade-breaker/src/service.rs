@@ -41,7 +41,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.stop_waiting(self.number);
+        self.shared.waiting.leave(self.number);
     }
 }
 
@@ -148,10 +148,10 @@ impl Patience {
     fn poll(&mut self, shared: &Handle<Shared>, cx: &mut Context<'_>) -> Poll<()> {
         let place = self.place.get_or_insert_with(|| Place {
             shared: shared.clone(),
-            number: shared.waiting_place(),
+            number: shared.waiting.place(),
         });
         // First, so that nothing can happen unnoticed between the look and the wait.
-        shared.wait(place.number, cx.waker());
+        shared.waiting.wait(place.number, cx.waker());
         while let Some(refusal) = shared.refuse_early() {
             let Some(wait) = refusal.retry_after() else {
                 return Poll::Pending;

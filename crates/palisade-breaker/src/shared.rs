@@ -1,8 +1,6 @@
-use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
 use std::time::Duration;
 
 use palisade_core::Name;
@@ -14,6 +12,7 @@ use crate::state::cell::Cell;
 use crate::state::grant::{Grant, Happening, Head, Refusal, Started, Verdict};
 use crate::state::machine::Machine;
 use crate::state::plan::Plan;
+use crate::waiting::WaitingRoom;
 use crate::{Cause, Reason, Rejected, State};
 
 /// What a layer was told before it first let a call through.
@@ -59,14 +58,8 @@ pub(crate) struct Shared {
     pub(crate) rejected: AtomicU64,
     pub(crate) transitions: AtomicU64,
     pub(crate) leases_lost: AtomicU64,
-    /// Services that wait until a call is let through, each in a place of its own.
-    waiting: Mutex<Option<Box<Waiting>>>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    wakers: BTreeMap<u64, Waker>,
-    places: u64,
+    /// Services that wait until a call is let through.
+    pub(crate) waiting: WaitingRoom,
 }
 
 impl Shared {
@@ -101,7 +94,7 @@ impl Shared {
             rejected: AtomicU64::new(0),
             transitions: AtomicU64::new(0),
             leases_lost: AtomicU64::new(0),
-            waiting: Mutex::default(),
+            waiting: WaitingRoom::default(),
         }
     }
 
@@ -203,7 +196,7 @@ impl Shared {
     fn settle_at(&self, now: Instant, grant: Grant, verdict: Verdict, slow: bool) {
         self.tell(self.cell.settle(now, grant, verdict, slow));
         if grant.is_trial() {
-            self.wake();
+            self.waiting.wake();
         }
     }
 
@@ -263,48 +256,7 @@ impl Shared {
     pub(crate) fn change(&self, change: impl FnOnce(&mut Machine)) {
         let ((), happened) = self.cell.change(change);
         self.tell(happened);
-        self.wake();
-    }
-
-    /// A place to wait in.
-    pub(crate) fn waiting_place(&self) -> u64 {
-        let mut waiting = self.waiting();
-        let waiting = waiting.get_or_insert_default();
-        waiting.places += 1;
-        waiting.places
-    }
-
-    /// Has `waker` woken when a call may be let through that was not before, other than by time.
-    pub(crate) fn wait(&self, place: u64, waker: &Waker) {
-        let mut waiting = self.waiting();
-        let wakers = &mut waiting.get_or_insert_default().wakers;
-        let before = wakers.insert(place, waker.clone());
-        drop(waiting);
-        drop(before);
-    }
-
-    pub(crate) fn stop_waiting(&self, place: u64) {
-        // What a waker does when it is dropped is not for under the lock.
-        let waker = self
-            .waiting()
-            .as_mut()
-            .map(|waiting| waiting.wakers.remove(&place));
-        drop(waker);
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Option<Box<Waiting>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wake(&self) {
-        let woken = self
-            .waiting()
-            .as_mut()
-            .map(|waiting| std::mem::take(&mut waiting.wakers));
-        woken
-            .unwrap_or_default()
-            .into_values()
-            .for_each(Waker::wake);
+        self.waiting.wake();
     }
 
     pub(crate) fn state(&self) -> State {

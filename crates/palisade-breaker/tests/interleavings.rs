@@ -21,6 +21,8 @@ mod permit;
 mod shared;
 #[path = "../src/state/mod.rs"]
 mod state;
+#[path = "../src/waiting.rs"]
+mod waiting;
 /// The type alone: nothing is shared here.
 #[cfg(feature = "redis")]
 mod share {
