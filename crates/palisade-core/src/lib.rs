@@ -35,3 +35,8 @@ pub use rejection::{Code, Rejection, RejectionContext, Renderer};
 pub use request_id::{InvalidRequestId, RequestId, TraceParent};
 pub use scope::{LateSink, LimitDecision, RequestScope, ScopeLayer};
 pub use target::{SentUri, covers_method, sent_path};
+
+/// The guides of this repository, so that their code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/a-filter-of-your-own.md")]
+mod a_filter_of_your_own {}
