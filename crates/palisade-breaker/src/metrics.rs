@@ -18,7 +18,7 @@ pub const STATE: &str = "palisade_breaker_state";
 /// Retries, by `outcome`: `retried`, or why not: `budget_spent`, `body_lost`.
 pub const RETRIES: &str = "palisade_breaker_retries_total";
 /// News of peers by `name` and `outcome`: `published`, `heard`, `delayed` where there was more of it than the task kept up
-/// with, `lost` with the connection.
+/// with, `lost` with the connection, `refused` where Redis would not note it.
 pub const SHARED: &str = "palisade_breaker_shared_total";
 
 #[cfg(not(feature = "metrics"))]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use palisade_core::Name;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, RedisError, cmd};
+use redis::{Cmd, RedisError, RetryMethod, cmd};
 use tokio::time::timeout;
 
 use super::wire::What;
@@ -12,15 +12,16 @@ use super::wire::What;
 /// A Redis that takes longer than this is as good as none.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Notes an entry, lets go of those that are over or too many, the first to end first, and tells it.
+/// Notes an entry (of those that last ten years at most: what lasts longer is none of ours), lets go of those that are over or too many, the first to end first, and tells it.
 const OPENED: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[3])
-local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
-redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last[2]))
+local latest = string.format('%.0f', now + 315360000000)
+local last = redis.call('ZREVRANGEBYSCORE', KEYS[1], latest, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+if last[2] then redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last[2])) end
 return redis.call('PUBLISH', ARGV[4], ARGV[5])";
 
 /// Takes an entry out, and tells it.
@@ -32,13 +33,40 @@ return redis.call('PUBLISH', ARGV[2], ARGV[3])";
 const READ: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local found = redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', '(' .. string.format('%.0f', now),
+local latest = string.format('%.0f', now + 315360000000)
+local found = redis.call('ZREVRANGEBYSCORE', KEYS[1], latest, '(' .. string.format('%.0f', now),
   'WITHSCORES', 'LIMIT', 0, ARGV[1])
 for i = 2, #found, 2 do found[i] = string.format('%.0f', found[i] - now) end
 return found";
 
-/// Redis is out of reach, or has said something that is no answer.
+/// Redis is out of reach.
+#[derive(Debug)]
 pub(super) struct Lost;
+
+/// Why something came to nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Redis is out of reach.
+    Lost,
+    /// Redis will not have it, in its own words: the key is of another type, say, or Redis has no memory left.
+    Refused(String),
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        if !error.is_io_error() && matches!(error.retry_method(), RetryMethod::NoRetry) {
+            Self::Refused(error.to_string())
+        } else {
+            Self::Lost
+        }
+    }
+}
+
+impl From<tokio::time::error::Elapsed> for Failure {
+    fn from(_: tokio::time::error::Elapsed) -> Self {
+        Self::Lost
+    }
+}
 
 impl From<RedisError> for Lost {
     fn from(_: RedisError) -> Self {
@@ -74,63 +102,71 @@ impl Board<'_> {
         format!("{}:{{{name}}}", self.prefix)
     }
 
-    /// Notes and tells what has happened to a breaker; the set keeps at most so many entries.
+    /// Notes and tells what has happened to a breaker; the set keeps at most so many entries. What cannot be noted is told
+    /// all the same.
     pub(super) async fn write(
         &self,
         redis: &mut MultiplexedConnection,
         (name, key): (Name, Option<&str>),
         what: What,
         most: usize,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), Failure> {
         let instance = self.instance;
         // No instance has a line break in it.
         let tail = key.map_or_else(String::new, |key| format!("\n{key}"));
         let member = format!("{instance}{tail}");
         let mut eval = cmd("EVAL");
+        let text;
         match what {
             What::Opened(left) => {
                 let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
-                let text = format!("1 {instance} opened {millis} {name}{tail}");
+                text = format!("1 {instance} opened {millis} {name}{tail}");
                 eval.arg(OPENED).arg(1).arg(self.set(name)).arg(member);
-                eval.arg(millis).arg(most).arg(self.channel()).arg(text)
+                eval.arg(millis).arg(most).arg(self.channel()).arg(&text)
             }
             What::Closed => {
-                let text = format!("1 {instance} closed 0 {name}{tail}");
+                text = format!("1 {instance} closed 0 {name}{tail}");
                 eval.arg(CLOSED).arg(1).arg(self.set(name)).arg(member);
-                eval.arg(self.channel()).arg(text)
+                eval.arg(self.channel()).arg(&text)
             }
         };
-        ask::<i64>(redis, &eval).await.map(drop)
+        let noted = ask::<i64>(redis, &eval).await;
+        if let Err(Failure::Refused(_)) = noted {
+            let mut publish = cmd("PUBLISH");
+            ask::<i64>(redis, publish.arg(self.channel()).arg(&text)).await?;
+        }
+        noted.map(drop)
     }
 
-    /// The entries of a name, at most so many.
+    /// The entries of a name, at most so many. What is none of ours is passed over.
     pub(super) async fn read(
         &self,
         redis: &mut MultiplexedConnection,
         name: Name,
         most: usize,
-    ) -> Result<Vec<Entry>, Lost> {
+    ) -> Result<Vec<Entry>, Failure> {
         let mut eval = cmd("EVAL");
         eval.arg(READ).arg(1).arg(self.set(name)).arg(most);
-        let found: Vec<(String, u64)> = ask(redis, &eval).await?;
-        let entry = |(member, millis): (String, u64)| {
+        let found: Vec<(Vec<u8>, Vec<u8>)> = ask(redis, &eval).await?;
+        let entry = |(member, millis): (Vec<u8>, Vec<u8>)| {
+            let member = String::from_utf8(member).ok()?;
             let (instance, key) = match member.split_once('\n') {
                 Some((instance, key)) => (instance, Some(key)),
                 None => (&*member, None),
             };
-            Entry {
+            Some(Entry {
                 instance: instance.to_owned(),
                 key: key.map(str::to_owned),
-                left: Duration::from_millis(millis),
-            }
+                left: Duration::from_millis(std::str::from_utf8(&millis).ok()?.parse().ok()?),
+            })
         };
-        Ok(found.into_iter().map(entry).collect())
+        Ok(found.into_iter().filter_map(entry).collect())
     }
 }
 
 pub(super) async fn ask<T: redis::FromRedisValue>(
     redis: &mut MultiplexedConnection,
     what: &Cmd,
-) -> Result<T, Lost> {
+) -> Result<T, Failure> {
     Ok(timeout(PATIENCE, what.query_async(redis)).await??)
 }

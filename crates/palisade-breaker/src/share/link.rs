@@ -10,7 +10,7 @@ use redis::cmd;
 use tokio::time::{sleep, timeout};
 
 use super::RedisSharing;
-use super::board::{Board, Lost, PATIENCE, ask};
+use super::board::{Board, Failure, Lost, PATIENCE, ask};
 use super::wire::{News, Received, What};
 use crate::metrics;
 use crate::{BreakerHandle, KeyedHandle, PeerTrust, State};
@@ -27,6 +27,8 @@ pub(super) struct Link {
     connected: Arc<AtomicBool>,
     /// Whether what this instance left in Redis in its last run has been read.
     restored: bool,
+    /// Names that Redis refused to note or to tell of, which are tried again at the next heartbeat.
+    refused: Vec<Name>,
 }
 
 impl Link {
@@ -35,6 +37,7 @@ impl Link {
             sharing,
             connected,
             restored: false,
+            refused: Vec::new(),
         }
     }
 
@@ -69,48 +72,111 @@ impl Link {
         loop {
             tokio::select! {
                 message = messages.next() => {
-                    let payload: String = message.ok_or(Lost)?.get_payload()?;
-                    self.hear(&payload);
+                    // What is no text is not ours.
+                    if let Ok(text) = std::str::from_utf8(message.ok_or(Lost)?.get_payload_bytes()) {
+                        self.hear(text);
+                    }
                 }
                 Some(news) = received.news.recv() => {
-                    self.publish(&mut redis, news).await?;
+                    let name = news.name;
+                    let published = self.publish(&mut redis, news).await;
+                    self.unless_lost(name, published)?;
                     if received.has_missed() {
                         self.synchronize(&mut redis).await?;
                     }
                 }
-                () = sleep(HEARTBEAT) => ask(&mut redis, &cmd("PING")).await.map(|_: String| ())?,
+                () = sleep(HEARTBEAT) => self.beat(&mut redis).await?,
             }
+        }
+    }
+
+    /// Finds out whether Redis is still there, and whether it takes by now what it has refused.
+    async fn beat(&mut self, redis: &mut MultiplexedConnection) -> Result<(), Lost> {
+        if !self.refused.is_empty() {
+            return self.synchronize(redis).await;
+        }
+        match ask(redis, &cmd("PING")).await.map(|_: String| ()) {
+            Err(Failure::Lost) => Err(Lost),
+            Ok(()) | Err(Failure::Refused(_)) => Ok(()),
         }
     }
 
     /// Reads what Redis knows, and lets it know what it may have missed.
     async fn synchronize(&mut self, redis: &mut MultiplexedConnection) -> Result<(), Lost> {
-        for breaker in &self.sharing.breakers {
-            let name = breaker.name();
-            for entry in self.board().read(redis, name, MOST_INSTANCES).await? {
-                if entry.key.is_none() {
-                    self.restore(breaker, &entry.instance, entry.left);
-                }
-            }
-            let what = standing(breaker);
-            // Who has just begun has nothing to take back.
-            if let Some(what) = what.filter(|what| self.restored || *what != What::Closed) {
-                let key = None;
-                self.publish(redis, News { name, key, what }).await?;
-            }
+        let RedisSharing {
+            breakers, keyed, ..
+        } = self.sharing.clone();
+        for breaker in &breakers {
+            let result = self.synchronize_one(redis, breaker).await;
+            self.is_taken(breaker.name(), result)?;
         }
-        for keyed in &self.sharing.keyed {
-            self.synchronize_keys(redis, keyed).await?;
+        for keyed in &keyed {
+            let result = self.synchronize_keys(redis, keyed).await;
+            self.is_taken(keyed.0.setup().name, result)?;
         }
         self.restored = true;
         Ok(())
+    }
+
+    /// All that there is to say of this name has been said, unless Redis refused it.
+    fn is_taken(&mut self, name: Name, result: Result<(), Failure>) -> Result<(), Lost> {
+        if result.is_ok() {
+            self.refused.retain(|refused| *refused != name);
+        }
+        self.unless_lost(name, result)
+    }
+
+    /// What Redis refuses concerns one name alone.
+    fn unless_lost(&mut self, name: Name, result: Result<(), Failure>) -> Result<(), Lost> {
+        let why = match result {
+            Ok(()) => return Ok(()),
+            Err(Failure::Lost) => return Err(Lost),
+            Err(Failure::Refused(why)) => why,
+        };
+        metrics::shared(name, "refused");
+        if !self.refused.contains(&name) {
+            self.refused.push(name);
+            tracing::warn!(
+                target: "palisade_breaker",
+                breaker = name.as_str(), why, "redis does not take what is shared of this breaker"
+            );
+        }
+        Ok(())
+    }
+
+    async fn synchronize_one(
+        &self,
+        redis: &mut MultiplexedConnection,
+        breaker: &BreakerHandle,
+    ) -> Result<(), Failure> {
+        let name = breaker.name();
+        for entry in self.board().read(redis, name, MOST_INSTANCES).await? {
+            if entry.key.is_none() {
+                self.restore(breaker, &entry.instance, entry.left);
+            }
+        }
+        // Who has just begun has nothing to take back.
+        match standing(breaker).filter(|what| self.restored || *what != What::Closed) {
+            Some(what) => {
+                self.publish(
+                    redis,
+                    News {
+                        name,
+                        key: None,
+                        what,
+                    },
+                )
+                .await
+            }
+            None => Ok(()),
+        }
     }
 
     async fn synchronize_keys(
         &self,
         redis: &mut MultiplexedConnection,
         keyed: &KeyedHandle,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), Failure> {
         let name = keyed.0.setup().name;
         for entry in self.board().read(redis, name, keyed.0.most()).await? {
             let Some(key) = entry.key else {
@@ -146,7 +212,7 @@ impl Link {
         }
     }
 
-    async fn publish(&self, redis: &mut MultiplexedConnection, news: News) -> Result<(), Lost> {
+    async fn publish(&self, redis: &mut MultiplexedConnection, news: News) -> Result<(), Failure> {
         let News { name, key, what } = news;
         let keyed = self.sharing.keyed.iter();
         let most = match key {
