@@ -59,10 +59,11 @@ mod pair;
 mod park;
 mod reload;
 mod service;
-mod step;
 
+use std::fmt;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
 
 pub use self::either::{Either, EitherWait};
@@ -73,7 +74,7 @@ pub use self::pair::{PairKept, PairWait};
 pub use self::park::Park;
 pub use self::reload::{Reload, Reloadable, ReloadableKept, ReloadableWait};
 pub use self::service::{FilterLayer, Filtered};
-pub use self::step::{Answer, Step};
+use crate::Rejection;
 pub use crate::body::{BodyEnd, ReplaceBody, Watch};
 
 /// The hooks of a server-side layer around a service.
@@ -96,6 +97,12 @@ pub trait Filter: Sized {
 
     /// An observer of the body of the response; `()` for a filter that needs none.
     type Watch: Watch;
+
+    /// The most header fields that it usually adds to a response, so that room for all filters is reserved at once;
+    /// default: none.
+    fn response_fields(&self) -> usize {
+        0
+    }
 
     /// Decides about a request, and may change it.
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self>;
@@ -156,5 +163,45 @@ impl<F: Filter> Wait<F> for std::convert::Infallible {
 
     fn resume<B>(self, _: &F, _: &mut Exchange, _: &mut Request<B>) -> Step<F> {
         match self {}
+    }
+}
+
+/// A response that a filter gives in place of the inner service, out of line because it is rare.
+pub type Answer = Box<Response<Bytes>>;
+
+/// The decision of a filter about a request.
+pub enum Step<F: Filter> {
+    /// The request goes on, and this is kept for its response.
+    Pass(F::Kept),
+    /// The request is answered. What is kept, if anything, meets the answer in
+    /// [`on_response`](Filter::on_response).
+    Answer(Answer, Option<F::Kept>),
+    /// The request waits for a query.
+    Wait(F::Wait),
+}
+
+impl<F: Filter> Step<F> {
+    /// Answers the request, and keeps nothing of it.
+    #[must_use]
+    pub fn answer(response: Response<Bytes>) -> Self {
+        Self::Answer(Box::new(response), None)
+    }
+}
+
+impl<F: Filter> fmt::Debug for Step<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass(_) => "Pass",
+            Self::Answer(..) => "Answer",
+            Self::Wait(_) => "Wait",
+        })
+    }
+}
+
+impl Exchange {
+    /// Answers the request with a rejection in the form that its caller reads, and keeps nothing of it.
+    #[cold]
+    pub fn reject<F: Filter, B>(&mut self, request: &Request<B>, rejection: Rejection) -> Step<F> {
+        Step::Answer(Box::new(self.render(request, rejection)), None)
     }
 }

@@ -1,14 +1,16 @@
 mod layer;
+mod limits;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use http::Extensions;
 
 pub use self::layer::ScopeLayer;
+pub use self::limits::LimitDecision;
+use self::limits::Limits;
 use crate::time::{self, Instant};
-use crate::{ClientAddr, Name, Principal, Renderer, RequestId, SecurityEvent, TraceParent};
+use crate::{ClientAddr, Principal, Renderer, RequestId, SecurityEvent, TraceParent};
 
 /// What the layers of one request know together: its id, its client, its principal, what limits said, what happened.
 ///
@@ -45,7 +47,7 @@ struct State {
     // The usual single principal needs no list of its own.
     principal: Option<Arc<Principal>>,
     earlier: Vec<Arc<Principal>>,
-    limits: Vec<LimitDecision>,
+    limits: Limits,
     events: Vec<SecurityEvent>,
     closed: bool,
     late: Option<LateSink>,
@@ -53,42 +55,6 @@ struct State {
 
 /// Where events go that are noted after a request is over, with the request's id.
 pub type LateSink = Arc<dyn Fn(Option<&RequestId>, SecurityEvent) + Send + Sync>;
-
-/// What one limit decided about a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LimitDecision {
-    /// The policy that decided.
-    pub policy: Name,
-    /// Whether the request may pass.
-    pub allowed: bool,
-    /// The sustained rate or the window's quota, in requests.
-    pub limit: u64,
-    /// Whole requests left now.
-    pub remaining: u64,
-    /// The time over which `limit` holds.
-    pub window: Duration,
-    /// When the limit is full again.
-    pub reset_after: Duration,
-    /// When the same request would pass, if it did not.
-    pub retry_after: Option<Duration>,
-}
-
-impl LimitDecision {
-    /// A decision of `policy` that allows, with nothing known yet about the rest.
-    #[must_use]
-    pub const fn allow(policy: Name) -> Self {
-        Self {
-            policy,
-            allowed: true,
-            limit: 0,
-            remaining: 0,
-            window: Duration::ZERO,
-            reset_after: Duration::ZERO,
-            retry_after: None,
-        }
-    }
-}
 
 impl RequestScope {
     /// A scope of its own, outside any request.
@@ -218,12 +184,12 @@ impl RequestScope {
     /// What the limits decided, in their order.
     #[must_use]
     pub fn limits(&self) -> Vec<LimitDecision> {
-        self.state().limits.clone()
+        self.state().limits.as_slice().to_vec()
     }
 
     /// Asks `read` about what the limits decided, without copying it.
     pub fn with_limits<T>(&self, read: impl FnOnce(&[LimitDecision]) -> T) -> T {
-        read(&self.state().limits)
+        read(self.state().limits.as_slice())
     }
 
     /// Notes an event; after [`close`](Self::close) it goes to the sink for late events on its own.

@@ -4,16 +4,21 @@ use bytes::Bytes;
 use http::{Extensions, Request, Response};
 use tracing::Span;
 
-use super::{Filter, Step};
 use crate::time::{self, Instant, UnixTime, WallClock};
 use crate::{Rejection, RejectionContext, RequestScope};
 
 /// One request and its response, as the filters of one service see them: what they share is found once.
 pub struct Exchange {
-    scope: Option<RequestScope>,
-    span: Option<Box<Span>>,
+    found: Found,
     now: Option<Instant>,
     wall: Option<UnixTime>,
+}
+
+/// The part of an exchange that lies in its future: what the clock said is past by the response.
+#[derive(Default)]
+pub(super) struct Found {
+    scope: Option<RequestScope>,
+    span: Option<Box<Span>>,
     form: Option<Form>,
 }
 
@@ -29,19 +34,33 @@ impl Exchange {
     #[inline]
     #[must_use]
     pub const fn begin() -> Self {
-        Self {
+        Self::resume(Found {
             scope: None,
             span: None,
+            form: None,
+        })
+    }
+
+    /// Goes on with an exchange. What the clock said before is past.
+    #[inline]
+    pub(super) const fn resume(found: Found) -> Self {
+        Self {
+            found,
             now: None,
             wall: None,
-            form: None,
         }
+    }
+
+    /// The part that outlives this look at the clock.
+    #[inline]
+    pub(super) fn pause(self) -> Found {
+        self.found
     }
 
     /// Finds the request's scope, or makes it. It started at [`now`](Self::now).
     #[inline]
     pub fn enter(&mut self, extensions: &mut Extensions) -> &RequestScope {
-        match &mut self.scope {
+        match &mut self.found.scope {
             Some(scope) => scope,
             none => none.insert(match RequestScope::current(extensions) {
                 Some(scope) => scope.clone(),
@@ -59,14 +78,15 @@ impl Exchange {
     #[inline]
     #[must_use]
     pub const fn scope(&self) -> Option<&RequestScope> {
-        self.scope.as_ref()
+        self.found.scope.as_ref()
     }
 
     /// The request's scope, if anybody has entered it so far.
     #[inline]
     #[must_use]
     pub fn find_scope<'a>(&'a self, extensions: &'a Extensions) -> Option<&'a RequestScope> {
-        self.scope
+        self.found
+            .scope
             .as_ref()
             .or_else(|| RequestScope::current(extensions))
     }
@@ -90,14 +110,8 @@ impl Exchange {
     /// Enters this span whenever the inner service runs.
     pub fn set_span(&mut self, span: Span) {
         if !span.is_disabled() {
-            self.span = Some(Box::new(span));
+            self.found.span = Some(Box::new(span));
         }
-    }
-
-    /// Answers the request with a rejection in the form that its caller reads, and keeps nothing of it.
-    #[cold]
-    pub fn reject<F: Filter, B>(&mut self, request: &Request<B>, rejection: Rejection) -> Step<F> {
-        Step::Answer(Box::new(self.render(request, rejection)), None)
     }
 
     /// Renders a rejection in the form that the caller of this request reads.
@@ -116,8 +130,8 @@ impl Exchange {
     /// request is gone.
     #[inline]
     pub fn note_form<B>(&mut self, request: &Request<B>) {
-        if self.form.is_none() {
-            self.form = Some(Form {
+        if self.found.form.is_none() {
+            self.found.form = Some(Form {
                 head: request.method() == http::Method::HEAD,
                 grpc: RejectionContext::asks_for_grpc(request.headers()),
             });
@@ -127,30 +141,25 @@ impl Exchange {
     /// The form that was [noted](Self::note_form), else that of a caller who reads problem documents.
     #[must_use]
     pub fn noted_context(&self) -> RejectionContext {
-        let Form { head, grpc } = self.form.unwrap_or(Form {
+        let Form { head, grpc } = self.found.form.unwrap_or(Form {
             head: false,
             grpc: false,
         });
-        RejectionContext::new(head, grpc, self.scope.clone())
+        RejectionContext::new(head, grpc, self.found.scope.clone())
     }
+}
 
+impl Found {
     #[inline]
     pub(super) fn span(&self) -> Option<&Span> {
         self.span.as_deref()
-    }
-
-    /// Begins the next part: what the clock said before is past.
-    #[inline]
-    pub(super) const fn pass_time(&mut self) {
-        self.now = None;
-        self.wall = None;
     }
 }
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("scope", &self.scope)
+            .field("scope", &self.found.scope)
             .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::exchange::Found;
 use super::{Exchange, Failure, Filter, Step, Wait};
 use crate::ResponseBody;
 
@@ -23,7 +24,7 @@ pin_project_lite::pin_project! {
         F: Filter,
     {
         filter: F,
-        exchange: Exchange,
+        found: Found,
         kept: Option<F::Kept>,
         // Set while the inner service's own code runs: a drop that finds it set comes from a panic, which a runtime
         // may have caught by then.
@@ -40,7 +41,8 @@ pin_project_lite::pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if *this.running && let Some(kept) = this.kept.take() {
-                this.filter.on_failure(this.exchange, kept, Failure::Panic);
+                let mut exchange = Exchange::resume(std::mem::take(this.found));
+                this.filter.on_failure(&mut exchange, kept, Failure::Panic);
             }
         }
     }
@@ -96,13 +98,14 @@ where
         kept: F::Kept,
     ) -> Self {
         // A panic of the service drops what was kept while the thread panics, and so is told from a cancellation.
+        let found = exchange.pause();
         let inner = {
-            let _entered = exchange.span().map(tracing::Span::enter);
+            let _entered = found.span().map(tracing::Span::enter);
             service.call(request)
         };
         Self {
             filter,
-            exchange,
+            found,
             kept: Some(kept),
             running: false,
             state: State::Running { inner },
@@ -117,7 +120,7 @@ where
     ) -> Self {
         Self {
             filter,
-            exchange,
+            found: exchange.pause(),
             kept,
             running: false,
             state: State::Leaving {
@@ -129,7 +132,7 @@ where
     pub(super) fn wait(parked: Box<Parked<S, F, Rq>>, filter: F, exchange: Exchange) -> Self {
         Self {
             filter,
-            exchange,
+            found: exchange.pause(),
             kept: None,
             running: false,
             state: State::Waiting { parked },
@@ -153,7 +156,7 @@ where
                 StateProj::Running { inner } => {
                     *this.running = true;
                     let polled = {
-                        let _entered = this.exchange.span().map(tracing::Span::enter);
+                        let _entered = this.found.span().map(tracing::Span::enter);
                         inner.poll(cx)
                     };
                     *this.running = false;
@@ -161,30 +164,23 @@ where
                         Ok(response) => response,
                         Err(error) => {
                             if let Some(kept) = this.kept.take() {
-                                this.filter.on_failure(this.exchange, kept, Failure::Error);
+                                let mut exchange = Exchange::resume(std::mem::take(this.found));
+                                this.filter.on_failure(&mut exchange, kept, Failure::Error);
                             }
                             return Poll::Ready(Err(error));
                         }
                     };
-                    this.exchange.pass_time();
                     let mut response = response.map(ResponseBody::unwatched);
-                    if let Some(kept) = this.kept
-                        && this
-                            .filter
-                            .poll_response(this.exchange, kept, &mut response, cx)
-                            .is_pending()
-                    {
+                    if release(this.filter, this.found, this.kept, &mut response, cx).is_pending() {
                         let response = Some(Box::new(response));
                         this.state.set(State::Leaving { response });
                         return Poll::Pending;
                     }
-                    release(this.filter, this.exchange, this.kept, &mut response);
                     return Poll::Ready(Ok(response));
                 }
                 StateProj::Waiting { parked } => {
                     ready!(parked.poll(this.filter, cx));
-                    this.exchange.pass_time();
-                    match parked.resume(this.filter, this.exchange, this.kept) {
+                    match parked.resume(this.filter, this.found, this.kept) {
                         Some(state) => this.state.set(state),
                         None => return Poll::Pending,
                     }
@@ -194,16 +190,10 @@ where
                     let Some(mut response) = leaving.take() else {
                         return Poll::Pending;
                     };
-                    if let Some(kept) = this.kept
-                        && this
-                            .filter
-                            .poll_response(this.exchange, kept, &mut response, cx)
-                            .is_pending()
-                    {
+                    if release(this.filter, this.found, this.kept, &mut response, cx).is_pending() {
                         *leaving = Some(response);
                         return Poll::Pending;
                     }
-                    release(this.filter, this.exchange, this.kept, &mut response);
                     return Poll::Ready(Ok(*response));
                 }
             }
@@ -211,18 +201,31 @@ where
     }
 }
 
-/// Lets the filters change the response, which leaves then.
+/// Lets the filters change the response, unless one of them waits before it may leave.
 #[inline(always)]
 fn release<F: Filter, B: Body<Data = Bytes>>(
     filter: &F,
-    exchange: &mut Exchange,
+    found: &mut Found,
     kept: &mut Option<F::Kept>,
     response: &mut Response<ResponseBody<B, F::Watch>>,
-) {
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let Some(held) = kept else {
+        return Poll::Ready(());
+    };
+    let mut exchange = Exchange::resume(std::mem::take(found));
+    if filter
+        .poll_response(&mut exchange, held, response, cx)
+        .is_pending()
+    {
+        *found = exchange.pause();
+        return Poll::Pending;
+    }
     if let Some(kept) = kept.take() {
-        let watch = filter.on_response(exchange, kept, response);
+        let watch = filter.on_response(&mut exchange, kept, response);
         response.body_mut().watch(watch);
     }
+    Poll::Ready(())
 }
 
 impl<S, F: Filter, Rq> Parked<S, F, Rq> {
@@ -237,7 +240,7 @@ impl<S, F: Filter, Rq> Parked<S, F, Rq> {
     fn resume<B>(
         &mut self,
         filter: &F,
-        exchange: &mut Exchange,
+        found: &mut Found,
         kept: &mut Option<F::Kept>,
     ) -> Option<State<S, F, Rq, B>>
     where
@@ -249,10 +252,13 @@ impl<S, F: Filter, Rq> Parked<S, F, Rq> {
             mut service,
             mut request,
         } = self.0.take()?;
-        match wait.resume(filter, exchange, &mut request) {
+        let mut exchange = Exchange::resume(std::mem::take(found));
+        let step = wait.resume(filter, &mut exchange, &mut request);
+        *found = exchange.pause();
+        match step {
             Step::Pass(pass) => {
                 *kept = Some(pass);
-                let _entered = exchange.span().map(tracing::Span::enter);
+                let _entered = found.span().map(tracing::Span::enter);
                 let inner = service.call(request);
                 Some(State::Running { inner })
             }

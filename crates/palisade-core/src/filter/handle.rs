@@ -12,6 +12,10 @@ impl<F: Filter + 'static> Filter for Handle<F> {
     type Wait = HandleWait<F>;
     type Watch = F::Watch;
 
+    fn response_fields(&self) -> usize {
+        (**self).response_fields()
+    }
+
     #[inline(always)]
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
         behind((**self).on_request(exchange, request))

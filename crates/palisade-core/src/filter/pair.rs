@@ -11,6 +11,10 @@ impl<A: Filter, B: Filter> Filter for (A, B) {
     type Wait = PairWait<A, B>;
     type Watch = (A::Watch, B::Watch);
 
+    fn response_fields(&self) -> usize {
+        self.0.response_fields() + self.1.response_fields()
+    }
+
     #[inline(always)]
     fn on_request<Rq>(&self, exchange: &mut Exchange, request: &mut Request<Rq>) -> Step<Self> {
         match self.0.on_request(exchange, request) {
@@ -30,13 +34,14 @@ impl<A: Filter, B: Filter> Filter for (A, B) {
         response: &mut Response<Rs>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if let Some(inner) = &mut kept.inner {
-            ready!(self.1.poll_response(exchange, inner, response, cx));
-        }
-        match &mut kept.outer {
-            Some(outer) => self.0.poll_response(exchange, outer, response, cx),
-            None => Poll::Ready(()),
-        }
+        let outer = match &mut kept.0 {
+            Kept::Both(outer, inner) => {
+                ready!(self.1.poll_response(exchange, inner, response, cx));
+                outer
+            }
+            Kept::Outer(outer) => outer,
+        };
+        self.0.poll_response(exchange, outer, response, cx)
     }
 
     #[inline(always)]
@@ -46,24 +51,25 @@ impl<A: Filter, B: Filter> Filter for (A, B) {
         kept: Self::Kept,
         response: &mut Response<Rs>,
     ) -> Self::Watch {
-        let inner = match kept.inner {
-            Some(inner) => self.1.on_response(exchange, inner, response),
-            None => B::Watch::default(),
+        let (outer, inner) = match kept.0 {
+            Kept::Both(outer, inner) => {
+                let inner = self.1.on_response(exchange, inner, response);
+                (outer, inner)
+            }
+            Kept::Outer(outer) => (outer, B::Watch::default()),
         };
-        let outer = match kept.outer {
-            Some(outer) => self.0.on_response(exchange, outer, response),
-            None => A::Watch::default(),
-        };
-        (outer, inner)
+        (self.0.on_response(exchange, outer, response), inner)
     }
 
     fn on_failure(&self, exchange: &mut Exchange, kept: Self::Kept, failure: Failure) {
-        if let Some(inner) = kept.inner {
-            self.1.on_failure(exchange, inner, failure);
-        }
-        if let Some(outer) = kept.outer {
-            self.0.on_failure(exchange, outer, failure);
-        }
+        let outer = match kept.0 {
+            Kept::Both(outer, inner) => {
+                self.1.on_failure(exchange, inner, failure);
+                outer
+            }
+            Kept::Outer(outer) => outer,
+        };
+        self.0.on_failure(exchange, outer, failure);
     }
 }
 
@@ -72,9 +78,13 @@ impl<A: Filter, B: Filter> Filter for (A, B) {
     missing_debug_implementations,
     reason = "the state of a filter need not be `Debug`"
 )]
-pub struct PairKept<A: Filter, B: Filter> {
-    outer: Option<A::Kept>,
-    inner: Option<B::Kept>,
+pub struct PairKept<A: Filter, B: Filter>(Kept<A, B>);
+
+/// An enum rather than options side by side, so that a filter that keeps nothing adds nothing to the future.
+enum Kept<A: Filter, B: Filter> {
+    Both(A::Kept, B::Kept),
+    /// The inner one has answered, or its answer keeps nothing.
+    Outer(A::Kept),
 }
 
 /// The query that one of two filters waits for.
@@ -94,13 +104,13 @@ enum Waiting<A: Filter, B: Filter> {
 #[inline(always)]
 fn with_outer<A: Filter, B: Filter>(outer: A::Kept, step: Step<B>) -> Step<(A, B)> {
     match step {
-        Step::Pass(inner) => Step::Pass(PairKept {
-            outer: Some(outer),
-            inner: Some(inner),
-        }),
+        Step::Pass(inner) => Step::Pass(PairKept(Kept::Both(outer, inner))),
         Step::Answer(answer, inner) => {
-            let outer = Some(outer);
-            Step::Answer(answer, Some(PairKept { outer, inner }))
+            let kept = match inner {
+                Some(inner) => Kept::Both(outer, inner),
+                None => Kept::Outer(outer),
+            };
+            Step::Answer(answer, Some(PairKept(kept)))
         }
         Step::Wait(wait) => Step::Wait(PairWait(Waiting::Inner(outer, wait))),
     }
@@ -110,16 +120,9 @@ fn with_outer<A: Filter, B: Filter>(outer: A::Kept, step: Step<B>) -> Step<(A, B
 #[inline(always)]
 fn before_inner<A: Filter, B: Filter>(step: Step<A>) -> Step<(A, B)> {
     match step {
-        Step::Pass(outer) => Step::Pass(PairKept {
-            outer: Some(outer),
-            inner: None,
-        }),
+        Step::Pass(outer) => Step::Pass(PairKept(Kept::Outer(outer))),
         Step::Answer(answer, outer) => {
-            let kept = outer.map(|outer| PairKept {
-                outer: Some(outer),
-                inner: None,
-            });
-            Step::Answer(answer, kept)
+            Step::Answer(answer, outer.map(|outer| PairKept(Kept::Outer(outer))))
         }
         Step::Wait(wait) => Step::Wait(PairWait(Waiting::Outer(wait))),
     }

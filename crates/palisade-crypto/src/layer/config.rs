@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri};
-use palisade_core::{RequestScope, sent_path};
+use palisade_core::{Handle, RequestScope, sent_path};
 
 use super::counters::Counters;
 use super::routes::Routes;
@@ -90,6 +90,10 @@ impl Binding {
 
 type Bind = dyn Fn(&RequestHead<'_>) -> Binding + Send + Sync;
 type When = dyn Fn(&RequestHead<'_>) -> bool + Send + Sync;
+
+/// The configuration that a filter leaves with a request, for the service that its response passes through.
+#[derive(Clone)]
+pub(super) struct Configured(pub(super) Handle<Config>);
 
 #[derive(Clone)]
 pub(super) struct Config {

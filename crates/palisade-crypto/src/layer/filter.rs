@@ -1,15 +1,10 @@
 use std::convert::Infallible;
 
 use http::{Request, Response};
-use palisade_core::Handle;
 use palisade_core::filter::{Exchange, Filter, ReplaceBody, Step};
 
 use super::FieldCryptoLayer;
-use super::config::Config;
-
-/// The configuration that a filter leaves with a request, for the service that its response passes through.
-#[derive(Clone)]
-pub(super) struct Configured(pub(super) Handle<Config>);
+use super::config::Configured;
 
 /// Leaves the configuration with the request, where the service of [`FieldCryptoLayer::by_request`] finds it.
 ///

@@ -29,7 +29,8 @@ pin_project_lite::pin_project! {
     pub struct ResponseFuture<F, B> {
         #[pin]
         state: State<F, B>,
-        job: Option<Job>,
+        // Out of line, so that requests that do not concern it carry one pointer.
+        job: Option<Box<Job>>,
     }
 }
 
@@ -37,19 +38,25 @@ pin_project_lite::pin_project! {
     #[project = StateProj]
     enum State<F, B> {
         Waiting { #[pin] inner: F },
-        Collecting {
-            #[pin] body: B,
-            collected: Collected,
-            limit: usize,
-            // Taken when the body has ended.
-            rest: Option<Rest>,
-        },
+        Collecting { collecting: Pin<Box<Collecting<B>>> },
     }
 }
 
-/// What a response becomes once its body is there.
+pin_project_lite::pin_project! {
+    /// A response whose body is being read.
+    struct Collecting<B> {
+        #[pin]
+        body: B,
+        collected: Collected,
+        limit: usize,
+        // Taken when the body has ended.
+        rest: Option<Rest>,
+    }
+}
+
+/// The rest of a response, until its body is there.
 struct Rest {
-    job: Job,
+    job: Box<Job>,
     head: Parts,
     form: Form,
 }
@@ -87,7 +94,7 @@ impl Collected {
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(super) fn new(inner: F, job: Option<Job>) -> Self {
+    pub(super) fn new(inner: F, job: Option<Box<Job>>) -> Self {
         Self {
             state: State::Waiting { inner },
             job,
@@ -120,22 +127,19 @@ where
                         return Poll::Ready(Ok(job.refuse(reason)));
                     }
                     let (head, body) = response.into_parts();
-                    this.state.set(State::Collecting {
+                    let collecting = Box::pin(Collecting {
                         body,
                         collected: Collected::default(),
                         limit,
                         rest: Some(Rest { job, head, form }),
                     });
+                    this.state.set(State::Collecting { collecting });
                 }
-                StateProj::Collecting {
-                    body,
-                    collected,
-                    limit,
-                    rest,
-                } => {
-                    let gathered = ready!(gather(body, collected, *limit, cx));
+                StateProj::Collecting { collecting } => {
+                    let this = collecting.as_mut().project();
+                    let gathered = ready!(gather(this.body, this.collected, *this.limit, cx));
                     // Only a future that is polled after it was ready has nothing left.
-                    let Some(Rest { job, head, form }) = rest.take() else {
+                    let Some(Rest { job, head, form }) = this.rest.take() else {
                         return Poll::Pending;
                     };
                     return Poll::Ready(Ok(match gathered {

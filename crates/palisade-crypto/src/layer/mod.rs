@@ -21,7 +21,7 @@ pub use self::counters::REFUSED_TOTAL;
 pub use self::future::ResponseFuture;
 pub use self::request::{Mapped, RequestFuture};
 use self::routes::Routes;
-pub use self::service::FieldCrypto;
+pub use self::service::{FieldCrypto, Untouched};
 use crate::{FieldCipher, Fields};
 
 /// Seals named fields of JSON responses on their way out, or opens them.
@@ -63,10 +63,6 @@ pub struct FieldCryptoLayer<M = Untouched> {
     by_request: bool,
     requests: M,
 }
-
-/// Requests keep the type of their body.
-#[derive(Debug, Clone, Copy)]
-pub struct Untouched(());
 
 impl FieldCryptoLayer {
     /// A layer with this cipher that does nothing yet.

@@ -138,7 +138,7 @@ struct Rest<S, F> {
     head: Parts,
     form: Form,
     config: Handle<Config>,
-    job: Option<Job>,
+    job: Option<Box<Job>>,
     inner: S,
     make: F,
 }
@@ -192,7 +192,7 @@ pin_project_lite::pin_project! {
 }
 
 impl<S, F, Rq, Fut, B> RequestFuture<S, F, Rq, Fut, B> {
-    fn responding(inner: Fut, job: Option<Job>) -> Self {
+    fn responding(inner: Fut, job: Option<Box<Job>>) -> Self {
         Self {
             state: State::Responding {
                 inner: ResponseFuture::new(inner, job),

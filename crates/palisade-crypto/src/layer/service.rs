@@ -6,10 +6,12 @@ use http_body::Body;
 use palisade_core::{Handle, RejectionContext, ResponseBody};
 use tower_service::Service;
 
-use super::Untouched;
-use super::config::{Config, RequestHead};
-use super::filter::Configured;
+use super::config::{Config, Configured, RequestHead};
 use super::future::{Job, ResponseFuture};
+
+/// Requests keep the type of their body.
+#[derive(Debug, Clone, Copy)]
+pub struct Untouched(pub(super) ());
 
 /// The service made by [`FieldCryptoLayer`](super::FieldCryptoLayer).
 #[derive(Debug, Clone)]
@@ -24,7 +26,7 @@ pub struct FieldCrypto<S, M = Untouched> {
 impl<S, M> FieldCrypto<S, M> {
     /// What is to be done with the response to this request.
     #[inline]
-    pub(super) fn job<Rq>(&self, request: &mut Request<Rq>) -> Option<Job> {
+    pub(super) fn job<Rq>(&self, request: &mut Request<Rq>) -> Option<Box<Job>> {
         match &self.config {
             Some(config) => Self::job_by(config, request),
             None if self.by_request => {
@@ -35,13 +37,15 @@ impl<S, M> FieldCrypto<S, M> {
         }
     }
 
-    fn job_by<Rq>(config: &Handle<Config>, request: &Request<Rq>) -> Option<Job> {
+    fn job_by<Rq>(config: &Handle<Config>, request: &Request<Rq>) -> Option<Box<Job>> {
         config.response.as_ref()?;
         let head = RequestHead::of(request);
-        config.concerns(&head).then(|| Job {
-            config: config.clone(),
-            binding: config.binding_by_closure(&head),
-            context: RejectionContext::of(request),
+        config.concerns(&head).then(|| {
+            Box::new(Job {
+                config: config.clone(),
+                binding: config.binding_by_closure(&head),
+                context: RejectionContext::of(request),
+            })
         })
     }
 }

@@ -1,0 +1,66 @@
+use std::time::Duration;
+
+use crate::Name;
+
+/// What one limit decided about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitDecision {
+    /// The policy that decided.
+    pub policy: Name,
+    /// Whether the request may pass.
+    pub allowed: bool,
+    /// The sustained rate or the window's quota, in requests.
+    pub limit: u64,
+    /// Whole requests left now.
+    pub remaining: u64,
+    /// The time over which `limit` holds.
+    pub window: Duration,
+    /// When the limit is full again.
+    pub reset_after: Duration,
+    /// When the same request would pass, if it did not.
+    pub retry_after: Option<Duration>,
+}
+
+impl LimitDecision {
+    /// A decision of `policy` that allows, with nothing known yet about the rest.
+    #[must_use]
+    pub const fn allow(policy: Name) -> Self {
+        Self {
+            policy,
+            allowed: true,
+            limit: 0,
+            remaining: 0,
+            window: Duration::ZERO,
+            reset_after: Duration::ZERO,
+            retry_after: None,
+        }
+    }
+}
+
+/// The decisions of limits, the usual single one in place.
+#[derive(Default)]
+pub(super) enum Limits {
+    #[default]
+    None,
+    One(LimitDecision),
+    Several(Vec<LimitDecision>),
+}
+
+impl Limits {
+    pub(super) fn push(&mut self, decision: LimitDecision) {
+        match self {
+            Self::None => *self = Self::One(decision),
+            Self::One(first) => *self = Self::Several(vec![*first, decision]),
+            Self::Several(all) => all.push(decision),
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[LimitDecision] {
+        match self {
+            Self::None => &[],
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Several(all) => all,
+        }
+    }
+}
