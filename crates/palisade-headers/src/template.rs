@@ -3,7 +3,7 @@
 //! Cloning a prepared map and moving the few headers of the handler over it costs half of inserting one by one: the
 //! clone allocates twice and hashes nothing.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, Entry};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What happens when the handler set a header that a layer wants to set too.
@@ -90,9 +90,49 @@ impl Template {
         self.prepared[0].is_empty() && self.strip.is_empty()
     }
 
-    /// Puts the headers of this template, after `edit` has had its way with them, onto `headers`.
+    /// The number of header fields that it adds.
+    pub(crate) fn len(&self) -> usize {
+        self.prepared[0].len()
+    }
+
+    /// Puts the headers of this template onto `headers`.
     #[inline]
-    pub(crate) fn apply(&self, headers: &mut HeaderMap, edit: impl FnOnce(&mut HeaderMap)) {
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
+        match self.is_worth_a_clone(headers) {
+            true => self.apply_edited(headers, |_| {}),
+            false => self.insert(headers),
+        }
+    }
+
+    /// Whether it is faster to clone the prepared map and move `headers` into it than to insert ours into `headers`. To
+    /// insert or move a field costs about four times as much as to clone it; the clone allocates twice.
+    #[inline]
+    fn is_worth_a_clone(&self, headers: &HeaderMap) -> bool {
+        4 * headers.len() + 6 < 3 * self.len()
+    }
+
+    /// Inserts ours into `headers` one by one.
+    fn insert(&self, headers: &mut HeaderMap) {
+        for name in self.strip.keys() {
+            headers.remove(name);
+        }
+        let _ = headers.try_reserve(self.len());
+        for (name, value) in &self.prepared[0] {
+            match self.merge_of(name) {
+                Merge::IfAbsent => {
+                    if let Ok(Entry::Vacant(vacant)) = headers.try_entry(name) {
+                        let _ = vacant.try_insert(value.clone());
+                    }
+                }
+                Merge::Override => drop(headers.try_insert(name, value.clone())),
+                Merge::Append => put_first(headers, name, value.clone()),
+            }
+        }
+    }
+
+    /// Puts the headers of this template, as `edit` changes them, onto `headers`.
+    #[inline]
+    pub(crate) fn apply_edited(&self, headers: &mut HeaderMap, edit: impl FnOnce(&mut HeaderMap)) {
         let places = if headers.is_empty() {
             0
         } else {
@@ -174,10 +214,73 @@ impl Template {
     }
 }
 
+/// Puts a value in front of those that the field has.
+fn put_first(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    match headers.try_entry(name) {
+        Ok(Entry::Vacant(vacant)) => drop(vacant.try_insert(value)),
+        Ok(Entry::Occupied(mut occupied)) => {
+            let theirs: Vec<HeaderValue> = occupied.iter().cloned().collect();
+            occupied.insert(value);
+            theirs.into_iter().for_each(|value| occupied.append(value));
+        }
+        Err(_) => {}
+    }
+}
+
 /// The same value in memory that is never freed; what is not visible ASCII stays as it is.
 pub(crate) fn leaked(value: &HeaderValue) -> HeaderValue {
     match value.to_str() {
         Ok(text) => HeaderValue::from_static(Box::leak(text.into())),
         Err(_) => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(number: usize) -> HeaderName {
+        HeaderName::from_bytes(format!("x-{number}").as_bytes()).unwrap()
+    }
+
+    fn sorted(map: &HeaderMap) -> Vec<(String, Vec<Vec<u8>>)> {
+        let mut fields: Vec<_> = map
+            .keys()
+            .map(|name| {
+                let values = map.get_all(name).iter();
+                let values = values.map(|value| value.as_bytes().to_vec());
+                (name.to_string(), values.collect())
+            })
+            .collect();
+        fields.sort();
+        fields
+    }
+
+    /// Both ways give the same fields and values, whichever names ours, theirs and the stripped ones share.
+    #[test]
+    fn inserting_and_cloning_give_the_same() {
+        let merges = [Merge::IfAbsent, Merge::Override, Merge::Append];
+        for bits in 0..1_usize << 9 {
+            let has = |bit: usize| bits & (1 << bit) != 0;
+            let ours: Vec<_> = (0..3)
+                .filter(|number| has(*number))
+                .map(|number| (name(number), HeaderValue::from_static("ours")))
+                .collect();
+            let modes: Vec<_> = (0..3)
+                .map(|number| (name(number), merges[number]))
+                .collect();
+            let strip: Vec<_> = (0..3).filter(|number| has(3 + number)).map(name).collect();
+            let mut theirs = HeaderMap::new();
+            theirs.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            for number in (0..3).filter(|number| has(6 + number)) {
+                theirs.append(name(number), HeaderValue::from_static("first"));
+                theirs.append(name(number), HeaderValue::from_static("second"));
+            }
+            let template = Template::new(&ours, &modes, &strip);
+            let (mut inserted, mut cloned) = (theirs.clone(), theirs);
+            template.insert(&mut inserted);
+            template.apply_edited(&mut cloned, |_| {});
+            assert_eq!(sorted(&inserted), sorted(&cloned), "{bits:09b}");
+        }
     }
 }

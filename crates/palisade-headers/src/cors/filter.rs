@@ -25,6 +25,10 @@ impl Filter for CorsLayer {
     type Wait = Infallible;
     type Watch = ();
 
+    fn response_fields(&self) -> usize {
+        self.0.as_ref().map_or(0, |policy| policy.fields())
+    }
+
     #[inline]
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
         let Some(policy) = &self.0 else {

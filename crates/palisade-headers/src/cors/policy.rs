@@ -6,16 +6,16 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use crate::count::Counter;
-use crate::origin::Origins;
+use crate::origin::{OriginMatch, Origins};
 use crate::template::{Merge, Template, leaked};
 
 #[derive(Debug, Clone)]
 pub(super) struct Policy {
     pub(super) allowed: Allowed,
     pub(super) status: StatusCode,
-    /// The answer to an allowed preflight, with a place for the origin.
+    /// The answer to an allowed preflight, without the origin where origins are listed.
     pub(super) preflight: HeaderMap,
-    /// What an allowed response gets, with a place for the origin.
+    /// The fields of an allowed response, without the origin where origins are listed.
     pub(super) actual: Template,
     /// Preflights that were refused.
     pub(super) denied: Counter,
@@ -50,8 +50,10 @@ pub(super) enum Asked {
 pub enum Reader {
     /// Everybody, whether they ask or not.
     Everybody,
-    /// This origin, out of line because it is kept until the response.
-    Origin(Box<HeaderValue>),
+    /// The origin with this number in the policy's list.
+    Listed(u32),
+    /// This origin of a pattern, out of line because it is kept until the response.
+    Matched(Box<HeaderValue>),
     /// Nobody of another origin; what another request would get depends on its origin.
     Nobody,
 }
@@ -70,10 +72,10 @@ impl Policy {
         status: StatusCode,
     ) -> Self {
         let is_listed = matches!(allowed, Allowed::Listed(_));
-        // Where origins are listed, an empty value keeps the place of the one that will ask.
-        let origin = HeaderValue::from_static(if is_listed { "" } else { "*" });
+        // Where origins are listed, the one that asks is inserted.
+        let everybody = (!is_listed).then(|| HeaderValue::from_static("*"));
         let who = [
-            (header::ACCESS_CONTROL_ALLOW_ORIGIN, Some(origin)),
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, everybody),
             (
                 header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
                 credentials.then(|| HeaderValue::from_static("true")),
@@ -128,7 +130,9 @@ impl Policy {
         let alone = origins.next().is_none();
         match (self.reader(origin, alone), origin) {
             (Reader::Nobody, Some(_)) if preflight => Asked::DeniedPreflight,
-            (Reader::Everybody | Reader::Origin(_), Some(origin)) if preflight => {
+            (Reader::Everybody | Reader::Listed(_) | Reader::Matched(_), Some(origin))
+                if preflight =>
+            {
                 Asked::Preflight(origin.clone())
             }
             (reader, _) => Asked::Actual(reader),
@@ -138,10 +142,12 @@ impl Policy {
     fn reader(&self, origin: Option<&HeaderValue>, alone: bool) -> Reader {
         match (&self.allowed, origin) {
             (Allowed::Everybody, _) => Reader::Everybody,
-            (Allowed::Listed(origins), Some(origin))
-                if alone && origins.contains(origin.as_bytes()) =>
-            {
-                Reader::Origin(Box::new(origin.clone()))
+            (Allowed::Listed(origins), Some(origin)) if alone => {
+                match origins.find(origin.as_bytes()) {
+                    Some(OriginMatch::Exact(number)) => Reader::Listed(number),
+                    Some(OriginMatch::Subdomain) => Reader::Matched(Box::new(origin.clone())),
+                    None => Reader::Nobody,
+                }
             }
             (Allowed::Listed(_), _) => Reader::Nobody,
         }
@@ -170,17 +176,31 @@ impl Policy {
         }
         match reader {
             Reader::Nobody => vary_by_origin(headers),
-            Reader::Everybody => self.actual.apply(headers, |_| {}),
-            Reader::Origin(origin) => {
-                let known = varies_by_origin(headers);
-                self.actual.apply(headers, |ours| {
-                    let _ = ours.try_insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, *origin);
-                    if known {
-                        ours.remove(header::VARY);
-                    }
-                });
-            }
+            Reader::Everybody => self.actual.apply(headers),
+            Reader::Listed(number) => match &self.allowed {
+                Allowed::Listed(origins) => self.allow(origins.exact(number).cloned(), headers),
+                Allowed::Everybody => {}
+            },
+            Reader::Matched(origin) => self.allow(Some(*origin), headers),
         }
+    }
+
+    /// Lets this origin read the response.
+    #[inline]
+    fn allow(&self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
+        let Some(origin) = origin else { return };
+        match varies_by_origin(headers) {
+            false => self.actual.apply(headers),
+            true => self.actual.apply_edited(headers, |ours| {
+                ours.remove(header::VARY);
+            }),
+        }
+        let _ = headers.try_insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+
+    /// The number of header fields that it may add.
+    pub(super) fn fields(&self) -> usize {
+        self.actual.len() + 1
     }
 
     pub(super) fn leak(mut self) -> Self {
@@ -188,6 +208,9 @@ impl Policy {
             *value = leaked(value);
         }
         self.actual = self.actual.leak();
+        if let Allowed::Listed(origins) = self.allowed {
+            self.allowed = Allowed::Listed(origins.leak());
+        }
         self
     }
 }

@@ -1,46 +1,112 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use http::HeaderValue;
 
 use super::{OriginPattern, WebScheme};
+use crate::template::leaked;
 
 /// Longer than any origin that a browser sends: a scheme, a host name of 253 characters and a port.
 const MAX_LEN: usize = 300;
 
+/// So few origins are compared one by one, which is faster than to hash one.
+const FEW: usize = 4;
+
 /// Origins made ready for looking them up: the time does not grow with their number.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origins {
-    exact: HashSet<Box<[u8]>>,
+    exact: Vec<HeaderValue>,
+    numbers: HashMap<Box<[u8]>, u32>,
     https: HashSet<Box<[u8]>>,
     http: HashSet<Box<[u8]>>,
+}
+
+/// The entry that an origin was found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OriginMatch {
+    /// The origin with this number.
+    Exact(u32),
+    /// A pattern for subdomains.
+    Subdomain,
 }
 
 impl Origins {
     pub(crate) fn add(&mut self, pattern: &OriginPattern) {
         match pattern {
-            OriginPattern::Exact(origin) => self.exact.insert(origin.as_bytes().into()),
+            OriginPattern::Exact(origin) => {
+                if let Ok(value) = HeaderValue::from_str(origin) {
+                    self.add_exact(value);
+                }
+            }
             OriginPattern::Subdomains { scheme, domain } => {
                 let domains = match scheme {
                     WebScheme::Https => &mut self.https,
                     WebScheme::Http => &mut self.http,
                 };
-                domains.insert(domain.as_bytes().into())
+                domains.insert(domain.as_bytes().into());
             }
-        };
+        }
+    }
+
+    fn add_exact(&mut self, origin: HeaderValue) {
+        let number = u32::try_from(self.exact.len()).unwrap_or(u32::MAX);
+        let known = self.numbers.entry(origin.as_bytes().into());
+        known.or_insert_with(|| {
+            self.exact.push(origin);
+            number
+        });
     }
 
     pub(crate) fn extend(&mut self, others: &Self) {
-        self.exact.extend(others.exact.iter().cloned());
+        for origin in &others.exact {
+            self.add_exact(origin.clone());
+        }
         self.https.extend(others.https.iter().cloned());
         self.http.extend(others.http.iter().cloned());
     }
 
     /// Whether the bytes of an `Origin` header are one of these, exactly as browsers write them.
     pub(crate) fn contains(&self, origin: &[u8]) -> bool {
+        self.find(origin).is_some()
+    }
+
+    /// The entry for the bytes of an `Origin` header, exactly as browsers write them.
+    #[inline]
+    pub(crate) fn find(&self, origin: &[u8]) -> Option<OriginMatch> {
         if origin.len() > MAX_LEN {
-            return false;
+            return None;
         }
-        self.exact.contains(origin)
-            || below(origin, WebScheme::Https, &self.https)
-            || below(origin, WebScheme::Http, &self.http)
+        if let Some(number) = self.number(origin) {
+            return Some(OriginMatch::Exact(number));
+        }
+        let is_below = below(origin, WebScheme::Https, &self.https)
+            || below(origin, WebScheme::Http, &self.http);
+        is_below.then_some(OriginMatch::Subdomain)
+    }
+
+    #[inline]
+    fn number(&self, origin: &[u8]) -> Option<u32> {
+        if self.exact.len() > FEW {
+            return self.numbers.get(origin).copied();
+        }
+        let at = self
+            .exact
+            .iter()
+            .position(|known| known.as_bytes() == origin)?;
+        u32::try_from(at).ok()
+    }
+
+    /// The origin with this number.
+    #[inline]
+    pub(crate) fn exact(&self, number: u32) -> Option<&HeaderValue> {
+        self.exact.get(number as usize)
+    }
+
+    /// Makes every value static, so that cloning one writes to no counter that threads share.
+    pub(crate) fn leak(mut self) -> Self {
+        for value in &mut self.exact {
+            *value = leaked(value);
+        }
+        self
     }
 }
 

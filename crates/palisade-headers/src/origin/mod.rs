@@ -5,7 +5,7 @@ mod lookup;
 use std::fmt;
 use std::net::Ipv6Addr;
 
-pub(crate) use self::lookup::Origins;
+pub(crate) use self::lookup::{OriginMatch, Origins};
 
 /// An origin, or all origins below a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]

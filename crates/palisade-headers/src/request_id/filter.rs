@@ -25,6 +25,10 @@ impl Filter for RequestIdLayer {
     type Wait = Infallible;
     type Watch = ();
 
+    fn response_fields(&self) -> usize {
+        usize::from(self.0.is_some())
+    }
+
     #[inline]
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
         if let Some(settings) = &self.0 {

@@ -35,6 +35,10 @@ impl Filter for SecurityHeadersLayer {
     type Wait = Infallible;
     type Watch = ();
 
+    fn response_fields(&self) -> usize {
+        self.policy.as_ref().map_or(0, |policy| policy.fields())
+    }
+
     #[inline]
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
         Step::Pass(match &self.policy {

@@ -84,6 +84,11 @@ impl Policy {
         }
     }
 
+    /// The number of header fields that it may add.
+    pub(super) fn fields(&self) -> usize {
+        self.template.len() + usize::from(self.hsts.is_some()) + 1
+    }
+
     pub(super) fn leak(mut self) -> Self {
         self.template = self.template.leak();
         self.hsts = self.hsts.as_ref().map(leaked);
@@ -134,8 +139,15 @@ impl Policy {
         if self.idle && overrides.is_none() {
             return;
         }
-        self.template.apply(headers, |ours| {
-            let nonce = seen.nonce.as_ref().and_then(CspNonce::if_read);
+        let nonce = seen.nonce.as_ref().and_then(CspNonce::if_read);
+        let is_stored = status == StatusCode::NOT_MODIFIED && !self.nonces.is_empty();
+        let no_store =
+            self.settings.no_store == NoStore::Authenticated && seen.is_authenticated(exchange);
+        let is_plain = nonce.is_none() && !is_stored && !seen.hsts && !no_store;
+        if is_plain && overrides.is_none() {
+            return self.template.apply(headers);
+        }
+        self.template.apply_edited(headers, |ours| {
             if status == StatusCode::NOT_MODIFIED {
                 self.leave_stored_policies(ours);
             } else if let Some(nonce) = nonce {
@@ -148,7 +160,7 @@ impl Policy {
             if let (true, Some(value)) = (seen.hsts, &self.hsts) {
                 let _ = ours.try_insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
             }
-            if self.settings.no_store == NoStore::Authenticated && seen.is_authenticated(exchange) {
+            if no_store {
                 let _ = ours.try_insert(header::CACHE_CONTROL, NO_STORE);
             }
             if let Some(overrides) = overrides {
