@@ -42,12 +42,12 @@ pub struct BreakerConfig {
     pub mode: Option<Mode>,
     /// [`BreakerLayer::failure_threshold`].
     pub failure_threshold: Option<u32>,
-    /// [`BreakerLayer::window`].
+    /// [`BreakerLayer::window`]; beside another rule it needs `failure_threshold`.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
     pub window: Option<Duration>,
-    /// [`BreakerLayer::consecutive_failures`]; not together with a threshold or a failure rate.
+    /// [`BreakerLayer::consecutive_failures`].
     pub consecutive_failures: Option<u32>,
-    /// [`BreakerLayer::failure_rate`], a share above 0 and up to 1; not together with a threshold.
+    /// [`BreakerLayer::failure_rate`], a share above 0 and up to 1.
     pub failure_rate: Option<f64>,
     /// [`BreakerLayer::slow_call_rate`], a share above 0 and up to 1; needs `slow_call`.
     pub slow_call_rate: Option<f64>,
@@ -147,70 +147,16 @@ impl BreakerConfig {
             .map_err(BreakerConfigError::Invalid)
     }
 
-    /// Every problem, by the name of the field.
-    pub(crate) fn problems(&self) -> Problems {
+    /// What no setter can see.
+    pub(crate) fn contradictions(&self) -> Problems {
         let mut problems = Problems::none();
-        let counts = [
-            ("failure_threshold", self.failure_threshold),
-            ("consecutive_failures", self.consecutive_failures),
-            ("rate_calls", self.rate_calls),
-            ("minimum_calls", self.minimum_calls),
-            ("trials", self.trials),
-            ("successes_to_close", self.successes_to_close),
-        ];
-        for (field, _) in counts.iter().filter(|(_, count)| *count == Some(0)) {
-            problems.push(*field, "is 0, must be at least 1");
-        }
-        let times = [
-            ("window", self.window),
-            ("slow_call", self.slow_call),
-            ("rate_time", self.rate_time),
-            ("open_for", self.open_for),
-            ("longest_open", self.longest_open),
-            ("trial_lease", self.trial_lease),
-        ];
-        for (field, _) in times.iter().filter(|(_, t)| *t == Some(Duration::ZERO)) {
-            problems.push(*field, "is 0, must be longer");
-        }
-        let within = |value: Option<f64>, fits: fn(f64) -> bool| value.is_none_or(fits);
-        for (field, share) in [
-            ("failure_rate", self.failure_rate),
-            ("slow_call_rate", self.slow_call_rate),
-        ] {
-            if !within(share, |share| share > 0.0 && share <= 1.0) {
-                problems.push(field, "must be a share above 0 and up to 1");
-            }
-        }
-        if !within(self.open_jitter, |share| (0.0..=1.0).contains(&share)) {
-            problems.push("open_jitter", "must be a share from 0 to 1");
-        }
-        if !within(self.open_growth, |factor| {
-            factor >= 1.0 && factor.is_finite()
-        }) {
-            problems.push("open_growth", "must be a factor of at least 1");
-        }
-        self.contradictions(&mut problems);
-        problems
-    }
-
-    fn contradictions(&self, problems: &mut Problems) {
-        let rules = [
-            self.failure_threshold.is_some() || self.window.is_some(),
-            self.consecutive_failures.is_some(),
-            self.failure_rate.is_some(),
-        ];
-        if rules.iter().filter(|set| **set).count() > 1 {
-            problems.push(
-                "failure_threshold",
-                "only one of failure_threshold (with window), consecutive_failures and failure_rate can hold",
-            );
-        }
         if self.slow_call_rate.is_some() != self.slow_call.is_some() {
             problems.push("slow_call_rate", "needs slow_call, and slow_call needs it");
         }
         if self.rate_calls.is_some() && self.rate_time.is_some() {
             problems.push("rate_calls", "cannot hold together with rate_time");
         }
+        problems
     }
 
     pub(crate) fn apply<C, A>(&self, mut layer: BreakerLayer<C, A>) -> BreakerLayer<C, A> {

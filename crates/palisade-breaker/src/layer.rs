@@ -1,18 +1,19 @@
 mod answers;
+mod recovery;
+mod tripping;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use palisade_core::{Handle, Name};
+use palisade_core::{Handle, Name, Problems};
 use tower_layer::Layer;
 
 use crate::event::Observer;
 use crate::shared::{Setup, Shared};
-use crate::state::plan::{FailureRule, MOST_TRIALS, Plan, SlowRule, at_least_one, share};
+use crate::state::plan::Plan;
 use crate::{
     Breaker, BreakerConfig, BreakerConfigError, BreakerEvent, BreakerHandle, ErrorsFail,
-    FailWhenOpen, GrpcHealth, HttpHealth, RateWindow, RespondWhenOpen, State,
+    FailWhenOpen, GrpcHealth, HttpHealth, RespondWhenOpen, State,
 };
 
 /// Puts a circuit breaker around a service, and is its own builder.
@@ -101,146 +102,23 @@ impl<C, A> BreakerLayer<C, A> {
         self.set(|setup| change(Arc::make_mut(&mut setup.plan)))
     }
 
+    /// Notes what is wrong with a setting, if something is.
+    fn note(self, field: &str, is_wrong: bool, reason: &str) -> Self {
+        if !is_wrong {
+            return self;
+        }
+        tracing::warn!(
+            target: "palisade_breaker",
+            breaker = self.shared.name().as_str(), field, reason, "a setting does not do"
+        );
+        self.set(|setup| setup.problems.push(field, reason))
+    }
+
     fn set(mut self, set: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = Setup::clone(&self.shared.setup);
         set(&mut setup);
         self.shared = Handle::new(Shared::new(setup));
         self
-    }
-
-    /// Opens after so many failures within the [`window`](Self::window), counted exactly; default 5, at least 1.
-    ///
-    /// Five is enough to tell an outage from bad luck, and few enough that callers hardly notice.
-    #[must_use]
-    pub fn failure_threshold(self, failures: u32) -> Self {
-        self.plan(|plan| {
-            let within = plan.within();
-            let threshold = at_least_one(failures);
-            plan.failures = FailureRule::Within { threshold, within };
-        })
-    }
-
-    /// The time within which the failures of [`failure_threshold`](Self::failure_threshold) must lie; default 60 s. Zero
-    /// would never trip, and leaves it as it is.
-    #[must_use]
-    pub fn window(self, within: Duration) -> Self {
-        self.plan(|plan| {
-            let threshold = plan.threshold();
-            let within = unless_zero(within, plan.within());
-            plan.failures = FailureRule::Within { threshold, within };
-        })
-    }
-
-    /// Opens after so many failures in a row instead of within a time; at least 1.
-    #[must_use]
-    pub fn consecutive_failures(self, failures: u32) -> Self {
-        self.plan(|plan| plan.failures = FailureRule::Consecutive(at_least_one(failures)))
-    }
-
-    /// Opens when this share of the calls in the [`rate_window`](Self::rate_window) failed, instead of after a number
-    /// of failures. Above 0 and up to 1; what is outside becomes the nearest.
-    #[must_use]
-    pub fn failure_rate(self, rate: f64) -> Self {
-        self.plan(|plan| plan.failures = FailureRule::Rate(share(rate)))
-    }
-
-    /// Opens as well when this share of the calls in the [`rate_window`](Self::rate_window) took `bound` or longer;
-    /// default never. A slow trial fails. With a bound of zero every call would be slow, so it leaves things as they are.
-    ///
-    /// From then on two clock readings belong to every call.
-    #[must_use]
-    pub fn slow_call_rate(self, rate: f64, bound: Duration) -> Self {
-        let share = share(rate);
-        self.plan(|plan| {
-            if !bound.is_zero() {
-                plan.slow = Some(SlowRule { bound, share });
-            }
-        })
-    }
-
-    /// What the rates look back over; default the last 60 s.
-    #[must_use]
-    pub fn rate_window(self, window: RateWindow) -> Self {
-        self.plan(|plan| plan.extent = window.0)
-    }
-
-    /// Calls that the [`rate_window`](Self::rate_window) must hold before a rate counts; default 20, at least 1. With a
-    /// window of fewer calls, all of it.
-    ///
-    /// Fewer say little: of three calls one is a third.
-    #[must_use]
-    pub fn minimum_calls(self, calls: u32) -> Self {
-        self.plan(|plan| plan.minimum = at_least_one(calls))
-    }
-
-    /// How long it stays open before the first trial; default 60 s, at most ten years. Zero leaves it as it is.
-    #[must_use]
-    pub fn open_for(self, time: Duration) -> Self {
-        self.plan(|plan| plan.open_for = unless_zero(time, plan.open_for))
-    }
-
-    /// Multiplies the open time by this factor each time that a trial fails, until the breaker closes; default 1, no
-    /// less. [`longest_open`](Self::longest_open) bounds it.
-    #[must_use]
-    pub fn open_growth(self, factor: f64) -> Self {
-        let factor = if factor.is_nan() {
-            1.0
-        } else {
-            factor.max(1.0)
-        };
-        self.plan(|plan| plan.growth = factor)
-    }
-
-    /// Lengthens each open time by a random share of up to this much, 0 to 1, so that many clients do not come back at
-    /// once; default 0.
-    #[must_use]
-    pub fn open_jitter(self, most: f64) -> Self {
-        let jitter = if most.is_nan() {
-            0.0
-        } else {
-            most.clamp(0.0, 1.0)
-        };
-        self.plan(|plan| plan.jitter = jitter)
-    }
-
-    /// The longest open time that growth, jitter or a server's `Retry-After` can lead to; default 10 min. Never shorter
-    /// than [`open_for`](Self::open_for).
-    ///
-    /// A bound, because a server that errs in a header must not shut its clients out for a day.
-    #[must_use]
-    pub fn longest_open(self, time: Duration) -> Self {
-        self.plan(|plan| plan.longest_open = time)
-    }
-
-    /// Trials in flight at a time while half-open; default 1, 1 to 8,191.
-    #[must_use]
-    pub fn trials(self, trials: u32) -> Self {
-        self.plan(|plan| plan.trials = at_least_one(trials.min(MOST_TRIALS)))
-    }
-
-    /// Trials that must succeed before it closes; default 1, at least 1. One failure opens it again.
-    #[must_use]
-    pub fn successes_to_close(self, successes: u32) -> Self {
-        self.plan(|plan| plan.successes_to_close = at_least_one(successes))
-    }
-
-    /// How long a trial may take before another is let through in its place; default the open time, at least 30 s. Its
-    /// late result is discarded. With zero every call would be a trial, so it leaves things as they are.
-    #[must_use]
-    pub fn trial_lease(self, lease: Duration) -> Self {
-        self.plan(|plan| {
-            if !lease.is_zero() {
-                plan.lease = Some(lease);
-            }
-        })
-    }
-
-    /// After it has closed, lets calls back in over this time, from a tenth of them to all; default at once.
-    ///
-    /// It keeps a crowd that has waited from felling the server again.
-    #[must_use]
-    pub fn ramp(self, time: Duration) -> Self {
-        self.plan(|plan| plan.ramp = time)
     }
 
     /// Counts every call through the `metrics` facade, successes included, which otherwise go by uncounted to cost
@@ -282,13 +160,49 @@ impl<C, A> BreakerLayer<C, A> {
     ///
     /// # Errors
     ///
-    /// Names every field that is out of bounds or contradicts another.
+    /// Names every field that is out of bounds or contradicts another, in `config` or in what was set before.
     pub fn configured(self, config: &BreakerConfig) -> Result<Self, BreakerConfigError> {
-        config
-            .problems()
-            .into_result(())
-            .map_err(BreakerConfigError::Invalid)?;
-        Ok(config.apply(self))
+        let contradictions = config.contradictions();
+        let layer = config.apply(self);
+        let mut problems = layer.problems();
+        problems.append("", contradictions);
+        problems
+            .into_result(layer)
+            .map_err(BreakerConfigError::Invalid)
+    }
+
+    /// This layer, if all that was set does.
+    ///
+    /// A value that does not do, such as a share that is no number, is logged as a warning when it is set, and the nearest
+    /// that does, or what was set before, holds in its place. This is for programs that would rather not start.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_breaker::BreakerLayer;
+    ///
+    /// let error = BreakerLayer::http("billing").failure_rate(f64::NAN).trials(0).checked().unwrap_err();
+    /// assert!(error.to_string().contains("failure_rate") && error.to_string().contains("trials"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Names every setting that is out of bounds or contradicts another, in the words of
+    /// [`configured`](Self::configured).
+    pub fn checked(self) -> Result<Self, BreakerConfigError> {
+        let problems = self.problems();
+        problems
+            .into_result(self)
+            .map_err(BreakerConfigError::Invalid)
+    }
+
+    fn problems(&self) -> Problems {
+        let Setup { problems, plan, .. } = &*self.shared.setup;
+        let mut problems = problems.clone();
+        if plan.within.is_some() && plan.threshold().is_none() {
+            problems.push("window", "needs failure_threshold beside another rule");
+        }
+        problems
     }
 
     /// A hand on the breaker.
@@ -304,10 +218,6 @@ impl<C, A> BreakerLayer<C, A> {
         self.shared = self.shared.leak();
         self
     }
-}
-
-fn unless_zero(time: Duration, otherwise: Duration) -> Duration {
-    if time.is_zero() { otherwise } else { time }
 }
 
 impl<S, C: Clone, A: Clone> Layer<S> for BreakerLayer<C, A> {

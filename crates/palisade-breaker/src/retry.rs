@@ -9,6 +9,7 @@ mod policy;
 mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod settings;
 
 pub use self::config::RetryConfig;
 pub use self::judge::{HttpRetry, HttpRetryBoxed, Judge, RetryAdvice, RetryIf, retry_if};

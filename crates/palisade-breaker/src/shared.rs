@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use palisade_core::Name;
 use palisade_core::time::{self, Instant};
+use palisade_core::{Name, Problems};
 
 use crate::event::{BreakerEvent, Observer};
 use crate::metrics::Counters;
@@ -22,6 +22,8 @@ pub(crate) struct Setup {
     /// Shared by all the breakers that a keyed layer makes.
     pub(crate) plan: Arc<Plan>,
     pub(crate) begins: State,
+    /// What does not do of what was set.
+    pub(crate) problems: Problems,
     pub(crate) observer: Option<Observer>,
     /// Its services are pending while a call would be refused.
     pub(crate) pends: bool,
@@ -37,6 +39,7 @@ impl Setup {
             name,
             plan: Arc::new(plan),
             begins: State::Closed,
+            problems: Problems::none(),
             observer: None,
             pends: false,
             counters: Arc::default(),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::state::extent::Extent;
+use crate::state::extent::{Extent, MOST_CALLS};
 use crate::state::plan::at_least_one;
 
 /// What a failure rate or a slow-call rate looks back over; see
@@ -8,23 +8,36 @@ use crate::state::plan::at_least_one;
 ///
 /// Both kinds slide with every call, and cost the same whatever they hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateWindow(pub(crate) Extent);
+pub struct RateWindow {
+    pub(crate) extent: Extent,
+    /// What is wrong with what was asked for: the field, and the reason.
+    pub(crate) problem: Option<(&'static str, &'static str)>,
+}
 
 impl RateWindow {
-    /// The last so many calls, from 1 to 1,048,576; a byte of memory for each.
+    /// The last so many calls, from 1 to 1,048,576, the nearest of which holds; a byte of memory for each.
     #[must_use]
     pub fn calls(calls: u32) -> Self {
-        Self(Extent::Calls(at_least_one(calls)))
+        let reason = match calls {
+            0 => Some("is 0, must be at least 1"),
+            1..=MOST_CALLS => None,
+            _ => Some("must be at most 1,048,576"),
+        };
+        Self {
+            extent: Extent::Calls(at_least_one(calls.min(MOST_CALLS))),
+            problem: reason.map(|reason| ("rate_calls", reason)),
+        }
     }
 
     /// The calls of this time up to now, in steps of a 64th of it: an older call never counts. Zero is taken for a minute,
     /// the default.
     #[must_use]
-    pub const fn time(time: Duration) -> Self {
-        Self(Extent::Time(if time.is_zero() {
-            Duration::from_secs(60)
-        } else {
-            time
-        }))
+    pub fn time(time: Duration) -> Self {
+        let is_zero = time.is_zero();
+        let minute = Duration::from_secs(60);
+        Self {
+            extent: Extent::Time(if is_zero { minute } else { time }),
+            problem: is_zero.then_some(("rate_time", "is 0, must be longer")),
+        }
     }
 }

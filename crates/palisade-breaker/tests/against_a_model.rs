@@ -146,6 +146,8 @@ impl Model {
             self.settled
                 .iter()
                 .filter(|(at, failed)| *failed && young(*at))
+                // No more are kept than a trip needs.
+                .take(self.settings.threshold as usize)
                 .collect()
         };
         counted.len() as u32
@@ -177,12 +179,10 @@ impl Model {
             }
         } else if let Some(failed) = failed {
             self.settled.push((self.now, failed));
-            if failed && self.failures() >= self.settings.threshold {
-                if self.state == State::Closed {
-                    self.go(State::Open);
-                } else {
-                    self.settled.clear();
-                }
+            let is_enough = failed && self.failures() >= self.settings.threshold;
+            // In the shadow mode the count goes on.
+            if is_enough && self.state == State::Closed {
+                self.go(State::Open);
             }
         }
     }
@@ -243,7 +243,10 @@ async fn take(
                 State::MetricsOnly => breaker.metrics_only(),
                 _ => breaker.reset(),
             }
-            model.go(state);
+            // What a person has chosen already stays as it is.
+            if state != model.state || state == State::Closed {
+                model.go(state);
+            }
         }
         Step::Settle(..) | Step::Drop(_) => {}
     }

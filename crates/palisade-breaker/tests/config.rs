@@ -5,7 +5,7 @@ mod common;
 use std::collections::HashMap;
 
 use common::{fail, secs};
-use palisade_breaker::{BreakerConfig, BreakerLayer, Mode, State};
+use palisade_breaker::{BreakerConfig, BreakerLayer, Mode, RateWindow, State};
 
 fn vars(vars: &[(&str, &str)]) -> Result<BreakerConfig, String> {
     BreakerConfig::from_vars(vars.iter().copied()).map_err(|error| error.to_string())
@@ -64,15 +64,93 @@ fn every_bad_field_is_named_at_once() {
         fields,
         [
             "failure_threshold",
-            "open_for",
             "failure_rate",
-            "open_jitter",
+            "open_for",
             "open_growth",
-            "failure_threshold",
+            "open_jitter",
             "slow_call_rate",
             "rate_calls",
         ]
     );
+    let mut config = BreakerConfig::default();
+    (config.window, config.failure_rate) = (Some(secs(30)), Some(0.5));
+    let error = BreakerLayer::new("x").configured(&config).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("window: needs failure_threshold"),
+        "{error}"
+    );
+    config.failure_threshold = Some(5);
+    assert!(BreakerLayer::new("x").configured(&config).is_ok());
+}
+
+type Set = fn(BreakerLayer) -> BreakerLayer;
+
+#[test]
+fn setters_name_what_the_configuration_names() {
+    let zero = secs(0);
+    let nonsense: [(Set, &[&str]); 14] = [
+        (|l| l.failure_threshold(0), &["failure_threshold"]),
+        (|l| l.window(secs(0)), &["window"]),
+        (|l| l.consecutive_failures(0), &["consecutive_failures"]),
+        (|l| l.failure_rate(f64::NAN), &["failure_rate"]),
+        (|l| l.failure_rate(0.0), &["failure_rate"]),
+        (
+            |l| l.slow_call_rate(1.1, secs(0)),
+            &["slow_call_rate", "slow_call"],
+        ),
+        (|l| l.rate_window(RateWindow::calls(0)), &["rate_calls"]),
+        (
+            |l| l.rate_window(RateWindow::calls(1_048_577)),
+            &["rate_calls"],
+        ),
+        (|l| l.rate_window(RateWindow::time(secs(0))), &["rate_time"]),
+        (
+            |l| l.minimum_calls(0).minimum_calls(1_048_577),
+            &["minimum_calls"; 2],
+        ),
+        (
+            |l| l.open_for(secs(0)).longest_open(secs(0)),
+            &["open_for", "longest_open"],
+        ),
+        (
+            |l| l.open_growth(f64::INFINITY).open_jitter(-1.0),
+            &["open_growth", "open_jitter"],
+        ),
+        (
+            |l| l.trials(0).trials(8_192).successes_to_close(0),
+            &["trials", "trials", "successes_to_close"],
+        ),
+        (|l| l.trial_lease(secs(0)), &["trial_lease"]),
+    ];
+    for (set, named) in nonsense {
+        let layer = set(BreakerLayer::new("x"));
+        let error = layer.clone().checked().unwrap_err();
+        let fields: Vec<_> = error.problems().iter().map(|p| p.field.as_str()).collect();
+        assert_eq!(fields, named);
+        assert_eq!(
+            layer.configured(&BreakerConfig::default()).unwrap_err(),
+            error
+        );
+    }
+    // In either order, and in vain.
+    let rate_first = BreakerLayer::new("x").failure_rate(0.5).window(secs(30));
+    let window_first = BreakerLayer::new("x")
+        .window(secs(30))
+        .consecutive_failures(3);
+    for layer in [rate_first, window_first] {
+        let error = layer.checked().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "breaker configuration: window: needs failure_threshold beside another rule"
+        );
+    }
+    let layer = BreakerLayer::new("x")
+        .failure_rate(0.07)
+        .minimum_calls(1_048_576)
+        .ramp(zero);
+    assert!(layer.checked().is_ok());
 }
 
 #[test]
@@ -172,6 +250,20 @@ mod retry {
         let replaying = RetryLayer::default().replay_bodies(1);
         let error = replaying.configured(&config).unwrap_err();
         assert_eq!(fields(&error).last(), Some(&"reserve"));
+    }
+
+    #[test]
+    fn setters_of_a_retry_name_what_its_configuration_names() {
+        let layer = RetryLayer::default().attempts(0).backoff(secs(1), f64::NAN);
+        let layer = layer.jitter(2.0).budget(-0.1, 1_000_001);
+        let error = layer.clone().checked().unwrap_err();
+        let named = ["attempts", "factor", "jitter", "budget", "reserve"];
+        assert_eq!(fields(&error), named);
+        assert_eq!(
+            layer.configured(&RetryConfig::default()).unwrap_err(),
+            error
+        );
+        assert!(RetryLayer::default().off().checked().is_ok());
     }
 
     #[test]

@@ -59,13 +59,16 @@ use palisade_core::{Handle, Name};
 use permit::{Outcome, Permit};
 use shared::{Setup, Shared};
 use state::grant::Started;
-use state::plan::{FailureRule, Plan, at_least_one};
+use state::plan::{FailureRules, Plan, at_least_one};
 use state::{Cause, Reason, State};
 
 /// Opens at the first failure, and is half-open for the next call, whatever the clock says.
 fn breaker(trials: u32, successes_to_close: u32) -> Handle<Shared> {
     let plan = Plan {
-        failures: FailureRule::Consecutive(at_least_one(1)),
+        failures: FailureRules {
+            consecutive: Some(at_least_one(1)),
+            ..FailureRules::default()
+        },
         open_for: Duration::ZERO,
         lease: Some(Duration::from_secs(86_400)),
         trials: at_least_one(trials),
@@ -255,10 +258,11 @@ fn a_failing_and_a_succeeding_trial_leave_it_open_or_closed_and_whole() {
 fn of_three_failures_at_once_each_is_counted() {
     explore(|| {
         let plan = Plan {
-            failures: FailureRule::Within {
-                threshold: at_least_one(3),
-                within: Duration::from_secs(86_400),
+            failures: FailureRules {
+                threshold: Some(at_least_one(3)),
+                ..FailureRules::default()
             },
+            within: Some(Duration::from_secs(86_400)),
             ..Plan::default()
         };
         let breaker = with_plan(plan);

@@ -209,3 +209,37 @@ async fn a_call_that_began_with_its_breaker_is_as_long_as_any() {
     permit.success();
     assert_eq!((window(&breaker).calls, window(&breaker).slow), (1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_met_exactly_at_its_threshold() {
+    // As written and as counted: 7 % of 100 is 7, though 0.07 * 100.0 is more.
+    for (percent, of) in (1..=100).flat_map(|percent| [10, 20, 25, 50, 100].map(|of| (percent, of)))
+    {
+        if percent * of % 100 != 0 {
+            continue;
+        }
+        let failures = percent * of / 100;
+        let rate: f64 = format!("0.{percent:02}").parse().unwrap();
+        let rate = if percent == 100 { 1.0 } else { rate };
+        let layer = BreakerLayer::new("x").failure_rate(rate).minimum_calls(of);
+        let breaker = layer.rate_window(RateWindow::calls(of)).handle();
+        // All but one, and then the one that makes it so many.
+        succeed(&breaker, of - failures);
+        fail(&breaker, failures - 1);
+        assert_eq!(breaker.state(), State::Closed, "{percent} % of {of}");
+        fail(&breaker, 1);
+        assert_eq!(breaker.state(), State::Open, "{percent} % of {of}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_of_more_calls_than_it_may_hold_trips_all_the_same() {
+    let layer = BreakerLayer::new("x")
+        .failure_rate(0.5)
+        .minimum_calls(2_000_000);
+    let breaker = layer.rate_window(RateWindow::calls(2_000_000)).handle();
+    fail(&breaker, 1_048_575);
+    assert_eq!(breaker.state(), State::Closed);
+    fail(&breaker, 1);
+    assert_eq!(breaker.state(), State::Open);
+}

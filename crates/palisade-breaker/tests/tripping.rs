@@ -165,7 +165,7 @@ async fn metrics_only_counts_and_tells_and_refuses_nothing() {
     fail(&breaker, 7);
     assert_eq!(breaker.state(), State::MetricsOnly);
     assert_eq!(events.take(), ["would trip"]);
-    assert_eq!(breaker.metrics().failures, 2);
+    assert_eq!(breaker.metrics().failures, 5, "as many as a trip needs");
     breaker.reset();
     fail(&breaker, 5);
     assert_eq!(breaker.state(), State::Open);
@@ -284,4 +284,54 @@ async fn a_peer_that_is_believed_at_once_opens_it_for_as_long() {
     breaker.disable();
     breaker.peer_opened(secs(45), PeerTrust::Immediate);
     assert_eq!(breaker.state(), State::Disabled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_rules_hold_at_once() {
+    let layer = || {
+        BreakerLayer::new("x")
+            .failure_threshold(6)
+            .window(secs(10))
+            .consecutive_failures(4)
+            .failure_rate(0.5)
+            .minimum_calls(8)
+    };
+    let in_a_row = layer().handle();
+    fail(&in_a_row, 3);
+    assert_eq!(in_a_row.state(), State::Closed);
+    fail(&in_a_row, 1);
+    assert_eq!(in_a_row.state(), State::Open);
+
+    let rated = layer().handle();
+    for _ in 0..4 {
+        assert_eq!(rated.state(), State::Closed);
+        fail(&rated, 1);
+        advance(secs(11)).await;
+        succeed(&rated, 1);
+    }
+    assert_eq!(
+        rated.state(),
+        State::Open,
+        "4 of 8, never 4 in a row nor 6 in 10 s"
+    );
+
+    let counted = layer().handle();
+    succeed(&counted, 100);
+    for _ in 0..6 {
+        assert_eq!(counted.state(), State::Closed);
+        succeed(&counted, 1);
+        fail(&counted, 1);
+    }
+    assert_eq!(counted.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_set_beside_a_rate_does_not_bring_the_default_rule_back() {
+    let layer = BreakerLayer::new("x").failure_rate(0.5).window(secs(60));
+    let breaker = layer.handle();
+    succeed(&breaker, 100);
+    fail(&breaker, 50);
+    assert_eq!(breaker.state(), State::Closed);
+    fail(&breaker, 50);
+    assert_eq!(breaker.state(), State::Open);
 }

@@ -60,7 +60,7 @@ pub struct RetryConfig {
 impl RetryConfig {
     /// Every problem with a layer of this setup, by the name of the field.
     fn problems(&self, setup: &Setup) -> Problems {
-        let mut problems = Problems::none();
+        let mut problems = setup.problems.clone();
         if self.attempts == Some(0) {
             problems.push("attempts", "is 0, must be at least 1");
         }

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::Request;
 use http_body::Body;
@@ -11,8 +10,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::judge::{HttpRetry, HttpRetryBoxed, Judge};
-use super::policy::{MOST_RESERVE, MOST_SHARE, RetryPolicy, Setup, Shared};
+use super::policy::{RetryPolicy, Setup, Shared};
 use super::replay::{CloneBodies, ReplayBodies, ReplayBody};
+use crate::BreakerConfigError;
 
 /// Tries again what may do better next time, and is its own builder.
 ///
@@ -96,65 +96,35 @@ impl<J, R> RetryLayer<J, R> {
         self
     }
 
-    /// Attempts in all, the first one included; default 3, at least 1, which never retries.
-    #[must_use]
-    pub fn attempts(self, attempts: u32) -> Self {
-        self.set(|setup| setup.attempts = attempts.max(1))
-    }
-
-    /// The longest wait before the first retry, default 1 s, and the factor by which it grows with each, default 2, at
-    /// least 1.
-    #[must_use]
-    pub fn backoff(self, base: Duration, factor: f64) -> Self {
-        let factor = if factor.is_finite() {
-            factor.max(1.0)
-        } else {
-            1.0
-        };
-        self.set(|setup| {
-            setup.base = base;
-            setup.factor = factor;
-        })
-    }
-
-    /// The share of a wait that is left to chance, from 0 to 1; default 1, full jitter: the wait is anything from nothing
-    /// to its longest. It keeps clients from coming back in step.
-    #[must_use]
-    pub fn jitter(self, share: f64) -> Self {
-        let share = if share.is_nan() {
-            1.0
-        } else {
-            share.clamp(0.0, 1.0)
-        };
-        self.set(|setup| setup.jitter = share)
-    }
-
-    /// The longest wait of all, default 60 s. A server that asks for more is not asked again.
-    #[must_use]
-    pub fn longest_wait(self, wait: Duration) -> Self {
-        self.set(|setup| setup.longest = wait)
-    }
-
-    /// Retries as a share of the calls of the last 10 s, default 0.2, from 0 to 10, exact to a millionth; and as many more
-    /// a second as `reserve`, default 1, so that a client with few calls has some at all.
-    #[must_use]
-    pub fn budget(self, share: f32, reserve: u32) -> Self {
-        let share = if share.is_nan() {
-            0.0
-        } else {
-            share.clamp(0.0, MOST_SHARE)
-        };
-        self.set(|setup| {
-            setup.budget = share;
-            setup.reserve = reserve.min(MOST_RESERVE);
-        })
-    }
-
     /// Retries whatever the method: for services that are idempotent by themselves, such as most gRPC queries, whose
     /// method is always `POST`.
     #[must_use]
     pub fn insecure_any_method(self) -> Self {
         self.set(|setup| setup.any_method = true)
+    }
+
+    /// This layer, if all that was set does.
+    ///
+    /// A value that does not do, such as a share that is no number, is logged as a warning when it is set, and the nearest
+    /// that does holds in its place. This is for programs that would rather not start.
+    ///
+    /// # Errors
+    ///
+    /// Names every setting that is out of bounds, in the words of [`configured`](RetryLayer::configured).
+    pub fn checked(self) -> Result<Self, BreakerConfigError> {
+        let problems = self.shared.setup.problems.clone();
+        problems
+            .into_result(self)
+            .map_err(BreakerConfigError::InvalidRetry)
+    }
+
+    /// Notes what is wrong with a setting, if something is.
+    pub(super) fn note(self, field: &str, is_wrong: bool, reason: &str) -> Self {
+        if !is_wrong {
+            return self;
+        }
+        tracing::warn!(target: "palisade_breaker", field, reason, "a setting of a retry does not do");
+        self.set(|setup| setup.problems.push(field, reason))
     }
 
     /// Retries nothing: the same types, and every call passes.

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, Request};
-use palisade_core::Handle;
+use palisade_core::{Handle, Problems};
 use tokio::time::Sleep;
 use tower::retry::Policy;
 
@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) budget: f32,
     pub(crate) reserve: u32,
     pub(crate) any_method: bool,
+    /// What does not do of what was set.
+    pub(crate) problems: Problems,
 }
 
 impl Default for Setup {
@@ -43,6 +45,7 @@ impl Default for Setup {
             budget: 0.2,
             reserve: 1,
             any_method: false,
+            problems: Problems::none(),
         }
     }
 }

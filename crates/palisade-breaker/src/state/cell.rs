@@ -169,6 +169,6 @@ impl Cell {
 
 impl Plan {
     const fn counts_in_a_row(&self) -> bool {
-        matches!(self.failures, super::plan::FailureRule::Consecutive(_))
+        self.failures.consecutive.is_some()
     }
 }

@@ -356,7 +356,7 @@ impl Machine {
     /// What a call must know of it.
     pub(crate) fn word(&self) -> Word {
         let trials = self.trials_in_flight();
-        Word::new(self.code(), trials, self.rules.failures(), self.epoch)
+        Word::new(self.code(), trials, self.rules.in_a_row(), self.epoch)
     }
 
     pub(crate) const fn code(&self) -> Code {

@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::extent::{Extent, LONGEST};
+use super::extent::{Extent, LONGEST, MOST_CALLS};
 
 /// The most trials that may be in flight at once; they have thirteen bits of the word.
 pub(crate) const MOST_TRIALS: u32 = 8_191;
@@ -9,7 +9,9 @@ pub(crate) const MOST_TRIALS: u32 = 8_191;
 /// Everything that the machine is told before it starts.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub(crate) failures: FailureRule,
+    pub(crate) failures: FailureRules,
+    /// The time of the exact count, a minute unless it is set.
+    pub(crate) within: Option<Duration>,
     pub(crate) extent: Extent,
     pub(crate) minimum: NonZeroU32,
     pub(crate) slow: Option<SlowRule>,
@@ -25,18 +27,15 @@ pub(crate) struct Plan {
     pub(crate) count_calls: bool,
 }
 
-/// Which failures trip.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum FailureRule {
+/// Which failures trip: by each rule that is set, or by the first one with its default.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct FailureRules {
     /// So many within a time.
-    Within {
-        threshold: NonZeroU32,
-        within: Duration,
-    },
+    pub(crate) threshold: Option<NonZeroU32>,
     /// So many in a row.
-    Consecutive(NonZeroU32),
+    pub(crate) consecutive: Option<NonZeroU32>,
     /// This share of the calls in the window.
-    Rate(f64),
+    pub(crate) rate: Option<f64>,
 }
 
 /// Which slow calls trip: a share of the calls in the window that took at least `bound`.
@@ -55,18 +54,17 @@ impl Plan {
 
     /// Whether every call must be recorded, and not only those that fail.
     pub(crate) fn records_every_call(&self) -> bool {
-        self.slow.is_some() || matches!(self.failures, FailureRule::Rate(_))
+        self.slow.is_some() || self.failures.rate.is_some()
     }
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 impl Default for Plan {
     fn default() -> Self {
-        const MINUTE: Duration = Duration::from_secs(60);
         Self {
-            failures: FailureRule::Within {
-                threshold: at_least_one(5),
-                within: MINUTE,
-            },
+            failures: FailureRules::default(),
+            within: None,
             extent: Extent::Time(MINUTE),
             minimum: at_least_one(20),
             slow: None,
@@ -101,18 +99,15 @@ impl Plan {
     /// Calls before a rate counts: a window of fewer calls can hold no more than all of them.
     pub(crate) fn minimum_calls(&self) -> u64 {
         let minimum = match self.extent {
-            Extent::Calls(calls) => self.minimum.min(calls),
-            Extent::Time(_) => self.minimum,
+            Extent::Calls(calls) => self.minimum.get().min(calls.get()).min(MOST_CALLS),
+            Extent::Time(_) => self.minimum.get(),
         };
-        minimum.get().into()
+        minimum.into()
     }
 
     /// The time of the exact count, or its default where another rule holds.
     pub(crate) fn within(&self) -> Duration {
-        match self.failures {
-            FailureRule::Within { within, .. } => within,
-            _ => Duration::from_secs(60),
-        }
+        self.within.unwrap_or(MINUTE)
     }
 
     /// How long trouble is remembered of a breaker that is left alone: by the window that has a time, or a minute where
@@ -124,11 +119,14 @@ impl Plan {
         }
     }
 
-    /// The threshold of the exact count, or its default where another rule holds.
-    pub(crate) fn threshold(&self) -> NonZeroU32 {
-        match self.failures {
-            FailureRule::Within { threshold, .. } => threshold,
-            _ => at_least_one(5),
-        }
+    /// The threshold of the exact count: what was set, or the default where no other rule is.
+    pub(crate) fn threshold(&self) -> Option<NonZeroU32> {
+        let FailureRules {
+            threshold,
+            consecutive,
+            rate,
+        } = self.failures;
+        let is_alone = consecutive.is_none() && rate.is_none();
+        threshold.or_else(|| is_alone.then(|| at_least_one(5)))
     }
 }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use palisade_core::time::Instant;
 
-use super::plan::{FailureRule, Plan};
+use super::plan::Plan;
 use super::window::{Tally, Window};
 
 /// How a call ended, as far as the rules ask.
@@ -43,7 +43,7 @@ impl Rules {
         if failed || slow {
             self.trouble = Some(now);
         }
-        let failures_trip = ending != Ending::Abandoned && self.count_failure(plan, now, failed);
+        let failures_trip = ending != Ending::Abandoned && self.count(plan, now, failed);
         let Some(window) = &mut self.window else {
             return failures_trip;
         };
@@ -54,34 +54,38 @@ impl Rules {
             slow,
         } = window.tally(now);
         let enough = calls >= plan.minimum_calls();
-        let over = |count: u64, share: f64| count > 0 && count as f64 >= share * calls as f64;
-        let failing = matches!(plan.failures, FailureRule::Rate(share) if over(failed, share));
+        // The quotient is the number that the share is written as, which a product need not be: 7 of 100 is 0.07.
+        let over = |count: u64, share: f64| count > 0 && count as f64 / calls as f64 >= share;
+        let failing = plan.failures.rate.is_some_and(|share| over(failed, share));
         let slowing = plan.slow.is_some_and(|rule| over(slow, rule.share));
         failures_trip || enough && (failing || slowing)
     }
 
-    fn count_failure(&mut self, plan: &Plan, now: Instant, failed: bool) -> bool {
-        match plan.failures {
-            FailureRule::Within { threshold, within } if failed => {
-                self.forget_before(now, within);
-                self.times.push_back(now);
-                let threshold = threshold.get() as usize;
-                // In the shadow mode the count goes on.
-                if self.times.len() > threshold {
-                    self.times.pop_front();
-                }
-                self.times.len() >= threshold
-            }
-            FailureRule::Consecutive(threshold) => {
-                self.in_a_row = if failed {
-                    self.in_a_row.saturating_add(1)
-                } else {
-                    0
-                };
-                self.in_a_row >= threshold.get()
-            }
-            FailureRule::Within { .. } | FailureRule::Rate(_) => false,
+    fn count(&mut self, plan: &Plan, now: Instant, failed: bool) -> bool {
+        let too_many = failed && self.count_time(plan, now);
+        let Some(in_a_row) = plan.failures.consecutive else {
+            return too_many;
+        };
+        self.in_a_row = if failed {
+            self.in_a_row.saturating_add(1)
+        } else {
+            0
+        };
+        too_many || self.in_a_row >= in_a_row.get()
+    }
+
+    fn count_time(&mut self, plan: &Plan, now: Instant) -> bool {
+        let Some(threshold) = plan.threshold() else {
+            return false;
+        };
+        self.forget_before(now, plan.within());
+        self.times.push_back(now);
+        let threshold = threshold.get() as usize;
+        // In the shadow mode the count goes on.
+        if self.times.len() > threshold {
+            self.times.pop_front();
         }
+        self.times.len() >= threshold
     }
 
     /// A failure that is exactly as old as the time no longer counts.
@@ -101,6 +105,11 @@ impl Rules {
             .is_none_or(|at| now.saturating_duration_since(at) >= memory)
     }
 
+    /// Failures in a row, which a success ends.
+    pub(crate) const fn in_a_row(&self) -> u32 {
+        self.in_a_row
+    }
+
     /// Failures that count towards the next trip.
     pub(crate) fn failures(&self) -> u32 {
         self.in_a_row
@@ -109,9 +118,7 @@ impl Rules {
 
     /// What the windows hold now.
     pub(crate) fn tally(&mut self, plan: &Plan, now: Instant) -> (u32, Option<Tally>) {
-        if let FailureRule::Within { within, .. } = plan.failures {
-            self.forget_before(now, within);
-        }
+        self.forget_before(now, plan.within());
         let failures = self.failures();
         (
             failures,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use palisade_core::time::Instant;
 
-use super::extent::{Extent, LONGEST};
+use super::extent::{Extent, LONGEST, MOST_CALLS};
 
 /// The calls in a window and how they went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,9 +76,6 @@ pub(crate) struct CallWindow {
     next: usize,
     total: Tally,
 }
-
-/// More calls than a rate needs, and a bound on what a slip of the pen can take in memory.
-const MOST_CALLS: u32 = 1 << 20;
 
 impl CallWindow {
     fn new(size: NonZeroU32) -> Self {

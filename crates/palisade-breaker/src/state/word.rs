@@ -2,7 +2,7 @@ use super::State;
 
 /// What a call must know of the machine, in one word that can be read without a lock.
 ///
-/// From the low bits up: 3 of the code, 13 of trials in flight, 16 of failures (which stop at the most), 32 of the
+/// From the low bits up: 3 of the code, 13 of trials in flight, 16 of failures in a row (which stop at the most), 32 of the
 /// epoch. It is written under the machine's lock alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(u64);

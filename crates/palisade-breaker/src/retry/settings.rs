@@ -1,0 +1,65 @@
+use std::time::Duration;
+
+use super::layer::RetryLayer;
+use super::policy::{MOST_RESERVE, MOST_SHARE};
+
+/// How often, and after which waits.
+impl<J, R> RetryLayer<J, R> {
+    /// Attempts in all, the first one included; default 3, at least 1, which never retries.
+    #[must_use]
+    pub fn attempts(self, attempts: u32) -> Self {
+        self.note("attempts", attempts == 0, "is 0, must be at least 1")
+            .set(|setup| setup.attempts = attempts.max(1))
+    }
+
+    /// The longest wait before the first retry, default 1 s, and the factor by which it grows with each, default 2, at
+    /// least 1.
+    #[must_use]
+    pub fn backoff(self, base: Duration, factor: f64) -> Self {
+        let fits = factor >= 1.0 && factor.is_finite();
+        self.note("factor", !fits, "must be a factor of at least 1")
+            .set(|setup| {
+                setup.base = base;
+                setup.factor = if fits { factor } else { 1.0 };
+            })
+    }
+
+    /// The share of a wait that is left to chance, from 0 to 1; default 1, full jitter: the wait is anything from nothing
+    /// to its longest. It keeps clients from coming back in step.
+    #[must_use]
+    pub fn jitter(self, share: f64) -> Self {
+        let fits = (0.0..=1.0).contains(&share);
+        let jitter = if share.is_nan() {
+            1.0
+        } else {
+            share.clamp(0.0, 1.0)
+        };
+        self.note("jitter", !fits, "must be a share from 0 to 1")
+            .set(|setup| setup.jitter = jitter)
+    }
+
+    /// The longest wait of all, default 60 s. A server that asks for more is not asked again.
+    #[must_use]
+    pub fn longest_wait(self, wait: Duration) -> Self {
+        self.set(|setup| setup.longest = wait)
+    }
+
+    /// Retries as a share of the calls of the last 10 s, default 0.2, from 0 to 10, exact to a millionth; and as many more
+    /// a second as `reserve`, default 1, so that a client with few calls has some at all.
+    #[must_use]
+    pub fn budget(self, share: f32, reserve: u32) -> Self {
+        let fits = (0.0..=MOST_SHARE).contains(&share);
+        let budget = if share.is_nan() {
+            0.0
+        } else {
+            share.clamp(0.0, MOST_SHARE)
+        };
+        let most = reserve > MOST_RESERVE;
+        self.note("budget", !fits, "must be a share from 0 to 10")
+            .note("reserve", most, "must be at most 1,000,000")
+            .set(|setup| {
+                setup.budget = budget;
+                setup.reserve = reserve.min(MOST_RESERVE);
+            })
+    }
+}
