@@ -1,6 +1,6 @@
 //! What a server says of when to come back.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
@@ -8,26 +8,32 @@ use palisade_core::time::UnixTime;
 
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date in the form that servers must send.
+/// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date in any of the three forms that recipients must read.
 pub(crate) fn retry_after(headers: &HeaderMap, now: impl Fn() -> UnixTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().map(Duration::from_secs).ok();
+    if let Some(secs) = number(text) {
+        return Some(Duration::from_secs(secs));
     }
-    Some(imf_fixdate(text)?.saturating_since(now()))
+    let date = httpdate::parse_http_date(text).ok()?;
+    // What lies before 1970 is past like any other past.
+    let since_1970 = date.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Some(UnixTime::from_duration(since_1970).saturating_since(now()))
+}
+
+/// A number of digits alone; beyond what fits it is the largest that does.
+fn number(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// `grpc-retry-pushback-ms`; a negative number is "do not retry at all", which is no time.
 pub(crate) fn pushback(headers: &HeaderMap) -> Option<Pushback> {
     let text = headers.get(PUSHBACK)?.to_str().ok()?.trim();
-    match text.parse::<i64>() {
-        Ok(millis) => match u64::try_from(millis) {
-            Ok(millis) => Some(Pushback::After(Duration::from_millis(millis))),
-            Err(_) => Some(Pushback::Never),
-        },
-        // gRPC (A6) reads what is no number as "do not retry".
-        Err(_) => Some(Pushback::Never),
-    }
+    Some(match number(text) {
+        Some(millis) => Pushback::After(Duration::from_millis(millis)),
+        // gRPC (A6) reads a negative number, and what is none, as "do not retry".
+        None => Pushback::Never,
+    })
 }
 
 /// What a gRPC server says of a retry (gRPC proposal A6).
@@ -44,47 +50,6 @@ impl Pushback {
             Self::Never => None,
         }
     }
-}
-
-/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7). The weekday is not checked against the date.
-fn imf_fixdate(text: &str) -> Option<UnixTime> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let date = text.strip_suffix(" GMT")?.split_once(", ")?.1;
-    let mut parts = date.split(' ');
-    let day = digits(parts.next()?, 2)?;
-    let month_name = parts.next()?;
-    let month = MONTHS.iter().position(|name| *name == month_name)? as u64 + 1;
-    let year = digits(parts.next()?, 4)?;
-    let mut clock = parts.next()?.split(':');
-    let hour = digits(clock.next()?, 2)?;
-    let minute = digits(clock.next()?, 2)?;
-    let second = digits(clock.next()?, 2)?;
-    let in_bounds = (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
-    if !in_bounds || year < 1970 || parts.next().is_some() || clock.next().is_some() {
-        return None;
-    }
-    let days = days_since_1970(year, month, day);
-    Some(UnixTime::from_secs(
-        ((days * 24 + hour) * 60 + minute) * 60 + second,
-    ))
-}
-
-fn digits(text: &str, len: usize) -> Option<u64> {
-    let fits = text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit());
-    fits.then(|| text.parse().ok()).flatten()
-}
-
-/// Days of the Gregorian calendar, counted in years that begin in March, so that a leap day is the last of its year.
-fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 
 #[cfg(test)]
@@ -108,6 +73,13 @@ mod tests {
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_800), Some(0));
         // 951782400 is Tue, 29 Feb 2000 00:00:00 GMT by `date -d`.
         assert_eq!(wait("Tue, 29 Feb 2000 00:00:00 GMT", 951_782_399), Some(1));
+        // The obsolete forms of the same example.
+        assert_eq!(
+            wait("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_700),
+            Some(77)
+        );
+        assert_eq!(wait("Sun Nov  6 08:49:37 1994", 784_111_700), Some(77));
+        assert_eq!(wait("99999999999999999999999", 0), Some(u64::MAX));
     }
 
     #[test]
@@ -116,13 +88,12 @@ mod tests {
             "-1",
             "1.5",
             "soon",
-            "99999999999999999999999",
+            "",
             "Sun, 06 Nov 1994 08:49:37 CET",
             "Sun, 06 Nov 94 08:49:37 GMT",
-            "Sun, 6 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 25:49:37 GMT",
             "Sun, 06 Nov 1994 08:49 GMT",
-            "Sun, 06 Nov 1960 08:49:37 GMT",
+            "Sun Nov 31 08:49:37",
         ] {
             assert_eq!(wait(odd, 0), None, "{odd}");
         }
@@ -137,6 +108,8 @@ mod tests {
         );
         assert_eq!(read("-1"), Some(Pushback::Never));
         assert_eq!(read("later"), Some(Pushback::Never));
+        let longest = Duration::from_millis(u64::MAX);
+        assert_eq!(read("99999999999999999999"), Some(Pushback::After(longest)));
         assert_eq!(pushback(&HeaderMap::new()), None);
     }
 }

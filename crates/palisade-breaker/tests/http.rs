@@ -110,7 +110,14 @@ async fn retry_after_lengthens_the_open_time() {
         ("Sun, 06 Nov 1994 08:49:37 GMT", 60),
         ("-90", 60),
         ("90.5", 60),
-        ("99999999999999999999", 60),
+        ("", 60),
+        // Beyond 64 bits it is still a long time.
+        ("99999999999999999999", 600),
+        // The two obsolete forms of a date, which recipients must read (RFC 9110, section 5.6.7): in the year 2045.
+        ("Monday, 06-Nov-45 08:49:37 GMT", 600),
+        ("Mon Nov  6 08:49:37 2045", 600),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 60),
+        ("Sun Nov  6 08:49:37 1994", 60),
     ] {
         let mut response = status(503);
         let headers = response.headers_mut();

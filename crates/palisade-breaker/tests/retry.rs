@@ -255,6 +255,8 @@ async fn it_does_not_come_back_before_the_server_says() {
     assert_eq!(tries(&[|| with_header(503, "retry-after", "61")]).await, 1);
     let a_year: fn() -> Answer = || with_header(503, "retry-after", "31536000");
     assert_eq!(tries(&[a_year]).await, 1);
+    let beyond_64_bits: fn() -> Answer = || with_header(503, "retry-after", "99999999999999999999");
+    assert_eq!(tries(&[beyond_64_bits]).await, 1);
     // What is past, or no time at all, leaves the usual wait.
     let past: fn() -> Answer = || with_header(503, "retry-after", "Sun, 06 Nov 1994 08:49:37 GMT");
     for odd in [past, || with_header(503, "retry-after", "-7")] {

@@ -18,9 +18,9 @@ const CEILINGS: &[(&str, usize, &str)] = &[
     ("palisade-ratelimit", 32, "core's, and nothing else"),
     (
         "palisade-breaker",
-        53,
-        "core's, and hyper, hyper-util's client and h2, whose errors alone tell a caller's broken upload from a failure \
-         of the upstream; without feature `hyper` core's alone",
+        54,
+        "core's, httpdate for the three forms of a date in `Retry-After`, and hyper, hyper-util's client and h2, whose \
+         errors alone tell a caller's broken upload from a failure of the upstream; without feature `hyper` not these",
     ),
     (
         "palisade-auth",
