@@ -1,15 +1,19 @@
+mod reuse;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready as ready_or_return};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, WARNING};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{AGE, CONTENT_LENGTH, WARNING};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use palisade_core::ResponseBody;
+use palisade_core::time::{self, Instant};
 
 use crate::refuse::unavailable;
 use crate::{Refuse, Rejected};
@@ -35,10 +39,32 @@ struct Kept {
     order: VecDeque<String>,
 }
 
-/// A whole response, as it was.
+/// A whole response.
 struct Good {
-    headers: HeaderMap,
+    head: Head,
     body: Vec<Bytes>,
+}
+
+/// What is kept of a response's head.
+struct Head {
+    headers: HeaderMap,
+    came: Instant,
+    age_then: Duration,
+}
+
+impl Head {
+    fn of(headers: &HeaderMap) -> Self {
+        Self {
+            headers: reuse::end_to_end(headers),
+            came: time::now(),
+            age_then: reuse::age_on_arrival(headers),
+        }
+    }
+
+    fn age(&self) -> HeaderValue {
+        let since = time::now().saturating_duration_since(self.came);
+        reuse::age(self.age_then.saturating_add(since))
+    }
 }
 
 impl<F> LastGood<F> {
@@ -99,10 +125,10 @@ where
     }
 
     fn output(&self, key: Option<String>, out: Response<B>) -> Self::Output {
-        let keeping = key.filter(|_| may_be_kept(&out)).map(|key| Keeping {
+        let keeping = key.filter(|_| reuse::may_be_kept(&out)).map(|key| Keeping {
             key,
             store: Arc::clone(&self.store),
-            headers: out.headers().clone(),
+            head: Head::of(out.headers()),
             frames: Vec::new(),
             len: 0,
         });
@@ -114,23 +140,13 @@ where
     }
 }
 
-/// A 200 that its server lets others keep.
-fn may_be_kept<B>(response: &Response<B>) -> bool {
-    let headers = response.headers();
-    let no_store = headers.get_all(CACHE_CONTROL).iter().any(|value| {
-        let text = value.to_str().unwrap_or("no-store").to_ascii_lowercase();
-        text.contains("no-store") || text.contains("private")
-    });
-    response.status() == StatusCode::OK && !headers.contains_key(SET_COOKIE) && !no_store
-}
-
 impl Good {
     fn again<B>(&self) -> Response<ResponseBody<B>> {
         let body: Vec<u8> = self.body.concat();
         let mut response = Response::new(ResponseBody::empty());
-        *response.headers_mut() = self.headers.clone();
+        *response.headers_mut() = self.head.headers.clone();
         let headers = response.headers_mut();
-        headers.remove(TRANSFER_ENCODING);
+        headers.insert(AGE, self.head.age());
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         // RFC 7234, section 5.5.1: what is shown is stale.
         headers.append(
@@ -146,7 +162,7 @@ impl Good {
 struct Keeping {
     key: String,
     store: Arc<Store>,
-    headers: HeaderMap,
+    head: Head,
     frames: Vec<Bytes>,
     len: usize,
 }
@@ -204,7 +220,7 @@ impl<B: Body<Data = Bytes>> Body for KeepBody<B> {
 impl Keeping {
     fn keep(self) {
         let good = Good {
-            headers: self.headers,
+            head: self.head,
             body: self.frames,
         };
         self.store.keep(self.key, good);

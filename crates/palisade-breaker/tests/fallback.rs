@@ -162,6 +162,98 @@ async fn what_is_not_good_or_not_for_others_is_not_kept() {
     }
 }
 
+/// What is shown, while it is open, of a response with these headers.
+async fn shown(
+    headers: &'static [(&'static str, &'static str)],
+    after: u64,
+) -> http::response::Parts {
+    let layer = BreakerLayer::http("x").last_good(2, 100, by_path);
+    let upstream = move |_: Request<()>| async move {
+        let mut response = Response::new(Full::<Bytes>::from("good"));
+        for (name, value) in headers {
+            response.headers_mut().append(*name, value.parse().unwrap());
+        }
+        Ok::<_, Infallible>(response)
+    };
+    let service = layer.layer(service_fn(upstream));
+    let first = service.clone().oneshot(get("/a")).await.unwrap();
+    let passed = first.headers().len();
+    assert_eq!(passed, headers.len(), "what passes stays as it is");
+    assert!(first.into_body().collect().await.is_ok());
+    layer.handle().force_open();
+    common::advance(common::secs(after)).await;
+    service.oneshot(get("/a")).await.unwrap().into_parts().0
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_must_not_be_shown_stale_is_not_kept() {
+    for control in [
+        "no-cache",
+        "max-age=60, Must-Revalidate",
+        "proxy-revalidate",
+        "public, s-maxage=10",
+        "no-cache=\"set-cookie\"",
+        "max-age=5 ,no-store",
+    ] {
+        let headers = Box::leak(Box::new([
+            ("cache-control", "max-age=1"),
+            ("cache-control", control),
+        ]));
+        assert_eq!(shown(headers, 0).await.status, 503, "{control}");
+    }
+    for control in [
+        "max-age=0",
+        "public",
+        "stale-if-error=60",
+        "no-transform, x-no-cache-please",
+    ] {
+        let headers = Box::leak(Box::new([("cache-control", control)]));
+        assert_eq!(shown(headers, 0).await.status, 200, "{control}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_its_connection_is_not_shown_again() {
+    let head = shown(
+        &[
+            ("connection", "X-Trace, close"),
+            ("connection", "x-other"),
+            ("x-trace", "1"),
+            ("x-other", "2"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authenticate", "Basic"),
+            ("trailer", "checksum"),
+            ("upgrade", "h2c"),
+            ("te", "trailers"),
+            ("x-kept", "3"),
+        ],
+        0,
+    )
+    .await;
+    let mut names: Vec<_> = head.headers.keys().map(http::HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["age", "content-length", "warning", "x-kept"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_shown_again_says_how_old_it_is() {
+    for (headers, age) in [
+        (&[] as &[_], "90"),
+        (&[("age", "30")], "120"),
+        (&[("age", "nonsense")], "90"),
+        (&[("age", "99999999999999999999")], "2147483648"),
+    ] {
+        let head = shown(headers, 90).await;
+        let shown: Vec<_> = head.headers.get_all("age").iter().collect();
+        assert_eq!(shown, [age], "{headers:?}");
+    }
+    // By the date of its server it was older when it came.
+    let head = shown(&[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], 0).await;
+    let age: u64 = head.headers["age"].to_str().unwrap().parse().unwrap();
+    assert!(age > 31 * 365 * 86_400, "{age}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_oldest_kept_response_makes_room() {
     let layer = BreakerLayer::http("x").last_good(2, 100, by_path);

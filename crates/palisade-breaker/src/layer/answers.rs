@@ -58,10 +58,11 @@ impl<C, A> BreakerLayer<C, A> {
     }
 
     /// Answers a refused `GET` with the last good response (200) to a request with the same key, marked by
-    /// `Warning: 110`, or else like [`respond_when_open`](Self::respond_when_open). The breaker stays the same.
+    /// `Warning: 110` and its `Age`, without the headers of its connection, or else like [`respond_when_open`](Self::respond_when_open). The breaker stays the same.
     ///
     /// `key` tells requests apart, and `None` keeps nothing. At most `entries` responses of at most `cap` bytes are kept,
-    /// the oldest making room; none that sets a cookie or that `Cache-Control` calls `no-store` or `private`.
+    /// the oldest making room; none that sets a cookie, that `Cache-Control` calls `no-store` or `private`, or that must
+    /// not be shown stale: `no-cache`, `must-revalidate`, `proxy-revalidate`, `s-maxage` (RFC 9111, section 4.2.4).
     ///
     /// # Security
     ///
