@@ -25,7 +25,9 @@ use crate::{BreakerHandle, BreakerLayer, Classify, ErrorsFail, FailWhenOpen, Ref
 /// A key longer than 259 bytes, the longest host name with a port, is cut to that, and its SHA-256 in hex stands in the
 /// place of the rest: in events, in what is shared, and in [`KeyedHandle::troubled`].
 ///
-/// The guarded service is polled ready before the key is known, even if its breaker turns out to be open.
+/// The guarded service is polled ready before the key is known, even if its breaker turns out to be open; a clone then
+/// takes its place, so that what it reserved, such as a place under a concurrency limit, is free again. One that cannot be
+/// cloned goes behind `tower::buffer`.
 ///
 /// # Example
 ///
@@ -45,7 +47,7 @@ use crate::{BreakerHandle, BreakerLayer, Classify, ErrorsFail, FailWhenOpen, Ref
 /// assert_eq!(get("http://down.example/").await?.status(), 503);
 /// assert!(get("http://down.example/").await.is_err(), "its breaker is open");
 /// assert_eq!(get("http://well.example/").await?.status(), 200);
-/// assert_eq!(layer.handle().troubled(), [("down.example".to_owned(), State::Open)]);
+/// assert_eq!(layer.handle().troubled(), [("down.example:80".to_owned(), State::Open)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -180,7 +182,7 @@ impl<S, K, C, A> KeyedBreaker<S, K, C, A> {
 
 impl<S, Req, K, C, A> Service<Req> for KeyedBreaker<S, K, C, A>
 where
-    S: Service<Req>,
+    S: Service<Req> + Clone,
     K: ExtractKey<Req>,
     C: Classify<Req, S::Response, S::Error> + Clone,
     A: Refuse<Req, C::Output, S::Error> + Clone,
@@ -213,7 +215,12 @@ where
                     refuse_seen,
                 )
             }
-            Err(rejected) => ResponseFuture::refused(parts.refuse.refuse(request, rejected)),
+            Err(rejected) => {
+                let refused = parts.refuse.refuse(request, rejected);
+                // The one that is ready may hold a place that others wait for.
+                self.inner = self.inner.clone();
+                ResponseFuture::refused(refused)
+            }
         }
     }
 }
