@@ -29,24 +29,36 @@ pub enum BreakerEvent {
         open_for: Option<Duration>,
     },
     /// A call was refused.
-    Rejected(Rejected),
+    #[non_exhaustive]
+    Rejected {
+        /// What its caller gets.
+        rejected: Rejected,
+        /// Which breaker, when there is one for each key.
+        key: Option<Arc<str>>,
+    },
     /// A trial was let through while half-open.
     #[non_exhaustive]
     Trial {
         /// The breaker.
         name: Name,
+        /// Which one, when there is one for each key.
+        key: Option<Arc<str>>,
     },
     /// A trial did not settle in time, so that another may try.
     #[non_exhaustive]
     LeaseLost {
         /// The breaker.
         name: Name,
+        /// Which one, when there is one for each key.
+        key: Option<Arc<str>>,
     },
     /// A call passed without a breaker, because all that are remembered are needed, and its key is another.
     #[non_exhaustive]
     Unguarded {
         /// The keyed layer.
         name: Name,
+        /// The key that found no room.
+        key: Arc<str>,
         /// So many calls of this layer by now.
         calls: u64,
     },
@@ -56,34 +68,70 @@ pub enum BreakerEvent {
     WouldTrip {
         /// The breaker.
         name: Name,
+        /// Which one, when there is one for each key.
+        key: Option<Arc<str>>,
     },
 }
 
-/// Who is told of events.
-#[derive(Clone)]
-pub(crate) struct Observer(Arc<dyn Fn(&BreakerEvent) + Send + Sync>);
+/// Who is told of events, in the order in which they came.
+#[derive(Clone, Default)]
+pub(crate) struct Observers(Vec<Arc<Observe>>);
 
-impl Observer {
-    pub(crate) fn new(observe: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(observe))
+type Observe = dyn Fn(&BreakerEvent) + Send + Sync;
+
+impl Observers {
+    pub(crate) fn add(&mut self, observe: impl Fn(&BreakerEvent) + Send + Sync + 'static) {
+        self.0.push(Arc::new(observe));
     }
 
-    /// Tells it. A panic of the observer must not reach a call, or a permit that is dropped in another panic.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells them. A panic of an observer must not reach a call, or a permit that is dropped in another panic.
     pub(crate) fn tell(&self, event: &BreakerEvent) {
-        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.0)(event)));
-        if told.is_err() {
-            tracing::error!(target: "palisade_breaker", "an observer of events panicked");
+        for observe in &self.0 {
+            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| observe(event)));
+            if told.is_err() {
+                tracing::error!(target: "palisade_breaker", "an observer of events panicked");
+            }
         }
     }
 }
 
-impl fmt::Debug for Observer {
+impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Observer")
+        write!(f, "{} observers", self.0.len())
     }
 }
 
 impl BreakerEvent {
+    /// The breaker, or the keyed layer.
+    #[must_use]
+    pub const fn name(&self) -> Name {
+        match self {
+            Self::Rejected { rejected, .. } => rejected.name,
+            Self::Transition { name, .. }
+            | Self::Trial { name, .. }
+            | Self::LeaseLost { name, .. }
+            | Self::Unguarded { name, .. }
+            | Self::WouldTrip { name, .. } => *name,
+        }
+    }
+
+    /// The key, when there is a breaker for each.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Unguarded { key, .. } => Some(key),
+            Self::Transition { key, .. }
+            | Self::Rejected { key, .. }
+            | Self::Trial { key, .. }
+            | Self::LeaseLost { key, .. }
+            | Self::WouldTrip { key, .. } => key.as_deref(),
+        }
+    }
+
     pub(crate) fn trace(&self) {
         match self {
             Self::Transition {
@@ -98,24 +146,24 @@ impl BreakerEvent {
                 breaker = name.as_str(), key = key.as_deref(), from = from.as_str(), to = to.as_str(), cause = cause.as_str(),
                 open_for_ms = open_for.map(millis), "breaker changed its state"
             ),
-            Self::Rejected(rejected) => tracing::debug!(
+            Self::Rejected { rejected, key } => tracing::debug!(
                 target: "palisade_breaker",
-                breaker = rejected.name.as_str(), reason = rejected.reason.as_str(), "call refused"
+                breaker = rejected.name.as_str(), key = key.as_deref(), reason = rejected.reason.as_str(), "call refused"
             ),
-            Self::Trial { name } => tracing::debug!(
-                target: "palisade_breaker", breaker = name.as_str(), "trial let through"
+            Self::Trial { name, key } => tracing::debug!(
+                target: "palisade_breaker", breaker = name.as_str(), key = key.as_deref(), "trial let through"
             ),
-            Self::LeaseLost { name } => tracing::warn!(
-                target: "palisade_breaker", breaker = name.as_str(), "trial lost its lease"
+            Self::LeaseLost { name, key } => tracing::warn!(
+                target: "palisade_breaker", breaker = name.as_str(), key = key.as_deref(), "trial lost its lease"
             ),
             // An attacker may choose the keys, but not how much is logged: the first, the second, the fourth call and so
             // on.
-            Self::Unguarded { name, calls } if calls.is_power_of_two() => tracing::warn!(
-                target: "palisade_breaker", breaker = name.as_str(), calls, "too many keys in trouble, calls pass unguarded"
+            Self::Unguarded { name, key, calls } if calls.is_power_of_two() => tracing::warn!(
+                target: "palisade_breaker", breaker = name.as_str(), key = &**key, calls, "too many keys in trouble, calls pass unguarded"
             ),
             Self::Unguarded { .. } => {}
-            Self::WouldTrip { name } => tracing::warn!(
-                target: "palisade_breaker", breaker = name.as_str(), "breaker would have opened"
+            Self::WouldTrip { name, key } => tracing::warn!(
+                target: "palisade_breaker", breaker = name.as_str(), key = key.as_deref(), "breaker would have opened"
             ),
         }
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use palisade_core::{Handle, Name, Problems};
 use tower_layer::Layer;
 
-use crate::event::Observer;
 use crate::shared::{Setup, Shared};
 use crate::state::plan::Plan;
 use crate::{
@@ -128,13 +127,13 @@ impl<C, A> BreakerLayer<C, A> {
         self.plan(|plan| plan.count_calls = true)
     }
 
-    /// Observes what happens to the breaker, outside its lock. Keep it short.
+    /// Observes what happens to the breaker, outside its lock, besides those that observe it already. Keep it short.
     ///
     /// Transitions are told one at a time and in order, by the task that made one happen or by another that is telling
     /// already; so an observer that itself changes the breaker hears of that when it has returned.
     #[must_use]
     pub fn on_event(self, observe: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
-        self.set(|setup| setup.observer = Some(Observer::new(observe)))
+        self.set(|setup| setup.observers.add(observe))
     }
 
     /// Makes services pending while a call would be refused, instead of ready to refuse it: for balancers, which then
@@ -224,6 +223,7 @@ impl<S, C: Clone, A: Clone> Layer<S> for BreakerLayer<C, A> {
     type Service = Breaker<S, C, A>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        self.shared.announce();
         Breaker::new(
             inner,
             self.shared.clone(),

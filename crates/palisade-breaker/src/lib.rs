@@ -13,7 +13,8 @@ mod hint;
 mod keyed;
 mod last_good;
 mod layer;
-pub mod metrics;
+pub mod metric_names;
+mod metrics;
 mod permit;
 mod refuse;
 #[cfg(feature = "retry")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use palisade_core::time::{self, Instant};
 use palisade_core::{Name, Problems};
 
-use crate::event::{BreakerEvent, Observer};
+use crate::event::{BreakerEvent, Observers};
 use crate::metrics::Counters;
 use crate::state::cell::Cell;
 use crate::state::grant::{Grant, Happening, Head, Refusal, Started, Verdict};
@@ -24,7 +24,7 @@ pub(crate) struct Setup {
     pub(crate) begins: State,
     /// What does not do of what was set.
     pub(crate) problems: Problems,
-    pub(crate) observer: Option<Observer>,
+    pub(crate) observers: Observers,
     /// Its services are pending while a call would be refused.
     pub(crate) pends: bool,
     pub(crate) counters: Arc<Counters>,
@@ -40,7 +40,7 @@ impl Setup {
             plan: Arc::new(plan),
             begins: State::Closed,
             problems: Problems::none(),
-            observer: None,
+            observers: Observers::default(),
             pends: false,
             counters: Arc::default(),
             #[cfg(feature = "redis")]
@@ -105,6 +105,13 @@ impl Shared {
         self.setup.name
     }
 
+    /// Shows the state in the metrics, before the first transition does.
+    pub(crate) fn announce(&self) {
+        if self.key.is_none() {
+            self.setup.counters.state(self.name(), self.state());
+        }
+    }
+
     /// Leave for a call where the word alone grants none.
     pub(crate) fn admit_in_trouble(&self) -> Result<Grant, Rejected> {
         if let Some(refusal) = self.cell.refuse_at_once(time::now) {
@@ -158,10 +165,11 @@ impl Shared {
     pub(crate) fn refused(&self, rejected: Rejected) -> Rejected {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         self.setup.counters.rejected(rejected.name, rejected.reason);
-        if self.setup.observer.is_some()
+        if !self.setup.observers.is_empty()
             || tracing::enabled!(target: "palisade_breaker", tracing::Level::DEBUG)
         {
-            self.tell_event(&BreakerEvent::Rejected(rejected));
+            let key = self.key.clone();
+            self.tell_event(&BreakerEvent::Rejected { rejected, key });
         }
         rejected
     }
@@ -300,7 +308,7 @@ impl Shared {
 
     #[cold]
     fn tell_one(&self, happening: Happening) {
-        let name = self.name();
+        let (name, key) = (self.name(), self.key.clone());
         let event = match happening {
             Happening::Transition {
                 from,
@@ -313,20 +321,23 @@ impl Shared {
                 self.publish(from, to, cause, open_for);
                 BreakerEvent::Transition {
                     name,
-                    key: self.key.clone(),
+                    key,
                     from,
                     to,
                     cause,
                     open_for,
                 }
             }
-            Happening::Trial => BreakerEvent::Trial { name },
+            Happening::Trial => BreakerEvent::Trial { name, key },
             Happening::LeaseLost => {
                 self.leases_lost.fetch_add(1, Ordering::Relaxed);
                 self.setup.counters.lease_lost(name);
-                BreakerEvent::LeaseLost { name }
+                BreakerEvent::LeaseLost { name, key }
             }
-            Happening::WouldTrip => BreakerEvent::WouldTrip { name },
+            Happening::WouldTrip => {
+                self.setup.counters.would_trip(name);
+                BreakerEvent::WouldTrip { name, key }
+            }
         };
         self.tell_event(&event);
     }
@@ -334,9 +345,7 @@ impl Shared {
     #[inline(never)]
     fn tell_event(&self, event: &BreakerEvent) {
         event.trace();
-        if let Some(observer) = &self.setup.observer {
-            observer.tell(event);
-        }
+        self.setup.observers.tell(event);
     }
 }
 

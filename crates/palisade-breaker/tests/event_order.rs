@@ -182,3 +182,15 @@ async fn the_shadow_mode_says_once_an_open_time_that_it_would_trip() {
         assert_eq!(events.take(), [""; 0]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn every_observer_is_told() {
+    let (first, second) = (Events::default(), Events::default());
+    let layer = BreakerLayer::new("x").failure_threshold(1);
+    let layer = layer
+        .on_event(first.observer())
+        .on_event(|_| panic!("on purpose"));
+    fail(&layer.on_event(second.observer()).handle(), 1);
+    assert_eq!(first.take(), ["closed to open: tripped"]);
+    assert_eq!(second.take(), ["closed to open: tripped"]);
+}

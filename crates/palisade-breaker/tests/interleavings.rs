@@ -13,6 +13,8 @@
 mod error;
 #[path = "../src/event.rs"]
 mod event;
+#[path = "../src/metric_names.rs"]
+mod metric_names;
 #[path = "../src/metrics.rs"]
 mod metrics;
 #[path = "../src/permit.rs"]

@@ -371,3 +371,75 @@ fn a_header_can_be_the_key() {
     );
     assert_eq!(key_of(&key, "/", None), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn every_event_tells_which_key_it_concerns() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&told);
+    let layer = BreakerLayer::http("x")
+        .failure_threshold(1)
+        .on_event(move |event| {
+            let text = match event {
+                BreakerEvent::Transition { to, .. } => to.as_str(),
+                BreakerEvent::Rejected { .. } => "rejected",
+                BreakerEvent::Trial { .. } => "trial",
+                BreakerEvent::LeaseLost { .. } => "lease lost",
+                BreakerEvent::WouldTrip { .. } => "would trip",
+                BreakerEvent::Unguarded { .. } => "unguarded",
+                _ => "another",
+            };
+            kept.lock().unwrap().push((
+                event.name().to_string(),
+                event.key().map(str::to_owned),
+                text,
+            ));
+        });
+    let key = key_fn(|(key, _): &Call| Some(key.clone()));
+    let layer = layer.keyed(key).most_keys(1);
+    assert!(call(&layer, "a", 500).await);
+    assert!(!call(&layer, "a", 200).await);
+    assert!(call(&layer, "b", 200).await);
+    let breaker = layer.handle().breaker("a").unwrap();
+    advance(secs(60)).await;
+    let hung = breaker.try_acquire().unwrap();
+    advance(secs(60)).await;
+    breaker.try_acquire().unwrap().ignore();
+    drop(hung);
+    breaker.metrics_only();
+    breaker.try_acquire().unwrap().failure();
+    let told = told.lock().unwrap();
+    let texts: Vec<_> = told.iter().map(|(_, _, text)| *text).collect();
+    assert_eq!(
+        texts,
+        [
+            "open",
+            "rejected",
+            "unguarded",
+            "half_open",
+            "trial",
+            "lease lost",
+            "trial",
+            "metrics_only",
+            "would trip",
+        ]
+    );
+    for (name, key, text) in told.iter() {
+        let expected = if *text == "unguarded" { "b" } else { "a" };
+        assert_eq!(
+            (name.as_str(), key.as_deref()),
+            ("x", Some(expected)),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_can_be_forced_open_before_its_first_call() {
+    let layer = layer(1);
+    let handle = layer.handle();
+    assert!(handle.breaker("a").is_none());
+    handle.breaker_or_new("a").unwrap().force_open();
+    assert!(!call(&layer, "a", 200).await);
+    assert_eq!(handle.breaker("a").unwrap().state(), State::ForcedOpen);
+    assert!(handle.breaker_or_new("b").is_none(), "there is no room");
+}

@@ -199,3 +199,41 @@ async fn calls_that_pass_unguarded_are_counted() {
         2.0
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_state_is_shown_before_the_first_transition() {
+    let seen = Seen::default();
+    let _recorder = metrics::set_default_local_recorder(&seen);
+    let ready = tower::service_fn(|_: u32| async { Ok::<_, &str>(()) });
+    let _closed = BreakerLayer::new("closed").layer(ready);
+    let _off = BreakerLayer::new("off").off().layer(ready);
+    assert_eq!(seen.get("palisade_breaker_state name=closed"), 0.0);
+    assert_eq!(seen.get("palisade_breaker_state name=off"), 4.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shadow_mode_counts_what_it_would_have_done() {
+    let seen = Seen::default();
+    let _recorder = metrics::set_default_local_recorder(&seen);
+    let breaker = BreakerLayer::new("shadow").metrics_only().handle();
+    fail(&breaker, 50);
+    assert_eq!(
+        seen.get("palisade_breaker_would_trip_total name=shadow"),
+        1.0
+    );
+    assert_eq!(
+        palisade_breaker::metric_names::WOULD_TRIP,
+        "palisade_breaker_would_trip_total"
+    );
+}
+
+/// Both names are there, and neither hides the other.
+#[allow(unused_imports, reason = "as a program may have them")]
+mod glob {
+    use palisade_breaker::*;
+
+    #[test]
+    fn a_glob_import_leaves_the_crate_metrics_alone() {
+        metrics::counter!("of_the_program").increment(1);
+    }
+}

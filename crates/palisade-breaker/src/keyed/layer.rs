@@ -132,6 +132,14 @@ impl KeyedHandle {
         self.0.find(key).map(BreakerHandle)
     }
 
+    /// The breaker of this key, made if it is not remembered, such as one to force open before the first call; `None` where
+    /// there is no room for it. It is remembered for as long as somebody holds it, or it stands where nobody would make it
+    /// stand by calls.
+    #[must_use]
+    pub fn breaker_or_new(&self, key: &str) -> Option<BreakerHandle> {
+        self.0.place(key).map(BreakerHandle)
+    }
+
     /// The keys whose breakers are not in the state they began in, which is closed unless the layer says otherwise, and
     /// the state they are in.
     #[must_use]

@@ -72,7 +72,7 @@ impl Store {
             return self.nobody.clone();
         };
         self.place(key).unwrap_or_else(|| {
-            self.tell_unguarded();
+            self.tell_unguarded(key);
             self.nobody.clone()
         })
     }
@@ -110,20 +110,22 @@ impl Store {
     }
 
     #[cold]
-    fn tell_unguarded(&self) {
+    fn tell_unguarded(&self, key: &str) {
         let Setup {
             name,
-            observer,
+            observers,
             counters,
             ..
         } = &*self.setup;
         let calls = self.unguarded.fetch_add(1, Ordering::Relaxed) + 1;
         counters.unguarded(*name);
-        let event = BreakerEvent::Unguarded { name: *name, calls };
+        let event = BreakerEvent::Unguarded {
+            name: *name,
+            key: (*bounded(key)).into(),
+            calls,
+        };
         event.trace();
-        if let Some(observer) = observer {
-            observer.tell(&event);
-        }
+        observers.tell(&event);
     }
 
     /// The breaker of this key, if there is one.

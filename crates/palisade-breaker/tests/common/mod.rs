@@ -121,7 +121,7 @@ impl Events {
                 BreakerEvent::Transition {
                     from, to, cause, ..
                 } => format!("{from} to {to}: {cause}"),
-                BreakerEvent::Rejected(rejected) => format!("rejected: {}", rejected.reason),
+                BreakerEvent::Rejected { rejected, .. } => format!("rejected: {}", rejected.reason),
                 BreakerEvent::Trial { .. } => "trial".into(),
                 BreakerEvent::LeaseLost { .. } => "lease lost".into(),
                 BreakerEvent::WouldTrip { .. } => "would trip".into(),
