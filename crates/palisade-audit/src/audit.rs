@@ -88,6 +88,14 @@ impl Audit {
         &self.0
     }
 
+    /// The place for events that come after their request's record.
+    pub(crate) fn late(&self) -> LateSink {
+        match self.0.as_static() {
+            Some(shared) => shared.late.as_static(),
+            None => self.0.late.clone(),
+        }
+    }
+
     /// Keeps the state for the rest of the process, so that requests need not count their references; see
     /// [`Handle::leak`].
     #[must_use]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use palisade_core::time::WallClock;
-use palisade_core::{ClientIp, Problems};
+use palisade_core::{ClientIp, LateSink, Problems};
 
 use crate::audit::Shared;
 use crate::class::Deliveries;
@@ -269,7 +269,7 @@ impl AuditBuilder {
             no_trail_no_service: self.on_failure == OnFailure::FailClosed,
             capture: self.capture,
             headers,
-            late: Arc::new(move |id, event| {
+            late: LateSink::new(move |id, event| {
                 let record = Record::late(id, &event);
                 let room = match deliveries.of(record.class) {
                     Delivery::BestEffort => Room::Ordinary,

@@ -5,10 +5,12 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use palisade_core::time::{Instant, UnixTime};
 use palisade_core::{
-    ClientAddr, EventKind, Name, Principal, RequestScope, SecurityEvent, Severity, TraceParent,
+    ClientAddr, EventKind, LimitDecision, Name, Principal, RequestScope, SecurityEvent, Severity,
+    TraceParent,
 };
 
 use crate::capture::{Capture, SharedCapture};
+use crate::class::Deliveries;
 use crate::hold::Hold;
 use crate::{Audit, Class, Delivery, Level, Outcome};
 
@@ -78,6 +80,9 @@ impl Entry {
     }
 
     /// Makes the entry fit for the next request.
+    ///
+    /// The writer calls it, which has just read all of it: the thread that gets the entry then reads nothing that another
+    /// processor has written.
     pub(crate) fn clear(&mut self) {
         let mut text = std::mem::take(&mut self.text);
         let mut headers = std::mem::take(&mut self.headers);
@@ -150,14 +155,17 @@ impl Entry {
         std::str::from_utf8(bytes).ok()
     }
 
-    /// Notes what the scope knows of the request, so that the record can do without it.
-    fn note_scope(&mut self) {
-        let Some(scope) = &self.scope else { return };
+    /// Notes what the scope knows of the request, so that the record can do without it: its memory is not the writer's
+    /// to free.
+    pub(crate) fn note_scope(
+        &mut self,
+        scope: &RequestScope,
+        limit: Option<LimitDecision>,
+        principal: Option<Arc<Principal>>,
+    ) {
         self.trace = scope.trace_parent();
-        self.limited_by = scope.with_limits(|limits| {
-            let refused = limits.iter().find(|limit| !limit.allowed);
-            refused.or(limits.first()).map(|limit| limit.policy)
-        });
+        self.limited_by = limit.map(|limit| limit.policy);
+        self.principal = principal;
         if let (Some(id), None) = (scope.request_id(), &self.request_id) {
             let start = self.text.len();
             self.text.extend_from_slice(id.as_str().as_bytes());
@@ -165,16 +173,8 @@ impl Entry {
         }
     }
 
-    /// Gives the scope back, whose memory is not the writer's to free.
-    pub(crate) fn leave_scope(&mut self) -> Option<RequestScope> {
-        self.note_scope();
-        self.scope.take()
-    }
-
     /// Raises the delivery to the strictest of the classes of what happened.
-    pub(crate) fn be_as_strict_as_its_classes(&mut self) {
-        let Some(audit) = &self.audit else { return };
-        let deliveries = &audit.shared().deliveries;
+    pub(crate) fn be_as_strict_as_its_classes(&mut self, deliveries: &Deliveries) {
         let strictest = self.classes().map(|class| deliveries.of(class)).max();
         self.delivery = self.delivery.max(strictest.unwrap_or(Delivery::BestEffort));
     }
@@ -231,7 +231,13 @@ impl Entry {
     /// A copy that says that the response has begun; the events go with it.
     pub(crate) fn stage_begun(&mut self) -> Self {
         self.stage = Some("response_complete");
-        self.note_scope();
+        if let Some(scope) = self.scope.clone() {
+            let limit = scope.with_limits(|limits| {
+                let refused = limits.iter().find(|limit| !limit.allowed);
+                refused.or(limits.first()).copied()
+            });
+            self.note_scope(&scope, limit, scope.principal());
+        }
         Self {
             at: self.at,
             started: self.started,

@@ -178,9 +178,11 @@ impl InFlight {
             if !events.is_empty() {
                 entry.events.extend(events);
             }
-            entry.principal = scope.principal();
         }
-        entry.be_as_strict_as_its_classes();
+        if let Some(audit) = entry.audit.take() {
+            entry.be_as_strict_as_its_classes(&audit.shared().deliveries);
+            entry.audit = Some(audit);
+        }
         entry.delivery
     }
 
@@ -237,15 +239,13 @@ impl InFlight {
         if let Some(started) = entry.started {
             entry.duration = time::now().saturating_duration_since(started);
         }
-        if let Some(scope) = entry.leave_scope() {
-            let events = scope.close_to(&shared.late);
-            if !events.is_empty() {
-                entry.events.extend(events);
-                entry.audit = Some(audit.clone());
-                entry.be_as_strict_as_its_classes();
-                entry.audit = None;
+        if let Some(scope) = entry.scope.take() {
+            let closed = scope.close_to(audit.late());
+            entry.note_scope(&scope, closed.limit, closed.principal);
+            if !closed.events.is_empty() {
+                entry.events.extend(closed.events);
+                entry.be_as_strict_as_its_classes(&shared.deliveries);
             }
-            entry.principal = scope.principal();
         }
         let room = match entry.delivery {
             _ if entry.reserved => Room::Reserved,

@@ -57,6 +57,16 @@ impl<T> Handle<T> {
         }
     }
 
+    /// The state as a static reference, once it has been leaked.
+    #[inline]
+    #[must_use]
+    pub fn as_static(&self) -> Option<&'static T> {
+        match &self.0 {
+            Kind::Counted(_) => None,
+            Kind::Static(fixed) => Some(fixed),
+        }
+    }
+
     /// Whether two handles share their state.
     #[must_use]
     pub fn ptr_eq(&self, other: &Self) -> bool {

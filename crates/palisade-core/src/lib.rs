@@ -33,7 +33,7 @@ pub use principal::{Ownership, Principal, PrincipalKind};
 pub use problems::{Problem, Problems};
 pub use rejection::{Code, Rejection, RejectionContext, Renderer};
 pub use request_id::{InvalidRequestId, RequestId, TraceParent};
-pub use scope::{LateSink, LimitDecision, RequestScope, ScopeLayer};
+pub use scope::{ClosedScope, LateSink, LimitDecision, RequestScope, ScopeLayer};
 pub use target::{SentUri, covers_method, sent_path};
 
 /// The guides of this repository, so that their code is compiled and run.

@@ -1,3 +1,4 @@
+mod late;
 mod layer;
 mod limits;
 
@@ -6,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::Extensions;
 
+pub use self::late::LateSink;
 pub use self::layer::ScopeLayer;
 pub use self::limits::LimitDecision;
 use self::limits::Limits;
@@ -53,8 +55,17 @@ struct State {
     late: Option<LateSink>,
 }
 
-/// Where events go that are noted after a request is over, with the request's id.
-pub type LateSink = Arc<dyn Fn(Option<&RequestId>, SecurityEvent) + Send + Sync>;
+/// The part of a scope that goes into the record of its request.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct ClosedScope {
+    /// The events that were noted and not taken before.
+    pub events: Vec<SecurityEvent>,
+    /// The latest principal.
+    pub principal: Option<Arc<Principal>>,
+    /// The limit that refused the request, or else the first that it was counted by.
+    pub limit: Option<LimitDecision>,
+}
 
 impl RequestScope {
     /// A scope of its own, outside any request.
@@ -187,6 +198,17 @@ impl RequestScope {
         self.state().limits.as_slice().to_vec()
     }
 
+    /// Notes what a limit decided, and asks `read` about what all limits decided, without copying it.
+    pub fn push_limit_and_read<T>(
+        &self,
+        decision: LimitDecision,
+        read: impl FnOnce(&[LimitDecision]) -> T,
+    ) -> T {
+        let mut state = self.state();
+        state.limits.push(decision);
+        read(state.limits.as_slice())
+    }
+
     /// Asks `read` about what the limits decided, without copying it.
     pub fn with_limits<T>(&self, read: impl FnOnce(&[LimitDecision]) -> T) -> T {
         read(self.state().limits.as_slice())
@@ -202,7 +224,7 @@ impl RequestScope {
         let late = state.late.clone();
         drop(state);
         match late {
-            Some(sink) => sink(self.request_id(), event),
+            Some(sink) => sink.tell(self.request_id(), event),
             None => tracing::warn!(target: "palisade_core",
                 event = event.kind().as_str(),
                 reason = event.reason_code(),
@@ -216,13 +238,7 @@ impl RequestScope {
         &self,
         sink: impl Fn(Option<&RequestId>, SecurityEvent) + Send + Sync + 'static,
     ) {
-        self.state().late = Some(Arc::new(sink));
-    }
-
-    /// The same as [`on_late_event`](Self::on_late_event) with a sink that many requests share, so that setting it
-    /// allocates nothing.
-    pub fn on_late_event_shared(&self, sink: LateSink) {
-        self.state().late = Some(sink);
+        self.state().late = Some(LateSink::new(sink));
     }
 
     /// Takes the events noted so far and stays open, for a record that is written before the request ends.
@@ -231,13 +247,19 @@ impl RequestScope {
         std::mem::take(&mut self.state().events)
     }
 
-    /// Takes the events noted so far; later ones go to this sink, with the request's id.
+    /// Closes the scope: later events go to this sink, with the request's id.
     #[must_use]
-    pub fn close_to(&self, late: &LateSink) -> Vec<SecurityEvent> {
+    pub fn close_to(&self, late: LateSink) -> ClosedScope {
         let mut state = self.state();
-        state.late = Some(Arc::clone(late));
+        state.late = Some(late);
         state.closed = true;
-        std::mem::take(&mut state.events)
+        let limits = state.limits.as_slice();
+        let refused = limits.iter().find(|limit| !limit.allowed);
+        ClosedScope {
+            limit: refused.or(limits.first()).copied(),
+            principal: state.principal.clone(),
+            events: std::mem::take(&mut state.events),
+        }
     }
 
     /// Takes the events noted so far; later ones go to the sink for late events.
@@ -342,7 +364,7 @@ mod tests {
         let scope = RequestScope::detached();
         let late = Arc::new(Mutex::new(0));
         let sink = Arc::clone(&late);
-        scope.on_late_event_shared(Arc::new(move |_, _| *sink.lock().unwrap() += 1));
+        scope.on_late_event(move |_, _| *sink.lock().unwrap() += 1);
         scope.record(SecurityEvent::new(EventKind::LoginFailure));
         assert_eq!(scope.take_events().len(), 1);
         scope.record(SecurityEvent::new(EventKind::AdminAction));

@@ -9,7 +9,7 @@ use palisade_core::{EventKind, Handle, LimitDecision, Name, SecurityEvent};
 use crate::ask::Question;
 use crate::counted::{Counted, Engine};
 use crate::decision::{Charged, Decision, Outcome};
-use crate::headers::{Headers, Shown};
+use crate::headers::{Fixed, Headers, Shown};
 use crate::limit::Assessment;
 use crate::limits::Limits;
 use crate::plan::{Beside, Plan};
@@ -179,12 +179,18 @@ impl Limits {
         if handle.is_silent(counted, view) {
             return Verdict::Pass;
         }
-        if let Some(scope) = view.scope() {
-            scope.push_limit(Decision::new(name, assessment, plan.now).into());
-        }
-        let shown = Shown::of_assessment(name, assessment, &counted.fixed);
+        let own = Shown::of_assessment(name, assessment, &counted.fixed);
+        let shown = match view.scope() {
+            Some(scope) => {
+                let decision = Decision::new(name, assessment, plan.now);
+                scope.push_limit_and_read(decision.into(), |noted| {
+                    closest(own, noted, &counted.fixed)
+                })
+            }
+            None => own,
+        };
         let taken = (Charged::Table, plan.now);
-        Verdict::Counted(Ticket::new(handle, shown, &plan, taken, view.scope()))
+        Verdict::Counted(Ticket::new(handle, shown, &plan, taken))
     }
 
     /// Whether nothing is left to do for a request that passes, and nobody to tell.
@@ -225,12 +231,15 @@ impl Limits {
             return Verdict::Pass;
         }
         let noted = LimitDecision::from(decision);
-        if let Some(scope) = view.scope() {
-            scope.push_limit(noted);
-        }
-        let shown = Shown::of(&noted, &counted.fixed);
+        let own = Shown::of(&noted, &counted.fixed);
+        let shown = match view.scope() {
+            Some(scope) => {
+                scope.push_limit_and_read(noted, |noted| closest(own, noted, &counted.fixed))
+            }
+            None => own,
+        };
         let taken = (decision.charged, decision.at);
-        Verdict::Counted(Ticket::new(handle, shown, &plan, taken, view.scope()))
+        Verdict::Counted(Ticket::new(handle, shown, &plan, taken))
     }
 
     /// Counts and tells that a request is over a limit.
@@ -278,6 +287,17 @@ impl Limits {
             shadow: self.policies[plan.policy].shadow,
             plan,
         }
+    }
+}
+
+/// The limit that the header fields speak of: the closest, whether ours or one that another limiter has noted.
+fn closest(own: Shown, noted: &[LimitDecision], known: &[&'static Fixed]) -> Shown {
+    let counted = noted
+        .iter()
+        .filter(|decision| decision.allowed && decision.limit > 0);
+    match counted.min_by_key(|decision| decision.remaining) {
+        Some(other) if other.remaining < own.remaining => Shown::of(other, known),
+        _ => own,
     }
 }
 

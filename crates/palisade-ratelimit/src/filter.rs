@@ -25,14 +25,18 @@ impl<S> Layer<S> for RateLimitLayer {
 
 impl Filter for RateLimitLayer {
     /// The charge that the response tells of.
-    type Kept = Option<Ticket>;
+    type Kept = Ticket;
     type Wait = Query;
     type Watch = ();
+
+    fn response_fields(&self) -> usize {
+        self.0.as_ref().map_or(0, |limits| limits.headers.count())
+    }
 
     #[inline]
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
         let Some(limits) = &self.0 else {
-            return Step::Pass(None);
+            return Step::Pass(Ticket::default());
         };
         let now = exchange.now();
         let verdict = {
@@ -47,10 +51,10 @@ impl Filter for RateLimitLayer {
     fn on_response<B: ReplaceBody>(
         &self,
         _: &mut Exchange,
-        ticket: Option<Ticket>,
+        ticket: Ticket,
         response: &mut Response<B>,
     ) {
-        if let (Some(limits), Some(ticket)) = (&self.0, ticket) {
+        if let Some(limits) = &self.0 {
             ticket.settle(limits, response);
         }
     }
@@ -65,11 +69,11 @@ fn carry_out<B>(
     request: &mut Request<B>,
 ) -> Step<RateLimitLayer> {
     match verdict {
-        Verdict::Pass => Step::Pass(None),
-        Verdict::Counted(ticket) => Step::Pass(Some(ticket)),
+        Verdict::Pass => Step::Pass(Ticket::default()),
+        Verdict::Counted(ticket) => Step::Pass(ticket),
         Verdict::Over(ruling) if ruling.shadow => {
             request.extensions_mut().insert(ruling.decision);
-            Step::Pass(None)
+            Step::Pass(Ticket::default())
         }
         Verdict::Over(ruling) => Step::answer(refuse(exchange, request, &ruling, limits)),
         #[cfg(feature = "redis")]
@@ -111,7 +115,7 @@ impl Wait<RateLimitLayer> for Query {
         request: &mut Request<B>,
     ) -> Step<RateLimitLayer> {
         let Some(limits) = &layer.0 else {
-            return Step::Pass(None);
+            return Step::Pass(Ticket::default());
         };
         let now = exchange.now();
         let verdict = {

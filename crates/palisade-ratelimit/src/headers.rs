@@ -1,13 +1,16 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+//! The header fields that tell clients about their limit.
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use palisade_core::time::{UnixTime, WallClock};
-use palisade_core::{LimitDecision, Name};
+mod seconds;
+mod shown;
+mod text;
+mod wall;
 
-use crate::limit::Assessment;
+use http::{HeaderMap, HeaderName};
+
+use self::shown::About;
+pub(crate) use self::shown::{Fixed, Numbers, Shown};
+use self::text::Text;
+pub(crate) use self::wall::WallTime;
 
 /// Which header fields tell clients about their limit.
 ///
@@ -43,153 +46,66 @@ impl Headers {
         matches!(self, Self::Both | Self::RateLimit)
     }
 
-    /// Writes what a decision says, unless a limiter further in has written of a limit that is at least as close.
-    pub(crate) fn write(self, shown: &Shown, now: UnixTime, headers: &mut HeaderMap) {
-        if self == Self::Off || has_closer(headers, shown.remaining) {
+    /// The most fields that are written.
+    pub(crate) const fn count(self) -> usize {
+        3 * self.x_rate_limit() as usize + 2 * self.rate_limit() as usize
+    }
+
+    /// Writes the fields of a limit in this state.
+    pub(crate) fn write(self, shown: Shown, numbers: Numbers, headers: &mut HeaderMap) {
+        self.write_about(&shown.about, numbers, headers);
+    }
+
+    /// Writes the fields of a limit whose values were made before.
+    #[inline]
+    pub(crate) fn write_fixed(
+        self,
+        fixed: &'static Fixed,
+        numbers: Numbers,
+        headers: &mut HeaderMap,
+    ) {
+        self.write_about(&About::Fixed(fixed), numbers, headers);
+    }
+
+    /// Writes the fields, unless a limiter further in has written of a limit that is at least as close.
+    #[inline]
+    fn write_about(self, about: &About, numbers: Numbers, headers: &mut HeaderMap) {
+        if self == Self::Off || has_closer(headers, numbers.remaining) {
             return;
         }
-        let Some((limit, described)) = shown.about.values() else {
+        let Some((limit, described)) = about.values() else {
             return;
         };
-        headers.reserve(5);
-        let mut digits = itoa::Buffer::new();
-        let remaining = digits.format(shown.remaining);
+        let Numbers {
+            remaining,
+            left,
+            full_at,
+        } = numbers;
+        let [mut first, mut second, mut third] = std::array::from_fn(|_| itoa::Buffer::new());
+        let remaining = first.format(remaining);
+        let mut text = Text::new();
+        let item = match self.rate_limit() {
+            true => {
+                let name = about.policy();
+                let left = second.format(left);
+                text.push(&["\"", name.as_str(), "\";r=", remaining, ";t=", left])
+            }
+            false => 0..0,
+        };
+        let (remaining, reset) = match self.x_rate_limit() {
+            true => (text.push(&[remaining]), text.push(&[third.format(full_at)])),
+            false => (0..0, 0..0),
+        };
+        let [remaining, reset, item] = text.values([remaining, reset, item]);
+        let _ = headers.try_reserve(self.count());
         if self.x_rate_limit() {
-            let full_at = Duration::from_nanos(shown.reset);
-            let reset = ceil_seconds(now.as_duration().saturating_add(full_at));
-            headers.insert(LIMIT, limit);
-            headers.insert(REMAINING, value(remaining));
-            headers.insert(RESET, value(itoa::Buffer::new().format(reset)));
+            let _ = headers.try_insert(LIMIT, limit);
+            let _ = headers.try_insert(REMAINING, remaining);
+            let _ = headers.try_insert(RESET, reset);
         }
         if self.rate_limit() {
-            let left = shown.reset.div_ceil(ONE_SECOND);
-            let quota = item(shown.about.policy(), [";r=", remaining, ";t="], left);
-            headers.insert(POLICY, described);
-            headers.insert(QUOTA, value_of(quota));
-        }
-    }
-}
-
-/// The fields of a limit that never change. Made once and kept for ever, as names are: there are as many as operators
-/// have written limits.
-#[derive(Debug)]
-pub(crate) struct Fixed {
-    policy: Name,
-    quota: u64,
-    window: u64,
-    limit: HeaderValue,
-    described: HeaderValue,
-}
-
-impl Fixed {
-    pub(crate) fn of(policy: Name, quota: u64, window: u64) -> &'static Self {
-        static KEPT: Mutex<Vec<&'static Fixed>> = Mutex::new(Vec::new());
-        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = kept.iter().find(|known| known.is(policy, quota, window)) {
-            return known;
-        }
-        let value = |text: &str| HeaderValue::from_static(Name::new(text).as_str());
-        let fresh: &'static Self = Box::leak(Box::new(Self {
-            policy,
-            quota,
-            window,
-            limit: value(&quota.to_string()),
-            described: value(&String::from_utf8_lossy(&described(policy, quota, window))),
-        }));
-        kept.push(fresh);
-        fresh
-    }
-
-    fn is(&self, policy: Name, quota: u64, window: u64) -> bool {
-        self.policy == policy && self.quota == quota && self.window == window
-    }
-}
-
-/// What the header fields say of a limit. Smaller than a decision, because it lies in every response's future.
-#[derive(Debug)]
-pub(crate) struct Shown {
-    about: About,
-    pub(crate) remaining: u64,
-    /// Nanoseconds.
-    reset: u64,
-}
-
-/// The limit that is spoken of.
-#[derive(Debug)]
-enum About {
-    Fixed(&'static Fixed),
-    /// One with a quota of its key's own, or of another layer: out of line, because it is rare.
-    Other(Box<Other>),
-}
-
-#[derive(Debug)]
-struct Other {
-    policy: Name,
-    limit: u64,
-    /// Nanoseconds.
-    window: u64,
-}
-
-impl About {
-    #[inline]
-    fn of(policy: Name, limit: u64, window: u64, known: &[&'static Fixed]) -> Self {
-        match known.iter().find(|fixed| fixed.is(policy, limit, window)) {
-            Some(fixed) => Self::Fixed(fixed),
-            None => Self::Other(Box::new(Other {
-                policy,
-                limit,
-                window,
-            })),
-        }
-    }
-}
-
-impl About {
-    fn policy(&self) -> Name {
-        match self {
-            Self::Fixed(fixed) => fixed.policy,
-            Self::Other(other) => other.policy,
-        }
-    }
-
-    /// The values of the limit and of the policy, unless there is no limit to speak of.
-    fn values(&self) -> Option<(HeaderValue, HeaderValue)> {
-        let other = match self {
-            Self::Fixed(fixed) => return Some((fixed.limit.clone(), fixed.described.clone())),
-            Self::Other(other) => other,
-        };
-        (other.limit > 0).then(|| {
-            (
-                value(itoa::Buffer::new().format(other.limit)),
-                value_of(described(other.policy, other.limit, other.window)),
-            )
-        })
-    }
-}
-
-impl Shown {
-    /// Of an assessment, with the values that were made before if its limit is among these.
-    #[inline]
-    pub(crate) fn of_assessment(
-        policy: Name,
-        assessment: &Assessment,
-        known: &[&'static Fixed],
-    ) -> Self {
-        Self {
-            about: About::of(policy, assessment.quota.into(), assessment.window, known),
-            remaining: assessment.remaining,
-            reset: assessment.reset,
-        }
-    }
-
-    /// Of a decision, likewise.
-    pub(crate) fn of(decision: &LimitDecision, known: &[&'static Fixed]) -> Self {
-        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let window = nanos(decision.window);
-        Self {
-            about: About::of(decision.policy, decision.limit, window, known),
-            remaining: decision.remaining,
-            reset: nanos(decision.reset_after),
+            let _ = headers.try_insert(POLICY, described);
+            let _ = headers.try_insert(QUOTA, item);
         }
     }
 }
@@ -207,93 +123,4 @@ fn has_closer(headers: &HeaderMap, remaining: u64) -> bool {
         (None, None) => None,
     };
     written.is_some_and(|written| written <= remaining)
-}
-
-/// A field's value; all that is written here is printable.
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// The same from a text of its own.
-fn value_of(text: Vec<u8>) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::from(text))
-        .unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// What the field `RateLimit-Policy` says of a limit.
-fn described(policy: Name, quota: u64, window: u64) -> Vec<u8> {
-    let (quota, seconds) = quota_in_whole_seconds(quota, window);
-    item(
-        policy,
-        [";q=", itoa::Buffer::new().format(quota), ";w="],
-        seconds,
-    )
-}
-
-/// An item of a structured field: a string with two whole numbers. As large as it must be, so that it becomes a value
-/// without another allocation.
-fn item(name: Name, [before, first, between]: [&str; 3], second: u64) -> Vec<u8> {
-    let mut digits = itoa::Buffer::new();
-    let second = digits.format(second);
-    let parts = ["\"", name.as_str(), "\"", before, first, between, second];
-    parts.concat().into_bytes()
-}
-
-fn ceil_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-/// The quota and its window in whole seconds, as the draft asks; a quota over less is brought to the next second.
-fn quota_in_whole_seconds(quota: u64, window: u64) -> (u64, u64) {
-    let seconds = window.div_ceil(ONE_SECOND).max(1);
-    if window.is_multiple_of(ONE_SECOND) {
-        return (quota, seconds);
-    }
-    let scaled =
-        u128::from(quota) * u128::from(seconds) * u128::from(ONE_SECOND) / u128::from(window);
-    (u64::try_from(scaled).unwrap_or(u64::MAX), seconds)
-}
-
-/// Wall time, told from monotonic time: a second clock is read about once a second instead of for every request.
-#[derive(Debug)]
-pub(crate) struct WallTime {
-    clock: WallClock,
-    /// Unix nanoseconds when the store's time was zero.
-    base: AtomicU64,
-    /// The store's time at which that was found, plus 1; 0 for never.
-    found: AtomicU64,
-}
-
-const ONE_SECOND: u64 = 1_000_000_000;
-
-impl WallTime {
-    pub(crate) const fn new(clock: WallClock) -> Self {
-        Self {
-            clock,
-            base: AtomicU64::new(0),
-            found: AtomicU64::new(0),
-        }
-    }
-
-    /// Wall time when the store's time is `nanos`.
-    #[inline]
-    pub(crate) fn at(&self, nanos: u64) -> UnixTime {
-        let found = self.found.load(Ordering::Acquire);
-        if found == 0 || nanos.abs_diff(found) >= ONE_SECOND {
-            let unix = self.clock.now();
-            let wall = u64::try_from(unix.as_duration().as_nanos()).unwrap_or(u64::MAX);
-            self.base
-                .store(wall.saturating_sub(nanos), Ordering::Relaxed);
-            self.found.store(nanos.saturating_add(1), Ordering::Release);
-            return unix;
-        }
-        self.of(nanos)
-    }
-
-    /// Wall time when the store's time was `nanos`, by what was found [last](Self::at).
-    #[inline]
-    pub(crate) fn of(&self, nanos: u64) -> UnixTime {
-        let base = self.base.load(Ordering::Relaxed);
-        UnixTime::from_duration(Duration::from_nanos(base.saturating_add(nanos)))
-    }
 }

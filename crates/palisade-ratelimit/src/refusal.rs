@@ -25,9 +25,8 @@ pub(crate) fn refuse<B>(
     let known = &limits.policies[ruling.plan.policy].fixed;
     let shown = Shown::of(&LimitDecision::from(ruling.decision), known);
     let mut response = exchange.render(request, rejection(&ruling.decision));
-    limits
-        .headers
-        .write(&shown, ruling.unix, response.headers_mut());
+    let numbers = shown.numbers(ruling.unix);
+    limits.headers.write(shown, numbers, response.headers_mut());
     response
 }
 

@@ -2,20 +2,38 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Response;
-use palisade_core::{LimitDecision, RequestScope};
 
 use crate::decision::Charged;
-use crate::headers::{Fixed, Headers, Shown};
+use crate::headers::{Fixed, Headers, Numbers, Shown};
 use crate::limits::Limits;
 use crate::plan::Plan;
 use crate::policy::Refund;
 
-/// What is left to do for a counted request when its response comes.
-pub struct Ticket {
+/// The fields that the response to a counted request gets, and the charge that it may give back.
+///
+/// Small, because it lies in the future of every response.
+#[derive(Default)]
+pub struct Ticket(Kind);
+
+#[derive(Default)]
+enum Kind {
+    /// Nothing is left to do.
+    #[default]
+    Done,
+    /// The usual case: a limit of the policy's own, numbers that are not large, and no refund.
+    Fields {
+        fixed: &'static Fixed,
+        remaining: u32,
+        left: u32,
+        full_at: u32,
+    },
+    Rare(Box<Rare>),
+}
+
+struct Rare {
     shown: Shown,
-    /// The store's time of the request.
-    now: u64,
-    refund: Option<Box<PendingRefund>>,
+    numbers: Numbers,
+    refund: Option<PendingRefund>,
 }
 
 struct PendingRefund {
@@ -26,61 +44,79 @@ struct PendingRefund {
 }
 
 impl Ticket {
-    /// The headers will speak of the closest limit, whether ours or one that another limiter has noted in the scope.
+    /// The fields will speak of this limit, the closest.
     #[inline]
-    pub(crate) fn new(
-        limits: &Limits,
-        own: Shown,
-        plan: &Plan,
-        taken: (Charged, u64),
-        scope: Option<&RequestScope>,
-    ) -> Self {
+    pub(crate) fn new(limits: &Limits, own: Shown, plan: &Plan, taken: (Charged, u64)) -> Self {
         let policy = &limits.policies[plan.policy];
-        let refund = policy.refund.as_ref().map(|when| {
-            Box::new(PendingRefund {
-                when: Arc::clone(when),
-                plan: *plan,
-                taken,
-            })
+        let refund = policy.refund.as_ref().map(|when| PendingRefund {
+            when: Arc::clone(when),
+            plan: *plan,
+            taken,
         });
-        let shown = match scope {
-            Some(scope) if limits.headers != Headers::Off => {
-                scope.with_limits(|noted| closest(own, noted, &policy.fixed))
-            }
-            _ => own,
-        };
-        // The response will ask for the wall time of now.
-        let _ = limits.unix(plan.now);
-        Self {
-            shown,
-            now: plan.now,
-            refund,
+        if limits.headers == Headers::Off && refund.is_none() {
+            return Self::default();
         }
+        let numbers = own.numbers(limits.unix(plan.now));
+        if refund.is_none()
+            && let Some(fixed) = own.fixed()
+            && let Ok(remaining) = u32::try_from(numbers.remaining)
+            && let Ok(left) = u32::try_from(numbers.left)
+            && let Ok(full_at) = u32::try_from(numbers.full_at)
+        {
+            return Self(Kind::Fields {
+                fixed,
+                remaining,
+                left,
+                full_at,
+            });
+        }
+        Self::rare(own, numbers, refund)
+    }
+
+    #[cold]
+    fn rare(shown: Shown, numbers: Numbers, refund: Option<PendingRefund>) -> Self {
+        Self(Kind::Rare(Box::new(Rare {
+            shown,
+            numbers,
+            refund,
+        })))
     }
 
     #[inline]
     pub(crate) fn settle<B>(self, limits: &Limits, response: &mut Response<B>) {
+        match self.0 {
+            Kind::Done => {}
+            Kind::Fields {
+                fixed,
+                remaining,
+                left,
+                full_at,
+            } => {
+                let numbers = Numbers {
+                    remaining: remaining.into(),
+                    left: left.into(),
+                    full_at: full_at.into(),
+                };
+                limits
+                    .headers
+                    .write_fixed(fixed, numbers, response.headers_mut());
+            }
+            Kind::Rare(rare) => rare.settle(limits, response),
+        }
+    }
+}
+
+impl Rare {
+    fn settle<B>(self, limits: &Limits, response: &mut Response<B>) {
         if let Some(refund) = self.refund
             && (refund.when)(response.status())
         {
             let (charged, at) = refund.taken;
             limits.refund(&refund.plan, charged, at);
         }
-        if limits.headers != Headers::Off {
-            let unix = limits.wall.of(self.now);
-            let headers = response.headers_mut();
-            limits.headers.write(&self.shown, unix, headers);
-        }
-    }
-}
-
-fn closest(own: Shown, noted: &[LimitDecision], known: &[&'static Fixed]) -> Shown {
-    let counted = noted
-        .iter()
-        .filter(|decision| decision.allowed && decision.limit > 0);
-    match counted.min_by_key(|decision| decision.remaining) {
-        Some(other) if other.remaining < own.remaining => Shown::of(other, known),
-        _ => own,
+        limits
+            .headers
+            .write(self.shown, self.numbers, response.headers_mut());
     }
 }
 

@@ -148,32 +148,6 @@ impl Stack {
         }))
     }
 
-    /// A stack that can be replaced as a whole while it runs, and what replaces it.
-    ///
-    /// Call it last: a setter of the stack that it returns makes another stack, which nothing replaces.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use palisade::{ClientIp, Stack};
-    /// use tower::Layer;
-    /// # let router = tower::service_fn(|_: http::Request<()>| async {
-    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
-    /// # });
-    ///
-    /// let (stack, reload) = Stack::new().reloadable();
-    /// let service = stack.leak().layer(router);
-    /// // Later, say on SIGHUP: every request that begins from here on meets the new stack.
-    /// reload.replace(Stack::new().client_ip(ClientIp::trusting(["10.0.0.0/8"])?));
-    /// # drop(service);
-    /// # Ok::<(), palisade::ClientIpError>(())
-    /// ```
-    #[must_use = "nothing can be replaced without the second of the two"]
-    pub fn reloadable(self) -> (Self, Reload) {
-        let (current, reload) = filter::reloadable(self.into_stations());
-        (Self(Source::Shut(current)), Reload(reload))
-    }
-
     fn into_stations(self) -> Stations {
         match self.0 {
             Source::Open(stations) => *stations,

@@ -66,7 +66,6 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
     capacity: usize,
-    accepted: AtomicU64,
     handled: AtomicU64,
     unwritten: AtomicU64,
     lost: [AtomicU64; Class::ALL.len()],
@@ -77,6 +76,8 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     items: Vec<Item>,
+    /// Records that were let in since the trail was opened.
+    accepted: u64,
     reserved: usize,
     entries: Vec<Slot>,
     waiting: Vec<Waker>,
@@ -106,7 +107,6 @@ impl Queue {
             }),
             wake: Condvar::new(),
             capacity,
-            accepted: AtomicU64::new(0),
             handled: AtomicU64::new(0),
             unwritten: AtomicU64::new(0),
             lost: [const { AtomicU64::new(0) }; Class::ALL.len()],
@@ -166,9 +166,7 @@ impl Queue {
             self.lose(item.class());
             return false;
         }
-        if item.class().is_some() {
-            self.accepted.fetch_add(1, Ordering::Relaxed);
-        }
+        state.accepted += u64::from(item.class().is_some());
         let urgent = item.is_urgent();
         state.urgent |= urgent;
         state.items.push(item);
@@ -313,10 +311,8 @@ impl Queue {
 
     /// Records that were let in and are not written yet.
     pub(crate) fn pending(&self) -> u64 {
-        let handled = self.handled.load(Ordering::Relaxed);
-        self.accepted
-            .load(Ordering::Relaxed)
-            .saturating_sub(handled)
+        let accepted = self.state().accepted;
+        accepted.saturating_sub(self.handled.load(Ordering::Relaxed))
     }
 
     pub(crate) const fn meters(&self) -> &Meters {

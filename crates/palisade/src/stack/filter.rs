@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use palisade_core::filter::{
     Either, Exchange, Failure, Filter, Park, Reload, Reloadable, ReplaceBody, Step, Wait,
 };
@@ -34,6 +34,9 @@ type All = (
     ),
 );
 
+/// So many fields often find room in what a response brings.
+const FEW_FIELDS: usize = 4;
+
 /// The filters of a stack behind one pointer, which may be replaced.
 pub(super) type Current = Either<Handle<Filters>, Reloadable<Filters>>;
 
@@ -42,6 +45,8 @@ pub(super) type Current = Either<Handle<Filters>, Reloadable<Filters>>;
 pub struct Filters {
     /// Whether no layer is on, which is told by one look.
     off: bool,
+    /// The most header fields that the layers add to a response.
+    fields: usize,
     all: All,
 }
 
@@ -62,7 +67,19 @@ impl Filters {
         let cors = (stations.cors, (cross_origin, clients));
         let headers = (stations.security_headers, (stations.audit, cors));
         let all = (scope, (stations.request_id, headers));
-        Self { off, all }
+        Self {
+            off,
+            fields: all.response_fields(),
+            all,
+        }
+    }
+
+    /// Makes room for the header fields of all layers at once.
+    #[inline]
+    fn reserve(&self, headers: &mut HeaderMap) {
+        if self.fields > FEW_FIELDS {
+            let _ = headers.try_reserve(self.fields);
+        }
     }
 
     pub(super) fn stations(&self) -> Stations {
@@ -142,7 +159,10 @@ impl Filter for Filters {
         response: &mut Response<B>,
     ) -> Self::Watch {
         match kept {
-            Some(kept) => self.all.on_response(exchange, kept, response),
+            Some(kept) => {
+                self.reserve(response.headers_mut());
+                self.all.on_response(exchange, kept, response)
+            }
             None => Self::Watch::default(),
         }
     }
