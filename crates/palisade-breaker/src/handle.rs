@@ -128,6 +128,13 @@ impl BreakerHandle {
         self.0.change(|machine| machine.set(State::ForcedOpen));
     }
 
+    /// Opens the breaker for so long, up to ten years, whatever its state, and then lets trials through: for work on the
+    /// server that ends by itself. Not shared with other processes.
+    pub fn open_for(&self, time: Duration) {
+        let now = time::now();
+        self.0.change(|machine| machine.open_by_hand(now, time));
+    }
+
     /// Lets every call through and counts nothing until [`reset`](Self::reset).
     pub fn disable(&self) {
         self.0.change(|machine| machine.set(State::Disabled));

@@ -149,6 +149,13 @@ impl<C, A> BreakerLayer<C, A> {
         self.set(|setup| setup.begins = State::MetricsOnly)
     }
 
+    /// Begins in [`State::Open`]: refuses for the open time, and then lets the first trial through. For a server that is
+    /// not to be called before it has shown that it is well. The breakers of a keyed layer begin closed all the same.
+    #[must_use]
+    pub fn begin_open(self) -> Self {
+        self.set(|setup| setup.begins_open = true)
+    }
+
     /// Begins in [`State::Disabled`]: the same types, and every call passes.
     #[must_use]
     pub fn off(self) -> Self {

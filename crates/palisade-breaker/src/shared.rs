@@ -22,6 +22,8 @@ pub(crate) struct Setup {
     /// Shared by all the breakers that a keyed layer makes.
     pub(crate) plan: Arc<Plan>,
     pub(crate) begins: State,
+    /// It begins open for the open time instead.
+    pub(crate) begins_open: bool,
     /// What does not do of what was set.
     pub(crate) problems: Problems,
     pub(crate) observers: Observers,
@@ -39,6 +41,7 @@ impl Setup {
             name,
             plan: Arc::new(plan),
             begins: State::Closed,
+            begins_open: false,
             problems: Problems::none(),
             observers: Observers::default(),
             pends: false,
@@ -84,14 +87,20 @@ impl Shared {
         let mut machine = Machine::new(Arc::clone(&setup.plan), seed);
         if setup.begins != State::Closed {
             machine.set(setup.begins);
-            machine.forget_news();
         }
+        let now = time::now();
+        let cell = Cell::new(machine, now);
+        cell.make_ready(|machine| {
+            if setup.begins_open {
+                machine.open_by_hand(now, setup.plan.open_for);
+            }
+        });
         Self {
             slow_bound: setup.plan.slow.map(|rule| {
                 let nanos = u64::try_from(rule.bound.as_nanos()).unwrap_or(u64::MAX);
                 NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN)
             }),
-            cell: Cell::new(machine, time::now()),
+            cell,
             setup,
             key,
             rejected: AtomicU64::new(0),

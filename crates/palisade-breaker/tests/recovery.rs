@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Events, advance, fail, secs};
+use common::{Events, advance, fail, secs, succeed};
 use palisade_breaker::{BreakerHandle, BreakerLayer, Outcome, Reason, State};
 
 /// A breaker that opens for 60 s at the first failure, and has done so.
@@ -259,4 +259,129 @@ async fn a_failure_during_the_ramp_counts() {
     breaker.try_acquire().unwrap().success();
     fail(&breaker, 1);
     assert_eq!(breaker.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_of_the_trials_decides_as_soon_as_it_is_sure() {
+    let layer = BreakerLayer::new("x").failure_threshold(1);
+    let breaker = layer.trial_success_rate(0.8, 10).handle();
+    let trial = |well: bool| {
+        let permit = breaker.try_acquire().unwrap();
+        assert!(permit.is_trial());
+        if well {
+            permit.success();
+        } else {
+            permit.failure();
+        }
+    };
+    // Eight of ten, by hand: closed at the eighth success, open at the third failure.
+    for (trials, state) in [
+        ("++++++++", State::Closed),
+        ("+++++++-", State::HalfOpen),
+        ("-+-+++++++", State::Closed),
+        ("++-+++-+-", State::Open),
+        ("---", State::Open),
+        ("--", State::HalfOpen),
+    ] {
+        breaker.reset();
+        fail(&breaker, 1);
+        advance(secs(60)).await;
+        for outcome in trials.chars() {
+            trial(outcome == '+');
+        }
+        assert_eq!(breaker.state(), state, "{trials}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_of_the_trials_is_exact() {
+    // The least number of successes, by hand.
+    for (rate, of, needed) in [
+        (0.07, 100, 7),
+        (0.55, 20, 11),
+        (0.5, 3, 2),
+        (1.0, 5, 5),
+        (0.3, 4, 2),
+    ] {
+        let layer = BreakerLayer::new("x").failure_threshold(1);
+        let breaker = layer.trial_success_rate(rate, of).handle();
+        fail(&breaker, 1);
+        advance(secs(60)).await;
+        succeed(&breaker, needed - 1);
+        assert_eq!(breaker.state(), State::HalfOpen, "{rate} of {of}");
+        succeed(&breaker, 1);
+        assert_eq!(breaker.state(), State::Closed, "{rate} of {of}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_open_time_can_be_a_function_of_the_openings() {
+    let layer = BreakerLayer::new("x")
+        .failure_threshold(1)
+        .open_time(|opening| match opening {
+            1 => secs(5),
+            2 => secs(30),
+            3 => secs(10_000),
+            4 => secs(0),
+            _ => panic!("on purpose"),
+        });
+    let breaker = layer.handle();
+    // Bounded by the longest open time, and as without it where it is no time.
+    for open_for in [5, 30, 600, 60, 60] {
+        fail(&breaker, 1);
+        assert_eq!(breaker.retry_after(), Some(secs(open_for)));
+        advance(secs(open_for)).await;
+    }
+    succeed(&breaker, 1);
+    fail(&breaker, 1);
+    assert_eq!(breaker.retry_after(), Some(secs(5)), "closed in between");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_can_open_it_for_a_while() {
+    let events = Events::default();
+    let breaker = BreakerLayer::new("x").on_event(events.observer()).handle();
+    breaker.open_for(secs(900));
+    assert_eq!(breaker.retry_after(), Some(secs(900)));
+    assert!(breaker.try_acquire().is_err());
+    advance(secs(900)).await;
+    succeed(&breaker, 1);
+    assert_eq!(breaker.state(), State::Closed);
+    let told = events.take();
+    assert_eq!(told[0], "closed to open: manual");
+    assert_eq!(told.last().unwrap(), "half_open to closed: recovered");
+    // From any state, and for longer or shorter than before.
+    breaker.force_open();
+    breaker.open_for(secs(60));
+    breaker.open_for(secs(30));
+    assert_eq!(
+        (breaker.state(), breaker.retry_after()),
+        (State::Open, Some(secs(30)))
+    );
+    breaker.open_for(std::time::Duration::MAX);
+    assert!(breaker.try_acquire().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_can_begin_open() {
+    let events = Events::default();
+    let layer = BreakerLayer::new("x").begin_open().open_for(secs(10));
+    let breaker = layer.on_event(events.observer()).handle();
+    assert_eq!(
+        (breaker.state(), breaker.retry_after()),
+        (State::Open, Some(secs(10)))
+    );
+    assert!(breaker.try_acquire().is_err());
+    advance(secs(10)).await;
+    assert!(breaker.try_acquire().unwrap().is_trial());
+    assert_eq!(
+        events.take(),
+        ["rejected: open", "open to half_open: time_over", "trial"]
+    );
+    let keyed = BreakerLayer::new("x").begin_open();
+    let keyed = keyed.keyed(palisade_breaker::key_fn(|key: &u32| Some(key.to_string())));
+    assert_eq!(
+        keyed.handle().breaker_or_new("1").unwrap().state(),
+        State::Closed
+    );
 }

@@ -68,8 +68,11 @@ impl<C, A> BreakerLayer<C, A> {
     /// and the one of this layer's own handle is not among them.
     #[must_use]
     pub fn keyed<K>(self, key: K) -> KeyedBreakerLayer<K, C, A> {
+        let mut setup = (*self.shared.setup).clone();
+        // A key that nobody has called yet is not in trouble.
+        setup.begins_open = false;
         KeyedBreakerLayer {
-            store: Handle::new(Store::new((*self.shared.setup).clone(), MOST_KEYS)),
+            store: Handle::new(Store::new(setup, MOST_KEYS)),
             key,
             classify: self.classify,
             refuse: self.refuse,

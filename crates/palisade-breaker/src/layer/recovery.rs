@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::BreakerLayer;
-use crate::state::plan::{MOST_TRIALS, at_least_one};
+use crate::state::plan::{MOST_TRIALS, OpenBy, at_least_one, share, successes_of};
 
 /// How long it stays open, and when it closes.
 impl<C, A> BreakerLayer<C, A> {
@@ -27,6 +28,30 @@ impl<C, A> BreakerLayer<C, A> {
         };
         self.note("open_growth", !fits, "must be a factor of at least 1")
             .plan(|plan| plan.growth = growth)
+    }
+
+    /// Takes the open time from this function of how often the breaker has opened since it was last closed, from 1, instead
+    /// of [`open_for`](Self::open_for) and [`open_growth`](Self::open_growth); [`longest_open`](Self::longest_open) bounds
+    /// it. Where it answers zero, or panics, those two hold.
+    ///
+    /// It is called under the breaker's lock: compute, and call nothing that waits.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use palisade_breaker::BreakerLayer;
+    ///
+    /// let layer = BreakerLayer::http("search").open_time(|opening| match opening {
+    ///     1 => Duration::from_secs(5),
+    ///     2 => Duration::from_secs(30),
+    ///     _ => Duration::from_secs(300),
+    /// });
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn open_time(self, time: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
+        self.plan(|plan| plan.open_by = Some(OpenBy(Arc::new(time))))
     }
 
     /// Lengthens each open time by a random share of up to this much, 0 to 1, so that many clients do not come back at
@@ -66,7 +91,37 @@ impl<C, A> BreakerLayer<C, A> {
     #[must_use]
     pub fn successes_to_close(self, successes: u32) -> Self {
         self.at_least_one("successes_to_close", successes)
-            .plan(|plan| plan.successes_to_close = at_least_one(successes))
+            .plan(|plan| {
+                plan.successes_to_close = at_least_one(successes);
+                plan.trials_may_fail = 0;
+            })
+    }
+
+    /// Decides by a share of so many trials instead of by the first failure: closes as soon as the successes reach `rate` of
+    /// `of` trials, and opens again as soon as they no longer can. `rate` is above 0 and up to 1, `of` at least 1.
+    ///
+    /// For a server that loses a call now and then while it is well. [`trials`](Self::trials) still says how many are in
+    /// flight at a time.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_breaker::BreakerLayer;
+    ///
+    /// // Closes at the eighth success, opens at the third failure.
+    /// let layer = BreakerLayer::http("search").trial_success_rate(0.8, 10).trials(3);
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn trial_success_rate(self, rate: f64, of: u32) -> Self {
+        let trials = at_least_one(of);
+        let needed = successes_of(share(rate), trials);
+        self.share_above_zero("trial_success_rate", rate)
+            .at_least_one("trial_success_rate", of)
+            .plan(|plan| {
+                plan.successes_to_close = needed;
+                plan.trials_may_fail = trials.get() - needed.get();
+            })
     }
 
     /// How long a trial may take before another is let through in its place; default the open time, at least 30 s. Its

@@ -90,7 +90,7 @@ impl<C, A> BreakerLayer<C, A> {
         self.note(field, time.is_zero(), "is 0, must be longer")
     }
 
-    fn share_above_zero(self, field: &str, share: f64) -> Self {
+    pub(super) fn share_above_zero(self, field: &str, share: f64) -> Self {
         let fits = share > 0.0 && share <= 1.0;
         self.note(field, !fits, "must be a share above 0 and up to 1")
     }

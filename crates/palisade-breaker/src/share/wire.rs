@@ -106,8 +106,11 @@ impl What {
     ) -> Option<Self> {
         let in_trouble = |state| matches!(state, State::Open | State::HalfOpen);
         match to {
-            // What came from a peer is not told again, or two would keep each other open for ever.
-            State::Open if cause != Cause::Peer => open_for.map(Self::Opened),
+            // What came from a peer is not told again, or two would keep each other open for ever; what a person does here is
+            // not meant for there.
+            State::Open if !matches!(cause, Cause::Peer | Cause::Manual) => {
+                open_for.map(Self::Opened)
+            }
             State::Open | State::HalfOpen => None,
             _ if in_trouble(from) => Some(Self::Closed),
             _ => None,

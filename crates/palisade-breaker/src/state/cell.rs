@@ -131,6 +131,14 @@ impl Cell {
         (answer, machine.news.begin())
     }
 
+    /// The same before anybody can hear of it.
+    pub(crate) fn make_ready(&self, change: impl FnOnce(&mut Machine)) {
+        let _ = self.change(|machine| {
+            change(machine);
+            machine.forget_news();
+        });
+    }
+
     /// What happened while something was told.
     pub(crate) fn go_on(&self) -> Vec<Happening> {
         self.lock().news.go_on()

@@ -45,6 +45,7 @@ enum Phase {
     HalfOpen {
         trials: Box<Trials>,
         successes: u32,
+        failures: u32,
         since: Instant,
     },
     ForcedOpen,
@@ -96,6 +97,7 @@ impl Machine {
         let half_open = Phase::HalfOpen {
             trials: Box::default(),
             successes: 0,
+            failures: 0,
             since: now,
         };
         self.go(half_open, Cause::TimeOver, None);
@@ -172,8 +174,8 @@ impl Machine {
         }
         let too_slow = slow && self.plan.slow.is_some();
         match verdict {
-            Verdict::Failure(asked) => self.open(now, Cause::TrialFailed, asked),
-            Verdict::Success if too_slow => self.open(now, Cause::TrialFailed, None),
+            Verdict::Failure(asked) => self.fail_trial(now, asked),
+            Verdict::Success if too_slow => self.fail_trial(now, None),
             Verdict::Success => {
                 *successes += 1;
                 if *successes >= self.plan.successes_to_close.get() {
@@ -181,6 +183,16 @@ impl Machine {
                 }
             }
             Verdict::Ignored | Verdict::Cancelled => {}
+        }
+    }
+
+    fn fail_trial(&mut self, now: Instant, asked: Option<Duration>) {
+        let Phase::HalfOpen { failures, .. } = &mut self.phase else {
+            return;
+        };
+        *failures += 1;
+        if *failures > self.plan.trials_may_fail {
+            self.open(now, Cause::TrialFailed, asked);
         }
     }
 
@@ -192,9 +204,9 @@ impl Machine {
             }
             Phase::Open { until, .. } if *until <= now => {
                 self.half_open(now);
-                self.open(now, Cause::TrialFailed, None);
+                self.fail_trial(now, None);
             }
-            Phase::HalfOpen { .. } => self.open(now, Cause::TrialFailed, None),
+            Phase::HalfOpen { .. } => self.fail_trial(now, None),
             Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled => {}
         }
     }
@@ -204,8 +216,11 @@ impl Machine {
         if epoch != self.epoch {
             return;
         }
-        match self.phase {
-            Phase::HalfOpen { .. } => self.open(now, Cause::TrialFailed, asked),
+        match &mut self.phase {
+            Phase::HalfOpen { successes, .. } => {
+                *successes = successes.saturating_sub(1);
+                self.fail_trial(now, asked);
+            }
             _ => self.record(now, Verdict::Failure(asked), false),
         }
     }
@@ -261,6 +276,11 @@ impl Machine {
         self.go(phase, Cause::Manual, None);
     }
 
+    /// Opens for so long because a person says so, and then lets trials through.
+    pub(crate) fn open_by_hand(&mut self, now: Instant, time: Duration) {
+        self.open_until(now, time, Cause::Manual);
+    }
+
     /// Another process, or this one before it was restarted, is open for so long; never shortens an open time here.
     pub(crate) fn open_like_peer(&mut self, now: Instant, left: Duration) {
         let left = self.believed(left);
@@ -299,7 +319,7 @@ impl Machine {
     /// Whether it is open by what it found out itself, which others should hear.
     #[cfg(feature = "redis")]
     pub(crate) fn is_open_by_itself(&self) -> bool {
-        matches!(self.phase, Phase::Open { cause, .. } if cause != Cause::Peer)
+        matches!(self.phase, Phase::Open { cause, .. } if !matches!(cause, Cause::Peer | Cause::Manual))
     }
 
     /// When the open time is over, or the first trial loses its lease.

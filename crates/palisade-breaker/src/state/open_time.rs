@@ -25,7 +25,11 @@ impl OpenTime {
         let cap = plan.longest_open.max(base).min(LONGEST);
         let exponent = i32::try_from(self.streak).unwrap_or(i32::MAX);
         self.streak = self.streak.saturating_add(1);
-        let grown = scaled(base, plan.growth.max(1.0).powi(exponent), cap);
+        let told = plan.open_by.as_ref().and_then(|by| by.time(self.streak));
+        let grown = match told {
+            Some(time) => time.min(cap),
+            None => scaled(base, plan.growth.max(1.0).powi(exponent), cap),
+        };
         // Jitter only ever lengthens: `open_for` is a promise to the server that is to be left alone.
         let jittered = scaled(grown, 1.0 + plan.jitter * self.unit(), cap);
         jittered.max(asked.unwrap_or_default().min(cap))

@@ -1,4 +1,6 @@
+use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::extent::{Extent, LONGEST, MOST_CALLS};
@@ -21,6 +23,10 @@ pub(crate) struct Plan {
     pub(crate) longest_open: Duration,
     pub(crate) trials: NonZeroU32,
     pub(crate) successes_to_close: NonZeroU32,
+    /// Trials that may fail before it opens again.
+    pub(crate) trials_may_fail: u32,
+    /// The open time by how often it has opened since it was closed.
+    pub(crate) open_by: Option<OpenBy>,
     pub(crate) lease: Option<Duration>,
     pub(crate) ramp: Duration,
     /// Every call is told to the machine, even if no rule asks for it.
@@ -74,11 +80,41 @@ impl Default for Plan {
             longest_open: Duration::from_secs(600),
             trials: NonZeroU32::MIN,
             successes_to_close: NonZeroU32::MIN,
+            trials_may_fail: 0,
+            open_by: None,
             lease: None,
             ramp: Duration::ZERO,
             count_calls: false,
         }
     }
+}
+
+/// The open time as a function of how often the breaker has opened since it was last closed, from 1.
+#[derive(Clone)]
+pub(crate) struct OpenBy(pub(crate) Arc<dyn Fn(u32) -> Duration + Send + Sync>);
+
+impl OpenBy {
+    /// `None` where it is no time, because it is zero or the function panics: the lock of the breaker is held.
+    pub(super) fn time(&self, opening: u32) -> Option<Duration> {
+        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.0)(opening)));
+        asked.ok().filter(|time| !time.is_zero())
+    }
+}
+
+impl fmt::Debug for OpenBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenBy")
+    }
+}
+
+/// The least number of successes that are this share of so many trials.
+pub(crate) fn successes_of(share: f64, trials: NonZeroU32) -> NonZeroU32 {
+    let trials = trials.get();
+    let is_enough = |successes: u32| f64::from(successes) / f64::from(trials) >= share;
+    // One off at most, where the product was rounded.
+    let near = (share * f64::from(trials)) as u32;
+    let found = (near.saturating_sub(1)..=near.saturating_add(1)).find(|count| is_enough(*count));
+    at_least_one(found.unwrap_or(trials).min(trials))
 }
 
 /// `count`, or one where it is zero.
