@@ -50,7 +50,8 @@ pub use refuse::{FailWhenOpen, Refuse, RespondWhenOpen};
 #[cfg(feature = "retry")]
 pub use retry::{
     CloneBodies, HttpRetry, HttpRetryBoxed, Judge, Replay, ReplayBodies, ReplayBody, ReplayError,
-    Retry, RetryAdvice, RetryConfig, RetryFuture, RetryIf, RetryLayer, RetryPolicy, retry_if,
+    Retry, RetryAdvice, RetryConfig, RetryEvent, RetryFuture, RetryIf, RetryLayer, RetryPolicy,
+    retry_if,
 };
 pub use service::Breaker;
 #[cfg(feature = "redis")]

@@ -17,7 +17,8 @@ pub const LEASES_LOST: &str = "palisade_breaker_leases_lost_total";
 /// The state, by `name`: 0 closed, 1 half-open, 2 open, 3 forced open, 4 disabled, 5 metrics only. From when the first
 /// service is made of a layer. Not of breakers by key, of which many bear one name.
 pub const STATE: &str = "palisade_breaker_state";
-/// Retries, by `outcome`: `retried`, or why not: `budget_spent`, `body_lost`.
+/// Retries, by `outcome`: `retried`, or why not: `budget_spent`, `body_lost`, `too_late` for the
+/// deadline.
 pub const RETRIES: &str = "palisade_breaker_retries_total";
 /// News of peers by `name` and `outcome`: `published`, `heard`, `delayed` where there was more of it than the task kept up
 /// with, `lost` with the connection, `refused` where Redis would not note it.

@@ -3,6 +3,7 @@
 
 mod budget;
 mod config;
+mod event;
 mod judge;
 mod layer;
 mod policy;
@@ -12,6 +13,7 @@ mod reqwest;
 mod settings;
 
 pub use self::config::RetryConfig;
+pub use self::event::RetryEvent;
 pub use self::judge::{HttpRetry, HttpRetryBoxed, Judge, RetryAdvice, RetryIf, retry_if};
 pub use self::layer::{Retry, RetryFuture, RetryLayer};
 pub use self::policy::RetryPolicy;

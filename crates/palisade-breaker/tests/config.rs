@@ -296,7 +296,7 @@ mod retry {
     fn files_set_every_field_of_a_retry() {
         let config: RetryConfig = serde_json::from_str(
             r#"{ "attempts": 5, "base": "250ms", "factor": 1.5, "longest_wait": "10s", "jitter": 0.5,
-                 "budget": 0.1, "reserve": 2, "body_cap": 65536 }"#,
+                 "budget": 0.1, "reserve": 2, "deadline": "20s", "body_cap": 65536 }"#,
         )
         .unwrap();
         let layer = RetryLayer::default().replay_bodies(1);
@@ -309,6 +309,7 @@ mod retry {
             "jitter: 0.5",
             "budget: 0.1",
             "reserve: 2",
+            "deadline: Some(20s)",
             "cap: 65536",
         ] {
             assert!(shown.contains(set), "{set}: {shown}");

@@ -52,6 +52,9 @@ pub struct RetryConfig {
     pub budget: Option<f32>,
     /// Retries a second besides that share, up to 1,000,000; see [`RetryLayer::budget`].
     pub reserve: Option<u32>,
+    /// [`RetryLayer::deadline`], over all attempts.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    pub deadline: Option<Duration>,
     /// Bytes of a body that are kept for another attempt; only for a layer that was told to
     /// [`replay_bodies`](RetryLayer::replay_bodies).
     pub body_cap: Option<usize>,
@@ -64,7 +67,12 @@ impl RetryConfig {
         if self.attempts == Some(0) {
             problems.push("attempts", "is 0, must be at least 1");
         }
-        for (field, time) in [("base", self.base), ("longest_wait", self.longest_wait)] {
+        let times = [
+            ("base", self.base),
+            ("longest_wait", self.longest_wait),
+            ("deadline", self.deadline),
+        ];
+        for (field, time) in times {
             if time == Some(Duration::ZERO) {
                 problems.push(field, "is 0, must be longer");
             }
@@ -117,6 +125,7 @@ impl RetryConfig {
             budget => budget,
             reserve => reserve,
         }
+        setup.deadline = self.deadline.or(setup.deadline);
     }
 }
 

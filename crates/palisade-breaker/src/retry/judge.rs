@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Extensions, HeaderMap, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 use palisade_core::time::WallClock;
 
 use crate::classify::comes_from_the_caller;
@@ -36,14 +36,17 @@ pub trait Judge<Res, Err> {
 /// | an error that is, or comes from, an open breaker, and the response that one gives in its place | no |
 /// | an error of the caller's own: the request's body broke off, the request could not be built | no |
 /// | 5xx other than 501 and 505 | yes |
+/// | 408, 425 or 429 with `Retry-After`: the server says that it may be tried again, and when | yes |
 /// | gRPC status `UNAVAILABLE` (14) in the head | yes |
-/// | anything else: 4xx, and so what is wrong with the credentials or with the request | no |
+/// | anything else: other 4xx, and so what is wrong with the credentials or with the request | no |
 ///
 /// `Retry-After` and `grpc-retry-pushback-ms` are honoured. A negative pushback says never.
 #[derive(Clone, Default)]
 pub struct HttpRetry {
     /// Statuses that are retried besides the usual ones.
     more: Option<Arc<[u16]>>,
+    /// A bit for each gRPC status that is retried besides the usual one.
+    more_codes: u32,
 }
 
 impl HttpRetry {
@@ -53,7 +56,24 @@ impl HttpRetry {
         let before = self.more.iter().flat_map(|more| more.iter().copied());
         Self {
             more: Some(before.chain(statuses).collect()),
+            more_codes: self.more_codes,
         }
+    }
+
+    /// Retries these gRPC statuses too, such as 8 (`RESOURCE_EXHAUSTED`) or 10 (`ABORTED`); what is no status (0 to 16) is
+    /// left out, and so is 0. A status in the head counts, which is where a call without messages has it; one after
+    /// messages comes too late for a retry.
+    #[must_use]
+    pub fn retry_on_grpc(mut self, codes: impl IntoIterator<Item = u8>) -> Self {
+        for code in codes.into_iter().filter(|code| (1..=16).contains(code)) {
+            self.more_codes |= 1 << code;
+        }
+        self
+    }
+
+    fn retries_code(&self, code: &HeaderValue) -> bool {
+        let code = code.to_str().ok().and_then(|code| code.parse::<u8>().ok());
+        code.is_some_and(|code| code == 14 || code <= 16 && self.more_codes & 1 << code != 0)
     }
 
     /// The same for services whose error is a `Box<dyn Error>`, as behind tower's own timeout, guarded or not. Such a box
@@ -75,8 +95,11 @@ impl HttpRetry {
             return RetryAdvice::No;
         }
         let status = status.as_u16();
+        let retry_after = || hint::retry_after(headers, || WallClock::system().now());
         let again = match headers.get("grpc-status") {
-            Some(code) => code == "14",
+            Some(code) => self.retries_code(code),
+            // RFC 9110, sections 15.5.9 and 10.2.3; RFC 8470, section 5.2; RFC 6585, section 4.
+            None if matches!(status, 408 | 425 | 429) && retry_after().is_some() => true,
             None => {
                 let usual = (500..600).contains(&status) && status != 501 && status != 505;
                 usual
@@ -94,8 +117,7 @@ impl HttpRetry {
             Some(Pushback::After(wait)) => return RetryAdvice::NotBefore(wait),
             None => {}
         }
-        hint::retry_after(headers, || WallClock::system().now())
-            .map_or(RetryAdvice::Again, RetryAdvice::NotBefore)
+        retry_after().map_or(RetryAdvice::Again, RetryAdvice::NotBefore)
     }
 }
 
@@ -166,6 +188,7 @@ impl fmt::Debug for HttpRetry {
         let more: &[u16] = self.more.as_deref().unwrap_or_default();
         f.debug_struct("HttpRetry")
             .field("retry_on", &more)
+            .field("retry_on_grpc", &format_args!("{:#b}", self.more_codes))
             .finish()
     }
 }
@@ -182,7 +205,7 @@ pub struct RetryIf<F>(F);
 /// # Example
 ///
 /// ```
-/// use http::{Extensions, HeaderMap, Response, StatusCode};
+/// use http::Response;
 /// use palisade_breaker::{RetryAdvice, RetryLayer, retry_if};
 ///
 /// let layer = RetryLayer::default().judge(retry_if(

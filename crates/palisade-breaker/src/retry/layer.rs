@@ -76,6 +76,13 @@ impl RetryLayer<HttpRetryBoxed> {
 }
 
 impl<R> RetryLayer<HttpRetry, R> {
+    /// Retries these gRPC statuses too; see [`HttpRetry::retry_on_grpc`].
+    #[must_use]
+    pub fn retry_on_grpc(mut self, codes: impl IntoIterator<Item = u8>) -> Self {
+        self.judge = self.judge.retry_on_grpc(codes);
+        self
+    }
+
     /// Retries these statuses too; see [`HttpRetry::retry_on`].
     #[must_use]
     pub fn retry_on(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
@@ -173,6 +180,7 @@ impl<S, J: Clone, R: Clone> Layer<S> for RetryLayer<J, R> {
             judge: self.judge.clone(),
             replay: self.replay.clone(),
             made: 0,
+            began: None,
         };
         Retry {
             inner: TowerRetry::new(policy, inner),

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, Request};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use palisade_core::time::{self, Instant};
 use palisade_core::{Handle, Problems};
 use tokio::time::Sleep;
 use tower::retry::Policy;
@@ -9,10 +11,12 @@ use tower::retry::Policy;
 use crate::metrics;
 
 use super::budget::Budget;
+use super::event::{Observers, RetryEvent};
 use super::judge::{Judge, RetryAdvice};
 use super::replay::Replay;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
 /// What a retry layer was told, and the budget that its clones share.
 pub(crate) struct Shared {
@@ -30,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) budget: f32,
     pub(crate) reserve: u32,
     pub(crate) any_method: bool,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) observers: Observers,
     /// What does not do of what was set.
     pub(crate) problems: Problems,
 }
@@ -45,6 +51,8 @@ impl Default for Setup {
             budget: 0.2,
             reserve: 1,
             any_method: false,
+            deadline: None,
+            observers: Observers::default(),
             problems: Problems::none(),
         }
     }
@@ -88,14 +96,17 @@ pub struct RetryPolicy<J, R> {
     pub(crate) judge: J,
     pub(crate) replay: R,
     pub(crate) made: u32,
+    /// When the first attempt began, where there is a deadline.
+    pub(crate) began: Option<Instant>,
 }
 
 impl<J, R> RetryPolicy<J, R> {
     /// Whether a copy of the request is to be kept for another attempt; asked before each of them.
-    pub(super) fn wants_copy(&self, method: &Method, headers: &HeaderMap) -> bool {
+    pub(super) fn wants_copy(&mut self, method: &Method, headers: &HeaderMap) -> bool {
         let is_last = self.made.saturating_add(1) >= self.shared.setup.attempts;
         if self.made == 0 && !is_last {
             self.shared.budget.deposit();
+            self.began = self.shared.setup.deadline.map(|_| time::now());
         }
         // RFC 9110, section 9.2.2, and draft-ietf-httpapi-idempotency-key-header.
         let may_repeat = self.shared.setup.any_method
@@ -123,6 +134,11 @@ impl<J, R> RetryPolicy<J, R> {
         if self.made >= shared.setup.attempts || not_before > shared.setup.longest {
             return None;
         }
+        let wait = shared.wait(self.made, unit()).max(not_before);
+        if self.is_too_late(wait) {
+            metrics::retry("too_late");
+            return None;
+        }
         if !is_whole {
             metrics::retry("body_lost");
             return None;
@@ -137,12 +153,35 @@ impl<J, R> RetryPolicy<J, R> {
             return None;
         }
         metrics::retry("retried");
-        let wait = shared.wait(self.made, unit()).max(not_before);
+        let attempt = self.made.saturating_add(1);
         tracing::debug!(
             target: "palisade_breaker",
-            attempt = self.made + 1, wait_ms = wait.as_millis() as u64, "retry"
+            attempt, wait_ms = wait.as_millis() as u64, "retry"
         );
+        shared.setup.observers.tell(RetryEvent { attempt, wait });
         Some(tokio::time::sleep(wait))
+    }
+
+    /// Whether an attempt after this wait would begin after the deadline.
+    fn is_too_late(&self, wait: Duration) -> bool {
+        match (self.began, self.shared.setup.deadline) {
+            (Some(began), Some(deadline)) => {
+                let past = time::now().saturating_duration_since(began);
+                past.saturating_add(wait) > deadline
+            }
+            _ => false,
+        }
+    }
+
+    /// Tells a gRPC server how often the call was attempted before (gRPC proposal A6).
+    pub(super) fn count_attempts(&self, headers: &mut HeaderMap) {
+        let is_grpc = headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        if is_grpc {
+            let before = self.made.saturating_add(1);
+            headers.insert(PREVIOUS_ATTEMPTS, HeaderValue::from(before));
+        }
     }
 }
 
@@ -171,6 +210,7 @@ where
         *clone.version_mut() = request.version();
         *clone.headers_mut() = request.headers().clone();
         *clone.extensions_mut() = request.extensions().clone();
+        self.count_attempts(clone.headers_mut());
         Some(clone)
     }
 }

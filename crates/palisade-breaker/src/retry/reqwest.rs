@@ -64,7 +64,9 @@ where
             return None;
         }
         // There is none of a body that is a stream.
-        request.try_clone()
+        let mut clone = request.try_clone()?;
+        self.count_attempts(clone.headers_mut());
+        Some(clone)
     }
 }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::event::RetryEvent;
 use super::layer::RetryLayer;
 use super::policy::{MOST_RESERVE, MOST_SHARE};
 
@@ -61,5 +62,28 @@ impl<J, R> RetryLayer<J, R> {
                 setup.budget = budget;
                 setup.reserve = reserve.min(MOST_RESERVE);
             })
+    }
+
+    /// The time over all attempts and the waits between them; default none. A retry that
+    /// would begin later is not made, and the result that there is stands. An attempt that has begun is not cut short: that
+    /// is up to a timeout inside.
+    ///
+    /// With a timeout of an attempt it bounds a call: by the deadline and that timeout. Zero, which would never retry, leaves
+    /// it as it is; use [`off`](Self::off).
+    #[must_use]
+    pub fn deadline(self, time: Duration) -> Self {
+        self.note("deadline", time.is_zero(), "is 0, must be longer")
+            .set(|setup| {
+                if !time.is_zero() {
+                    setup.deadline = Some(time);
+                }
+            })
+    }
+
+    /// Observes retries, after they are decided and before their wait, besides those that observe them already. Keep it
+    /// short.
+    #[must_use]
+    pub fn on_retry(self, observe: impl Fn(&RetryEvent) + Send + Sync + 'static) -> Self {
+        self.set(|setup| setup.observers.add(observe))
     }
 }
