@@ -8,7 +8,8 @@ use std::sync::Arc;
 use palisade_core::{Handle, Name, Problems};
 use tower_layer::Layer;
 
-use crate::shared::{Setup, Shared};
+use crate::setup::Setup;
+use crate::shared::Shared;
 use crate::state::plan::Plan;
 use crate::{
     Breaker, BreakerConfig, BreakerConfigError, BreakerEvent, BreakerHandle, ErrorsFail,

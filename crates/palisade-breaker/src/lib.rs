@@ -22,6 +22,7 @@ mod retry;
 #[cfg(feature = "serde")]
 mod serde_time;
 mod service;
+mod setup;
 #[cfg(feature = "redis")]
 mod share;
 mod shared;

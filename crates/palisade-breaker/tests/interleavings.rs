@@ -19,6 +19,8 @@ mod metric_names;
 mod metrics;
 #[path = "../src/permit.rs"]
 mod permit;
+#[path = "../src/setup.rs"]
+mod setup;
 #[path = "../src/shared.rs"]
 mod shared;
 #[path = "../src/state/mod.rs"]
@@ -59,7 +61,8 @@ use error::Rejected;
 use event::BreakerEvent;
 use palisade_core::{Handle, Name};
 use permit::{Outcome, Permit};
-use shared::{Setup, Shared};
+use setup::Setup;
+use shared::Shared;
 use state::grant::Started;
 use state::plan::{FailureRules, Plan, at_least_one};
 use state::{Cause, Reason, State};

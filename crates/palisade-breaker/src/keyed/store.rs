@@ -7,7 +7,8 @@ use palisade_core::{Handle, time};
 
 use super::bound::bounded;
 use crate::event::BreakerEvent;
-use crate::shared::{Setup, Shared};
+use crate::setup::Setup;
+use crate::shared::Shared;
 use crate::state::State;
 
 /// The breakers of a keyed layer: a bounded map in shards, each with a clock hand that finds what may go.

@@ -7,10 +7,10 @@ use super::extent::LONGEST;
 use super::grant::{Grant, Happening, Refusal, Verdict};
 use super::news::News;
 use super::open_time::OpenTime;
+use super::phase::Phase;
 use super::plan::Plan;
 use super::ramp::{Ramp, Step};
 use super::rules::{Ending, Rules};
-use super::trials::Trials;
 use super::window::Tally;
 use super::word::{Code, Word};
 use super::{Cause, Reason, State};
@@ -31,26 +31,6 @@ pub(crate) struct Machine {
     /// In the shadow mode: until then it would have been open.
     would_be_open_until: Option<Instant>,
     pub(super) news: News,
-}
-
-#[derive(Debug)]
-enum Phase {
-    // Boxes, because most breakers of a keyed layer never need what is in them.
-    Closed(Option<Box<Ramp>>),
-    Open {
-        until: Instant,
-        #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only sharing asks"))]
-        cause: Cause,
-    },
-    HalfOpen {
-        trials: Box<Trials>,
-        successes: u32,
-        failures: u32,
-        since: Instant,
-    },
-    ForcedOpen,
-    Disabled,
-    MetricsOnly,
 }
 
 impl Machine {
@@ -316,21 +296,6 @@ impl Machine {
         self.advised_until = None;
     }
 
-    /// Whether it is open by what it found out itself, which others should hear.
-    #[cfg(feature = "redis")]
-    pub(crate) fn is_open_by_itself(&self) -> bool {
-        matches!(self.phase, Phase::Open { cause, .. } if !matches!(cause, Cause::Peer | Cause::Manual))
-    }
-
-    /// When the open time is over, or the first trial loses its lease.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Open { until, .. } => Some(*until),
-            Phase::HalfOpen { trials, .. } => trials.first_lease_over(),
-            _ => None,
-        }
-    }
-
     pub(crate) fn tally(&mut self, now: Instant) -> (u32, Option<Tally>) {
         self.rules.tally(&self.plan, now)
     }
@@ -366,13 +331,6 @@ impl Machine {
         }
     }
 
-    pub(crate) fn trials_in_flight(&self) -> u32 {
-        match &self.phase {
-            Phase::HalfOpen { trials, .. } => trials.len(),
-            _ => 0,
-        }
-    }
-
     /// What a call must know of it.
     pub(crate) fn word(&self) -> Word {
         let trials = self.trials_in_flight();
@@ -380,14 +338,21 @@ impl Machine {
     }
 
     pub(crate) const fn code(&self) -> Code {
-        match &self.phase {
-            Phase::Closed(None) => Code::Closed,
-            Phase::Closed(Some(_)) => Code::Ramp,
-            Phase::Open { .. } => Code::Open,
-            Phase::HalfOpen { .. } => Code::HalfOpen,
-            Phase::ForcedOpen => Code::ForcedOpen,
-            Phase::Disabled => Code::Disabled,
-            Phase::MetricsOnly => Code::MetricsOnly,
-        }
+        self.phase.code()
+    }
+
+    pub(crate) fn trials_in_flight(&self) -> u32 {
+        self.phase.trials_in_flight()
+    }
+
+    /// When the open time is over, or the first trial loses its lease.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.phase.deadline()
+    }
+
+    /// Whether it is open by what it found out itself, which others should hear.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_open_by_itself(&self) -> bool {
+        self.phase.is_open_by_itself()
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod grant;
 pub(crate) mod machine;
 pub(crate) mod news;
 pub(crate) mod open_time;
+pub(crate) mod phase;
 pub(crate) mod plan;
 pub(crate) mod ramp;
 pub(crate) mod rules;
