@@ -6,6 +6,7 @@
 use std::hash::{Hash, Hasher, RandomState};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use palisade_core::time::UnixTime;
@@ -18,22 +19,27 @@ use super::verify::Verified;
 /// The longest that a verification is believed without being done again.
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
+/// How often, in seconds, entries that are too old are looked for. One pass over 10,000 of them takes some 100 us.
+const SWEEP_EVERY: u64 = 60;
+
 /// So much of a token's end is hashed: more than the signature of HS256 has, in which valid tokens differ.
 const HASHED: usize = 64;
 
 /// A bounded cache. Only tokens that hold get in, so nobody else can push others out, or make up ones that collide.
 pub(crate) struct TokenCache {
-    entries: Cache<Kept, Entry, UnitWeighter, RandomState>,
+    entries: Cache<CachedToken, Entry, UnitWeighter, RandomState>,
+    /// Seconds since 1970.
+    swept_at: AtomicU64,
 }
 
-/// A token as it is kept, wiped when it goes.
+/// A token that was verified, wiped when it goes.
 #[derive(Clone, PartialEq, Eq)]
-struct Kept(Zeroizing<Box<[u8]>>);
+struct CachedToken(Zeroizing<Box<[u8]>>);
 
 /// A token as it is presented.
 struct Presented<'a>(&'a [u8]);
 
-impl Hash for Kept {
+impl Hash for CachedToken {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Presented(&self.0).hash(state);
     }
@@ -46,9 +52,9 @@ impl Hash for Presented<'_> {
     }
 }
 
-impl Equivalent<Kept> for Presented<'_> {
+impl Equivalent<CachedToken> for Presented<'_> {
     #[inline]
-    fn equivalent(&self, kept: &Kept) -> bool {
+    fn equivalent(&self, kept: &CachedToken) -> bool {
         *self.0 == **kept.0
     }
 }
@@ -69,10 +75,11 @@ impl TokenCache {
                 RandomState::new(),
                 DefaultLifecycle::default(),
             ),
+            swept_at: AtomicU64::new(0),
         }
     }
 
-    /// What is known of a token, unless that is too old or was found out with other keys.
+    /// What is known of a token, unless that is too old or was found out with other keys: then it is forgotten.
     #[inline]
     pub(crate) fn find(
         &self,
@@ -81,17 +88,47 @@ impl TokenCache {
         now: UnixTime,
     ) -> Option<Arc<Verified>> {
         let entry = self.entries.get(&Presented(token))?;
-        let fresh = now < entry.deadline
-            && entry.verified.generation == generation_of(entry.verified.issuer);
-        fresh.then_some(entry.verified)
+        let generation = generation_of(entry.verified.issuer);
+        if now < entry.deadline && entry.verified.generation == generation {
+            return Some(entry.verified);
+        }
+        self.forget(token, &entry);
+        None
+    }
+
+    /// Removes an entry, unless another took its place meanwhile.
+    #[cold]
+    fn forget(&self, token: &[u8], stale: &Entry) {
+        self.entries.remove_if(&Presented(token), |entry| {
+            Arc::ptr_eq(&entry.verified, &stale.verified)
+        });
     }
 
     pub(crate) fn keep(&self, token: &[u8], verified: &Arc<Verified>, now: UnixTime) {
         let deadline = verified.expires_at.min(now.saturating_add(MAX_AGE));
+        self.sweep(now);
         if now < deadline {
             let verified = Arc::clone(verified);
-            let kept = Kept(Zeroizing::new(token.into()));
+            let kept = CachedToken(Zeroizing::new(token.into()));
             self.entries.insert(kept, Entry { verified, deadline });
+        }
+    }
+
+    /// Forgets every entry that is too old, once a minute at most: a token that nobody presents again goes too.
+    fn sweep(&self, now: UnixTime) {
+        let (now_seconds, swept_at) = (now.as_secs(), self.swept_at.load(Ordering::Relaxed));
+        // A clock that was set back must not put the next sweep off.
+        if now_seconds.abs_diff(swept_at) < SWEEP_EVERY {
+            return;
+        }
+        let mine = self.swept_at.compare_exchange(
+            swept_at,
+            now_seconds,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        if mine.is_ok() {
+            self.entries.retain(|_, entry| now < entry.deadline);
         }
     }
 }
@@ -160,6 +197,33 @@ mod tests {
         };
         assert!(asked(1).is_some());
         assert!(asked(2).is_none());
+    }
+
+    #[test]
+    fn an_entry_that_is_too_old_is_removed_when_it_is_asked_for() {
+        let cache = cache();
+        cache.keep(b"token", &verified(60), NOW);
+        let later = NOW.saturating_add(Duration::from_secs(60));
+        assert!(cache.find(b"token", |_| 1, later).is_none());
+        assert_eq!(cache.entries.len(), 0);
+        cache.keep(b"token", &verified(60), NOW);
+        assert!(cache.find(b"token", |_| 2, NOW).is_none(), "other keys");
+        assert_eq!(cache.entries.len(), 0);
+    }
+
+    #[test]
+    fn entries_that_nobody_asks_for_are_swept_once_a_minute() {
+        let cache = cache();
+        cache.keep(b"a", &verified(30), NOW);
+        cache.keep(b"b", &verified(200), NOW);
+        let after = |seconds| NOW.saturating_add(Duration::from_secs(seconds));
+        cache.keep(b"c", &verified(200), after(59));
+        assert_eq!(cache.entries.len(), 3);
+        cache.keep(b"d", &verified(200), after(60));
+        assert_eq!(cache.entries.len(), 3, "the one that is over is gone");
+        cache.keep(b"e", &verified(1), UnixTime::from_secs(5));
+        cache.keep(b"f", &verified(900), after(800));
+        assert_eq!(cache.entries.len(), 1, "a clock set back puts nothing off");
     }
 
     #[test]
