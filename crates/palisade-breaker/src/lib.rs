@@ -65,4 +65,6 @@ pub use window::RateWindow;
 mod guides {
     #[doc = include_str!("../../../docs/guides/breaker-retry-timeout.md")]
     mod breaker_retry_timeout {}
+    #[doc = include_str!("../../../docs/guides/retry-and-breaker-from-elsewhere.md")]
+    mod from_elsewhere {}
 }
