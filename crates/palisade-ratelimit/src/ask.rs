@@ -124,6 +124,7 @@ fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decisio
             let rules = scaled.as_ref().unwrap_or(&counted.rules);
             let one = Charge {
                 table: &counted.table,
+                policy: &counted.rules,
                 rules,
                 key: plan.key,
                 cost: plan.cost,

@@ -1,13 +1,13 @@
-#[cfg(feature = "governor")]
 use std::sync::Arc;
 
-use palisade_core::Problems;
+use palisade_core::{Handle, Problems};
 
 use crate::counted::{Counted, Engine};
 use crate::counters::Counters;
 use crate::digest::Hasher;
 use crate::headers::Fixed;
 use crate::key::KeyChain;
+use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::store::Memory;
 #[cfg(feature = "redis")]
@@ -20,6 +20,8 @@ pub(crate) struct Assembly<'a> {
     #[cfg(feature = "redis")]
     pub(crate) chosen: &'a Store,
     pub(crate) shadow: bool,
+    /// The layers whose counts this one may take over with other numbers.
+    pub(crate) replaced: &'a [Handle<Limits>],
 }
 
 impl Assembly<'_> {
@@ -33,17 +35,25 @@ impl Assembly<'_> {
         let chain = policy.key.as_ref().map(KeyChain::compile).transpose();
         let chain = chain.map_err(|part| problems.append(&prefix, part)).ok()?;
         let rules = rules?;
-        let table = self.store.table(name, &rules, self.hasher?.spots());
-        if table.is_none() {
+        let replaced = |table: &Arc<_>| {
+            let mut replaced = self.replaced.iter();
+            replaced.any(|limits| limits.counts_in(table))
+        };
+        let table = self
+            .store
+            .table(name, &rules, self.hasher?.spots(), replaced);
+        let Some((table, rules)) = table else {
             problems.push(
                 format!("policies.{name}"),
-                "another layer on the same store has a policy of this name with other limits",
+                "another layer on the same store has a policy of this name with other limits; say `replacing` if this \
+                 one is to take its place",
             );
-        }
+            return None;
+        };
         Some(Counted {
             name,
             rules,
-            table: table?,
+            table,
             chain,
             shadow: self.shadow || policy.shadow,
             refund: policy.refund.clone(),

@@ -36,6 +36,7 @@ pub struct RateLimitBuilder {
     shadow: bool,
     headers: Headers,
     store: Option<Store>,
+    replaced: Vec<Handle<Limits>>,
     wall_clock: WallClock,
 }
 
@@ -64,6 +65,7 @@ impl RateLimitBuilder {
             shadow: false,
             headers: Headers::default(),
             store: None,
+            replaced: Vec::new(),
             wall_clock: WallClock::system(),
         }
     }
@@ -209,6 +211,43 @@ impl RateLimitBuilder {
         self
     }
 
+    /// Lets this layer take over the counts of `old` where its policies have other numbers, so that limits can be changed
+    /// while the service runs: see [`Memory`](crate::Memory) and `palisade::stack::Reload`. Can be called for several.
+    ///
+    /// Without it a policy must have the limits that others of its name on the same store have, because two layers that
+    /// count in one place with different numbers are mostly a mistake. Both layers may run for a while; then each decides
+    /// by its own numbers about what both have charged, and never is more admitted than the larger limit says.
+    ///
+    /// A count goes on where what it keeps of a key means the same to both: token buckets of any rate and burst, windows
+    /// of the same length, and exact logs of the same window whose quota does not grow beyond the one that the log was
+    /// first made for; a sliding window cannot grow from up to 65,535 to more. Several limits must come in the
+    /// same order. Elsewhere the policy begins to count anew, and `old` keeps what it has. A debt that would take longer
+    /// than a whole new bucket is cut to that.
+    ///
+    /// Counts in Redis go on in the same way without this, also for logs. A lease that `old` holds is lost unless its
+    /// limiter returns it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_ratelimit::{Limit, Memory, Policy, RateLimitLayer, burst, per_second};
+    ///
+    /// let counts = Memory::default();
+    /// let limits = |rate| {
+    ///     let bucket = Limit::token_bucket(per_second(rate), burst(2 * rate));
+    ///     RateLimitLayer::builder().policy(Policy::new("api").limit(bucket)).store(counts.clone())
+    /// };
+    /// let old = limits(10).build()?;
+    /// assert!(limits(50).build().is_err(), "other numbers by mistake");
+    /// let new = limits(50).replacing(&old).build()?;
+    /// # let _ = new;
+    /// # Ok::<(), palisade_ratelimit::Error>(())
+    /// ```
+    pub fn replacing(mut self, old: &RateLimitLayer) -> Self {
+        self.replaced.extend(old.0.clone());
+        self
+    }
+
     /// Sets where wall time for `X-RateLimit-Reset` comes from; default the system's clock.
     pub fn wall_clock(mut self, clock: WallClock) -> Self {
         self.wall_clock = clock;
@@ -238,6 +277,7 @@ impl RateLimitBuilder {
             #[cfg(feature = "redis")]
             chosen: &chosen,
             shadow: self.shadow,
+            replaced: &self.replaced,
         };
         self.check_names(&mut problems);
         let policies = self
@@ -264,25 +304,27 @@ impl RateLimitBuilder {
         let site = internal("v6-site", self.site, &mut problems);
         let routes = self.compile_routes(&mut problems);
         match (problems.into_result(()), hasher, chain) {
-            (Ok(()), Some(hasher), Some(chain)) => Ok(RateLimitLayer::new(Handle::new(Limits {
-                policies,
-                backstop,
-                site,
-                routes,
-                select: self.select,
-                chain,
-                client_ip: self.client_ip,
-                cost: self.cost,
-                exempt_paths: self.exempt_paths,
-                exempt: self.exempt,
-                count_preflight: self.count_preflight,
-                no_key: self.no_key,
-                headers: self.headers,
-                hasher,
-                store,
-                wall: WallTime::new(self.wall_clock),
-                told: crate::limits::Told::default(),
-            }))),
+            (Ok(()), Some(hasher), Some(chain)) => {
+                Ok(RateLimitLayer::new(Handle::new(adopted(Limits {
+                    policies,
+                    backstop,
+                    site,
+                    routes,
+                    select: self.select,
+                    chain,
+                    client_ip: self.client_ip,
+                    cost: self.cost,
+                    exempt_paths: self.exempt_paths,
+                    exempt: self.exempt,
+                    count_preflight: self.count_preflight,
+                    no_key: self.no_key,
+                    headers: self.headers,
+                    hasher,
+                    store,
+                    wall: WallTime::new(self.wall_clock),
+                    told: crate::limits::Told::default(),
+                }))))
+            }
             (Err(problems), ..) => Err(problems.into()),
             (Ok(()), ..) => Err(Problems::one("key", "cannot be used").into()),
         }
@@ -329,6 +371,14 @@ impl RateLimitBuilder {
         }
         routes.into()
     }
+}
+
+/// Notes the numbers of a layer that could be built: from now on others on its store must have them.
+fn adopted(limits: Limits) -> Limits {
+    for counted in limits.counts() {
+        limits.store.adopt(&counted.table, &counted.rules);
+    }
+    limits
 }
 
 impl fmt::Debug for RateLimitBuilder {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use palisade_core::{Handle, Name};
+use palisade_core::Name;
 
 use crate::counters::Counters;
 use crate::digest::HashedKey;
@@ -15,7 +15,7 @@ use crate::store::{Charge, Table};
 pub(crate) struct Counted {
     pub(crate) name: Name,
     pub(crate) rules: Rules,
-    pub(crate) table: Handle<Table>,
+    pub(crate) table: Arc<Table>,
     pub(crate) chain: Option<Chain>,
     pub(crate) shadow: bool,
     pub(crate) refund: Option<Arc<Refund>>,
@@ -49,6 +49,7 @@ impl Counted {
     pub(crate) fn charge_of(&self, plan: &Plan) -> Charge<'_> {
         Charge {
             table: &self.table,
+            policy: &self.rules,
             rules: &self.rules,
             key: plan.key,
             cost: plan.cost,
@@ -59,6 +60,7 @@ impl Counted {
     pub(crate) fn charge(&self, key: HashedKey) -> Charge<'_> {
         Charge {
             table: &self.table,
+            policy: &self.rules,
             rules: &self.rules,
             key,
             cost: 1,

@@ -43,6 +43,7 @@ impl Limits {
         };
         let one = Charge {
             table: &counted.table,
+            policy: &counted.rules,
             rules,
             key: plan.key,
             cost: plan.cost,
@@ -117,6 +118,7 @@ impl Limits {
         let scaled = plan.and_then(|plan| Some(counted?.rules.scaled(plan.quota?)));
         let main = plan.zip(counted).map(|(plan, counted)| Charge {
             table: &counted.table,
+            policy: &counted.rules,
             rules: scaled.as_ref().unwrap_or(&counted.rules),
             key: plan.key,
             cost: plan.cost,

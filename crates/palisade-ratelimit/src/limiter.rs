@@ -152,8 +152,7 @@ impl RateLimiter {
             return;
         };
         let now = limits.store.nanos(time::now());
-        let layers_own = limits.backstop.iter().chain(&limits.site);
-        for counted in limits.policies.iter().chain(layers_own) {
+        for counted in limits.counts() {
             counted.counters.live_keys(counted.table.keys().live(now));
         }
     }

@@ -10,7 +10,7 @@ use crate::headers::{Headers, WallTime};
 use crate::key::{Chain, Found, Key};
 use crate::limit::Limit;
 use crate::select::{Route, Select};
-use crate::store::Memory;
+use crate::store::{Memory, Table};
 use crate::view::RequestView;
 
 /// What happens to a request whose key nobody can tell, mostly because the server does not say who the peer is.
@@ -64,6 +64,18 @@ pub(crate) struct Told {
 impl Limits {
     pub(crate) fn named(&self, name: Name) -> Option<usize> {
         self.policies.iter().position(|policy| policy.name == name)
+    }
+
+    /// Every count, with those that the layer adds by itself.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = &Counted> {
+        let own = self.backstop.iter().chain(&self.site);
+        self.policies.iter().chain(own)
+    }
+
+    /// Whether one of them is kept in this table.
+    pub(crate) fn counts_in(&self, table: &Arc<Table>) -> bool {
+        self.counts()
+            .any(|counted| Arc::ptr_eq(&counted.table, table))
     }
 
     #[cold]

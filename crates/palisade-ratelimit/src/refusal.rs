@@ -26,7 +26,9 @@ pub(crate) fn refuse<B>(
     let shown = Shown::of(&LimitDecision::from(ruling.decision), known);
     let mut response = exchange.render(request, rejection(&ruling.decision));
     let numbers = shown.numbers(ruling.unix);
-    limits.headers.write(shown, numbers, response.headers_mut());
+    limits
+        .headers
+        .write(&shown, numbers, response.headers_mut());
     response
 }
 

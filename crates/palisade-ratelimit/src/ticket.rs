@@ -116,7 +116,7 @@ impl Rare {
         }
         limits
             .headers
-            .write(self.shown, self.numbers, response.headers_mut());
+            .write(&self.shown, self.numbers, response.headers_mut());
     }
 }
 

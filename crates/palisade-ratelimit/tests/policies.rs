@@ -347,13 +347,15 @@ fn one_store_cannot_hold_two_policies_of_one_name() {
             .store(store.clone())
             .build()
     };
-    assert!(build(5).is_ok());
+    let first = build(5).unwrap();
     assert!(build(5).is_ok());
     let error = build(6).unwrap_err().to_string();
     assert!(
         error.contains("policies.api: another layer on the same store"),
         "{error}"
     );
+    drop(first);
+    assert!(build(6).is_ok());
 }
 
 #[tokio::test(start_paused = true)]

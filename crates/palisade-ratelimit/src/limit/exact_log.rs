@@ -89,6 +89,15 @@ impl ExactLog {
         self.window
     }
 
+    /// The same quota over a log of as many words as the states have; `None` where it outgrows them.
+    pub(super) fn reading(&self, kept: &Self) -> Option<Self> {
+        let fits = self.quota <= kept.slots;
+        (self.window == kept.window && fits).then_some(Self {
+            slots: kept.slots,
+            ..*self
+        })
+    }
+
     pub(super) fn scaled(&self, scale: impl Fn(u32) -> u32) -> Self {
         Self {
             quota: scale(self.quota).min(self.slots),

@@ -50,6 +50,28 @@ impl Rule {
         each!(self, rule => rule.refund(state, charged_at, cost));
     }
 
+    /// This rule for states of the rule `kept`; `None` where those mean something else to it.
+    pub(crate) fn reading(&self, kept: &Self) -> Option<Self> {
+        match (self, kept) {
+            (Self::TokenBucket(_), Self::TokenBucket(_)) => Some(*self),
+            (Self::FixedWindow(rule), Self::FixedWindow(kept)) => {
+                (rule.window == kept.window).then_some(*self)
+            }
+            (Self::SlidingWindow(rule), Self::SlidingWindow(kept)) => {
+                rule.reading(kept).map(Self::SlidingWindow)
+            }
+            (Self::ExactLog(rule), Self::ExactLog(kept)) => rule.reading(kept).map(Self::ExactLog),
+            _ => None,
+        }
+    }
+
+    /// Takes back a debt that this rule could not have made.
+    pub(crate) fn bound(&self, state: &[Word], now: u64) {
+        if let Self::TokenBucket(rule) = self {
+            rule.bound(state, now);
+        }
+    }
+
     /// From when on the state says no more than zeros would.
     #[inline]
     pub(crate) fn full_at(&self, state: &[Word]) -> u64 {

@@ -142,6 +142,27 @@ impl Rules {
         }
     }
 
+    /// These rules for states of the rules `kept`; `None` where those mean something else to them.
+    pub(crate) fn reading(&self, kept: &Self) -> Option<Self> {
+        let mut reading = Self {
+            words: kept.words,
+            ..*self
+        };
+        for (rule, kept) in reading.rules.iter_mut().zip(&kept.rules) {
+            *rule = match (*rule, kept) {
+                (Some(rule), Some(kept)) => Some(rule.reading(kept)?),
+                (None, None) => None,
+                _ => return None,
+            };
+        }
+        Some(reading)
+    }
+
+    /// Takes back debts that these rules could not have made, and that would take too long to end by them.
+    pub(crate) fn bound(&self, state: &[Word], now: u64) {
+        self.each(state, |rule, own| rule.bound(own, now));
+    }
+
     /// From when on the state says no more than zeros would.
     #[inline]
     pub(crate) fn full_at(&self, state: &[Word]) -> u64 {

@@ -195,6 +195,15 @@ impl SlidingWindow {
         self.window
     }
 
+    /// The same quota over lanes of the width that the states have; `None` where it outgrows them.
+    pub(super) fn reading(&self, kept: &Self) -> Option<Self> {
+        let fits = u64::from(self.quota) <= kept.packing.most();
+        (self.window == kept.window && fits).then_some(Self {
+            packing: kept.packing,
+            ..*self
+        })
+    }
+
     /// Keeps the width of the lanes, which the state has already: a quota that outgrows them is brought down.
     pub(super) fn scaled(&self, scale: impl Fn(u32) -> u32) -> Self {
         let most = u32::try_from(self.packing.most()).unwrap_or(u32::MAX);

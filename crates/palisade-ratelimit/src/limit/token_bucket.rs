@@ -5,6 +5,10 @@ use super::check::{Check, Fit};
 use super::rate::{Burst, Rate};
 use super::word::Word;
 
+/// By how much one request's time may lie before that of another that was decided sooner: one second, far more than a
+/// thread waits between reading the clock and deciding.
+const SKEW: u64 = 1_000_000_000;
+
 /// The generic cell rate algorithm: the state is the time at which the bucket is full again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenBucket {
@@ -81,6 +85,14 @@ impl TokenBucket {
     pub(super) fn refund(&self, state: &[Word], _charged_at: u64, cost: u64) {
         let price = cost.saturating_mul(self.interval);
         state[0].update(|full_at| full_at.saturating_sub(price));
+    }
+
+    /// A debt of more than a whole bucket comes from other numbers: it ends when a whole bucket would.
+    pub(super) fn bound(&self, state: &[Word], now: u64) {
+        let most = now.saturating_add(self.depth);
+        if state[0].get() > most.saturating_add(SKEW) {
+            state[0].set(most);
+        }
     }
 
     #[inline]

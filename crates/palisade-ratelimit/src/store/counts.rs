@@ -1,5 +1,6 @@
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::entry::Entry;
 use super::keys::Keys;
@@ -11,7 +12,10 @@ use crate::limit::{Assessment, MAX_WORDS, Rules, Word};
 pub(crate) struct Table {
     /// In which order locks are taken.
     id: usize,
-    rules: Rules,
+    /// The rules that the table was made for, and whose states it keeps.
+    made_for: Rules,
+    /// Whether rules with several numbers have charged it.
+    mixed: AtomicBool,
     keys: Keys,
 }
 
@@ -20,13 +24,22 @@ impl Table {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            rules: *rules,
+            made_for: *rules,
+            mixed: AtomicBool::new(false),
             keys: Keys::new(rules.words(), spots, capacity, preallocate),
         }
     }
 
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    /// The rules, for the states that this table keeps; `None` where those mean something else to them.
+    pub(crate) fn read_by(&self, rules: &Rules) -> Option<Rules> {
+        rules.reading(&self.made_for)
+    }
+
+    /// Notes that rules with other numbers charge it from now on, or a key with a quota of its own.
+    pub(crate) fn mix(&self) {
+        if !self.mixed.load(Ordering::Relaxed) {
+            self.mixed.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -72,6 +85,9 @@ impl fmt::Debug for Table {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Charge<'a> {
     pub(crate) table: &'a Table,
+    /// The rules of the policy, by which it is seen who else is over a limit.
+    pub(crate) policy: &'a Rules,
+    /// Those of this key, where it has a quota of its own.
     pub(crate) rules: &'a Rules,
     pub(crate) key: HashedKey,
     pub(crate) cost: u64,
@@ -94,7 +110,10 @@ pub(crate) fn charge_one(charge: &Charge<'_>, now: u64) -> Option<Charged> {
     let Some(slot) = charge.table.keys.find_fast(&charge.key) else {
         return charge_newcomer(charge, now);
     };
-    let assessment = charge.rules.assess(slot.state(), now, charge.cost)?;
+    let mut assessment = charge.rules.assess(slot.state(), now, charge.cost)?;
+    if !assessment.fits() && charge.table.mixed.load(Ordering::Relaxed) {
+        assessment = assess_again(&slot, charge, now)?;
+    }
     if assessment.fits() && charge.cost > 0 {
         commit(&slot, charge, now);
     }
@@ -102,6 +121,15 @@ pub(crate) fn charge_one(charge: &Charge<'_>, now: u64) -> Option<Charged> {
         assessment,
         overflowed: false,
     })
+}
+
+/// What would be refused, once more without the debts that the rules could not have made.
+#[cold]
+fn assess_again(slot: &Slot<'_>, charge: &Charge<'_>, now: u64) -> Option<Assessment> {
+    let state = slot.state();
+    charge.rules.bound(state, now);
+    slot.settle(charge.rules.full_at(state));
+    charge.rules.assess(state, now, charge.cost)
 }
 
 /// Only what is charged takes a slot: a refused newcomer leaves no trace.
@@ -131,7 +159,13 @@ fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
     let mut closest: Option<(usize, Assessment)> = None;
     for (position, charge) in charges.iter().enumerate() {
         let entry = entries[position].as_ref()?;
-        let assessed = assess(entry, charge.rules, now, charge.cost)?;
+        let mut assessed = assess(entry, charge.rules, now, charge.cost)?;
+        if let Entry::Found(slot) = entry
+            && !assessed.fits()
+            && charge.table.mixed.load(Ordering::Relaxed)
+        {
+            assessed = assess_again(slot, charge, now)?;
+        }
         if closest.is_none_or(|(_, so_far)| assessed.closeness(&so_far).is_gt()) {
             closest = Some((position, assessed));
         }
@@ -172,8 +206,12 @@ fn claim(entry: Entry<'_>, charge: &Charge<'_>, now: u64) -> bool {
     if charge.cost == 0 {
         return false;
     }
-    let own = &charge.table.rules;
-    let debt = |state: &[Word]| own.assess(state, now, 1).is_some_and(|next| !next.fits());
+    let policy = charge.policy;
+    let debt = |state: &[Word]| {
+        policy
+            .assess(state, now, 1)
+            .is_some_and(|next| !next.fits())
+    };
     let claimed = entry.claim(&charge.key, now, &debt);
     commit(&claimed.slot, charge, now);
     claimed.overflowed
@@ -183,6 +221,9 @@ fn claim(entry: Entry<'_>, charge: &Charge<'_>, now: u64) -> bool {
 fn commit(slot: &Slot<'_>, charge: &Charge<'_>, now: u64) {
     let state = slot.state();
     charge.rules.commit(state, now, charge.cost);
+    if !ptr::eq(charge.policy, charge.rules) {
+        charge.table.mix();
+    }
     // A state of one word is that time itself.
     if charge.rules.words() > 1 {
         slot.settle(charge.rules.full_at(state));

@@ -1,8 +1,8 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use palisade_core::Name;
 use palisade_core::time::{self, Instant};
-use palisade_core::{Handle, Name};
 
 use super::counts::Table;
 use crate::digest::{Hasher, Spots};
@@ -12,6 +12,9 @@ use crate::limit::Rules;
 ///
 /// Clones share their state, so that several layers can count together: a policy of the same name in two layers is one
 /// count. Every policy has a table of its own, so that a flood of keys in one cannot push anybody out of another.
+///
+/// A table is freed with the last layer that counts in it, and what it knew with it: build the layer that is to
+/// take over before the one before it is dropped, see [`replacing`](crate::RateLimitBuilder::replacing).
 ///
 /// A table holds at least `capacity` keys that are not full, and never more memory than 62 bytes a key for one token
 /// bucket (2.25 times the bytes that [`Limit`](crate::Limit) names, plus 62, for others). It grows as it needs to.
@@ -44,7 +47,15 @@ struct Shared {
     hasher: Option<Hasher>,
     capacity: usize,
     preallocate: bool,
-    tables: Mutex<Vec<(Name, Handle<Table>)>>,
+    tables: Mutex<Vec<Kept>>,
+}
+
+/// The table of a policy, as long as a layer holds it.
+struct Kept {
+    policy: Name,
+    /// The numbers by which the newest layer counts in it.
+    rules: Rules,
+    table: Weak<Table>,
 }
 
 impl Memory {
@@ -81,7 +92,8 @@ impl Memory {
         let now = self.nanos(time::now());
         self.tables()
             .iter()
-            .map(|(_, table)| table.keys().live(now))
+            .filter_map(|kept| kept.table.upgrade())
+            .map(|table| table.keys().live(now))
             .sum()
     }
 
@@ -90,7 +102,8 @@ impl Memory {
     pub fn overflowed(&self) -> u64 {
         self.tables()
             .iter()
-            .map(|(_, table)| table.keys().overflowed())
+            .filter_map(|kept| kept.table.upgrade())
+            .map(|table| table.keys().overflowed())
             .sum()
     }
 
@@ -99,7 +112,8 @@ impl Memory {
     pub fn bytes(&self) -> usize {
         self.tables()
             .iter()
-            .map(|(_, table)| table.keys().bytes())
+            .filter_map(|kept| kept.table.upgrade())
+            .map(|table| table.keys().bytes())
             .sum()
     }
 
@@ -114,23 +128,57 @@ impl Memory {
         now.saturating_duration_since(self.0.epoch).as_nanos() as u64
     }
 
-    /// The table of a policy, made when there is none; `None` when there is one with other rules.
-    pub(crate) fn table(&self, policy: Name, rules: &Rules, spots: Spots) -> Option<Handle<Table>> {
+    /// The table of a policy, made when there is none, and the rules as they read its states. `None` when there is one
+    /// with other rules, unless it is to be replaced: it is then taken over where it can be, and left to whoever has it
+    /// where not.
+    pub(crate) fn table(
+        &self,
+        policy: Name,
+        rules: &Rules,
+        spots: Spots,
+        replaced: impl Fn(&Arc<Table>) -> bool,
+    ) -> Option<(Arc<Table>, Rules)> {
         let mut tables = self.tables();
-        if let Some((_, table)) = tables.iter().find(|(name, _)| *name == policy) {
-            return (*table.rules() == *rules).then(|| table.clone());
+        tables.retain(|kept| kept.table.strong_count() > 0);
+        let newest = tables.iter().rev().find(|kept| kept.policy == policy);
+        if let Some((kept, table)) = newest.and_then(|kept| Some((kept, kept.table.upgrade()?))) {
+            let read = table.read_by(rules);
+            if read != Some(kept.rules) && !replaced(&table) {
+                return None;
+            }
+            if let Some(read) = read {
+                return Some((table, read));
+            }
         }
-        let table = Handle::new(Table::new(
-            rules,
-            spots,
-            self.0.capacity,
-            self.0.preallocate,
-        ));
-        tables.push((policy, table.clone()));
-        Some(table)
+        let Shared {
+            capacity,
+            preallocate,
+            ..
+        } = *self.0;
+        let table = Arc::new(Table::new(rules, spots, capacity, preallocate));
+        tables.push(Kept {
+            policy,
+            rules: *rules,
+            table: Arc::downgrade(&table),
+        });
+        Some((table, *rules))
     }
 
-    fn tables(&self) -> MutexGuard<'_, Vec<(Name, Handle<Table>)>> {
+    /// Notes by which rules the newest layer counts in a table: the ones that others on this store must have too.
+    pub(crate) fn adopt(&self, table: &Arc<Table>, rules: &Rules) {
+        let mut tables = self.tables();
+        let adopted = tables
+            .iter_mut()
+            .find(|kept| kept.table.as_ptr() == Arc::as_ptr(table));
+        if let Some(kept) = adopted
+            && kept.rules != *rules
+        {
+            kept.rules = *rules;
+            table.mix();
+        }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.0.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

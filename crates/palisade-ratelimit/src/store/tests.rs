@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use palisade_core::{Handle, Name};
+use palisade_core::Name;
 
 use super::*;
 use crate::digest::{HashedKey, Hasher};
@@ -24,7 +25,7 @@ struct Bench {
     store: Memory,
     hasher: Hasher,
     rules: Rules,
-    table: Handle<Table>,
+    table: Arc<Table>,
 }
 
 impl Bench {
@@ -32,8 +33,10 @@ impl Bench {
         let store = Memory::with_capacity(capacity);
         let hasher = store.hasher().unwrap();
         let rules = rules(limits);
-        let table = store
-            .table(Name::from_static("bench"), &rules, hasher.spots())
+        let (table, rules) = store
+            .table(Name::from_static("bench"), &rules, hasher.spots(), |_| {
+                false
+            })
             .unwrap();
         Self {
             store,
@@ -57,6 +60,7 @@ impl Bench {
     fn charge(&self, key: HashedKey, now: u64) -> Assessment {
         let one = Charge {
             table: &self.table,
+            policy: &self.rules,
             rules: &self.rules,
             key,
             cost: 1,
@@ -165,7 +169,7 @@ fn a_key_of_one_token_bucket_takes_at_most_64_bytes() {
     for capacity in (10_000..300_000).step_by(7_777) {
         let full = Memory::preallocated(capacity);
         let spots = full.hasher().unwrap().spots();
-        full.table(Name::from_static("full"), &bench.rules, spots);
+        let _held = full.table(Name::from_static("full"), &bench.rules, spots, |_| false);
         let bytes = full.bytes() as f64 / capacity as f64;
         assert!(
             (50.0..63.0).contains(&bytes),
@@ -435,12 +439,14 @@ fn charges_to_several_tables_are_all_or_nothing_between_threads() {
                     let mut charges = [
                         Charge {
                             table: &first.table,
+                            policy: &rules,
                             rules: &rules,
                             key,
                             cost: 1,
                         },
                         Charge {
                             table: &second.table,
+                            policy: &other_rules,
                             rules: &other_rules,
                             key: other_key,
                             cost: 1,
@@ -492,6 +498,7 @@ fn a_refused_newcomer_takes_no_slot() {
     let bench = Bench::new(&[Limit::fixed(1, HOUR)], 100);
     let dear = Charge {
         table: &bench.table,
+        policy: &bench.rules,
         rules: &bench.rules,
         key: bench.ip(1),
         cost: 2,

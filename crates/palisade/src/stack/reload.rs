@@ -42,8 +42,10 @@ impl Stack {
 impl Reload {
     /// Replaces the stack: every request that begins after the call meets this one.
     ///
-    /// A policy of the same name on the same store goes on counting, and must have the same limits in both stacks: its
-    /// layer cannot be built with others. Other limits are another count, under another name or on another store.
+    /// A rate limit's policy of the same name on the same store goes on counting. Where the new stack gives it other
+    /// numbers its layer is built with `RateLimitBuilder::replacing`, which says for which changes counts go on; other
+    /// numbers without it are refused when the layer is built. The new layer must be built while the old one is in use,
+    /// since counts are freed with the last layer that has them.
     ///
     /// The old one is freed when the last of its requests has its response. Layers that were
     /// [leaked](Stack::leak) one by one are not.
