@@ -133,6 +133,11 @@ fn replace<B: ReplaceBody>(response: &mut Response<B>, context: &RejectionContex
 /// Leaves the record when the body of the response ends, fails or is dropped.
 impl Watch for InFlight {
     #[inline]
+    fn is_idle(&self) -> bool {
+        self.is_over()
+    }
+
+    #[inline]
     fn set_running(&mut self, running: bool) {
         self.set_inside(running);
     }

@@ -86,6 +86,24 @@ impl<B: Body<Data = Bytes>, W: Watch> ResponseBody<B, W> {
     }
 }
 
+impl<B: Body<Data = Bytes>, W: Watch> ResponseBody<B, W> {
+    /// The inner service's own body, if it is one and nothing observes it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the body as it is otherwise.
+    #[inline]
+    pub fn into_inner(self) -> Result<B, Self> {
+        match self.kind {
+            Kind::Inner { body } if self.watch.is_idle() => Ok(body),
+            kind => Err(Self {
+                kind,
+                watch: self.watch,
+            }),
+        }
+    }
+}
+
 /// A body of a response that a filter may replace by one known in full.
 pub trait ReplaceBody: Body<Data = Bytes> {
     /// Replaces the body.
@@ -216,6 +234,37 @@ mod tests {
         let body = ResponseBody::inner(Full::new(Bytes::from_static(b"hello")));
         assert_eq!(body.size_hint().exact(), Some(5));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "hello");
+    }
+
+    #[derive(Default)]
+    struct Idle(bool);
+
+    impl Watch for Idle {
+        fn is_idle(&self) -> bool {
+            self.0
+        }
+    }
+
+    #[test]
+    fn an_inner_body_comes_out_unless_it_is_observed_or_replaced() {
+        let watched = |idle| {
+            let mut body = ResponseBody::<_, Idle>::unwatched(Full::new(Bytes::new()));
+            body.watch = Idle(idle);
+            body
+        };
+        assert!(watched(true).into_inner().is_ok());
+        assert!(watched(false).into_inner().is_err());
+        let mut replaced = watched(true);
+        replaced.replace(Bytes::from_static(b"refused"));
+        assert_eq!(
+            replaced.into_inner().unwrap_err().size_hint().exact(),
+            Some(7)
+        );
+        assert!(
+            ResponseBody::inner(Full::new(Bytes::new()))
+                .into_inner()
+                .is_ok()
+        );
     }
 
     #[test]

@@ -51,14 +51,12 @@
 //! # }).unwrap();
 //! ```
 
-mod either;
 mod exchange;
 mod future;
-mod handle;
 mod pair;
 mod park;
-mod reload;
 mod service;
+mod shared;
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -66,14 +64,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 
-pub use self::either::{Either, EitherWait};
 pub use self::exchange::Exchange;
 pub use self::future::ResponseFuture;
-pub use self::handle::HandleWait;
 pub use self::pair::{PairKept, PairWait};
 pub use self::park::Park;
-pub use self::reload::{Reload, Reloadable, ReloadableKept, ReloadableWait};
 pub use self::service::{FilterLayer, Filtered};
+pub use self::shared::{Reload, SharedFilter, SharedKept, SharedWait};
 use crate::Rejection;
 pub use crate::body::{BodyEnd, ReplaceBody, Watch};
 

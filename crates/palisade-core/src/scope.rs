@@ -71,15 +71,15 @@ impl RequestScope {
     /// A scope of its own, outside any request.
     #[must_use]
     pub fn detached() -> Self {
-        Self::started_at(time::now())
+        Self::started_at(time::now(), None)
     }
 
-    pub(crate) fn started_at(started: Instant) -> Self {
+    pub(crate) fn started_at(started: Instant, client: Option<ClientAddr>) -> Self {
         Self(Arc::new(Shared {
             started,
             request_id: OnceLock::new(),
             trace_parent: OnceLock::new(),
-            client: OnceLock::new(),
+            client: client.map_or_else(OnceLock::new, OnceLock::from),
             renderer: OnceLock::new(),
             state: Mutex::default(),
         }))

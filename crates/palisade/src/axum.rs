@@ -147,7 +147,11 @@ impl Future for ResponseFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready_or_pending!(self.project().inner.poll(cx))?;
-        Poll::Ready(Ok(response.map(Body::new)))
+        // A body that nothing observes needs no box of its own.
+        Poll::Ready(Ok(response.map(|body| match body.into_inner() {
+            Ok(body) => body.into_inner().unwrap_or_else(Body::new),
+            Err(body) => Body::new(body),
+        })))
     }
 }
 

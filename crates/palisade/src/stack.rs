@@ -143,8 +143,8 @@ impl Stack {
     /// threads fight over. Call it once at start-up. [`axum::protect`](crate::axum::protect) does.
     pub fn leak(self) -> Self {
         Self(Source::Shut(match self.0 {
-            Source::Open(stations) => filter::leak(filter::fixed(stations.leak())),
-            Source::Shut(current) => filter::leak(current),
+            Source::Open(stations) => filter::fixed(stations.leak()).leak(),
+            Source::Shut(current) => current.leak(),
         }))
     }
 

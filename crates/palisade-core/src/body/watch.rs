@@ -8,6 +8,11 @@ pub trait Watch: Default {
     /// Whether there is anything to tell; `false` takes the calls out of the way.
     const WATCHES: bool = true;
 
+    /// Whether it observes nothing, so that the body may go without it; default: whenever there is nothing to tell.
+    fn is_idle(&self) -> bool {
+        !Self::WATCHES
+    }
+
     /// Notes that the body's own code begins to run, or has run: a drop in between comes from a panic.
     fn set_running(&mut self, running: bool) {
         let _ = running;
@@ -45,6 +50,11 @@ impl Watch for () {
 
 impl<A: Watch, B: Watch> Watch for (A, B) {
     const WATCHES: bool = A::WATCHES || B::WATCHES;
+
+    #[inline]
+    fn is_idle(&self) -> bool {
+        self.0.is_idle() && self.1.is_idle()
+    }
 
     #[inline]
     fn set_running(&mut self, running: bool) {

@@ -5,7 +5,7 @@ use http::{Extensions, Request, Response};
 use tracing::Span;
 
 use crate::time::{self, Instant, UnixTime, WallClock};
-use crate::{Rejection, RejectionContext, RequestScope};
+use crate::{ClientAddr, Rejection, RejectionContext, RequestScope};
 
 /// One request and its response, as the filters of one service see them: what they share is found once.
 pub struct Exchange {
@@ -20,6 +20,9 @@ pub(super) struct Found {
     scope: Option<RequestScope>,
     span: Option<Box<Span>>,
     form: Option<Form>,
+    /// Set while the inner service's own code runs: a drop that finds it set comes from a panic, which a runtime may
+    /// have caught by then.
+    pub(super) running: bool,
 }
 
 /// The form in which the caller reads a rejection.
@@ -38,6 +41,7 @@ impl Exchange {
             scope: None,
             span: None,
             form: None,
+            running: false,
         })
     }
 
@@ -66,12 +70,28 @@ impl Exchange {
                 Some(scope) => scope.clone(),
                 None => {
                     let now = *self.now.get_or_insert_with(time::now);
-                    let scope = RequestScope::started_at(now);
+                    let scope = RequestScope::started_at(now, None);
                     extensions.insert(scope.clone());
                     scope
                 }
             }),
         }
+    }
+
+    /// Makes the scope of a request that has none, with its client's address. Returns `false` where it has one.
+    #[inline]
+    pub(crate) fn begin_scope(
+        &mut self,
+        extensions: &mut Extensions,
+        client: Option<ClientAddr>,
+    ) -> bool {
+        let is_new = self.find_scope(extensions).is_none();
+        if is_new {
+            let scope = RequestScope::started_at(self.now(), client);
+            extensions.insert(scope.clone());
+            self.found.scope = Some(scope);
+        }
+        is_new
     }
 
     /// The request's scope, if a filter of this service has entered it.

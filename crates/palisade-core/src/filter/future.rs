@@ -26,9 +26,6 @@ pin_project_lite::pin_project! {
         filter: F,
         found: Found,
         kept: Option<F::Kept>,
-        // Set while the inner service's own code runs: a drop that finds it set comes from a panic, which a runtime
-        // may have caught by then.
-        running: bool,
         #[pin]
         state: State<S, F, Rq, B>,
     }
@@ -40,7 +37,7 @@ pin_project_lite::pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if *this.running && let Some(kept) = this.kept.take() {
+            if this.found.running && let Some(kept) = this.kept.take() {
                 let mut exchange = Exchange::resume(std::mem::take(this.found));
                 this.filter.on_failure(&mut exchange, kept, Failure::Panic);
             }
@@ -107,7 +104,6 @@ where
             filter,
             found,
             kept: Some(kept),
-            running: false,
             state: State::Running { inner },
         }
     }
@@ -122,7 +118,6 @@ where
             filter,
             found: exchange.pause(),
             kept,
-            running: false,
             state: State::Leaving {
                 response: Some(Box::new(answer.map(ResponseBody::unwatched_full))),
             },
@@ -134,7 +129,6 @@ where
             filter,
             found: exchange.pause(),
             kept: None,
-            running: false,
             state: State::Waiting { parked },
         }
     }
@@ -154,12 +148,12 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProj::Running { inner } => {
-                    *this.running = true;
+                    this.found.running = true;
                     let polled = {
                         let _entered = this.found.span().map(tracing::Span::enter);
                         inner.poll(cx)
                     };
-                    *this.running = false;
+                    this.found.running = false;
                     let response = match ready!(polled) {
                         Ok(response) => response,
                         Err(error) => {

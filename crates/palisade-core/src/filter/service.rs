@@ -69,7 +69,7 @@ where
 /// The layer of a filter.
 ///
 /// The filter is cloned for each request, as servers clone services: where it is more than a pointer, put it into a
-/// [`Handle`](crate::Handle), which is a filter too.
+/// [`SharedFilter`](super::SharedFilter), which is a filter too.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct FilterLayer<F>(F);

@@ -119,9 +119,11 @@ impl Filter for ScopeLayer {
         let Some(config) = &self.0 else {
             return Step::Pass(());
         };
-        let scope = exchange.enter(request.extensions_mut());
         let peer = peer_addr(request.extensions()).map(|addr| addr.ip());
-        if let Some(client) = config.client_ip.resolve(peer, request.headers()) {
+        let client = config.client_ip.resolve(peer, request.headers());
+        let is_new = exchange.begin_scope(request.extensions_mut(), client);
+        let scope = exchange.enter(request.extensions_mut());
+        if let (Some(client), false) = (client, is_new) {
             scope.set_client(client);
         }
         if let Some(renderer) = &config.renderer {

@@ -15,8 +15,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use palisade_core::filter::{Exchange, Filter, FilterLayer, Filtered, ReplaceBody, Step};
-use palisade_core::{Handle, time};
+use palisade_core::filter::{
+    Exchange, Filter, FilterLayer, Filtered, ReplaceBody, SharedFilter, Step,
+};
+use palisade_core::time;
 use probe::{Log, Plan, Probe};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -368,7 +370,7 @@ async fn a_filter_that_never_waits_asks_for_no_clone() {
             ))))))
         }
     }
-    let filters = Handle::new((Nothing, (Nothing, Nothing)));
+    let filters = SharedFilter::new((Nothing, (Nothing, Nothing)));
     let service = FilterLayer::new(filters.leak()).layer(Once(b"once".to_vec()));
     let response = service.oneshot(Request::new(())).await.unwrap();
     assert_eq!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::{HeaderValue, Request, Response};
-use palisade_core::filter::{Exchange, Filter, FilterLayer, Reloadable, ReplaceBody, Step};
+use palisade_core::filter::{Exchange, Filter, FilterLayer, ReplaceBody, SharedFilter, Step};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::{Words, hello};
@@ -62,7 +62,7 @@ fn mark<B>(response: &Response<B>) -> u64 {
 #[tokio::test]
 async fn a_request_keeps_its_filter_and_the_next_has_the_new_one() {
     let alive = Arc::new(AtomicU64::new(0));
-    let (filter, reload) = Reloadable::new(Mark::new(1, &alive));
+    let (filter, reload) = SharedFilter::reloadable(Mark::new(1, &alive));
     let (open, opened) = tokio::sync::oneshot::channel::<()>();
     let mut opened = Some(opened);
     let service = FilterLayer::new(filter).layer(service_fn(move |_: Request<()>| {
@@ -99,7 +99,7 @@ async fn a_request_keeps_its_filter_and_the_next_has_the_new_one() {
 fn under_load_every_request_meets_exactly_one_filter_and_none_is_lost() {
     const SWAPS: u64 = 1_000;
     let alive = Arc::new(AtomicU64::new(0));
-    let (filter, reload) = Reloadable::new(Mark::new(0, &alive));
+    let (filter, reload) = SharedFilter::reloadable(Mark::new(0, &alive));
     let service = FilterLayer::new(filter.leak()).layer(service_fn(async |request: Request<()>| {
         let seen = request.headers()["mark"].clone();
         let mut response = hello();

@@ -3,10 +3,10 @@
 use std::task::{Context, Poll};
 
 use http::{HeaderMap, Request, Response};
+use palisade_core::ScopeLayer;
 use palisade_core::filter::{
-    Either, Exchange, Failure, Filter, Park, Reload, Reloadable, ReplaceBody, Step, Wait,
+    Exchange, Failure, Filter, Park, Reload, ReplaceBody, SharedFilter, Step, Wait,
 };
-use palisade_core::{Handle, ScopeLayer};
 
 use super::stations::*;
 
@@ -38,7 +38,7 @@ type All = (
 const FEW_FIELDS: usize = 4;
 
 /// The filters of a stack behind one pointer, which may be replaced.
-pub(super) type Current = Either<Handle<Filters>, Reloadable<Filters>>;
+pub(super) type Current = SharedFilter<Filters>;
 
 /// The filters of a stack.
 #[derive(Debug, Clone)]
@@ -102,26 +102,15 @@ impl Filters {
 }
 
 pub(super) fn fixed(stations: Stations) -> Current {
-    Either::Left(Handle::new(Filters::of(stations)))
+    SharedFilter::new(Filters::of(stations))
 }
 
 pub(super) fn reloadable(stations: Stations) -> (Current, Reload<Filters>) {
-    let (filters, reload) = Reloadable::new(Filters::of(stations));
-    (Either::Right(filters), reload)
-}
-
-pub(super) fn leak(current: Current) -> Current {
-    match current {
-        Either::Left(filters) => Either::Left(filters.leak()),
-        Either::Right(filters) => Either::Right(filters.leak()),
-    }
+    SharedFilter::reloadable(Filters::of(stations))
 }
 
 pub(super) fn stations_of(current: &Current) -> Stations {
-    match current {
-        Either::Left(filters) => filters.stations(),
-        Either::Right(filters) => filters.current().stations(),
-    }
+    current.read(Filters::stations)
 }
 
 impl Filter for Filters {
