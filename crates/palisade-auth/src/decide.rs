@@ -11,10 +11,11 @@ use crate::challenge::Challenges;
 use crate::counters::Counters;
 use crate::credential::{self, Credential, Places};
 use crate::digest::sha256;
+use crate::jwt::own::OwnClaims;
 use crate::outcome::{Later, Outcome};
 use crate::service_token::ServiceTokens;
-use crate::websocket::{self, Tickets};
-use crate::{AccountStatus, ApiKeys, JwtVerifier, Refusal, Sessions};
+use crate::websocket::{self, Redeemed, Tickets};
+use crate::{AccountStatus, ApiKeyInfo, ApiKeys, JwtVerifier, Refusal, Sessions};
 
 pub(crate) type Status = Arc<dyn Fn(&Principal) -> AccountStatus + Send + Sync>;
 
@@ -109,7 +110,10 @@ impl Config {
             Ok(presented) => presented,
             Err(refusal) => return Decision::Now(Err(refusal)),
         };
-        let tickets = self.tickets.as_ref();
+        let tickets = self
+            .tickets
+            .as_ref()
+            .filter(|_| websocket::redeems(request));
         let ticket = tickets.and_then(|tickets| Some((tickets, websocket::ticket(request.uri())?)));
         match (presented, offered, ticket) {
             (Credential::Bearer(token), None, None) => {
@@ -123,7 +127,7 @@ impl Config {
                 self.decided(self.check_bearer(&token, exchange))
             }
             (Credential::None, None, Some((tickets, ticket))) => {
-                Decision::Now(self.admit(tickets.redeem(ticket)))
+                self.decided(self.check_ticket(tickets.redeem(ticket)))
             }
             (Credential::None, None, None) => {
                 let origin = match websocket::origin_allowed(request.headers(), &self.origins) {
@@ -133,6 +137,31 @@ impl Config {
                 self.decide_ambient(request.headers(), origin)
             }
             _ => Decision::Now(Err(Refusal::SeveralCredentials)),
+        }
+    }
+
+    /// What proved the principal of a ticket must hold still.
+    fn check_ticket(&self, redeemed: Result<Redeemed, Refusal>) -> Outcome {
+        let Redeemed {
+            principal,
+            issued_at,
+        } = match redeemed {
+            Ok(redeemed) => redeemed,
+            Err(refusal) => return Outcome::Now(Err(refusal)),
+        };
+        if let (Some(keys), Some(key)) = (&self.api_keys, principal.claims_as::<ApiKeyInfo>()) {
+            let id = key.id.clone();
+            return keys.check_again(&id, principal);
+        }
+        if let (Some(sessions), Some(session)) = (&self.sessions, principal.session_id())
+            && OwnClaims::of(&principal).session() != Some(session)
+            && sessions.left(session).is_none_or(|left| left.is_zero())
+        {
+            return Outcome::Now(Err(Refusal::Revoked));
+        }
+        match &self.bearer {
+            Some(verifier) => verifier.check_again(principal, issued_at),
+            None => Outcome::Now(Ok(principal)),
         }
     }
 

@@ -230,3 +230,35 @@ async fn a_loader_that_answers_with_the_record_of_another_key_is_not_believed() 
     let layer = AuthLayer::new().api_keys(keys);
     assert_eq!(reason(&layer, key.as_str()).await, "key_unknown");
 }
+
+#[tokio::test]
+async fn every_key_of_a_subject_ends_with_the_subject() {
+    use palisade_auth::revocation::SubjectRevocation;
+    use palisade_core::RequestScope;
+
+    let keys = MemoryApiKeys::new("pal").unwrap();
+    let of = |issuer: &str, subject: &str| {
+        keys.create(ApiKeyOwner::new(Principal::user(issuer, subject)))
+            .unwrap()
+    };
+    let (first, second) = (of("bookings", "alice"), of("bookings", "alice"));
+    let (elsewhere, bob) = (of("https://idp.example/", "alice"), of("bookings", "bob"));
+    assert_eq!(first.record().owner_issuer(), "bookings");
+    let layer = AuthLayer::new().api_keys(keys.clone());
+
+    let accounts = SubjectRevocation::new().store(keys.clone());
+    let scope = RequestScope::detached();
+    accounts.revoke("bookings", "alice", &scope).await.unwrap();
+    for ended in [first, second] {
+        assert_eq!(reason(&layer, ended.as_str()).await, "key_unknown");
+    }
+    for other in [&elsewhere, &bob] {
+        let answered = through(&layer, with_key(other.as_str())).await;
+        assert_eq!(answered.status, 200);
+    }
+    assert_eq!(
+        keys.revoke_subject(ApiKeys::ISSUER, "alice"),
+        1,
+        "the principal of the key itself"
+    );
+}

@@ -118,6 +118,15 @@ impl MemoryApiKeys {
         self.write().remove(id).is_some()
     }
 
+    /// Ends every key of a subject, by the issuer that its principal had when the key was made; says how many there
+    /// were. The issuer `api-key` stands for every owner of this subject. Looks at all keys.
+    pub fn revoke_subject(&self, issuer: &str, subject: &str) -> usize {
+        let mut keys = self.write();
+        let before = keys.len();
+        keys.retain(|_, entry| !entry.record.is_of(issuer, subject));
+        before - keys.len()
+    }
+
     /// Which keys were used since this was asked last, and when, for a store to note in one go.
     #[must_use]
     pub fn take_used(&self) -> Vec<(String, UnixTime)> {
@@ -143,6 +152,13 @@ impl MemoryApiKeys {
             entry.used_at.store(now.as_secs(), Ordering::Relaxed);
         }
         Ok(principal)
+    }
+
+    /// Whether there still is such a key.
+    pub(super) fn check_again(&self, id: &str, now: UnixTime) -> Result<(), Refusal> {
+        let keys = self.read();
+        let entry = keys.get(id).ok_or(Refusal::KeyUnknown)?;
+        entry.record.check_expiry(now)
     }
 
     pub(super) fn prefix(&self) -> &str {

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use palisade_core::Principal;
 use palisade_core::time::WallClock;
 
 use self::format::{KeyText, valid_prefix};
@@ -83,6 +84,26 @@ impl ApiKeys {
                 Outcome::Later(Box::pin(async move {
                     match loading.await? {
                         Some(record) if *record.id == *id => record.check(&digest, now),
+                        _ => Err(Refusal::KeyUnknown),
+                    }
+                }))
+            }
+        }
+    }
+
+    /// Whether the key that proved a principal before is still one.
+    pub(crate) fn check_again(&self, id: &str, principal: Arc<Principal>) -> Outcome {
+        let now = self.clock.now();
+        match &self.source {
+            Source::Memory(keys) => Outcome::Now(keys.check_again(id, now).map(|()| principal)),
+            Source::Loader(load) => {
+                let loading = load(id);
+                let id: Box<str> = id.into();
+                Outcome::Later(Box::pin(async move {
+                    match loading.await? {
+                        Some(record) if *record.id == *id => {
+                            record.check_expiry(now).map(|()| principal)
+                        }
                         _ => Err(Refusal::KeyUnknown),
                     }
                 }))

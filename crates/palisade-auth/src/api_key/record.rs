@@ -17,6 +17,8 @@ pub struct ApiKeyRecord {
     pub(super) id: Box<str>,
     pub(super) digests: Vec<Digest>,
     pub(super) principal: Arc<Principal>,
+    /// The issuer by which the owner is known elsewhere.
+    owner_issuer: Box<str>,
     pub(super) expires_at: Option<UnixTime>,
 }
 
@@ -47,7 +49,7 @@ pub struct ApiKeyOwner {
 
 impl ApiKeyOwner {
     /// The principal's kind, subject, scopes, roles, permissions and tenant are taken over; the issuer becomes
-    /// `api-key`.
+    /// `api-key`, and the principal's own is [kept](ApiKeyRecord::owner_issuer) to find all keys of a subject by.
     #[must_use]
     pub const fn new(principal: Principal) -> Self {
         Self {
@@ -85,6 +87,7 @@ impl NewApiKey {
             id: id.into(),
             digests: vec![digest],
             principal: Arc::new(owned(owner, info)),
+            owner_issuer: owner.principal.issuer().into(),
             expires_at: owner.expires_at,
         };
         Ok(Self { text, record })
@@ -151,6 +154,7 @@ impl ApiKeyRecord {
             id: id.into(),
             digests: digests.into_iter().collect(),
             principal: Arc::new(owned(owner, info)),
+            owner_issuer: owner.principal.issuer().into(),
             expires_at: owner.expires_at,
         }
     }
@@ -173,6 +177,18 @@ impl ApiKeyRecord {
         &self.principal
     }
 
+    /// The issuer of the principal that the key was made for, by which [`RevokeSubject`](crate::revocation::RevokeSubject)
+    /// finds its keys: keep it beside the subject.
+    #[must_use]
+    pub fn owner_issuer(&self) -> &str {
+        &self.owner_issuer
+    }
+
+    /// Whether the key is this subject's, named by the owner's issuer or as the principal of the key itself.
+    pub(super) fn is_of(&self, issuer: &str, subject: &str) -> bool {
+        (issuer == &*self.owner_issuer || issuer == ISSUER) && self.principal.subject() == subject
+    }
+
     /// Whether the presented secret is one of its own, at this time. Every live secret is compared, in constant time.
     pub(super) fn check(
         &self,
@@ -185,9 +201,14 @@ impl ApiKeyRecord {
         if !matches {
             return Err(Refusal::KeyUnknown);
         }
+        self.check_expiry(now)?;
+        Ok(Arc::clone(&self.principal))
+    }
+
+    pub(super) fn check_expiry(&self, now: UnixTime) -> Result<(), Refusal> {
         match self.expires_at {
             Some(time) if now >= time => Err(Refusal::KeyExpired),
-            _ => Ok(Arc::clone(&self.principal)),
+            _ => Ok(()),
         }
     }
 }

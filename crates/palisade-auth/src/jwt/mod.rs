@@ -10,6 +10,7 @@ pub(crate) mod json;
 mod jwk;
 mod key_set;
 pub(crate) mod keys;
+pub(crate) mod own;
 pub(crate) mod parse;
 #[cfg(feature = "jwks")]
 mod remote;

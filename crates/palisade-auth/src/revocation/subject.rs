@@ -10,7 +10,8 @@ use super::MemoryRevocation;
 use super::RedisRevocation;
 #[cfg(feature = "redis")]
 use crate::RedisRefreshTokens;
-use crate::{RefreshTokens, Refusal, Sessions};
+use crate::websocket::Tickets;
+use crate::{MemoryApiKeys, RefreshTokens, Refusal, Sessions};
 
 /// The future of [`RevokeSubject::revoke_subject`].
 pub type Revoking<'a> = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>;
@@ -26,8 +27,8 @@ pub trait RevokeSubject: Send + Sync + 'static {
     ) -> Revoking<'a>;
 }
 
-/// Ends everything of a subject in one call, in every store that a service has: access tokens, refresh tokens and
-/// sessions.
+/// Ends everything of a subject in one call, in every store that a service has: access tokens, refresh tokens,
+/// sessions, API keys and WebSocket tickets.
 ///
 /// A store that is left out goes on: an account whose access tokens alone are revoked gets the next one by its refresh
 /// token.
@@ -126,6 +127,30 @@ impl RevokeSubject for RefreshTokens {
 }
 
 impl RevokeSubject for Sessions {
+    fn revoke_subject<'a>(
+        &'a self,
+        issuer: &'a str,
+        subject: &'a str,
+        _: &'a RequestScope,
+    ) -> Revoking<'a> {
+        Self::revoke_subject(self, issuer, subject);
+        Box::pin(ready(Ok(())))
+    }
+}
+
+impl RevokeSubject for MemoryApiKeys {
+    fn revoke_subject<'a>(
+        &'a self,
+        issuer: &'a str,
+        subject: &'a str,
+        _: &'a RequestScope,
+    ) -> Revoking<'a> {
+        Self::revoke_subject(self, issuer, subject);
+        Box::pin(ready(Ok(())))
+    }
+}
+
+impl RevokeSubject for Tickets {
     fn revoke_subject<'a>(
         &'a self,
         issuer: &'a str,

@@ -6,23 +6,23 @@ use crate::Refusal;
 
 /// The value of the only cookie of this name.
 pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, Refusal> {
-    let mut found = None;
-    for value in headers.get_all(header::COOKIE) {
-        for pair in value.as_bytes().split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii_start();
-            let Some(rest) = pair.strip_prefix(name.as_bytes()) else {
-                continue;
-            };
-            let Some(value) = rest.strip_prefix(b"=") else {
-                continue;
-            };
-            // Whoever sets a second one wants ours to be taken for his.
-            if found.replace(value.trim_ascii_end()).is_some() {
-                return Err(Refusal::SeveralCredentials);
-            }
-        }
+    let mut all = all(headers, name);
+    match (all.next(), all.next()) {
+        (found, None) => Ok(found),
+        // Whoever sets a second one wants ours to be taken for his.
+        (_, Some(_)) => Err(Refusal::SeveralCredentials),
     }
-    Ok(found)
+}
+
+/// The values of all cookies of this name: whoever signs out wants none of them to live on.
+pub(super) fn all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(move |pair| {
+            let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
+            Some(value.strip_prefix(b"=")?.trim_ascii_end())
+        })
 }
 
 /// Where a cookie may go.

@@ -15,8 +15,8 @@ use palisade_core::{Principal, random};
 
 pub use self::builder::SessionsBuilder;
 use self::cookie::Transport;
-use crate::digest::{Digest, sha256};
-use crate::jwt::parse::encode;
+use crate::digest::sha256;
+use crate::jwt::parse::{decode, encode};
 use crate::{AuthError, Refusal};
 
 /// Sessions in the memory of this process. Clones share them.
@@ -49,8 +49,12 @@ struct Inner {
     lifetime: Duration,
     max_sessions: usize,
     clock: WallClock,
-    entries: RwLock<HashMap<Digest, Entry>>,
+    entries: RwLock<Entries>,
 }
+
+/// By the public id, which takes two SHA-256 of the cookie to reach.
+type Entries = HashMap<PublicId, Entry>;
+type PublicId = [u8; 16];
 
 struct Entry {
     principal: Arc<Principal>,
@@ -61,8 +65,13 @@ struct Entry {
 
 impl Entry {
     fn is_over(&self, now: UnixTime, idle: Duration) -> bool {
+        now >= self.end(idle)
+    }
+
+    /// When it ends unless it is used before.
+    fn end(&self, idle: Duration) -> UnixTime {
         let used_at = UnixTime::from_secs(self.used_at.load(Ordering::Relaxed));
-        now >= self.ends_at || now >= used_at.saturating_add(idle)
+        self.ends_at.min(used_at.saturating_add(idle))
     }
 }
 
@@ -85,15 +94,15 @@ impl Sessions {
     ) -> Result<HeaderValue, AuthError> {
         let id = encode(random::bytes::<16>()?);
         let now = self.0.clock.now();
-        let digest = sha256(id.as_bytes());
+        let public = public_id(id.as_bytes());
         let ends_at = now.saturating_add(self.0.lifetime);
-        let principal = principal.session(&public_id(&digest)).expires_at(ends_at);
+        let principal = principal.session(&encode(public)).expires_at(ends_at);
         let Some(cookie) = self.cookie(&id, self.0.lifetime.as_secs()) else {
             return Err(AuthError::Issue("the cookie cannot be written"));
         };
         let mut entries = self.write();
-        if let Ok(Some(old)) = cookie::find(request, &self.0.cookie) {
-            entries.remove(&sha256(old));
+        for old in cookie::all(request, &self.0.cookie) {
+            entries.remove(&public_id(old));
         }
         if entries.len() >= self.0.max_sessions {
             entries.retain(|_, entry| !entry.is_over(now, self.0.idle));
@@ -106,25 +115,32 @@ impl Sessions {
             ends_at,
             used_at: AtomicU64::new(now.as_secs()),
         };
-        entries.insert(digest, entry);
+        entries.insert(public, entry);
         Ok(cookie)
     }
 
-    /// Ends the session that a request came with. Answer with the result as `Set-Cookie`, which takes the cookie away.
+    /// Ends the session that a request came with, or all of them if it came with several cookies of the name. Answer
+    /// with the result as `Set-Cookie`, which takes the cookie away.
     #[must_use]
     pub fn end(&self, request: &HeaderMap) -> HeaderValue {
-        if let Ok(Some(id)) = cookie::find(request, &self.0.cookie) {
-            self.write().remove(&sha256(id));
+        for id in cookie::all(request, &self.0.cookie) {
+            self.write().remove(&public_id(id));
         }
         self.cookie("", 0).unwrap_or(HeaderValue::from_static(""))
     }
 
-    /// Ends one session by the id that its principal has; `true` if there was one. Looks at all sessions.
+    /// Ends one session by the id that its principal has; `true` if there was one.
     pub fn revoke(&self, session: &str) -> bool {
-        let mut entries = self.write();
-        let before = entries.len();
-        entries.retain(|_, entry| entry.principal.session_id() != Some(session));
-        entries.len() != before
+        parse_id(session).is_some_and(|id| self.write().remove(&id).is_some())
+    }
+
+    /// For how long a session lasts unless it is used; nothing for one that there is not, zero for one that is over. No
+    /// use of it.
+    pub(crate) fn left(&self, session: &str) -> Option<Duration> {
+        let id = parse_id(session)?;
+        let now = self.0.clock.now();
+        let end = self.read().get(&id)?.end(self.0.idle);
+        Some(end.saturating_since(now))
     }
 
     /// Ends every session of a subject; says how many there were. Looks at all sessions.
@@ -143,13 +159,13 @@ impl Sessions {
             Ok(id) => id?,
             Err(refusal) => return Some(Err(refusal)),
         };
-        Some(self.find(&sha256(id)).ok_or(Refusal::SessionUnknown))
+        Some(self.find(&public_id(id)).ok_or(Refusal::SessionUnknown))
     }
 
-    fn find(&self, digest: &Digest) -> Option<Arc<Principal>> {
+    fn find(&self, id: &PublicId) -> Option<Arc<Principal>> {
         let now = self.0.clock.now();
         let entries = self.read();
-        let entry = entries.get(digest)?;
+        let entry = entries.get(id)?;
         if entry.is_over(now, self.0.idle) {
             return None;
         }
@@ -164,14 +180,14 @@ impl Sessions {
         cookie::set(&self.0.cookie, value, seconds, self.0.transport)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<Digest, Entry>> {
+    fn read(&self) -> RwLockReadGuard<'_, Entries> {
         self.0
             .entries
             .read()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Digest, Entry>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Entries> {
         self.0
             .entries
             .write()
@@ -179,9 +195,14 @@ impl Sessions {
     }
 }
 
-/// A name for the session that cannot be turned into its cookie.
-fn public_id(digest: &Digest) -> String {
-    encode(&sha256(digest)[..16])
+/// A name for the session that cannot be turned into its cookie: half of the SHA-256 of the SHA-256.
+fn public_id(cookie: &[u8]) -> PublicId {
+    let digest = sha256(&sha256(cookie));
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+fn parse_id(session: &str) -> Option<PublicId> {
+    decode(session.as_bytes()).ok()?.try_into().ok()
 }
 
 impl fmt::Debug for Sessions {

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use crate::jwt::{JwtVerifier, TokenClaims};
-use crate::revocation::{Standing, TokenRef};
-use palisade_core::time::UnixTime;
 use palisade_core::{Principal, time};
-use serde::Deserialize;
+
+use crate::jwt::JwtVerifier;
+use crate::jwt::own::OwnClaims;
+use crate::revocation::Standing;
+use crate::session::Sessions;
 
 /// How often revocation is asked about an open connection.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -23,17 +24,6 @@ pub enum Ended {
     Unknown,
 }
 
-/// The claims of the token itself, whatever principal was made of it.
-#[derive(Deserialize, Default)]
-struct Own {
-    iss: Option<String>,
-    sub: Option<String>,
-    sid: Option<String>,
-    jti: Option<String>,
-    iat: Option<f64>,
-    exp: Option<f64>,
-}
-
 impl JwtVerifier {
     /// Resolves when the token that proved this principal expires or is revoked: close the WebSocket then, with
     /// [`CLOSE_UNAUTHENTICATED`](super::CLOSE_UNAUTHENTICATED).
@@ -44,26 +34,15 @@ impl JwtVerifier {
     ///
     /// Dropping it leaves nothing behind.
     pub async fn ended(&self, principal: &Principal) -> Ended {
-        let own: Own = principal
-            .claims_as::<TokenClaims>()
-            .and_then(|claims| claims.parse().ok())
-            .unwrap_or_default();
-        let own_expiry = own.exp.map(|exp| UnixTime::from_secs(exp as u64));
-        let expiry = principal.expiry().into_iter().chain(own_expiry).min();
+        let own = OwnClaims::of(principal);
+        let expiry = own.expiry(principal);
         let mut known = time::now();
         loop {
             let now = self.now();
             if expiry.is_some_and(|expiry| now >= expiry) {
                 return Ended::Expired;
             }
-            let token = TokenRef {
-                issuer: own.iss.as_deref().unwrap_or(principal.issuer()),
-                subject: own.sub.as_deref().unwrap_or(principal.subject()),
-                id: own.jti.as_deref(),
-                session: own.sid.as_deref().or(principal.session_id()),
-                issued_at: own.iat.map(|iat| UnixTime::from_secs(iat as u64)),
-                expires_at: expiry.unwrap_or_default(),
-            };
+            let token = own.token_ref(principal, None);
             match self.standing(&token).await {
                 Standing::Good => known = time::now(),
                 Standing::Revoked => return Ended::Revoked,
@@ -72,6 +51,30 @@ impl JwtVerifier {
             }
             let left = expiry.map(|expiry| expiry.saturating_since(now));
             tokio::time::sleep(left.map_or(PAUSE, |left| left.min(PAUSE))).await;
+        }
+    }
+}
+
+impl Sessions {
+    /// Resolves when the session of this principal ends, by sign-out, revocation, idling or its lifetime: close the
+    /// WebSocket then, with [`CLOSE_UNAUTHENTICATED`](super::CLOSE_UNAUTHENTICATED).
+    ///
+    /// Asked once a second. An open WebSocket is no use of the session: without a request in between it idles as any
+    /// other does. A principal without a session, or with one that is not of these, is [`Ended::Revoked`] at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it leaves nothing behind.
+    pub async fn ended(&self, principal: &Principal) -> Ended {
+        let Some(session) = principal.session_id() else {
+            return Ended::Revoked;
+        };
+        loop {
+            match self.left(session) {
+                None => return Ended::Revoked,
+                Some(left) if left.is_zero() => return Ended::Expired,
+                Some(left) => tokio::time::sleep(left.min(PAUSE)).await,
+            }
         }
     }
 }

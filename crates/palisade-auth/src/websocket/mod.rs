@@ -10,10 +10,11 @@
 mod ended;
 mod tickets;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
 #[cfg(feature = "websocket")]
 pub use self::ended::Ended;
+pub(crate) use self::tickets::Redeemed;
 pub use self::tickets::Tickets;
 use crate::Refusal;
 use crate::credential::is_token68;
@@ -27,6 +28,23 @@ const PREFIX: &str = "bearer.";
 #[inline]
 pub(crate) fn is_opening(headers: &HeaderMap) -> bool {
     headers.contains_key(header::SEC_WEBSOCKET_VERSION)
+}
+
+/// Whether a ticket may be redeemed: by nothing but the opening handshake itself, of HTTP/1.1 (RFC 6455, section 4.1) or
+/// by extended CONNECT (RFC 8441, section 4).
+pub(crate) fn redeems<B>(request: &Request<B>) -> bool {
+    let upgrades = || {
+        let mut values = request.headers().get_all(header::UPGRADE).iter();
+        values.any(|value| {
+            let mut protocols = value.as_bytes().split(|byte| *byte == b',');
+            protocols.any(|one| one.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+        })
+    };
+    match *request.method() {
+        Method::GET => upgrades(),
+        Method::CONNECT => true,
+        _ => false,
+    }
 }
 
 /// Takes the token out of the offered subprotocols.

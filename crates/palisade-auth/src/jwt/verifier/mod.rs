@@ -1,4 +1,5 @@
 mod builder;
+mod standing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -191,12 +192,10 @@ impl JwtVerifier {
         };
         let outage = self.0.outage;
         match revocation.check(&verified.token_ref()) {
-            Answer::Now(standing) => Outcome::Now(verified.standing(standing, outage)),
-            Answer::Later(later) => {
-                Outcome::Later(Box::pin(
-                    async move { verified.standing(later.await, outage) },
-                ))
-            }
+            Answer::Now(standing) => Outcome::Now(outage.judge(&verified.principal, standing)),
+            Answer::Later(later) => Outcome::Later(Box::pin(async move {
+                outage.judge(&verified.principal, later.await)
+            })),
         }
     }
 }
@@ -223,18 +222,24 @@ impl Verified {
             expires_at: self.expires_at,
         }
     }
+}
 
-    fn standing(&self, standing: Standing, outage: Outage) -> Result<Arc<Principal>, Refusal> {
-        match (standing, outage) {
-            (Standing::Good, _) => Ok(Arc::clone(&self.principal)),
+impl Outage {
+    fn judge(
+        self,
+        principal: &Arc<Principal>,
+        standing: Standing,
+    ) -> Result<Arc<Principal>, Refusal> {
+        match (standing, self) {
+            (Standing::Good, _) => Ok(Arc::clone(principal)),
             (Standing::Revoked, _) => Err(Refusal::Revoked),
-            (Standing::Unknown, Outage::Deny) => Err(Refusal::StoreUnavailable),
-            (Standing::Unknown, Outage::Allow) => {
+            (Standing::Unknown, Self::Deny) => Err(Refusal::StoreUnavailable),
+            (Standing::Unknown, Self::Allow) => {
                 tracing::warn!(
                     target: "palisade_auth",
                     "the store of revocations is away; a token that may have been revoked passes"
                 );
-                Ok(Arc::clone(&self.principal))
+                Ok(Arc::clone(principal))
             }
         }
     }
