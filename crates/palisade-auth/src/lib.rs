@@ -21,6 +21,7 @@ mod refresh;
 mod refusal;
 pub mod revocation;
 mod roles;
+mod scope;
 mod service_token;
 mod session;
 #[cfg(feature = "redis")]

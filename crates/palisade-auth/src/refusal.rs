@@ -76,6 +76,8 @@ reasons! {
     BadSignature = "bad_signature" => InvalidToken,
     /// The token's type is not one that the issuer's access tokens have.
     WrongType = "wrong_type" => InvalidToken,
+    /// The token is bound to a key (`cnf`), whose possession cannot be checked here.
+    SenderConstrained = "sender_constrained" => InvalidToken,
     /// A claim has the wrong JSON type or an impossible value.
     ClaimsMalformed = "claims_malformed" => InvalidToken,
     /// There is no `exp`.

@@ -9,6 +9,7 @@ use palisade_core::{Code, Handle, Principal, PrincipalKind, Rejection, RequestSc
 pub use self::filter::Guarded;
 use crate::challenge::{Anonymous, without_challenge};
 use crate::counters::Counters;
+use crate::scope::is_scope;
 use crate::{Refusal, Roles};
 
 /// Lets only some principals pass: made by [`RequireScope`], [`RequireRole`], [`RequirePermission`],
@@ -141,11 +142,7 @@ impl RequireScope {
     }
 
     fn guard(names: Names, rule: fn(Names) -> Rule) -> Guard {
-        // What could break out of the quotes is no scope (RFC 6749, section 3.3), and is not named.
-        let is_scope = |name: &str| {
-            name.bytes()
-                .all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
-        };
+        // What could break out of the quotes is no scope, and is not named.
         let challenge = match names.iter().all(|name| is_scope(name)) {
             true => format!(
                 "Bearer error=\"insufficient_scope\", scope=\"{}\"",

@@ -58,6 +58,7 @@ pub(crate) struct Registered<'a> {
     kind: Option<Text<'a>>,
     nonce: bool,
     other_use: bool,
+    bound: bool,
 }
 
 impl<'a> Registered<'a> {
@@ -68,9 +69,14 @@ impl<'a> Registered<'a> {
         })
     }
 
-    /// Whether a claim says that this is an ID or a refresh token.
+    /// Whether a claim says that this is an ID, a refresh or a logout token, or another security event (RFC 8417).
     pub(crate) const fn says_other_use(&self) -> bool {
         self.other_use
+    }
+
+    /// Whether the token is bound to a key of its holder (RFC 7800): who presents it must prove that he has the key.
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.bound
     }
 
     /// The nonce of an OpenID Connect ID token, which no access token has.
@@ -140,6 +146,16 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                     members.next_value_seed(Unique)?;
                     others.push(name);
                 }
+                "cnf" => {
+                    c.bound = true;
+                    members.next_value_seed(Unique)?;
+                    others.push(name);
+                }
+                "events" => {
+                    c.other_use = true;
+                    members.next_value_seed(Unique)?;
+                    others.push(name);
+                }
                 "typ" | "token_use" | "token_type" | "type" => {
                     let TextOrOther(used) = members.next_value()?;
                     c.other_use |= used.is_some_and(|used| is_other_use(&used.0));
@@ -202,6 +218,8 @@ mod tests {
             r#"{"token_use":"id"}"#,
             r#"{"token_type":"refresh"}"#,
             r#"{"type":"refresh"}"#,
+            r#"{"events":{"http://schemas.openid.net/event/backchannel-logout":{}}}"#,
+            r#"{"events":null}"#,
         ] {
             assert!(
                 Registered::parse(other.as_bytes())

@@ -77,6 +77,9 @@ pub(crate) fn verify(
     if !issuer.token_type.accepts(&header) || claims.says_other_use() || claims.has_nonce() {
         return Err(Refusal::WrongType.into());
     }
+    if claims.is_bound() {
+        return Err(Refusal::SenderConstrained.into());
+    }
 
     let generation = issuer.keys.generation();
     let signature = decode(compact.signature)?;

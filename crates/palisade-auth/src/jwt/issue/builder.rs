@@ -10,6 +10,7 @@ use crate::jwt::hmac::HmacKeys;
 use crate::jwt::issuer::{Issuer, name_problem};
 use crate::jwt::key_set::KeySet;
 use crate::jwt::parse::encode;
+use crate::jwt::rules::ClaimRules;
 use crate::jwt::signing::SigningKeys;
 
 /// Collects the settings of a [`TokenIssuer`].
@@ -129,10 +130,16 @@ impl TokenIssuerBuilder {
                 (verifying, header(current.algorithm(), current.key_id()))
             }
         };
+        let lifetime = Duration::from_secs(self.lifetime.as_secs());
         Ok(problems.into_result(TokenIssuer {
             name: self.name,
-            audiences: self.audiences,
-            lifetime: Duration::from_secs(self.lifetime.as_secs()),
+            lifetime,
+            rules: ClaimRules {
+                audiences: self.audiences,
+                max_lifetime: lifetime,
+                leeway: Duration::ZERO,
+                issued_at_required: true,
+            },
             clock: self.clock,
             signer: self.signer,
             verifying,

@@ -14,12 +14,15 @@ use serde_json::{Map, Value};
 
 pub use self::builder::TokenIssuerBuilder;
 pub use self::issued::IssuedToken;
+use super::claims::Registered;
 use super::hmac::HmacKeys;
 use super::issuer::Issuer;
 use super::key_set::KeySet;
 use super::parse::encode;
+use super::rules::ClaimRules;
 use super::signing::SigningKeys;
 use crate::AuthError;
+use crate::scope::is_scope;
 
 /// Issues access tokens of our own (RFC 9068): `typ` is `at+jwt`, and each has a `jti` by which it can be revoked.
 ///
@@ -44,8 +47,9 @@ use crate::AuthError;
 #[derive(Clone)]
 pub struct TokenIssuer {
     name: Box<str>,
-    audiences: Vec<Box<str>>,
     lifetime: Duration,
+    /// What a verifier asks of the tokens.
+    rules: ClaimRules,
     clock: WallClock,
     signer: Signer,
     /// What verifies the tokens.
@@ -89,7 +93,8 @@ impl TokenIssuer {
     /// The other side: what a [`JwtVerifier`](crate::JwtVerifier) must accept in order to accept these tokens.
     #[must_use]
     pub fn issuer(&self) -> Issuer {
-        self.audiences
+        self.rules
+            .audiences
             .iter()
             .fold(
                 Issuer::own(&self.name, self.verifying.clone()),
@@ -115,7 +120,9 @@ impl TokenIssuer {
     ///
     /// # Errors
     ///
-    /// Fails when the operating system gives no random bytes, or the token would be longer than 8 KiB.
+    /// Fails when the operating system gives no random bytes, when the token would be longer than 8 KiB, and for whom the
+    /// verifier of these tokens would refuse or take for somebody else: a principal without a subject, and one with a
+    /// scope that is none (RFC 6749, section 3.3), such as one with a space, which would become two.
     pub fn issue(&self, principal: &Principal) -> Result<IssuedToken, AuthError> {
         self.issue_with(principal, &Map::new())
     }
@@ -124,7 +131,9 @@ impl TokenIssuer {
     ///
     /// # Errors
     ///
-    /// As for [`issue`](Self::issue), and when `claims` is not an object or names a registered claim.
+    /// As for [`issue`](Self::issue), and when `claims` is not an object, names a registered claim, or makes of the token
+    /// one of another kind: an ID token (`at_hash`, `c_hash`), a refresh token (`type`), a logout token (`events`), or one
+    /// bound to a key (`cnf`).
     pub fn issue_with(
         &self,
         principal: &Principal,
@@ -142,7 +151,10 @@ impl TokenIssuer {
         self.write_claims(&mut claims, principal, &id);
         claims.insert("iat".into(), now.as_secs().into());
         claims.insert("exp".into(), expires_at.as_secs().into());
-        let token = self.sign(&claims)?;
+        let payload = serde_json::to_vec(&claims)
+            .map_err(|_| AuthError::Issue("the claims cannot be written"))?;
+        self.check(&payload, principal, now)?;
+        let token = self.sign(&payload)?;
         if token.len() > super::parse::MAX_TOKEN_LEN {
             return Err(AuthError::Issue("it would be longer than 8 KiB"));
         }
@@ -161,7 +173,7 @@ impl TokenIssuer {
         set("jti", id.into());
         set(
             "aud",
-            match &*self.audiences {
+            match &*self.rules.audiences {
                 [one] => (**one).into(),
                 several => several.iter().map(|one| Value::from(&**one)).collect(),
             },
@@ -188,9 +200,22 @@ impl TokenIssuer {
         }
     }
 
-    fn sign(&self, claims: &Map<String, Value>) -> Result<String, AuthError> {
-        let payload = serde_json::to_vec(claims)
-            .map_err(|_| AuthError::Issue("the claims cannot be written"))?;
+    /// Whatever the verifier would refuse is not issued.
+    fn check(&self, payload: &[u8], principal: &Principal, now: UnixTime) -> Result<(), AuthError> {
+        if !principal.scope_names().all(is_scope) {
+            return Err(AuthError::Issue("a scope has characters that none has"));
+        }
+        let refused = |_| AuthError::Issue("its verifier would refuse the claims");
+        let claims = Registered::parse(payload).map_err(refused)?;
+        if claims.says_other_use() || claims.has_nonce() || claims.is_bound() {
+            return Err(AuthError::Issue(
+                "the claims are those of another kind of token",
+            ));
+        }
+        self.rules.check(&claims, now).map(drop).map_err(refused)
+    }
+
+    fn sign(&self, payload: &[u8]) -> Result<String, AuthError> {
         let mut token = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + 96);
         token.push_str(&self.header);
         token.push('.');
@@ -212,7 +237,7 @@ impl fmt::Debug for TokenIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenIssuer")
             .field("name", &self.name)
-            .field("audiences", &self.audiences)
+            .field("audiences", &self.rules.audiences)
             .field("lifetime", &self.lifetime)
             .field("signer", &self.signer)
             .finish_non_exhaustive()

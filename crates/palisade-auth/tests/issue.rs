@@ -1,0 +1,83 @@
+//! What is issued is what the verifier of it takes, and speaks for no more than its principal.
+
+mod support;
+
+use palisade_auth::{HmacKeys, JwtVerifier, Refusal, TokenIssuer};
+use palisade_core::Principal;
+use serde_json::{Value, json};
+use support::{HEADER, SECRET, clock, hs256, verifier};
+
+fn tokens() -> TokenIssuer {
+    TokenIssuer::hmac("bookings", HmacKeys::current(SECRET).unwrap())
+        .audience("api://bookings")
+        .clock(clock())
+        .build()
+        .unwrap()
+}
+
+fn alice() -> Principal {
+    Principal::user("bookings", "alice")
+}
+
+#[test]
+fn a_scope_that_would_become_several_is_not_issued() {
+    for scope in ["read admin", "read\tadmin", "", " ", "a\"b", "a\\b", "ä"] {
+        let principal = alice().scopes(["write", scope]);
+        assert!(!principal.has_scope("admin"));
+        assert!(tokens().issue(&principal).is_err(), "{scope:?}");
+    }
+    let token = tokens().issue(&alice().scopes(["read", "https://a/b:c"]));
+    let principal = verifier().verify(token.unwrap().as_str()).unwrap();
+    assert_eq!(
+        principal.scope_names().collect::<Vec<_>>(),
+        ["read", "https://a/b:c"]
+    );
+}
+
+#[test]
+fn nothing_is_issued_that_its_own_verifier_refuses() {
+    for claims in [
+        json!({"type": "offline"}),
+        json!({"type": "Refresh"}),
+        json!({"at_hash": "x"}),
+        json!({"c_hash": null}),
+        json!({"events": {}}),
+        json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}),
+        json!({"nonce": "n"}),
+        json!(["a"]),
+    ] {
+        assert!(tokens().issue_with(&alice(), &claims).is_err(), "{claims}");
+    }
+    let nobody = Principal::user("bookings", "");
+    assert!(tokens().issue(&nobody).is_err());
+    let jwt = JwtVerifier::builder()
+        .issuer(tokens().issuer())
+        .clock(clock());
+    let jwt = jwt.build().unwrap();
+    let plain = json!({"type": "member", "plan": {"name": "gold"}});
+    let issued = tokens().issue_with(&alice(), &plain).unwrap();
+    assert!(jwt.verify(issued.as_str()).is_ok());
+}
+
+fn refused(claim: Value) -> Refusal {
+    let token = hs256(HEADER, &support::claims_with(claim), SECRET);
+    verifier().verify(&token).unwrap_err()
+}
+
+#[test]
+fn a_token_bound_to_a_key_is_no_bearer_token() {
+    for cnf in [
+        json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
+        json!({"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}),
+        json!({}),
+        Value::Null,
+    ] {
+        assert_eq!(refused(json!({"cnf": cnf})), Refusal::SenderConstrained);
+    }
+}
+
+#[test]
+fn a_logout_token_is_no_access_token() {
+    let events = json!({"http://schemas.openid.net/event/backchannel-logout": {}});
+    assert_eq!(refused(json!({"events": events})), Refusal::WrongType);
+}
