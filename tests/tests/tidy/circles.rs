@@ -10,50 +10,25 @@ mod graph;
 mod module;
 mod tokens;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::{files, none_of, packages, shown};
 use graph::Tree;
 
-/// Files whose circles are still to be broken, with the reason why they are not yet.
-const UNBROKEN: &[(&str, &str)] = &[
-    (
-        "crates/palisade-core/src/filter.rs",
-        "`Filter`, `Step` and `Exchange` name each other; to be moved once their signatures have settled",
-    ),
-    (
-        "crates/palisade-crypto/src/layer/mod.rs",
-        "`Untouched` and `Configured` stand with the layer; to be moved to the service and to the configuration",
-    ),
-    (
-        "crates/palisade/src/stack.rs",
-        "`Stack::reloadable` stands with the stack; to be moved to `Reload`, which it makes",
-    ),
-];
-
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let mut problems = Vec::new();
-    let mut excused = BTreeSet::new();
     for package in packages() {
-        for circle in roots(&package.dir.join("src")).iter().flat_map(|root| {
-            let tree = Tree::read(root, &|file| fs::read_to_string(file).ok());
-            tree.circles()
-        }) {
-            let names: Vec<String> = circle.iter().map(|file| shown(file)).collect();
-            match UNBROKEN
-                .iter()
-                .find(|(file, _)| names.iter().any(|name| name == file))
-            {
-                Some((file, _)) => _ = excused.insert(*file),
-                None => problems.push(names.join(" -> ")),
-            }
+        for root in roots(&package.dir.join("src")) {
+            let tree = Tree::read(&root, &|file| fs::read_to_string(file).ok());
+            let circles = tree.circles().into_iter().map(|circle| {
+                let names: Vec<String> = circle.iter().map(|file| shown(file)).collect();
+                names.join(" -> ")
+            });
+            problems.extend(circles);
         }
     }
-    let stale = UNBROKEN.iter().filter(|(file, _)| !excused.contains(file));
-    problems.extend(stale.map(|(file, _)| format!("{file} is in no circle any more")));
     none_of(&problems);
 }
 
