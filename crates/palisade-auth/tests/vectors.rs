@@ -411,6 +411,20 @@ fn jwks_that_are_meant_for_something_else_are_left_out() {
 }
 
 #[test]
+fn a_key_that_can_be_factored_is_left_out() {
+    // crocs-muni/roca, `mod03.txt`: published by those who found CVE-2017-15361.
+    let n = "nc10IOQgwnCmgGDri1qnRXqfZkj4b6_tJ3XMH3muli8eY_G55RxV-epv3HMy6bAFjJ_y6x_ImFUCnPaq_iHmif6zisn_sS8c43G7XQ6armQWGrznS0JEv2jx7bRBH3VqCXyJKcFHQCReo1X4My0ao2u1DH3LRQXajeAuTlPTj43wYJfadSTfDfk9tI6sjMSvLToWJX6ysq3Ka6Rk5ZdPqSVQ0xsbq_Fh52ktALhuPdiG7KtKv74aj4zCY_9K9VzbRfQkmlGTkl9emD12LwtoAJQ-sCZ7CPQu0xHOH1yG6svIzk08t6L-4e9WQUI6HPQRTl7PUANKYKQSUjr55vSqEQ";
+    let mut key = json!({"kty": "RSA", "e": "AQAB", "alg": "RS256", "kid": "r", "n": n});
+    assert!(VerifyingKey::from_jwk(&key.to_string()).is_err());
+    let mut good = rfc_p256();
+    good["kid"] = "a".into();
+    let set = KeySet::from_jwks(&json!({"keys": [key, good]}).to_string()).unwrap();
+    assert_eq!(set.iter().count(), 1);
+    key["n"] = n.replace("SqEQ", "SqEw").into();
+    assert!(VerifyingKey::from_jwk(&key.to_string()).is_ok());
+}
+
+#[test]
 fn one_bad_key_leaves_out_only_itself() {
     let mut first = rfc_p256();
     first["kid"] = "a".into();
@@ -436,12 +450,18 @@ fn one_bad_key_leaves_out_only_itself() {
     keys.push(second.clone());
     assert_eq!(ids(keys.into()), ["a", "b"]);
 
-    let mut twin = rfc_p256();
+    let (mut twin, mut other) = (rfc_p256(), rfc_ed25519());
     twin["kid"] = "a".into();
     assert_eq!(
         ids(json!([first, second, twin])),
+        ["a", "b"],
+        "one key, listed twice"
+    );
+    other["kid"] = "a".into();
+    assert_eq!(
+        ids(json!([first, second, other])),
         ["b"],
-        "which of two is meant nobody knows"
+        "which of two is meant nobody knows, also where their algorithms differ"
     );
 
     let secret = json!({"kty": "oct", "kid": "s", "k": b64("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu")});
@@ -477,8 +497,12 @@ fn keys_rotate_while_old_tokens_live_on() {
     assert!(jwt.verify(before.issue(&alice()).unwrap().as_str()).is_ok());
     assert!(jwt.verify(after.issue(&alice()).unwrap().as_str()).is_ok());
     let twice = SigningKeys::new(new.clone()).also(new.public().clone());
+    let once = TokenIssuer::signed("bookings", twice).audience("a").build();
+    assert_eq!(once.unwrap().jwks().matches("\"kid\"").count(), 1);
+    let other = old.public().clone().id(new.public().key_id().unwrap());
+    let clashing = SigningKeys::new(new.clone()).also(other);
     assert!(
-        TokenIssuer::signed("bookings", twice)
+        TokenIssuer::signed("bookings", clashing)
             .audience("a")
             .build()
             .is_err()

@@ -1,76 +1,26 @@
-//! Keys as JSON (RFC 7517) and PEM, in and out.
+//! Single keys as JSON (RFC 7517, section 4) and PEM, in and out.
 
 use jsonwebtoken::jwk::{
     AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse,
 };
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
-use palisade_core::Problems;
 use serde_json::{Map, Value, json};
 
 use super::der;
-use super::key_set::KeySet;
 use super::keys::{PublicParts, VerifyingKey};
 use super::parse::{decode, encode};
 use crate::AuthError;
 use crate::digest::sha256;
 
-/// More keys than any issuer publishes.
-const MAX_KEYS: usize = 100;
-
-/// What a document of keys holds, and what of it is of no use here.
-#[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) keys: KeySet,
-    /// Which keys were left out, and why.
-    pub(crate) skipped: Problems,
-}
-
 /// Which algorithms keys that do not name one may be used with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unnamed<'a>(pub(crate) Option<&'a [Algorithm]>);
 
-impl Document {
-    /// Reads a JWK set. One bad key leaves out only itself; keys that share an id are all left out.
-    pub(crate) fn parse(json: &[u8], unnamed: Unnamed<'_>) -> Result<Self, AuthError> {
-        let document: Value = serde_json::from_slice(json)
-            .map_err(|_| AuthError::one("jwks", "is not a JSON document"))?;
-        let Some(items) = document.get("keys").and_then(Value::as_array) else {
-            return Err(AuthError::one("jwks", "has no list of keys"));
-        };
-        let mut skipped = Problems::none();
-        let mut keys: Vec<VerifyingKey> = Vec::new();
-        if items.len() > MAX_KEYS {
-            return Err(AuthError::one("jwks.keys", "has more than 100 keys"));
-        }
-        for (position, item) in items.iter().enumerate() {
-            match from_value(item, unnamed) {
-                Ok(found) => keys.extend(found),
-                Err(reason) => skipped.push(format!("keys[{position}]"), reason),
-            }
-        }
-        let doubled: Vec<bool> = keys
-            .iter()
-            .map(|key| {
-                let same = |other: &&VerifyingKey| {
-                    other.key_id() == key.key_id() && other.algorithm() == key.algorithm()
-                };
-                key.key_id().is_some() && keys.iter().filter(same).count() > 1
-            })
-            .collect();
-        if doubled.contains(&true) {
-            skipped.push("keys", "has several of one kid");
-        }
-        let mut doubled = doubled.into_iter();
-        keys.retain(|_| !doubled.next().unwrap_or(false));
-        Ok(Self {
-            keys: KeySet::new(keys)?,
-            skipped,
-        })
-    }
-}
-
-/// The keys that one JWK stands for: one for each algorithm that it may be used with.
-fn from_value(item: &Value, unnamed: Unnamed<'_>) -> Result<Vec<VerifyingKey>, &'static str> {
+/// What one JWK stands for: a key for each algorithm that it may be used with, all of the same material.
+pub(super) fn from_value(
+    item: &Value,
+    unnamed: Unnamed<'_>,
+) -> Result<(AlgorithmParameters, Vec<VerifyingKey>), &'static str> {
     if item.get("kty").and_then(Value::as_str) != Some("oct") && item.get("d").is_some() {
         return Err("holds a private key");
     }
@@ -99,7 +49,7 @@ fn from_value(item: &Value, unnamed: Unnamed<'_>) -> Result<Vec<VerifyingKey>, &
     if wanted.is_empty() {
         return Err("has no algorithm that is on the list");
     }
-    wanted
+    let keys: Result<Vec<_>, &str> = wanted
         .into_iter()
         .map(|algorithm| {
             let key = key_for(&jwk.algorithm, algorithm)?;
@@ -108,7 +58,8 @@ fn from_value(item: &Value, unnamed: Unnamed<'_>) -> Result<Vec<VerifyingKey>, &
                 None => key,
             })
         })
-        .collect()
+        .collect();
+    Ok((jwk.algorithm, keys?))
 }
 
 /// A key meant for something else is not used (RFC 7517, sections 4.2 and 4.3).
@@ -171,31 +122,6 @@ fn key_for(
     key.map_err(|_| "is too weak or malformed")
 }
 
-impl KeySet {
-    /// Reads a JWK set (RFC 7517, section 5) from a trusted place, such as a file.
-    ///
-    /// One bad key leaves out only itself, and is logged. RSA keys that name no algorithm are for `RS256`.
-    ///
-    /// # Errors
-    ///
-    /// Refuses what is not a JWK set, one without any key that could be used, and one that mixes shared secrets with
-    /// public keys.
-    pub fn from_jwks(json: &str) -> Result<Self, AuthError> {
-        let document = Document::parse(json.as_bytes(), Unnamed(None))?;
-        for skipped in document.skipped.iter() {
-            tracing::warn!(target: "palisade_auth", %skipped, "a key is left out");
-        }
-        Ok(document.keys)
-    }
-
-    /// The public keys as a JWK set, to be served at `/.well-known/jwks.json`. Shared secrets are left out.
-    #[must_use]
-    pub fn to_jwks(&self) -> String {
-        let keys: Vec<Value> = self.iter().filter_map(VerifyingKey::to_jwk).collect();
-        json!({ "keys": keys }).to_string()
-    }
-}
-
 impl VerifyingKey {
     /// Reads a single JWK (RFC 7517, section 4). An RSA key that names no algorithm is for `RS256`, a secret for
     /// `HS256`.
@@ -207,7 +133,7 @@ impl VerifyingKey {
         let item: Value = serde_json::from_str(json)
             .map_err(|_| AuthError::one("jwk", "is not a JSON document"))?;
         let keys = from_value(&item, Unnamed(None));
-        let key = keys.map(|keys| keys.into_iter().next());
+        let key = keys.map(|(_, keys)| keys.into_iter().next());
         match key {
             Ok(Some(key)) => Ok(key),
             Ok(None) => Err(AuthError::one("jwk", "has no algorithm")),

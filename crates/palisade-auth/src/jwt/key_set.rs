@@ -14,27 +14,32 @@ impl KeySet {
     ///
     /// # Errors
     ///
-    /// Refuses an empty set, two keys with one id and algorithm, and a set that mixes secrets with public keys: then a
-    /// public key could be taken for a secret.
+    /// Refuses an empty set, two different keys with one id, whatever their algorithms, and a set that mixes secrets with
+    /// public keys: then a public key could be taken for a secret. A key that is there twice is taken once.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, AuthError> {
-        let keys: Vec<_> = keys.into_iter().collect();
+        let mut kept: Vec<VerifyingKey> = Vec::new();
         let mut problems = Problems::none();
-        if keys.is_empty() {
-            problems.push("keys", "is empty");
-        }
-        let symmetric = keys.iter().filter(|key| key.is_symmetric()).count();
-        if symmetric != 0 && symmetric != keys.len() {
-            problems.push("keys", "mixes shared secrets with public keys");
-        }
-        for (position, key) in keys.iter().enumerate() {
-            let same = |other: &VerifyingKey| {
-                other.key_id() == key.key_id() && other.algorithm() == key.algorithm()
-            };
-            if key.key_id().is_some() && keys[..position].iter().any(same) {
+        for (position, key) in keys.into_iter().enumerate() {
+            let of_one_id = |other: &&VerifyingKey| other.key_id() == key.key_id();
+            let mut alike = kept.iter().filter(of_one_id);
+            if key.key_id().is_some() && alike.clone().any(|other| other.differs_from(&key)) {
                 problems.push(format!("keys[{position}].kid"), "is that of another key");
             }
+            let again = |other: &VerifyingKey| {
+                other.algorithm() == key.algorithm() && !other.differs_from(&key)
+            };
+            if !alike.any(again) {
+                kept.push(key);
+            }
         }
-        Ok(problems.into_result(Self(keys))?)
+        if kept.is_empty() {
+            problems.push("keys", "is empty");
+        }
+        let symmetric = kept.iter().filter(|key| key.is_symmetric()).count();
+        if symmetric != 0 && symmetric != kept.len() {
+            problems.push("keys", "mixes shared secrets with public keys");
+        }
+        Ok(problems.into_result(Self(kept))?)
     }
 
     /// The one or two secrets of an issuer, which cannot be confused.
@@ -95,8 +100,32 @@ mod tests {
         let public = || VerifyingKey::point(Algorithm::EdDSA, &[7; 32]).unwrap();
         assert!(KeySet::new([]).is_err());
         assert!(KeySet::new([secret(), public()]).is_err());
-        assert!(KeySet::new([public().id("a"), public().id("a")]).is_err());
-        assert!(KeySet::new([public().id("a"), public().id("b")]).is_ok());
+        let other = || VerifyingKey::point(Algorithm::EdDSA, &[8; 32]).unwrap();
+        assert!(KeySet::new([public().id("a"), other().id("a")]).is_err());
+        assert!(KeySet::new([public().id("a"), other().id("b")]).is_ok());
+        let mut point = [7; 65];
+        point[0] = 4;
+        let ec = VerifyingKey::point(Algorithm::ES256, &point).unwrap();
+        assert!(
+            KeySet::new([public().id("a"), ec.id("a")]).is_err(),
+            "also of other algorithms"
+        );
+        let long = |end: char| format!("{SECRET}{end}");
+        let hmac = |secret: &str| VerifyingKey::hmac(Algorithm::HS256, secret.as_bytes()).unwrap();
+        assert!(KeySet::new([hmac(&long('a')).id("a"), hmac(&long('b')).id("a")]).is_err());
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_taken_once() {
+        let public = || VerifyingKey::point(Algorithm::EdDSA, &[7; 32]).unwrap();
+        let secret = || VerifyingKey::hmac(Algorithm::HS256, SECRET.as_bytes()).unwrap();
+        for twice in [
+            [public().id("a"), public().id("a")],
+            [public(), public()],
+            [secret().id("a"), secret().id("a")],
+        ] {
+            assert_eq!(KeySet::new(twice).unwrap().iter().count(), 1);
+        }
     }
 
     #[test]

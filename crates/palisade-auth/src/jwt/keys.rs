@@ -8,6 +8,7 @@ use ring::hmac;
 use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm};
 
 use super::parse::{Compact, Header, decode};
+use super::roca::has_roca;
 use crate::{AuthError, Refusal};
 
 /// A key that verifies signatures of exactly one algorithm.
@@ -85,8 +86,8 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// Refuses another algorithm, a modulus under 2048 or over 8192 bits, and an exponent that is even, under 3 or
-    /// over 33 bits.
+    /// Refuses another algorithm, a modulus under 2048 or over 8192 bits or of the form that Infineon's library made
+    /// (ROCA, CVE-2017-15361), and an exponent that is even, under 3 or over 33 bits.
     pub fn rsa(algorithm: Algorithm, modulus: &[u8], exponent: &[u8]) -> Result<Self, AuthError> {
         let mut problems = Problems::none();
         if rsa_parameters(algorithm).is_none() {
@@ -97,6 +98,12 @@ impl VerifyingKey {
         });
         if !(2048..=8192).contains(&bits) || modulus.first() == Some(&0) {
             problems.push("n", "is not a number of 2048 to 8192 bits");
+        }
+        if has_roca(modulus) {
+            problems.push(
+                "n",
+                "was made by the generator of CVE-2017-15361, and can be factored",
+            );
         }
         let small = exponent.len() <= 5 && exponent.first() != Some(&0);
         let value = exponent
@@ -181,6 +188,21 @@ impl VerifyingKey {
 
     pub(crate) fn is_symmetric(&self) -> bool {
         self.algorithm.family() == AlgorithmFamily::Hmac
+    }
+
+    /// Whether this is another key, whatever the ids. Secrets for different hashes cannot be compared, and are taken for
+    /// one.
+    pub(super) fn differs_from(&self, other: &Self) -> bool {
+        match (&self.material, &other.material) {
+            (Material::Hmac(key), Material::Hmac(_)) if self.algorithm == other.algorithm => {
+                let tag = hmac::sign(key, b"palisade-auth: the same key");
+                !other.verify(b"palisade-auth: the same key", tag.as_ref())
+            }
+            (Material::Hmac(_), Material::Hmac(_)) => false,
+            (Material::Rsa(key), Material::Rsa(other)) => key.n != other.n || key.e != other.e,
+            (Material::Point(key), Material::Point(other)) => key != other,
+            _ => true,
+        }
     }
 
     /// Whether `signature` is this key's over `message`. HMAC is compared in constant time.

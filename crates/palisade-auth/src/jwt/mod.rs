@@ -8,12 +8,14 @@ pub(crate) mod issue;
 pub(crate) mod issuer;
 pub(crate) mod json;
 mod jwk;
+mod jwks;
 mod key_set;
 pub(crate) mod keys;
 pub(crate) mod own;
 pub(crate) mod parse;
 #[cfg(feature = "jwks")]
 mod remote;
+mod roca;
 mod rules;
 mod signing;
 mod token_claims;

@@ -18,7 +18,8 @@ use tokio::sync::watch;
 
 pub use self::fetch::{FetchError, JwksResponse};
 use self::fetch::{is_trusted, max_age};
-use super::jwk::{Document, Unnamed};
+use super::jwk::Unnamed;
+use super::jwks::Document;
 use super::key_set::KeySet;
 use crate::digest::{Digest, sha256};
 use crate::{AuthError, Refusal};

@@ -1,0 +1,94 @@
+//! Sets of keys as JSON (RFC 7517, section 5), in and out.
+
+use jsonwebtoken::jwk::AlgorithmParameters;
+use palisade_core::Problems;
+use serde_json::{Value, json};
+
+use super::jwk::{Unnamed, from_value};
+use super::key_set::KeySet;
+use super::keys::VerifyingKey;
+use crate::AuthError;
+
+/// More keys than any issuer publishes.
+const MAX_KEYS: usize = 100;
+
+/// What a document of keys holds, and what of it is of no use here.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) keys: KeySet,
+    /// Which keys were left out, and why.
+    pub(crate) skipped: Problems,
+}
+
+/// A key, and what it is made of, by which keys are told apart.
+type Found = (AlgorithmParameters, VerifyingKey);
+
+impl Document {
+    /// Reads a JWK set. One bad key leaves out only itself; different keys that share an id are all left out, because
+    /// nobody can say which one is meant, and one that is listed twice is taken once.
+    pub(crate) fn parse(json: &[u8], unnamed: Unnamed<'_>) -> Result<Self, AuthError> {
+        let document: Value = serde_json::from_slice(json)
+            .map_err(|_| AuthError::one("jwks", "is not a JSON document"))?;
+        let Some(items) = document.get("keys").and_then(Value::as_array) else {
+            return Err(AuthError::one("jwks", "has no list of keys"));
+        };
+        if items.len() > MAX_KEYS {
+            return Err(AuthError::one("jwks.keys", "has more than 100 keys"));
+        }
+        let mut skipped = Problems::none();
+        let mut found: Vec<Found> = Vec::new();
+        for (position, item) in items.iter().enumerate() {
+            match from_value(item, unnamed) {
+                Ok((material, keys)) => {
+                    found.extend(keys.into_iter().map(|key| (material.clone(), key)));
+                }
+                Err(reason) => skipped.push(format!("keys[{position}]"), reason),
+            }
+        }
+        let mut keys = Vec::with_capacity(found.len());
+        for (position, (material, key)) in found.iter().enumerate() {
+            let clashes = |(others, other): &Found| {
+                key.key_id().is_some() && other.key_id() == key.key_id() && others != material
+            };
+            let repeats = |(others, other): &Found| {
+                other.key_id() == key.key_id()
+                    && other.algorithm() == key.algorithm()
+                    && others == material
+            };
+            if found.iter().any(clashes) {
+                skipped.push("keys", "has different keys of one kid");
+            } else if !found[..position].iter().any(repeats) {
+                keys.push(key.clone());
+            }
+        }
+        Ok(Self {
+            keys: KeySet::new(keys)?,
+            skipped,
+        })
+    }
+}
+
+impl KeySet {
+    /// Reads a JWK set (RFC 7517, section 5) from a trusted place, such as a file.
+    ///
+    /// One bad key leaves out only itself, and is logged. RSA keys that name no algorithm are for `RS256`.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is not a JWK set, one without any key that could be used, and one that mixes shared secrets with
+    /// public keys.
+    pub fn from_jwks(json: &str) -> Result<Self, AuthError> {
+        let document = Document::parse(json.as_bytes(), Unnamed(None))?;
+        for skipped in document.skipped.iter() {
+            tracing::warn!(target: "palisade_auth", %skipped, "a key is left out");
+        }
+        Ok(document.keys)
+    }
+
+    /// The public keys as a JWK set, to be served at `/.well-known/jwks.json`. Shared secrets are left out.
+    #[must_use]
+    pub fn to_jwks(&self) -> String {
+        let keys: Vec<Value> = self.iter().filter_map(VerifyingKey::to_jwk).collect();
+        json!({ "keys": keys }).to_string()
+    }
+}
