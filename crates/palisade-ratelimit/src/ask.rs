@@ -10,8 +10,11 @@ use crate::counted::{Counted, Engine};
 use crate::decision::{Decision, Outcome};
 use crate::limit::{Assessment, Fit};
 use crate::limits::Limits;
-use crate::plan::{Beside, Plan};
+use crate::plan::{Beside, PaidTo, Plan};
 use crate::store::{Action, Answer, Charge, Outage, RedisPolicy, Reply, Silence, charge_one};
+
+/// A decision, and where its charge lies.
+type Decided = (Decision, PaidTo);
 
 /// A question to Redis about one request, and what it needs to go on.
 pub(crate) struct Question {
@@ -28,10 +31,10 @@ pub(crate) fn ask(
     policy: &RedisPolicy,
     plan: Plan,
     beside: Beside,
-) -> Result<Decision, Box<Question>> {
+) -> Result<Decided, Box<Question>> {
     let counted = &handle.policies[plan.policy];
-    if let Some(decision) = known(counted, policy, plan) {
-        return Ok(decision);
+    if let Some(decided) = known(counted, policy, plan) {
+        return Ok(decided);
     }
     let want = policy.want(&plan.key, plan.quota, plan.cost, plan.now);
     let answer = policy.ask(&plan.key, plan.quota, Action::Charge { want }, plan.cost);
@@ -46,7 +49,7 @@ pub(crate) fn ask(
 
 /// What is decided without Redis: a lease, which comes first because where there are leases most requests have one; a
 /// refusal that still holds; or an outage.
-fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decision> {
+fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decided> {
     let Plan {
         key,
         quota,
@@ -100,7 +103,7 @@ fn of_rule(
     remaining: u64,
     reset: u64,
     at: u64,
-) -> Option<Decision> {
+) -> Option<Decided> {
     let rule = policy.rules().iter().nth(usize::try_from(rule).ok()?)?;
     let assessment = Assessment {
         fit,
@@ -109,15 +112,25 @@ fn of_rule(
         quota: rule.quota(),
         window: rule.window(),
     };
-    Some(Decision::new(name, &assessment, at).by_redis())
+    Some(by_redis(name, &assessment, at))
+}
+
+/// What Redis decided, and charged at that time of its own if it fits.
+fn by_redis(name: Name, assessment: &Assessment, at: u64) -> Decided {
+    let to = match assessment.fits() {
+        true => PaidTo::Redis { at },
+        false => PaidTo::Nothing,
+    };
+    (Decision::new(name, assessment), to)
 }
 
 /// What the policy says about an outage.
-fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decision {
-    let denied = Decision::bare(Outcome::StoreDown, counted.name);
+fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decided {
+    let bare = |outcome| (Decision::bare(outcome, counted.name), PaidTo::Nothing);
+    let denied = bare(Outcome::StoreDown);
     match policy.outage() {
         Outage::Deny => denied,
-        Outage::Allow => Decision::bare(Outcome::Allowed, counted.name),
+        Outage::Allow => bare(Outcome::Allowed),
         Outage::LocalFallback { grace } if policy.is_failing_for(grace) => denied,
         Outage::LocalFallback { .. } => {
             let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
@@ -130,7 +143,13 @@ fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decisio
                 cost: plan.cost,
             };
             match charge_one(&one, plan.now) {
-                Some(charged) => Decision::new(counted.name, &charged.assessment, plan.now),
+                Some(charged) => {
+                    let to = match charged.assessment.fits() {
+                        true => PaidTo::Table { at: charged.at },
+                        false => PaidTo::Nothing,
+                    };
+                    (Decision::new(counted.name, &charged.assessment), to)
+                }
                 None => denied,
             }
         }
@@ -144,7 +163,7 @@ fn answered(
     plan: Plan,
     answer: Result<Reply, Silence>,
     now: u64,
-) -> Decision {
+) -> Decided {
     let reply = match answer {
         Ok(reply) => reply,
         Err(silence) => {
@@ -157,7 +176,7 @@ fn answered(
         .quota
         .map(|quota: NonZeroU32| counted.rules.scaled(quota));
     match reply.assessment(scaled.as_ref().unwrap_or(&counted.rules)) {
-        Some(assessment) => Decision::new(counted.name, &assessment, reply.time).by_redis(),
+        Some(assessment) => by_redis(counted.name, &assessment, reply.time),
         None => {
             let reason = "the answer speaks of a limit that the policy has not";
             counted.counters.store_error(reason);
@@ -172,9 +191,9 @@ pub(crate) async fn check(
     counted: &Counted,
     policy: &RedisPolicy,
     plan: Plan,
-) -> Decision {
-    if let Some(decision) = known(counted, policy, plan) {
-        return decision;
+) -> Decided {
+    if let Some(decided) = known(counted, policy, plan) {
+        return decided;
     }
     let want = policy.want(&plan.key, plan.quota, plan.cost, plan.now);
     let answer = policy
@@ -196,9 +215,9 @@ pub(crate) async fn peek(counted: &Counted, policy: &RedisPolicy, plan: Plan) ->
         .await;
     let assessment = answer
         .ok()
-        .and_then(|reply| Some((reply.assessment(&counted.rules)?, reply.time)));
+        .and_then(|reply| reply.assessment(&counted.rules));
     match assessment {
-        Some((assessment, at)) => Decision::new(counted.name, &assessment, at),
+        Some(assessment) => Decision::new(counted.name, &assessment),
         None => Decision::bare(Outcome::StoreDown, counted.name),
     }
 }
@@ -210,7 +229,7 @@ impl Question {
     }
 
     /// The decision, by the settings that the question was asked with; `None` before there is an answer.
-    pub(crate) fn answer(self, now: Instant) -> Option<(Handle<Limits>, Decision, Plan, Beside)> {
+    pub(crate) fn answer(self, now: Instant) -> Option<(Handle<Limits>, Decided, Plan, Beside)> {
         let Self {
             plan,
             beside,
@@ -223,7 +242,7 @@ impl Question {
             return None;
         };
         let now = limits.store.nanos(now);
-        let decision = self::answered(counted, policy, plan, answered?, now);
-        Some((limits, decision, plan, beside))
+        let decided = self::answered(counted, policy, plan, answered?, now);
+        Some((limits, decided, plan, beside))
     }
 }

@@ -8,12 +8,11 @@ use palisade_core::{EventKind, Handle, LimitDecision, Name, SecurityEvent};
 #[cfg(feature = "redis")]
 use crate::ask::Question;
 use crate::counted::{Counted, Engine};
-use crate::decision::{Charged, Decision, Outcome};
+use crate::decision::{Decision, Outcome};
 use crate::headers::{Fixed, Headers, Shown};
-use crate::limit::Assessment;
 use crate::limits::Limits;
-use crate::plan::{Beside, Plan};
-use crate::store::{Charge, MAX_CHARGES, charge, charge_one};
+use crate::plan::{Beside, PaidTo, Plan};
+use crate::store::{Charge, Charged, MAX_CHARGES, charge, charge_one};
 use crate::ticket::Ticket;
 use crate::verdict::{Ruling, Verdict};
 use crate::view::RequestView;
@@ -52,7 +51,7 @@ impl Limits {
             return limits.over(Decision::bare(Outcome::Limited, counted.name), plan, view);
         };
         counted.counters.overflowed(charged.overflowed);
-        Self::settle(handle, plan, counted.name, &charged.assessment, view)
+        Self::settle(handle, plan, counted.name, &charged, view)
     }
 
     /// The same where several counts, or another engine, have a say.
@@ -65,14 +64,17 @@ impl Limits {
     ) -> Verdict {
         let limits = &**handle;
         let counted = &limits.policies[plan.policy];
-        let beside = limits.beside(plan.key.claimed, is_address, view);
+        let mut beside = limits.beside(plan.key.claimed, is_address, view);
         let local = counted.engine.is_local().then_some(plan);
         let charged = limits.charge_local(local, beside, plan.now);
         match charged {
-            Some((name, assessment)) if counted.engine.is_local() || !assessment.fits() => {
-                Self::settle(handle, plan, name, &assessment, view)
+            Some((name, charged)) if counted.engine.is_local() || !charged.assessment.fits() => {
+                Self::settle(handle, plan, name, &charged, view)
             }
-            _ => Self::ask_engine(handle, plan, beside, view),
+            charged => {
+                beside.at = charged.map_or(plan.now, |(_, charged)| charged.at);
+                Self::ask_engine(handle, plan, beside, view)
+            }
         }
     }
 
@@ -97,11 +99,11 @@ impl Limits {
                 let decision = asked
                     .flatten()
                     .unwrap_or(Decision::bare(Outcome::NoKey, counted.name));
-                Self::conclude_beside(handle, decision, plan, beside, view)
+                Self::conclude_beside(handle, (decision, PaidTo::Nothing), plan, beside, view)
             }
             #[cfg(feature = "redis")]
             Engine::Redis(policy) => match crate::ask::ask(handle, policy, plan, beside) {
-                Ok(decision) => Self::conclude_beside(handle, decision, plan, beside, view),
+                Ok(decided) => Self::conclude_beside(handle, decided, plan, beside, view),
                 Err(question) => Verdict::Ask(question),
             },
         }
@@ -113,7 +115,7 @@ impl Limits {
         plan: Option<Plan>,
         beside: Beside,
         now: u64,
-    ) -> Option<(Name, Assessment)> {
+    ) -> Option<(Name, Charged)> {
         let counted = plan.map(|plan| &self.policies[plan.policy]);
         let scaled = plan.and_then(|plan| Some(counted?.rules.scaled(plan.quota?)));
         let main = plan.zip(counted).map(|(plan, counted)| Charge {
@@ -142,7 +144,7 @@ impl Limits {
         }
         let (position, charged) = charge(&charges[..count], now)?;
         owners[position].counters.overflowed(charged.overflowed);
-        Some((owners[position].name, charged.assessment))
+        Some((owners[position].name, charged))
     }
 
     /// Which counts by address a request is charged to as well.
@@ -159,7 +161,11 @@ impl Limits {
         let site = client
             .filter(|client| client.ip().is_ipv6())
             .map(|client| self.hasher.address(client.group_of(SITE_PREFIX)));
-        Beside { backstop, site }
+        Beside {
+            backstop,
+            site,
+            at: 0,
+        }
     }
 
     /// Turns what the counts said into a verdict.
@@ -168,12 +174,13 @@ impl Limits {
         handle: &Handle<Self>,
         plan: Plan,
         name: Name,
-        assessment: &Assessment,
+        charged: &Charged,
         view: &RequestView<'_>,
     ) -> Verdict {
         let counted = &handle.policies[plan.policy];
+        let assessment = &charged.assessment;
         if !assessment.fits() {
-            return handle.over(Decision::new(name, assessment, plan.now), plan, view);
+            return handle.over(Decision::new(name, assessment), plan, view);
         }
         counted
             .counters
@@ -184,15 +191,15 @@ impl Limits {
         let own = Shown::of_assessment(name, assessment, &counted.fixed);
         let shown = match view.scope() {
             Some(scope) => {
-                let decision = Decision::new(name, assessment, plan.now);
+                let decision = Decision::new(name, assessment);
                 scope.push_limit_and_read(decision.into(), |noted| {
                     closest(own, noted, &counted.fixed)
                 })
             }
             None => own,
         };
-        let taken = (Charged::Table, plan.now);
-        Verdict::Counted(Ticket::new(handle, shown, &plan, taken))
+        let to = PaidTo::Table { at: charged.at };
+        Verdict::Counted(Ticket::new(handle, shown, &plan, to))
     }
 
     /// Whether nothing is left to do for a request that passes, and nobody to tell.
@@ -205,8 +212,8 @@ impl Limits {
     #[cfg(feature = "redis")]
     pub(crate) fn conclude(question: Question, view: &RequestView<'_>, now: Instant) -> Verdict {
         match question.answer(now) {
-            Some((limits, decision, plan, beside)) => {
-                Self::conclude_beside(&limits, decision, plan, beside, view)
+            Some((limits, decided, plan, beside)) => {
+                Self::conclude_beside(&limits, decided, plan, beside, view)
             }
             None => Verdict::Pass,
         }
@@ -216,13 +223,13 @@ impl Limits {
     #[cfg(any(feature = "governor", feature = "redis"))]
     fn conclude_beside(
         handle: &Handle<Self>,
-        decision: Decision,
+        (decision, to): (Decision, PaidTo),
         plan: Plan,
         beside: Beside,
         view: &RequestView<'_>,
     ) -> Verdict {
         if !decision.is_allowed() {
-            handle.refund_beside(beside, plan.now);
+            handle.refund_beside(beside);
             return handle.over(decision, plan, view);
         }
         let counted = &handle.policies[plan.policy];
@@ -240,8 +247,7 @@ impl Limits {
             }
             None => own,
         };
-        let taken = (decision.charged, decision.at);
-        Verdict::Counted(Ticket::new(handle, shown, &plan, taken))
+        Verdict::Counted(Ticket::new(handle, shown, &plan, to))
     }
 
     /// Counts and tells that a request is over a limit.

@@ -23,22 +23,6 @@ pub struct Decision {
     pub reset_after: Duration,
     /// When the same request passes, if nobody else uses the key. `None` for what passed, and for what never will.
     pub retry_after: Option<Duration>,
-    /// The store's time of the charge, by which it can be given back.
-    pub(crate) at: u64,
-    /// The store that was charged, which alone can be given something back.
-    pub(crate) charged: Charged,
-}
-
-/// The store that a decision charged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Charged {
-    /// None.
-    Nothing,
-    /// The policy's table in this process, be it only while Redis is down.
-    Table,
-    /// Redis, be it by a lease.
-    #[cfg(feature = "redis")]
-    Redis,
 }
 
 /// Whether a request may pass.
@@ -82,7 +66,7 @@ impl Decision {
     }
 
     /// A decision of the table in this process.
-    pub(crate) fn new(policy: Name, assessment: &Assessment, at: u64) -> Self {
+    pub(crate) fn new(policy: Name, assessment: &Assessment) -> Self {
         let (outcome, retry_after) = match assessment.fit {
             Fit::Fits => (Outcome::Allowed, None),
             Fit::Wait(nanos) => (Outcome::Limited, Some(Duration::from_nanos(nanos))),
@@ -96,21 +80,7 @@ impl Decision {
             window: Duration::from_nanos(assessment.window),
             reset_after: Duration::from_nanos(assessment.reset),
             retry_after,
-            at,
-            charged: match outcome {
-                Outcome::Allowed => Charged::Table,
-                _ => Charged::Nothing,
-            },
         }
-    }
-
-    /// The same decision, made by Redis.
-    #[cfg(feature = "redis")]
-    pub(crate) const fn by_redis(mut self) -> Self {
-        if let Charged::Table = self.charged {
-            self.charged = Charged::Redis;
-        }
-        self
     }
 
     /// A decision without a limit behind it.
@@ -123,8 +93,6 @@ impl Decision {
             window: Duration::ZERO,
             reset_after: Duration::ZERO,
             retry_after: None,
-            at: 0,
-            charged: Charged::Nothing,
         }
     }
 }

@@ -24,6 +24,7 @@ mod limiter;
 mod limits;
 mod plan;
 mod policy;
+mod receipt;
 mod refund;
 mod refusal;
 mod select;
@@ -52,6 +53,7 @@ pub use limit::{
 pub use limiter::RateLimiter;
 pub use limits::NoKey;
 pub use policy::Policy;
+pub use receipt::Receipt;
 pub use select::Selection;
 pub use store::{Memory, Store};
 #[cfg(feature = "redis")]

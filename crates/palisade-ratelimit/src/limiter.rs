@@ -3,11 +3,12 @@ use std::fmt;
 use palisade_core::{Handle, Name, time};
 
 use crate::counted::Engine;
-use crate::decision::{Charged, Decision, Outcome};
+use crate::decision::{Decision, Outcome};
 use crate::error::Error;
 use crate::key::Key;
 use crate::limits::Limits;
-use crate::plan::Plan;
+use crate::plan::{Paid, PaidTo, Plan};
+use crate::receipt::Receipt;
 use crate::store::charge_one;
 
 /// The policies of a layer without HTTP: for messages of a WebSocket, sign-ins by account, and jobs.
@@ -27,11 +28,11 @@ use crate::store::charge_one;
 ///
 /// // Charged first and given back on success, so that parallel guesses cannot slip through.
 /// let account = Key::text("alice");
-/// let decision = limiter.check("failed-logins", account, 1).await;
-/// assert!(decision.is_allowed());
+/// let charge = limiter.charge("failed-logins", account, 1).await;
+/// let receipt = charge.expect("nobody has failed yet");
 /// let password_is_right = true;
 /// if password_is_right {
-///     limiter.refund(&decision, account, 1).await;
+///     receipt.refund().await;
 /// }
 /// assert_eq!(limiter.peek("failed-logins", account).await.remaining, 5);
 /// # Ok::<(), palisade_ratelimit::Error>(())
@@ -41,7 +42,8 @@ use crate::store::charge_one;
 pub struct RateLimiter(pub(crate) Option<Handle<Limits>>);
 
 impl RateLimiter {
-    /// Decides about one use of `cost` units by `key`, and charges it if it may pass.
+    /// Decides about one use of `cost` units by `key`, and charges it if it may pass. Where the charge may have to be given
+    /// back, use [`charge`](Self::charge).
     ///
     /// A name that no policy has is refused with [`Outcome::UnknownPolicy`]. No backstop is charged.
     ///
@@ -49,21 +51,53 @@ impl RateLimiter {
     ///
     /// Dropped before it answers, it has charged either nothing or the whole cost.
     pub async fn check<'a>(&self, policy: &str, key: impl Into<Key<'a>>, cost: u32) -> Decision {
+        self.decide(policy, key.into(), cost).await.0
+    }
+
+    /// Decides in the same way, and answers with a receipt by which the charge can be given back.
+    ///
+    /// # Errors
+    ///
+    /// The decision, where it is not to pass; nothing was charged then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`check`](Self::check): a charge whose receipt was not waited for stands.
+    pub async fn charge<'a>(
+        &self,
+        policy: &str,
+        key: impl Into<Key<'a>>,
+        cost: u32,
+    ) -> Result<Receipt, Decision> {
+        let (decision, charged) = self.decide(policy, key.into(), cost).await;
+        match (charged, &self.0) {
+            (Some(paid), Some(limits)) if decision.is_allowed() => {
+                Ok(Receipt::new(limits.clone(), decision, paid))
+            }
+            _ => Err(decision),
+        }
+    }
+
+    async fn decide(&self, policy: &str, key: Key<'_>, cost: u32) -> (Decision, Option<Paid>) {
         let Some((limits, number)) = self.policy(policy) else {
-            return unknown();
+            return (unknown(), None);
         };
-        let key = key.into();
         let plan = plan(limits, number, &key, cost);
         let counted = &limits.policies[number];
-        let decision = match &counted.engine {
-            Engine::Local => charge_one(&counted.charge_of(&plan), plan.now)
-                .map_or_else(unknown, |charged| {
-                    Decision::new(counted.name, &charged.assessment, plan.now)
-                }),
+        let (decision, to) = match &counted.engine {
+            Engine::Local => match charge_one(&counted.charge_of(&plan), plan.now) {
+                Some(charged) => (
+                    Decision::new(counted.name, &charged.assessment),
+                    PaidTo::Table { at: charged.at },
+                ),
+                None => (unknown(), PaidTo::Nothing),
+            },
             #[cfg(feature = "governor")]
-            Engine::Governor(engine) => engine
-                .check(counted.name, &key, plan.cost)
-                .unwrap_or(Decision::bare(Outcome::NoKey, counted.name)),
+            Engine::Governor(engine) => {
+                let checked = engine.check(counted.name, &key, plan.cost);
+                let without = Decision::bare(Outcome::NoKey, counted.name);
+                (checked.unwrap_or(without), PaidTo::Nothing)
+            }
             #[cfg(feature = "redis")]
             Engine::Redis(policy) => crate::ask::check(limits, counted, policy, plan).await,
         };
@@ -73,7 +107,7 @@ impl RateLimiter {
                 .allowed(&plan, decision.remaining, decision.limit),
             false => counted.counters.refused(),
         }
-        decision
+        (decision, Some(Paid { plan, to }))
     }
 
     /// Says what `key` has left, without a charge: allowed where at least one unit is left.
@@ -93,10 +127,8 @@ impl RateLimiter {
                 .peek(&counted.rules, &plan.key, plan.now, cost)
         };
         match (assess(0), assess(1)) {
-            (Some(state), Some(next)) if next.fits() => {
-                Decision::new(counted.name, &state, plan.now)
-            }
-            (_, Some(refused)) => Decision::new(counted.name, &refused, plan.now),
+            (Some(state), Some(next)) if next.fits() => Decision::new(counted.name, &state),
+            (_, Some(refused)) => Decision::new(counted.name, &refused),
             _ => unknown(),
         }
     }
@@ -118,31 +150,6 @@ impl RateLimiter {
             return redis.reset(&key).await.map_err(failed);
         }
         Ok(())
-    }
-
-    /// Gives back what an allowed `decision` charged to `key`.
-    pub async fn refund<'a>(&self, decision: &Decision, key: impl Into<Key<'a>>, cost: u32) {
-        let policy = self
-            .policy(decision.policy.as_str())
-            .filter(|_| decision.is_allowed());
-        let Some((limits, number)) = policy else {
-            return;
-        };
-        let key = key.into().hashed(&limits.hasher);
-        let counted = &limits.policies[number];
-        match decision.charged {
-            Charged::Nothing => {}
-            Charged::Table => {
-                let table = &counted.table;
-                table.refund(&counted.rules, &key, decision.at, cost.into());
-            }
-            #[cfg(feature = "redis")]
-            Charged::Redis => {
-                if let Engine::Redis(redis) = &counted.engine {
-                    redis.refund(&key, None, decision.at, cost.into()).await;
-                }
-            }
-        }
     }
 
     /// Tells the gauges how many keys each policy has in use. Reads every table: call it when metrics are collected.

@@ -19,4 +19,25 @@ pub(crate) struct Plan {
 pub(crate) struct Beside {
     pub(crate) backstop: Option<HashedKey>,
     pub(crate) site: Option<HashedKey>,
+    /// The store's time at which they were charged.
+    pub(crate) at: u64,
+}
+
+/// What a policy charged for a request: what can be given back, and only once, since whoever does that consumes it.
+#[derive(Debug)]
+pub(crate) struct Paid {
+    pub(crate) plan: Plan,
+    pub(crate) to: PaidTo,
+}
+
+/// Where a charge lies, which alone can give something back.
+#[derive(Debug)]
+pub(crate) enum PaidTo {
+    /// Nowhere: nothing was charged.
+    Nothing,
+    /// In the policy's table in this process, be it only while Redis is down, since this time of the store.
+    Table { at: u64 },
+    /// In Redis, be it by a lease, since this time of Redis.
+    #[cfg(feature = "redis")]
+    Redis { at: u64 },
 }

@@ -1,47 +1,63 @@
+use std::future::Future;
+
 #[cfg(feature = "redis")]
 use crate::counted::Engine;
-use crate::decision::Charged;
 use crate::limits::Limits;
 #[cfg(any(feature = "governor", feature = "redis"))]
 use crate::plan::Beside;
-use crate::plan::Plan;
+use crate::plan::{Paid, PaidTo};
 
 impl Limits {
-    /// Gives back what a request was charged by its policy at that time, to the store that was charged. What its address
-    /// was charged stays: the request did come.
-    pub(crate) fn refund(&self, plan: &Plan, charged: Charged, charged_at: u64) {
-        let Some(counted) = self.policies.get(plan.policy) else {
-            return;
-        };
-        match charged {
-            Charged::Nothing => {}
-            Charged::Table => {
+    /// Gives back what a request was charged by its policy, to where it was charged. What its address was charged stays:
+    /// the request did come. What is left to do for that is the future's, which owns what it needs.
+    pub(crate) fn refund(&self, paid: Paid) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let Paid { plan, to } = paid;
+        let counted = self.policies.get(plan.policy)?;
+        match to {
+            PaidTo::Nothing => {}
+            PaidTo::Table { at } => {
                 let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
                 let rules = scaled.as_ref().unwrap_or(&counted.rules);
-                let table = &counted.table;
-                table.refund(rules, &plan.key, charged_at, plan.cost);
+                counted.table.refund(rules, &plan.key, at, plan.cost);
             }
             #[cfg(feature = "redis")]
-            Charged::Redis => {
+            PaidTo::Redis { at } => {
                 if let Engine::Redis(policy) = &counted.engine {
-                    let refunding = policy.refund(&plan.key, plan.quota, charged_at, plan.cost);
-                    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                        runtime.spawn(refunding);
-                    }
+                    return policy.refund(&plan.key, plan.quota, at, plan.cost);
                 }
             }
         }
+        #[cfg(feature = "redis")]
+        return None;
+        #[cfg(not(feature = "redis"))]
+        NOTHING_LEFT
+    }
+
+    /// The same in the background.
+    pub(crate) fn refund_soon(&self, paid: Paid) {
+        let refunding = self.refund(paid);
+        #[cfg(feature = "redis")]
+        if let Some(refunding) = refunding
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(refunding);
+        }
+        #[cfg(not(feature = "redis"))]
+        drop(refunding);
     }
 
     /// Gives the address back what it was charged for a request that something else refused.
     #[cfg(any(feature = "governor", feature = "redis"))]
-    pub(crate) fn refund_beside(&self, beside: Beside, charged_at: u64) {
+    pub(crate) fn refund_beside(&self, beside: Beside) {
         let pairs = [(&self.backstop, beside.backstop), (&self.site, beside.site)];
         for (counted, key) in pairs
             .into_iter()
             .filter_map(|(counted, key)| counted.as_ref().zip(key))
         {
-            counted.table.refund(&counted.rules, &key, charged_at, 1);
+            counted.table.refund(&counted.rules, &key, beside.at, 1);
         }
     }
 }
+
+#[cfg(not(feature = "redis"))]
+const NOTHING_LEFT: Option<std::future::Ready<()>> = None;

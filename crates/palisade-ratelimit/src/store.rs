@@ -33,7 +33,7 @@ mod tests;
 pub(crate) use self::action::Action;
 #[cfg(feature = "redis")]
 pub(crate) use self::connection::{Answer, Silence};
-pub(crate) use self::counts::{Charge, MAX_CHARGES, Table, charge, charge_one};
+pub(crate) use self::counts::{Charge, Charged, MAX_CHARGES, Table, charge, charge_one};
 pub use self::memory::Memory;
 #[cfg(feature = "redis")]
 pub use self::redis::{Outage, Redis};

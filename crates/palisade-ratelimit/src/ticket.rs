@@ -3,10 +3,9 @@ use std::sync::Arc;
 
 use http::Response;
 
-use crate::decision::Charged;
 use crate::headers::{Fixed, Headers, Numbers, Shown};
 use crate::limits::Limits;
-use crate::plan::Plan;
+use crate::plan::{Paid, PaidTo, Plan};
 use crate::policy::Refund;
 
 /// The fields that the response to a counted request gets, and the charge that it may give back.
@@ -38,20 +37,17 @@ struct Rare {
 
 struct PendingRefund {
     when: Arc<Refund>,
-    plan: Plan,
-    /// The store that was charged, and its time then.
-    taken: (Charged, u64),
+    paid: Paid,
 }
 
 impl Ticket {
     /// The fields will speak of this limit, the closest.
     #[inline]
-    pub(crate) fn new(limits: &Limits, own: Shown, plan: &Plan, taken: (Charged, u64)) -> Self {
+    pub(crate) fn new(limits: &Limits, own: Shown, plan: &Plan, to: PaidTo) -> Self {
         let policy = &limits.policies[plan.policy];
         let refund = policy.refund.as_ref().map(|when| PendingRefund {
             when: Arc::clone(when),
-            plan: *plan,
-            taken,
+            paid: Paid { plan: *plan, to },
         });
         if limits.headers == Headers::Off && refund.is_none() {
             return Self::default();
@@ -111,8 +107,7 @@ impl Rare {
         if let Some(refund) = self.refund
             && (refund.when)(response.status())
         {
-            let (charged, at) = refund.taken;
-            limits.refund(&refund.plan, charged, at);
+            limits.refund_soon(refund.paid);
         }
         limits
             .headers

@@ -151,7 +151,10 @@ async fn what_was_refused_cannot_be_given_back() {
     assert!(limiter.check("api", key, 2).await.is_allowed());
     let refused = limiter.check("api", key, 1).await;
     assert_eq!(refused.outcome, Outcome::Limited);
-    limiter.refund(&refused, key, 1).await;
+    let refused = limiter.charge("api", key, 1).await.unwrap_err();
+    assert_eq!(refused.outcome, Outcome::Limited);
+    let unknown = limiter.charge("missing", key, 1).await.unwrap_err();
+    assert_eq!(unknown.outcome, Outcome::UnknownPolicy);
     assert!(!limiter.check("api", key, 1).await.is_allowed());
 }
 

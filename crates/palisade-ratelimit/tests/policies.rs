@@ -413,8 +413,8 @@ async fn standard_holds_by_the_minute_the_hour_and_the_day() {
 async fn without_http_keys_are_checked_seen_reset_and_refunded() {
     let layer = limited(Limit::exact(2, HOUR)).build().unwrap();
     let (limiter, account) = (layer.limiter(), Key::text("alice"));
-    let first = limiter.check("api", account, 1).await;
-    assert!(first.is_allowed());
+    let receipt = limiter.charge("api", account, 1).await.unwrap();
+    let first = *receipt.decision();
     assert_eq!((first.limit, first.remaining, first.window), (2, 1, HOUR));
     assert_eq!((first.reset_after, first.retry_after), (HOUR, None));
     advance(60_000).await;
@@ -426,7 +426,7 @@ async fn without_http_keys_are_checked_seen_reset_and_refunded() {
         limiter.check("api", account, 3).await.outcome,
         Outcome::CostOverCapacity
     );
-    limiter.refund(&first, account, 1).await;
+    receipt.refund().await;
     assert_eq!(limiter.peek("api", account).await.remaining, 1);
     limiter.reset("api", account).await.unwrap();
     assert_eq!(limiter.peek("api", account).await.remaining, 2);

@@ -390,14 +390,14 @@ async fn operators_peek_reset_and_refund() {
         let limiter = limiter(api(limit), patient(&server).await).await;
         let key = Key::text("alice");
         assert_eq!(limiter.peek("api", key).await.remaining, 2);
-        let first = limiter.check("api", key, 1).await;
-        assert!(first.is_allowed() && limiter.check("api", key, 1).await.is_allowed());
+        let first = limiter.charge("api", key, 1).await.unwrap();
+        assert!(limiter.check("api", key, 1).await.is_allowed());
         assert_eq!(
             limiter.peek("api", key).await.outcome,
             Outcome::Limited,
             "{limit:?}"
         );
-        limiter.refund(&first, key, 1).await;
+        first.refund().await;
         assert_eq!(limiter.peek("api", key).await.remaining, 1, "{limit:?}");
         assert!(limiter.check("api", key, 1).await.is_allowed());
         assert!(!limiter.check("api", key, 1).await.is_allowed());

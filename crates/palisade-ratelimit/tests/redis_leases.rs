@@ -17,6 +17,41 @@ use server::{Server, api, at_leisure, limiter, multiplexed, patient};
 use through::Through;
 
 #[tokio::test]
+async fn tokens_of_a_lease_that_are_given_back_make_no_second_burst() {
+    let server = Server::start();
+    let policy = api(Limit::token_bucket(per_second(4), burst(8))).lease(8);
+    let limiter = limiter(policy, patient(&server).await).await;
+    for _ in 0..4 {
+        let charge = limiter.charge("api", "key", 1).await.unwrap();
+        charge.refund().await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (mut passed, began) = (0, palisade_core::time::now());
+    for _ in 0..40 {
+        passed += u32::from(limiter.check("api", "key", 1).await.is_allowed());
+    }
+    let refilled = (4.0 * began.elapsed().as_secs_f64()) as u32;
+    assert!(passed <= 8 + refilled + 1, "{passed} at once");
+}
+
+#[tokio::test]
+async fn what_is_given_back_to_a_lease_can_be_spent_again() {
+    let server = Server::start();
+    let policy = api(Limit::token_bucket(per_hour(1), burst(8))).lease(8);
+    let limiter = limiter(policy, patient(&server).await).await;
+    for attempt in 0..40 {
+        let charge = limiter.charge("api", "key", 1).await;
+        assert!(charge.is_ok(), "attempt {attempt}");
+        charge.unwrap().refund().await;
+    }
+    // The bucket lacks eight by Redis's clock, and a little less by one that may run slower.
+    for _ in 0..7 {
+        assert!(limiter.check("api", "key", 1).await.is_allowed());
+    }
+    assert!(!limiter.check("api", "key", 1).await.is_allowed());
+}
+
+#[tokio::test]
 async fn leases_admit_no_more_than_the_limit_and_are_returned() {
     let server = Server::start();
     for limit in [

@@ -63,12 +63,18 @@ impl FixedWindow {
     }
 
     pub(super) fn refund(&self, state: &[Word], charged_at: u64, cost: u64) {
-        // A window that began after the charge has nothing of it. The charge may carry a time a little before the
-        // window that it opened, when two threads read the clock in one order and came here in the other.
-        if charged_at.saturating_add(self.window) > state[0].get()
-            && charged_at < self.full_at(state)
-        {
+        // A window that began after the charge, or ended before it, has nothing of it.
+        if (self.began(state)..self.full_at(state)).contains(&charged_at) {
             state[1].update(|used| used.saturating_sub(cost));
+        }
+    }
+
+    /// When the window began that was charged last.
+    pub(super) fn began(&self, state: &[Word]) -> u64 {
+        if state[1].get() == 0 {
+            0
+        } else {
+            state[0].get()
         }
     }
 

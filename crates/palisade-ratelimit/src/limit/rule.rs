@@ -45,6 +45,15 @@ impl Rule {
         each!(self, rule => rule.commit(state, now, cost));
     }
 
+    /// The beginning of the window or of the step that is charged at the moment.
+    pub(crate) fn charged_by(&self, state: &[Word]) -> u64 {
+        match self {
+            Self::FixedWindow(rule) => rule.began(state),
+            Self::SlidingWindow(rule) => rule.newest(state),
+            Self::TokenBucket(_) | Self::ExactLog(_) => 0,
+        }
+    }
+
     /// Gives back what was charged at that time.
     pub(crate) fn refund(&self, state: &[Word], charged_at: u64, cost: u64) {
         each!(self, rule => rule.refund(state, charged_at, cost));

@@ -118,6 +118,14 @@ impl Rules {
         closest
     }
 
+    /// The latest time at which the state was charged, as far as it tells. Two threads may read the clock in one order and
+    /// come here in the other; the later one's charge is of this time then, by which it can be given back.
+    pub(crate) fn charged_by(&self, state: &[Word]) -> u64 {
+        let mut latest = 0;
+        self.each(state, |rule, own| latest = latest.max(rule.charged_by(own)));
+        latest
+    }
+
     /// Charges every rule a cost that [`assess`](Self::assess) found to fit.
     #[inline]
     pub(crate) fn commit(&self, state: &[Word], now: u64, cost: u64) {

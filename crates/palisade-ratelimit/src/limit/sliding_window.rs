@@ -104,6 +104,11 @@ impl SlidingWindow {
         (step + LANES).saturating_mul(self.step)
     }
 
+    /// When the newest step began.
+    pub(super) fn newest(&self, state: &[Word]) -> u64 {
+        state[NEWEST].get().saturating_mul(self.step)
+    }
+
     /// The step of `now`; never before the newest, when two threads read the clock in one order and came in the other.
     fn step_of(&self, state: &[Word], now: u64) -> u64 {
         (now / self.step).max(state[NEWEST].get())

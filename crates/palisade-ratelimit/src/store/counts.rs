@@ -114,11 +114,14 @@ pub(crate) fn charge_one(charge: &Charge<'_>, now: u64) -> Option<Charged> {
     if !assessment.fits() && charge.table.mixed.load(Ordering::Relaxed) {
         assessment = assess_again(&slot, charge, now)?;
     }
+    let mut at = now;
     if assessment.fits() && charge.cost > 0 {
-        commit(&slot, charge, now);
+        at = time_of(charge, slot.state(), now);
+        commit(&slot, charge, at);
     }
     Some(Charged {
         assessment,
+        at,
         overflowed: false,
     })
 }
@@ -140,6 +143,7 @@ fn charge_newcomer(charge: &Charge<'_>, now: u64) -> Option<Charged> {
     let overflowed = assessment.fits() && claim(entry, charge, now);
     Some(Charged {
         assessment,
+        at: now,
         overflowed,
     })
 }
@@ -172,15 +176,20 @@ fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
     }
     let (position, assessment) = closest?;
     let mut overflowed = false;
+    let mut at = now;
     if assessment.fits() {
+        for (entry, charge) in entries.iter().flatten().zip(charges) {
+            at = entry.state().map_or(at, |state| time_of(charge, state, at));
+        }
         for (entry, charge) in entries.into_iter().flatten().zip(charges) {
-            overflowed |= claim(entry, charge, now);
+            overflowed |= claim(entry, charge, at);
         }
     }
     Some((
         position,
         Charged {
             assessment,
+            at,
             overflowed,
         },
     ))
@@ -190,6 +199,8 @@ fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Charged {
     pub(crate) assessment: Assessment,
+    /// The time of the charge, by which it can be given back.
+    pub(crate) at: u64,
     /// Whether a key that was not full had to make room.
     pub(crate) overflowed: bool,
 }
@@ -215,6 +226,17 @@ fn claim(entry: Entry<'_>, charge: &Charge<'_>, now: u64) -> bool {
     let claimed = entry.claim(&charge.key, now, &debt);
     commit(&claimed.slot, charge, now);
     claimed.overflowed
+}
+
+/// The time of a charge that is made now.
+#[inline]
+fn time_of(charge: &Charge<'_>, state: &[Word], now: u64) -> u64 {
+    // A bucket and a log of one have no windows to tell apart.
+    if charge.rules.words() > 1 {
+        now.max(charge.rules.charged_by(state))
+    } else {
+        now
+    }
 }
 
 #[inline]

@@ -67,7 +67,8 @@ impl Leases {
         if now >= state[UNTIL].get() {
             return None;
         }
-        state[UNITS].update(|units| units.saturating_sub(cost));
+        // What the bucket has refilled meanwhile is gone from here for good: it lies there.
+        state[UNITS].set(left);
         Some(Spent {
             rule: state[RULE].get(),
             remaining: state[REMAINING].get().saturating_add(left),
@@ -117,6 +118,14 @@ impl Leases {
             word.set(value);
         }
         slot.settle(until);
+    }
+
+    /// Puts spent units back into the key's lease. One that has run out is worth nothing, whatever lies in it, and no lease
+    /// of tokens is worth more than what its bucket lacks.
+    pub(crate) fn put_back(&self, key: &HashedKey, cost: u64) {
+        if let Some(slot) = self.0.find(key) {
+            slot.state()[UNITS].update(|units| units.saturating_add(cost));
+        }
     }
 
     /// Takes every lease that is left: the key, its units and the time of the charge.
@@ -200,6 +209,10 @@ mod tests {
         // At 350 the bucket lacks two and a half: two may be spent.
         assert!(leases.spend(&key, 350, 3, 100).is_none());
         assert!(leases.spend(&key, 350, 2, 100).is_some());
+        assert!(
+            leases.spend(&key, 350, 1, 100).is_none(),
+            "what the bucket has refilled cannot be spent here too"
+        );
         assert!(
             leases.spend(&key, 600, 1, 100).is_none(),
             "the bucket is full"

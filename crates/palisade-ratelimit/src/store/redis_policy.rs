@@ -199,16 +199,36 @@ impl RedisPolicy {
     }
 
     /// Gives back what was charged at that time of Redis, if Redis answers. Nothing depends on it.
+    ///
+    /// Where tokens are leased, what is spent comes back into the lease of this process, if there is one still. In Redis
+    /// it would make room for tokens that lie in leases, here or elsewhere, and both together would be more than a burst.
     pub(crate) fn refund(
         &self,
         key: &HashedKey,
         quota: Option<NonZeroU32>,
         charged_at: u64,
         cost: u64,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
         if let Some(denied) = &self.denied {
             denied.forget(key);
         }
+        if let Some(leases) = &self.leases
+            && self.interval > 0
+            && quota.is_none()
+        {
+            leases.put_back(key, cost);
+            return None;
+        }
+        Some(self.refund_in_redis(key, quota, charged_at, cost))
+    }
+
+    fn refund_in_redis(
+        &self,
+        key: &HashedKey,
+        quota: Option<NonZeroU32>,
+        charged_at: u64,
+        cost: u64,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let refunding = self.ask(key, quota, Action::Refund { charged_at }, cost);
         async move {
             if let Err(silence) = refunding.await {
@@ -224,7 +244,7 @@ impl RedisPolicy {
     pub(crate) async fn return_leases(&self, now: u64) {
         let Some(leases) = &self.leases else { return };
         for (key, units, charged_at) in leases.drain(now, self.interval) {
-            self.refund(&key, None, charged_at, units).await;
+            self.refund_in_redis(&key, None, charged_at, units).await;
         }
     }
 }

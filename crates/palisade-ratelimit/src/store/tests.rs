@@ -494,6 +494,33 @@ fn a_reset_key_is_as_good_as_new_and_a_refund_brings_back_one() {
 }
 
 #[test]
+fn what_was_charged_by_a_clock_that_was_overtaken_is_given_back_too() {
+    for limit in [
+        Limit::fixed(2, MINUTE),
+        Limit::sliding(2, MINUTE),
+        Limit::exact(2, MINUTE),
+    ] {
+        let bench = Bench::new(&[limit], 100);
+        let key = bench.ip(1);
+        let one = Charge {
+            table: &bench.table,
+            policy: &bench.rules,
+            rules: &bench.rules,
+            key,
+            cost: 1,
+        };
+        let charged = |now| charge(&[one], now).unwrap().1;
+        assert!(charged(60 * S).assessment.fits());
+        // This thread read the clock before the one that opened the window, or the step of one.
+        let late = charged(60 * S - 10);
+        assert!(late.assessment.fits() && !bench.admits(key, 61 * S));
+        bench.table.refund(&bench.rules, &key, late.at, 1);
+        assert!(bench.admits(key, 61 * S), "{limit:?}");
+        assert!(!bench.admits(key, 61 * S), "{limit:?}");
+    }
+}
+
+#[test]
 fn a_refused_newcomer_takes_no_slot() {
     let bench = Bench::new(&[Limit::fixed(1, HOUR)], 100);
     let dear = Charge {

@@ -28,13 +28,13 @@ pub(super) async fn token(
     let account = Key::text(&login.username);
     let attempt = app
         .failed_logins
-        .check(Hardening::FAILED_LOGINS, account, 1)
-        .await;
-    if !attempt.is_allowed() {
-        let refusal =
-            Rejection::new(Code::RateLimit).message("Too many failed logins for this account");
-        return Err(refusal.retry_after(attempt.retry_after.unwrap_or_default()));
-    }
+        .charge(Hardening::FAILED_LOGINS, account, 1)
+        .await
+        .map_err(|refused| {
+            Rejection::new(Code::RateLimit)
+                .message("Too many failed logins for this account")
+                .retry_after(refused.retry_after.unwrap_or_default())
+        })?;
     let user = app.users.find(&login.username);
     // What is no account may be a password in the wrong field, so it stays out of the trail.
     let name = user.map_or("(unknown)", |user| user.name);
@@ -48,7 +48,7 @@ pub(super) async fn token(
         )
         .await?;
     let user = user.ok_or_else(|| Rejection::new(Code::Authentication))?;
-    app.failed_logins.refund(&attempt, account, 1).await;
+    attempt.refund().await;
     pair(
         app,
         &app.refresh
