@@ -7,6 +7,7 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::Empty;
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{ClientIp, PeerAddr, RequestId, RequestScope};
+use palisade_headers::request_id::TraceState;
 use palisade_headers::{IdFormat, PropagateRequestIdLayer, RequestIdLayer};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -66,6 +67,14 @@ async fn an_id_from_outside_is_thrown_away() {
         ("x-request-id", b"chosen"),
         ("x-correlation-id", b"chosen"),
         ("traceparent", TRACE),
+        ("tracestate", b"vendor=1"),
+        ("baggage", b"user=alice"),
+        ("b3", b"0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1"),
+        ("x-b3-traceid", b"0af7651916cd43dd8448eb211c80319c"),
+        ("x-b3-spanid", b"b7ad6b7169203331"),
+        ("x-b3-parentspanid", b"b7ad6b7169203332"),
+        ("x-b3-sampled", b"1"),
+        ("x-b3-flags", b"1"),
     ]);
     let seen = serve(RequestIdLayer::new(), request).await;
     assert_ne!(seen.id(), "chosen");
@@ -117,13 +126,67 @@ async fn what_cannot_be_an_id_is_replaced_even_when_trusted() {
         b"../../etc",
         long.as_bytes(),
     ] {
-        let id = serve(layer.clone(), sent(&[("x-request-id", bad)]))
-            .await
-            .id();
-        assert_eq!(id.len(), 36, "{bad:?}");
+        let request = sent(&[("x-request-id", bad), ("x-correlation-id", bad)]);
+        let seen = serve(layer.clone(), request).await;
+        assert_eq!(seen.id().len(), 36, "{bad:?}");
+        assert!(seen.request.is_empty(), "{bad:?} reaches the handler");
     }
     let twice = sent(&[("x-request-id", b"one"), ("x-request-id", b"two")]);
-    assert_eq!(serve(layer, twice).await.id().len(), 36);
+    let seen = serve(layer, twice).await;
+    assert_eq!(seen.id().len(), 36);
+    assert!(seen.request.is_empty());
+}
+
+#[tokio::test]
+async fn a_trusted_request_keeps_no_other_id_than_its_own() {
+    let layer = RequestIdLayer::new().trust_callers();
+    let seen = serve(
+        layer.clone(),
+        sent(&[("x-request-id", b"a b"), ("x-correlation-id", b"second")]),
+    )
+    .await;
+    assert_eq!(seen.id(), "second");
+    assert!(!seen.request.contains_key("x-request-id"));
+    assert_eq!(seen.request["x-correlation-id"], "second");
+
+    let mut request = sent(&[("x-request-id", b"sent")]);
+    RequestScope::enter(request.extensions_mut()).set_request_id(RequestId::new("outer").unwrap());
+    let seen = serve(layer, request).await;
+    assert_eq!(seen.id(), "outer");
+    assert!(seen.request.is_empty());
+}
+
+// W3C Trace Context, sections 3.2 and 3.3: a state goes with its trace or not at all.
+#[tokio::test]
+async fn nothing_outlives_a_trace_that_is_not_valid() {
+    let layer = RequestIdLayer::new().trust_callers();
+    let zero = &b"00-00000000000000000000000000000000-00f067aa0ba902b7-01"[..];
+    for bad in [&b""[..], b"00-4bf9-01", zero] {
+        let request = sent(&[
+            ("traceparent", bad),
+            ("tracestate", b"vendor=1"),
+            ("baggage", b"user=alice"),
+            ("b3", b"1"),
+            ("x-b3-sampled", b"1"),
+        ]);
+        let seen = serve(layer.clone(), request).await;
+        assert_eq!(seen.scope.trace_parent(), None);
+        assert!(seen.request.is_empty(), "{:?}", seen.request);
+    }
+    let twice = sent(&[("traceparent", TRACE), ("traceparent", TRACE)]);
+    assert!(serve(layer.clone(), twice).await.request.is_empty());
+
+    let alone = sent(&[("tracestate", b"vendor=1"), ("b3", b"1")]);
+    let seen = serve(layer.clone(), alone).await;
+    assert_eq!(seen.request.len(), 1, "{:?}", seen.request);
+    assert_eq!(seen.request["b3"], "1", "a format of its own");
+
+    let valid = sent(&[
+        ("traceparent", TRACE),
+        ("tracestate", b"vendor=1"),
+        ("baggage", b"user=alice"),
+    ]);
+    assert_eq!(serve(layer, valid).await.request.len(), 3);
 }
 
 #[tokio::test]
@@ -223,6 +286,41 @@ async fn a_forwarded_id_is_replaced_and_a_tracers_own_trace_stays() {
     .await;
     assert_eq!(headers["x-request-id"], "id-1");
     assert_eq!(headers["traceparent"].as_bytes(), own);
+}
+
+#[tokio::test]
+async fn the_state_of_a_trace_goes_on_beside_it_and_never_without() {
+    let upstream = service_fn(|request: Request<()>| async move {
+        Ok::<_, Infallible>(Response::new(request.headers().clone()))
+    });
+    let client = PropagateRequestIdLayer::new().layer(upstream);
+    let layer = RequestIdLayer::new().trust_callers();
+    for (traced, given) in [(true, true), (true, false), (false, true)] {
+        let mut fields = vec![("tracestate", &b"vendor=1"[..]), ("tracestate", b"b=2")];
+        fields.extend(traced.then_some(("traceparent", TRACE)));
+        let served = serve(layer.clone(), sent(&fields)).await;
+        let state = TraceState::of(&served.request);
+        assert_eq!(state.is_some(), traced);
+        // What a forwarded request carries of another trace.
+        let mut call = sent(&[("tracestate", b"forged=1")]);
+        call.extensions_mut().insert(served.scope.outbound());
+        if let Some(state) = state.filter(|_| given) {
+            call.extensions_mut().insert(state);
+        }
+        let headers = client.clone().oneshot(call).await.unwrap().into_body();
+        let states: Vec<_> = headers.get_all("tracestate").iter().collect();
+        match traced && given {
+            true => assert_eq!(states, ["vendor=1,b=2"]),
+            false => assert!(states.is_empty(), "{states:?}"),
+        }
+    }
+    let own = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    let headers = call(
+        PropagateRequestIdLayer::new(),
+        &[("traceparent", own), ("tracestate", b"own=1")],
+    )
+    .await;
+    assert_eq!(headers["tracestate"], "own=1");
 }
 
 #[tokio::test]

@@ -1,17 +1,19 @@
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request};
-use palisade_core::RequestScope;
+use palisade_core::{RequestScope, TraceParent};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::layer::{TRACEPARENT, X_REQUEST_ID};
+use super::layer::X_REQUEST_ID;
+use super::trace::{TRACEPARENT, TRACESTATE, TraceState};
 
 /// Puts the id and the trace of the request being served onto a call to another service. For clients.
 ///
 /// They come from the [`RequestScope`] in the extensions of the outgoing request; put
 /// [`RequestScope::outbound`] there. The id replaces an `X-Request-ID` that is there already, as in a request that is
-/// being forwarded; a `traceparent` that is there already stays, because a tracer wrote it for this very call.
+/// being forwarded; a `traceparent` that is there already stays, because a tracer wrote it for this very call, and so does
+/// its `tracestate`. Beside the trace of the scope goes the [`TraceState`] in the extensions, or none.
 ///
 /// # Example
 ///
@@ -103,15 +105,27 @@ fn propagate<Rq>(request: &mut Request<Rq>) {
         return;
     };
     let id = scope.request_id().map(|id| id.as_header().clone());
-    let trace = scope.trace_parent();
-    let headers = request.headers_mut();
+    let parent = scope.trace_parent();
     if let Some(id) = id {
-        let _ = headers.try_insert(X_REQUEST_ID, id);
+        let _ = request.headers_mut().try_insert(X_REQUEST_ID, id);
     }
-    if let Some(trace) = trace.filter(|_| !headers.contains_key(TRACEPARENT)) {
-        // Hexadecimal digits and dashes are visible ASCII.
-        if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
-            let _ = headers.try_insert(TRACEPARENT, value);
-        }
+    if !request.headers().contains_key(TRACEPARENT) {
+        propagate_trace(parent, request);
+    }
+}
+
+/// Sends the state with its trace alone: one without, or of another trace, must not go on (W3C Trace Context,
+/// section 3.3).
+fn propagate_trace<Rq>(parent: Option<TraceParent>, request: &mut Request<Rq>) {
+    request.headers_mut().remove(TRACESTATE);
+    // Hexadecimal digits and dashes are visible ASCII.
+    let parent = parent.and_then(|parent| HeaderValue::from_str(&parent.to_string()).ok());
+    let Some(parent) = parent else { return };
+    let state = request.extensions().get::<TraceState>();
+    let state = state.map(|state| state.as_header().clone());
+    let headers = request.headers_mut();
+    let _ = headers.try_insert(TRACEPARENT, parent);
+    if let Some(state) = state {
+        let _ = headers.try_insert(TRACESTATE, state);
     }
 }

@@ -1,12 +1,12 @@
 use std::convert::Infallible;
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use palisade_core::filter::{Exchange, Filter, Filtered, ReplaceBody, Step};
-use palisade_core::{RequestScope, TraceParent};
+use palisade_core::{RequestId, RequestScope};
 use tower_layer::Layer;
 
-use super::RequestIdLayer;
-use super::layer::{Settings, TRACEPARENT, X_CORRELATION_ID, X_REQUEST_ID, sent_id};
+use super::layer::{RequestIdLayer, Settings, X_CORRELATION_ID, X_REQUEST_ID, only, sent_id};
+use super::trace;
 
 /// The service made by [`RequestIdLayer`].
 pub type RequestIdService<S> = Filtered<S, RequestIdLayer>;
@@ -59,21 +59,17 @@ impl Filter for RequestIdLayer {
 }
 
 impl Settings {
-    /// Gives the request its id.
+    /// Gives the request its id. What is not believed, and what is no id or no place in a trace, must not reach a
+    /// handler or an upstream as if it were the request's.
     fn identify<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) {
         let trusted = self.trusts(request.extensions());
         let sent = trusted.then(|| sent_id(request.headers())).flatten();
-        let trace = trusted.then(|| trace_parent(request.headers())).flatten();
-        if !trusted && !request.headers().is_empty() {
-            // What is not believed must not reach a handler or an upstream as if it were the request's id.
-            for name in [X_REQUEST_ID, X_CORRELATION_ID, TRACEPARENT] {
-                request.headers_mut().remove(name);
-            }
-        }
+        let parent = trusted.then(|| trace::trace_parent(request.headers()));
+        let parent = parent.flatten();
         let now = sent.is_none().then(|| exchange.unix_now(&self.clock));
         let scope = exchange.enter(request.extensions_mut());
-        if let Some(trace) = trace {
-            scope.set_trace_parent(trace);
+        if let Some(parent) = parent {
+            scope.set_trace_parent(parent);
         }
         // A layer further out may have set it: then that one stays.
         if scope.request_id().is_none()
@@ -81,14 +77,31 @@ impl Settings {
         {
             scope.set_request_id(id);
         }
+        let headers = request.headers_mut();
+        if headers.is_empty() {
+            return;
+        }
+        if !trusted {
+            headers.remove(X_REQUEST_ID);
+            headers.remove(X_CORRELATION_ID);
+            trace::remove_all(headers);
+            return;
+        }
+        remove_other_ids(headers, scope.request_id());
+        if parent.is_none() {
+            trace::remove_stray(headers);
+        }
     }
 }
 
-/// The caller's place in a trace; a header that is there twice is none (W3C Trace Context, section 3.2).
-fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
-    let mut values = headers.get_all(TRACEPARENT).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => TraceParent::parse(value.as_bytes()),
-        _ => None,
+/// Leaves an `X-Request-ID` that is the request's id, and an `X-Correlation-ID` that may be one.
+fn remove_other_ids(headers: &mut HeaderMap, id: Option<&RequestId>) {
+    let is_own = |sent: &HeaderValue| id.is_some_and(|id| id.as_header() == sent);
+    if !only(headers, &X_REQUEST_ID).is_some_and(is_own) {
+        headers.remove(X_REQUEST_ID);
+    }
+    let may_be_id = |sent: &HeaderValue| RequestId::from_header(sent).is_ok();
+    if !only(headers, &X_CORRELATION_ID).is_some_and(may_be_id) {
+        headers.remove(X_CORRELATION_ID);
     }
 }

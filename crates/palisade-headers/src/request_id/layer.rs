@@ -1,4 +1,4 @@
-use http::{Extensions, HeaderMap, HeaderName};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use palisade_core::time::WallClock;
 use palisade_core::{ClientIp, Handle, RequestId, peer_addr};
 
@@ -6,7 +6,6 @@ use super::IdFormat;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Gives every request an id; see [the rules](crate::request_id).
 ///
@@ -125,15 +124,18 @@ impl Settings {
     }
 }
 
-/// The caller's id, if it sent one that may be an id. A header that is there twice is none.
+/// The caller's id, if it sent one that may be an id.
 pub(super) fn sent_id(headers: &HeaderMap) -> Option<RequestId> {
-    [X_REQUEST_ID, X_CORRELATION_ID].iter().find_map(|name| {
-        let mut values = headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (Some(value), None) => RequestId::from_header(value).ok(),
-            _ => None,
-        }
-    })
+    [X_REQUEST_ID, X_CORRELATION_ID]
+        .iter()
+        .find_map(|name| RequestId::from_header(only(headers, name)?).ok())
+}
+
+/// The value of a header that is there once. One that is there twice is none: there is no telling who believes which.
+pub(super) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
 }
 
 impl Default for RequestIdLayer {

@@ -5,18 +5,24 @@
 //! 1. By default an id that the caller sends is thrown away and a fresh one made: whoever chooses ids can make two
 //!    requests look like one.
 //! 2. Where the layer is [told to trust](RequestIdLayer::trust_callers), `X-Request-ID`, else `X-Correlation-ID`, is
-//!    accepted if it is 1 to 128 characters of `[A-Za-z0-9._-]`. Anything else is as good as none.
+//!    accepted if it is 1 to 128 characters of `[A-Za-z0-9._-]`. Anything else is as good as none, and removed from the
+//!    request.
 //! 3. The response carries the id in `X-Request-ID`, over whatever the handler set: it is the id that stands in the logs.
-//! 4. `traceparent` (W3C Trace Context) is read under the same trust, and passed on with the id.
+//! 4. `traceparent` (W3C Trace Context) is read under the same trust, and passed on with the id. Of callers that are not
+//!    trusted, it is removed with `tracestate`, `baggage` (W3C Baggage) and the B3 fields. Of trusted ones, `tracestate`
+//!    is removed without a `traceparent`, and all of them beside one that is not valid (W3C Trace Context, sections 3.2
+//!    and 3.3); B3 and baggage without a `traceparent` stay, for meshes that know B3 alone.
 
 mod client;
 mod config;
 mod filter;
 mod generate;
 mod layer;
+mod trace;
 
 pub use self::client::{PropagateRequestId, PropagateRequestIdLayer};
 pub use self::config::RequestIdConfig;
 pub use self::filter::RequestIdService;
 pub use self::generate::IdFormat;
 pub use self::layer::RequestIdLayer;
+pub use self::trace::TraceState;
