@@ -135,14 +135,14 @@ impl<M: Mark> Marks<M> {
 }
 
 impl MemoryRevocation {
-    /// Nothing is revoked yet. Sessions and subjects stay revoked for 24 hours and the largest leeway, by when every
-    /// token that they had has expired unless longer lives were configured.
+    /// Nothing is revoked yet. Sessions and subjects stay revoked for 24 hours and two minutes, by when every token that
+    /// they had has expired: no verifier that accepts longer lives is built with this store.
     #[must_use]
     pub fn new() -> Self {
         Self::lasting(crate::Issuer::FOREIGN_LIFETIME)
     }
 
-    /// The same, where tokens live for at most `max_lifetime`.
+    /// The same, where tokens live for at most `max_lifetime`, which must be no less than that of any issuer.
     #[must_use]
     pub fn lasting(max_lifetime: Duration) -> Self {
         Self::with_clock(max_lifetime, WallClock::system())
@@ -187,9 +187,10 @@ impl MemoryRevocation {
         self.0.subjects.set(issuer, subject, mark, now);
     }
 
+    /// A token made now may say that it was made one leeway later, and passes for another one after its end.
     fn lasting_from(&self, now: UnixTime) -> UnixTime {
         now.saturating_add(self.0.max_lifetime)
-            .saturating_add(crate::Issuer::MAX_LEEWAY)
+            .saturating_add(crate::Issuer::MAX_LEEWAY * 2)
     }
 
     /// How many tokens, sessions and subjects are marked as revoked now.
@@ -240,6 +241,10 @@ impl CheckRevocation for MemoryRevocation {
             true => Standing::Revoked,
             false => Standing::Good,
         })
+    }
+
+    fn covered_lifetime(&self) -> Option<Duration> {
+        Some(self.0.max_lifetime)
     }
 }
 

@@ -8,6 +8,7 @@ mod subject;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use palisade_core::time::UnixTime;
 
@@ -68,6 +69,15 @@ impl fmt::Debug for Answer {
 pub trait CheckRevocation: Send + Sync + 'static {
     /// Looks a token up.
     fn check(&self, token: &TokenRef<'_>) -> Answer;
+
+    /// The longest life of tokens, from `iat` to `exp`, that marks of sessions and subjects are kept for; default
+    /// nothing, for a store that forgets no mark.
+    ///
+    /// A verifier refuses to be built with an issuer whose tokens may live longer, and asks all tokens for an `iat`:
+    /// else a revoked one would pass again once its mark has gone.
+    fn covered_lifetime(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Ends sessions, so that the access tokens that name one fall together with its refresh tokens.

@@ -83,7 +83,7 @@ impl RedisRevocation {
         self.with(|inner| inner.store.timeout = timeout)
     }
 
-    /// Sets how long tokens live at most; default 24 hours. To be called before the value is cloned.
+    /// Sets how long tokens live at most, no less than any issuer says; default 24 hours. To be called before the value is cloned.
     #[must_use]
     pub fn max_lifetime(self, lifetime: Duration) -> Self {
         self.with(|inner| inner.max_lifetime = lifetime)
@@ -126,7 +126,7 @@ impl RedisRevocation {
     ///
     /// As for [`revoke_token`](Self::revoke_token).
     pub async fn revoke_session(&self, issuer: &str, session: &str) -> Result<(), Refusal> {
-        self.mark(Kind::Session, issuer, session, 1, self.0.max_lifetime)
+        self.mark(Kind::Session, issuer, session, 1, self.lasting())
             .await
     }
 
@@ -137,8 +137,14 @@ impl RedisRevocation {
     /// As for [`revoke_token`](Self::revoke_token).
     pub async fn revoke_subject(&self, issuer: &str, subject: &str) -> Result<(), Refusal> {
         let now = self.0.clock.now().as_secs();
-        self.mark(Kind::Subject, issuer, subject, now, self.0.max_lifetime)
+        self.mark(Kind::Subject, issuer, subject, now, self.lasting())
             .await
+    }
+
+    /// A token made now may say that it was made one leeway later.
+    fn lasting(&self) -> Duration {
+        let leeway = crate::Issuer::MAX_LEEWAY;
+        self.0.max_lifetime.saturating_add(leeway)
     }
 
     async fn mark(
@@ -230,6 +236,10 @@ impl CheckRevocation for RedisRevocation {
                 None => Standing::Unknown,
             }
         }))
+    }
+
+    fn covered_lifetime(&self) -> Option<Duration> {
+        Some(self.0.max_lifetime)
     }
 }
 

@@ -45,6 +45,8 @@ impl JwtVerifierBuilder {
     }
 
     /// Asks this store, for every request, whether the token was revoked. Default: nothing is ever revoked.
+    ///
+    /// With a store that [forgets](CheckRevocation::covered_lifetime) its marks, every token must say `iat`.
     #[must_use]
     pub fn revocation(mut self, store: impl CheckRevocation) -> Self {
         self.revocation = Some(Arc::new(store));
@@ -85,12 +87,14 @@ impl JwtVerifierBuilder {
     /// # Errors
     ///
     /// Returns every problem at once: no issuer, two of one name, no audience, no key left for the allowed algorithms,
-    /// a leeway over 60 seconds.
+    /// a leeway over 60 seconds, a life of tokens that is longer than the store of revocations covers.
     pub fn build(self) -> Result<JwtVerifier, AuthError> {
         let mut problems = Problems::none();
         if self.issuers.is_empty() {
             problems.push("issuers", "is empty");
         }
+        let covered = self.revocation.as_ref();
+        let covered = covered.and_then(|store| store.covered_lifetime());
         let mut issuers: Vec<TrustedIssuer> = Vec::with_capacity(self.issuers.len());
         let mut names = Vec::with_capacity(self.issuers.len());
         for (position, issuer) in self.issuers.into_iter().enumerate() {
@@ -100,7 +104,18 @@ impl JwtVerifierBuilder {
             }
             names.push(issuer.name.clone());
             match issuer.build() {
-                Ok(issuer) => issuers.push(issuer),
+                Ok(mut issuer) => {
+                    if let Some(covered) = covered {
+                        if issuer.rules.max_lifetime > covered {
+                            problems.push(
+                                format!("{prefix}max_lifetime"),
+                                "is longer than the store of revocations keeps marks for",
+                            );
+                        }
+                        issuer.rules.issued_at_required = true;
+                    }
+                    issuers.push(issuer);
+                }
                 Err(part) => problems.append(&prefix, part),
             }
         }
