@@ -486,3 +486,43 @@ async fn a_store_that_is_away_is_said_and_the_others_are_told_all_the_same() {
         .unwrap();
     assert_eq!(jwt.verify(&good_token()).unwrap_err(), Refusal::Revoked);
 }
+
+#[tokio::test]
+async fn a_retry_at_another_instance_gets_the_same_successor_while_secrets_change() {
+    const K1: &str = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
+    const K2: &str = "Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o";
+    let server = Server::start().await;
+    let clock = Arc::new(AtomicU64::new(0));
+    let with = async |keys: HmacKeys| {
+        let read = Arc::clone(&clock);
+        RedisRefreshTokens::new(keys, server.connection().await)
+            .timeout(Duration::from_secs(5))
+            .clock(WallClock::from_fn(move || {
+                UnixTime::from_secs(NOW + read.load(Ordering::Relaxed))
+            }))
+    };
+    let a = with(HmacKeys::current(K1).unwrap().previous(K2).unwrap()).await;
+    let b = with(HmacKeys::current(K2).unwrap().previous(K1).unwrap()).await;
+    let scope = RequestScope::detached();
+    let mut token = a.begin(&alice()).await.unwrap();
+    for round in 0..6 {
+        let (first, second) = if round % 2 == 0 { (&a, &b) } else { (&b, &a) };
+        let answered = first.rotate(token.as_str(), &scope).await.unwrap();
+        let again = second.rotate(token.as_str(), &scope).await.unwrap();
+        // A copy of the token with the MAC of the other key may be what is retried.
+        token = if round % 3 == 0 { answered } else { again };
+        clock.fetch_add(60, Ordering::Relaxed);
+    }
+    // Two texts of one token: the one is used, the other retried.
+    let one = a.rotate(token.as_str(), &scope).await.unwrap();
+    let other = b.rotate(token.as_str(), &scope).await.unwrap();
+    assert_ne!(one.as_str(), other.as_str(), "each with its own MAC");
+    let used = a.rotate(one.as_str(), &scope).await.unwrap();
+    let retried = b.rotate(other.as_str(), &scope).await.unwrap();
+    assert!(b.rotate(retried.as_str(), &scope).await.is_ok());
+    assert!(
+        a.rotate(used.as_str(), &scope).await.is_ok(),
+        "within grace"
+    );
+    assert!(scope.close().is_empty(), "nobody was taken for a thief");
+}

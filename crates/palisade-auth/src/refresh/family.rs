@@ -26,13 +26,22 @@ pub(crate) struct Family {
     started_at: UnixTime,
 }
 
+/// Which of the tokens that may follow one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    First,
+    Other,
+}
+
 /// What a presented token is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     /// It was the current one, and its successor is now.
     Rotated,
     /// It was used a moment ago, and its successor has not been used yet: give out the same one again.
-    Replayed,
+    Replayed(Choice),
+    /// The same, but its successor cannot be made here: it was made with a key that is not there.
+    Lost,
     /// It was used before: somebody has a copy.
     Reused,
     /// The family is over.
@@ -55,11 +64,12 @@ impl Family {
             || now >= self.rotated_at.saturating_add(rules.idle)
     }
 
-    /// Uses a token that carries this family's MAC, and so was one of its tokens once.
+    /// Uses a token that carries this family's MAC, and so was one of its tokens once. Of its successors the first is
+    /// given out, unless the other was already.
     pub(crate) fn present(
         &mut self,
         presented: &Digest,
-        successor: Digest,
+        successors: (Digest, Option<Digest>),
         now: UnixTime,
         rules: &Rules,
     ) -> Use {
@@ -68,7 +78,7 @@ impl Family {
         }
         if same_digest(&self.current, presented) {
             self.previous = Some(self.current);
-            self.current = successor;
+            self.current = successors.0;
             self.rotated_at = now;
             return Use::Rotated;
         }
@@ -76,10 +86,14 @@ impl Family {
         let is_previous = self
             .previous
             .is_some_and(|previous| same_digest(&previous, presented));
-        if in_grace && is_previous {
-            Use::Replayed
-        } else {
-            Use::Reused
+        if !(in_grace && is_previous) {
+            return Use::Reused;
+        }
+        let is_current = |digest: &Digest| same_digest(&self.current, digest);
+        match successors {
+            (first, _) if is_current(&first) => Use::Replayed(Choice::First),
+            (_, Some(other)) if is_current(&other) => Use::Replayed(Choice::Other),
+            _ => Use::Lost,
         }
     }
 }
@@ -100,6 +114,24 @@ mod tests {
         [number; 32]
     }
 
+    fn next(number: u8) -> (Digest, Option<Digest>) {
+        (token(number), None)
+    }
+
+    #[test]
+    fn a_replay_gives_out_what_was_given_out() {
+        let rotated = |given: u8| {
+            let mut family = Family::begin(token(0), at(0));
+            let used = family.present(&token(0), next(given), at(1), &RULES);
+            assert_eq!(used, Use::Rotated);
+            let both = (token(1), Some(token(2)));
+            family.present(&token(0), both, at(2), &RULES)
+        };
+        assert_eq!(rotated(1), Use::Replayed(Choice::First));
+        assert_eq!(rotated(2), Use::Replayed(Choice::Other));
+        assert_eq!(rotated(3), Use::Lost);
+    }
+
     fn at(seconds: u64) -> UnixTime {
         UnixTime::from_secs(1_800_000_000 + seconds)
     }
@@ -108,10 +140,10 @@ mod tests {
     fn grace_lasts_ten_seconds_for_the_token_just_used() {
         let mut family = Family::begin(token(0), at(0));
         let present = |family: &mut Family, number, seconds| {
-            family.present(&token(number), token(number + 1), at(seconds), &RULES)
+            family.present(&token(number), next(number + 1), at(seconds), &RULES)
         };
         assert_eq!(present(&mut family, 0, 50), Use::Rotated);
-        assert_eq!(present(&mut family, 0, 60), Use::Replayed);
+        assert_eq!(present(&mut family, 0, 60), Use::Replayed(Choice::First));
         assert_eq!(present(&mut family, 0, 61), Use::Reused);
     }
 
@@ -119,15 +151,15 @@ mod tests {
     fn once_the_successor_was_used_the_grace_is_over() {
         let mut family = Family::begin(token(0), at(0));
         assert_eq!(
-            family.present(&token(0), token(1), at(1), &RULES),
+            family.present(&token(0), next(1), at(1), &RULES),
             Use::Rotated
         );
         assert_eq!(
-            family.present(&token(1), token(2), at(1), &RULES),
+            family.present(&token(1), next(2), at(1), &RULES),
             Use::Rotated
         );
         assert_eq!(
-            family.present(&token(0), token(1), at(1), &RULES),
+            family.present(&token(0), next(1), at(1), &RULES),
             Use::Reused
         );
     }
@@ -136,20 +168,20 @@ mod tests {
     fn a_family_ends_by_idling_and_for_good() {
         let mut family = Family::begin(token(0), at(0));
         assert_eq!(
-            family.clone().present(&token(0), token(1), at(100), &RULES),
+            family.clone().present(&token(0), next(1), at(100), &RULES),
             Use::Expired
         );
         for number in 0..20 {
             let used = family.present(
                 &token(number),
-                token(number + 1),
+                next(number + 1),
                 at(u64::from(number) * 50),
                 &RULES,
             );
             assert_eq!(used, Use::Rotated);
         }
         assert_eq!(
-            family.present(&token(20), token(21), at(1_000), &RULES),
+            family.present(&token(20), next(21), at(1_000), &RULES),
             Use::Expired
         );
     }
@@ -166,10 +198,10 @@ mod tests {
                 let presented = newest.saturating_sub(back);
                 let expected = match newest - presented {
                     0 => Use::Rotated,
-                    1 if used_at.is_some_and(|used: u64| now <= used + 10) => Use::Replayed,
+                    1 if used_at.is_some_and(|used: u64| now <= used + 10) => Use::Replayed(Choice::First),
                     _ => Use::Reused,
                 };
-                let used = family.present(&token(presented), token(presented + 1), at(now), &rules);
+                let used = family.present(&token(presented), next(presented + 1), at(now), &rules);
                 prop_assert_eq!(used, expected);
                 if used == Use::Rotated {
                     newest += 1;

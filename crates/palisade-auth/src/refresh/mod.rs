@@ -19,7 +19,7 @@ use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{EventKind, Principal, RequestScope, SecurityEvent};
 
 pub use self::builder::RefreshTokensBuilder;
-use self::family::{Family, Rules, Use};
+use self::family::{Choice, Family, Rules, Use};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisRefreshTokens;
 use self::token::{FamilyId, Token};
@@ -146,31 +146,34 @@ impl RefreshTokens {
             return Err(invalid);
         };
         let now = self.0.clock.now();
-        let successor = token.successor(&self.0.keys);
+        let successors = token.successors(&self.0.keys);
         let mut shard = self.shard(&token.family);
         let Some(entry) = shard.families.get_mut(&token.family) else {
             return Err(invalid);
         };
         let principal = Arc::clone(&entry.principal);
-        match entry
-            .family
-            .present(&token.digest(), successor.digest(), now, &self.0.rules)
-        {
-            Use::Rotated | Use::Replayed => Ok(RefreshToken {
-                text: successor.to_text(&self.0.keys),
-                principal,
-            }),
+        let family = &mut entry.family;
+        let used = family.present(&token.digest(), successors.digests, now, &self.0.rules);
+        let choice = match used {
+            Use::Rotated => Choice::First,
+            Use::Replayed(choice) => choice,
+            Use::Lost => return Err((Refusal::RefreshInvalid, Some(principal))),
             Use::Expired => {
                 shard.families.remove(&token.family);
-                Err((Refusal::RefreshInvalid, Some(principal)))
+                return Err((Refusal::RefreshInvalid, Some(principal)));
             }
             Use::Reused => {
                 shard.families.remove(&token.family);
                 drop(shard);
                 self.end_session(&principal, scope);
-                Err((Refusal::RefreshReused, Some(principal)))
+                return Err((Refusal::RefreshReused, Some(principal)));
             }
-        }
+        };
+        let successor = successors.take(choice).ok_or(invalid)?;
+        Ok(RefreshToken {
+            text: successor.to_text(&self.0.keys),
+            principal,
+        })
     }
 
     /// Revokes the family of a token, such as at sign-out; `true` if there was one.

@@ -1,5 +1,6 @@
 -- Uses a refresh token of the family KEYS[1]. One round trip, so that of a thousand uses at once one rotates.
--- ARGV: digest presented, digest of its successor, lifetime, idle, grace, and the time or '' for the server's; seconds.
+-- ARGV: digest presented, digest of its successor, lifetime, idle, grace, the time or '' for the server's, in seconds;
+-- and the digest of the successor by the other key, or ''.
 local family = redis.call('HMGET', KEYS[1], 'current', 'previous', 'rotated', 'started', 'principal')
 if not family[1] then
   return {'unknown'}
@@ -16,7 +17,13 @@ if family[1] == ARGV[1] then
   return {'good', family[5], family[4]}
 end
 if family[2] == ARGV[1] and now <= rotated + tonumber(ARGV[5]) then
-  return {'good', family[5], family[4]}
+  if family[1] == ARGV[2] then
+    return {'good', family[5], family[4]}
+  end
+  if family[1] == ARGV[7] then
+    return {'other', family[5], family[4]}
+  end
+  return {'lost', family[5]}
 end
 redis.call('DEL', KEYS[1])
 return {'reused', family[5]}

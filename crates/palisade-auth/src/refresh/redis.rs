@@ -8,9 +8,9 @@ use redis::Cmd;
 use redis::aio::ConnectionLike;
 
 use super::answer::{began, read, text_of};
-use super::family::Rules;
+use super::family::{Choice, Rules};
 use super::kept::Kept;
-use super::token::{self, FamilyId, Token};
+use super::token::{self, FamilyId, Successors, Token};
 use super::{RefreshToken, RefreshTokens};
 use crate::challenge::note;
 use crate::digest::sha256;
@@ -150,17 +150,23 @@ impl RedisRefreshTokens {
         let refused = |refusal| (refusal, None);
         let token = Token::from_text(token, &self.0.keys)
             .ok_or_else(|| refused(Refusal::RefreshInvalid))?;
-        let successor = token.successor(&self.0.keys);
-        let answer = self.0.store.ask(self.question(&token, &successor)).await;
+        let successors = token.successors(&self.0.keys);
+        let answer = self.0.store.ask(self.question(&token, &successors)).await;
         let answer = answer.ok_or_else(|| refused(Refusal::StoreUnavailable))?;
         let (outcome, kept) = read(&answer).ok_or_else(|| refused(Refusal::StoreUnavailable))?;
         let principal = kept.and_then(|kept| self.open(&token, kept));
         match (outcome, principal) {
-            ("good", Some(principal)) => {
+            ("good" | "other", Some(principal)) => {
                 if self.is_revoked(&principal, began(&answer)).await? {
                     let _ = self.remove(&token.family, scope).await;
                     return Err((Refusal::RefreshInvalid, Some(principal)));
                 }
+                let choice = match outcome {
+                    "other" => Choice::Other,
+                    _ => Choice::First,
+                };
+                let successor = successors.take(choice);
+                let successor = successor.ok_or_else(|| refused(Refusal::RefreshInvalid))?;
                 Ok(RefreshToken {
                     text: successor.to_text(&self.0.keys),
                     principal: Arc::new(principal),
@@ -176,7 +182,7 @@ impl RedisRefreshTokens {
         }
     }
 
-    fn question(&self, token: &Token, successor: &Token) -> Cmd {
+    fn question(&self, token: &Token, successors: &Successors) -> Cmd {
         let rules = &self.0.rules;
         let mut command = redis::cmd("EVAL");
         command
@@ -184,11 +190,12 @@ impl RedisRefreshTokens {
             .arg(1)
             .arg(self.key(&token.family))
             .arg(encode(token.digest()))
-            .arg(encode(successor.digest()))
+            .arg(encode(successors.digests.0))
             .arg(rules.lifetime.as_secs())
             .arg(rules.idle.as_secs())
             .arg(rules.grace.as_secs())
-            .arg(self.now_argument());
+            .arg(self.now_argument())
+            .arg(successors.digests.1.map(encode).unwrap_or_default());
         command
     }
 

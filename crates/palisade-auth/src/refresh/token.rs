@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use palisade_core::random;
 use ring::hmac;
 
+use super::family::Choice;
 use crate::digest::{Digest, sha256};
 use crate::{AuthError, HmacKeys};
 
@@ -19,6 +20,33 @@ const BODY: usize = 16 + SECRET;
 pub(super) struct Token {
     pub(super) family: FamilyId,
     secret: [u8; SECRET],
+    /// The place of the key that the MAC of its text was made with.
+    made_with: usize,
+}
+
+/// What may follow a token.
+pub(super) struct Successors {
+    tokens: [Option<Token>; 2],
+    pub(super) digests: (Digest, Option<Digest>),
+}
+
+impl Successors {
+    fn new(first: Token, other: Option<Token>) -> Self {
+        let digests = (first.digest(), other.as_ref().map(Token::digest));
+        Self {
+            tokens: [Some(first), other],
+            digests,
+        }
+    }
+
+    /// The one that was chosen.
+    pub(super) fn take(mut self, choice: Choice) -> Option<Token> {
+        self.tokens[match choice {
+            Choice::First => 0,
+            Choice::Other => 1,
+        }]
+        .take()
+    }
 }
 
 impl Token {
@@ -27,18 +55,31 @@ impl Token {
         Ok(Self {
             family: random::bytes()?,
             secret: random::bytes()?,
+            made_with: 0,
         })
     }
 
-    /// The token that follows this one: always the same, and out of reach for whoever lacks this token or our key. So
-    /// it can be given out twice without being kept anywhere.
-    pub(super) fn successor(&self, keys: &HmacKeys) -> Self {
-        let tag = mac(keys, b"successor", &self.body());
-        let mut secret = [0; SECRET];
-        secret.copy_from_slice(sha256(tag.as_ref()).as_slice());
-        Self {
-            family: self.family,
-            secret,
+    /// The token that follows this one, by each of our keys: always the same, and out of reach for whoever lacks this
+    /// token or our key. So it can be given out twice without being kept anywhere.
+    ///
+    /// The first is that by the key which this one was made with: instances that disagree on which key is the current
+    /// one agree on it. The other may have been given out for a copy of this token with another MAC.
+    pub(super) fn successors(&self, keys: &HmacKeys) -> Successors {
+        let by = |key: &hmac::Key| {
+            let tag = hmac::sign(key, &labelled(b"successor", &self.body()));
+            Self {
+                family: self.family,
+                secret: sha256(tag.as_ref()),
+                made_with: 0,
+            }
+        };
+        let mut all = keys.all().map(by);
+        match (all.next(), all.next(), self.made_with) {
+            (Some(current), Some(previous), 0) => Successors::new(current, Some(previous)),
+            (Some(current), Some(previous), _) => Successors::new(previous, Some(current)),
+            (Some(current), None, _) => Successors::new(current, None),
+            // There always is a current key.
+            (None, ..) => Successors::new(self.clone(), None),
         }
     }
 
@@ -71,17 +112,15 @@ impl Token {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (body, tag) = bytes.split_first_chunk::<BODY>()?;
         let tag: &Digest = tag.try_into().ok()?;
-        let made_here = keys.all().any(|key| {
+        let made_with = keys.all().position(|key| {
             let expected = sha256(hmac::sign(key, &labelled(b"token", body)).as_ref());
             crate::digest::same_digest(&expected, tag)
-        });
-        if !made_here {
-            return None;
-        }
+        })?;
         let (family, secret) = body.split_first_chunk()?;
         Some(Self {
             family: *family,
             secret: secret.try_into().ok()?,
+            made_with,
         })
     }
 
@@ -171,15 +210,12 @@ mod tests {
     #[test]
     fn a_successor_is_always_the_same_and_needs_token_and_key() {
         let token = Token::first().unwrap();
-        assert_eq!(
-            token.successor(&keys()).body(),
-            token.successor(&keys()).body()
-        );
-        assert_ne!(token.successor(&keys()).secret, token.secret);
+        let first = |token: &Token, keys: &HmacKeys| {
+            token.successors(keys).take(Choice::First).unwrap().secret
+        };
+        assert_eq!(first(&token, &keys()), first(&token, &keys()));
+        assert_ne!(first(&token, &keys()), token.secret);
         let other = HmacKeys::current("Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o").unwrap();
-        assert_ne!(
-            token.successor(&keys()).secret,
-            token.successor(&other).secret
-        );
+        assert_ne!(first(&token, &keys()), first(&token, &other));
     }
 }
