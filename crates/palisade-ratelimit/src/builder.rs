@@ -13,7 +13,8 @@ use crate::layer::RateLimitLayer;
 use crate::limit::Limit;
 use crate::limits::{Cost, DEFAULT_BACKSTOP, Exempt, Limits, NoKey};
 use crate::policy::Policy;
-use crate::select::{Route, Select, Selection};
+use crate::route;
+use crate::select::{Select, Selection};
 use crate::store::Store;
 use crate::view::RequestView;
 
@@ -77,10 +78,20 @@ impl RateLimitBuilder {
         self
     }
 
-    /// Lets the named policy decide about a path, or a method and a path: `/auth/token`, `POST /auth/token`, or
-    /// `GET /files/*` for what lies below. Routes come before the selection, and the first one that fits wins.
+    /// Lets the named policy decide about a path, or methods and a path. Routes come before the selection, and the first
+    /// one that fits wins.
     ///
-    /// A route for `GET` is one for `HEAD` too. Paths are compared as the client sent them, also where the layer stands
+    /// | route | fits |
+    /// |---|---|
+    /// | `/auth/token` or `* /auth/token` | this path by every method |
+    /// | `POST /auth/token`, `PUT\|PATCH /me` | this path by these methods; `GET` is `HEAD` too |
+    /// | `/users/{id}/keys` | any one segment that is not empty in the place of `{id}` |
+    /// | `/files/*` | `/files` and what lies below |
+    /// | `/files/{*rest}` | what lies below `/files/` |
+    ///
+    /// Segments are compared decoded, so that `/auth/t%6Fken` is `/auth/token` too, and the route of `/caf%C3%A9` may be
+    /// written `/café`. A route that no request can fit is an error of [`build`](Self::build): a query, a method in lower
+    /// case, `:id`, or one that an earlier route with another policy takes all requests from. Paths are compared as the client sent them, also where the layer stands
     /// inside `Router::nest`, `nest_service` or `route_layer`, whose services see a stripped one: with feature `axum`
     /// by the `OriginalUri` that axum keeps, else by a [`SentUri`](palisade_core::SentUri) in the extensions.
     pub fn route(mut self, route: &str, policy: impl Into<Name>) -> Self {
@@ -181,6 +192,12 @@ impl RateLimitBuilder {
     }
 
     /// Counts CORS preflights too. By default they are not, because browsers send them on their own account.
+    ///
+    /// # Security
+    ///
+    /// By default every `OPTIONS` that has the fields `Origin` and `Access-Control-Request-Method` passes uncounted,
+    /// whoever sends it and however often. Call this unless something outside the layer answers preflights at little
+    /// cost, as a `CorsLayer` does, or where a handler for `OPTIONS` does any work.
     pub fn count_preflight(mut self) -> Self {
         self.count_preflight = true;
         self
@@ -302,7 +319,11 @@ impl RateLimitBuilder {
             &mut problems,
         );
         let site = internal("v6-site", self.site, &mut problems);
-        let routes = self.compile_routes(&mut problems);
+        let position = |name| {
+            let mut policies = self.policies.iter();
+            policies.position(|policy| policy.name() == name)
+        };
+        let routes = route::compile(&self.routes, position, &mut problems);
         match (problems.into_result(()), hasher, chain) {
             (Ok(()), Some(hasher), Some(chain)) => {
                 Ok(RateLimitLayer::new(Handle::new(adopted(Limits {
@@ -349,27 +370,6 @@ impl RateLimitBuilder {
                 );
             }
         }
-    }
-
-    fn compile_routes(&self, problems: &mut Problems) -> Box<[Route]> {
-        let mut routes = Vec::with_capacity(self.routes.len());
-        for (text, name) in &self.routes {
-            let policy = self
-                .policies
-                .iter()
-                .position(|policy| policy.name() == *name);
-            if policy.is_none() {
-                problems.push(
-                    format!("route {text:?}"),
-                    format!("there is no policy named {name:?}"),
-                );
-            }
-            match Route::parse(text, policy.unwrap_or(0)) {
-                Ok(route) => routes.push(route),
-                Err(part) => problems.append("", part),
-            }
-        }
-        routes.into()
     }
 }
 

@@ -27,6 +27,7 @@ mod policy;
 mod receipt;
 mod refund;
 mod refusal;
+mod route;
 mod select;
 mod store;
 mod sync;

@@ -9,7 +9,8 @@ use crate::digest::{HashedKey, Hasher};
 use crate::headers::{Headers, WallTime};
 use crate::key::{Chain, Found, Key};
 use crate::limit::Limit;
-use crate::select::{Route, Select};
+use crate::route::Route;
+use crate::select::Select;
 use crate::store::{Memory, Table};
 use crate::view::RequestView;
 

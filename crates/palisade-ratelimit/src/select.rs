@@ -2,8 +2,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use http::Method;
-use palisade_core::{Name, Problems, covers_method};
+use palisade_core::Name;
 
 use crate::view::RequestView;
 
@@ -119,91 +118,9 @@ impl fmt::Debug for Select {
     }
 }
 
-/// A method and a path, or the beginning of one, with the number of its policy.
-#[derive(Debug, Clone)]
-pub(crate) struct Route {
-    method: Option<Method>,
-    path: Box<str>,
-    below: bool,
-    pub(crate) policy: usize,
-}
-
-impl Route {
-    /// Reads `POST /auth/token`, `/auth/token` or `GET /files/*`.
-    pub(crate) fn parse(text: &str, policy: usize) -> Result<Self, Problems> {
-        let (method, path) = match text.trim().split_once(' ') {
-            Some((method, path)) => (Some(method), path.trim()),
-            None => (None, text.trim()),
-        };
-        let bad = |reason: &str| Problems::one(format!("route {text:?}"), reason);
-        if !path.starts_with('/') {
-            return Err(bad(
-                "must be a path, or a method and a path, such as `POST /auth/token`",
-            ));
-        }
-        let Ok(method) = method.map(str::parse).transpose() else {
-            return Err(bad("does not begin with a method"));
-        };
-        let (path, below) = match path.strip_suffix("/*") {
-            Some(parent) => (parent, true),
-            None => (path, false),
-        };
-        if path.contains('*') {
-            return Err(bad("may have a `*` only as its last segment"));
-        }
-        Ok(Self {
-            method,
-            path: path.into(),
-            below,
-            policy,
-        })
-    }
-
-    #[inline]
-    pub(crate) fn matches(&self, view: &RequestView<'_>) -> bool {
-        self.method
-            .as_ref()
-            .is_none_or(|method| covers_method(method, view.method()))
-            && self.matches_path(view.path())
-    }
-
-    fn matches_path(&self, path: &str) -> bool {
-        match path.strip_prefix(&*self.path) {
-            Some("") => true,
-            Some(rest) => self.below && rest.starts_with('/'),
-            None => false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn matches(route: &str, path: &str) -> bool {
-        Route::parse(route, 0).unwrap().matches_path(path)
-    }
-
-    #[test]
-    fn a_route_is_a_whole_path_or_what_lies_below() {
-        assert!(matches("/auth/token", "/auth/token"));
-        assert!(!matches("/auth/token", "/auth/token/"));
-        assert!(!matches("/auth/token", "/auth/tokens"));
-        assert!(matches("/files/*", "/files/a/b"));
-        assert!(matches("/files/*", "/files"));
-        assert!(!matches("/files/*", "/filesystem"));
-    }
-
-    #[test]
-    fn what_is_not_a_route_is_named() {
-        for text in ["", "auth", "POST auth", "P@ST /auth", "/a/*/b", "/a*"] {
-            let problems = Route::parse(text, 0).unwrap_err();
-            assert!(
-                problems.to_string().contains(&format!("{text:?}")),
-                "{problems}"
-            );
-        }
-    }
 
     #[test]
     fn no_quota_is_zero() {

@@ -42,6 +42,34 @@ async fn a_get_does_not_count_where_only_a_head_does() {
     assert_eq!(passed(&service, 50, get).await, 50);
 }
 
+#[tokio::test(start_paused = true)]
+async fn methods_parameters_and_encoded_paths_are_no_way_around() {
+    let ways = [
+        ("PUT|PATCH /users/{id}", "PATCH", "/users/7"),
+        ("* /export", "POST", "/export"),
+        ("POST /auth/token", "POST", "/auth/t%6Fken"),
+        ("/café", "GET", "/caf%C3%A9"),
+        ("/files/{*rest}", "GET", "/files/a/b"),
+    ];
+    for (route, method, path) in ways {
+        let service = serve(&layer(route));
+        let request = || to(from(A), method, path);
+        assert_eq!(passed(&service, 20, request).await, 2, "{route}");
+    }
+}
+
+#[test]
+fn a_route_that_can_never_match_is_an_error() {
+    for route in ["post /x", "/users/:id", "/x?y=1", "/x#f", "POST /x y"] {
+        let built = RateLimitLayer::builder()
+            .policy(Policy::public())
+            .route(route, "public")
+            .build();
+        let error = built.unwrap_err().to_string();
+        assert!(error.contains(&format!("route {route:?}")), "{error}");
+    }
+}
+
 /// How many of twenty such requests to the router do not get 429.
 async fn answered(router: &Router, method: Method, path: &str) -> usize {
     let mut answered = 0;

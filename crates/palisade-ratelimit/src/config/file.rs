@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -50,7 +51,8 @@ pub struct RateLimitConfig {
     pub shadow: bool,
     /// The policies; the first decides unless something names another.
     pub policies: Vec<PolicyConfig>,
-    /// Which policy decides about which route; see [`RateLimitBuilder::route`].
+    /// Which policy decides about which route; see [`RateLimitBuilder::route`]. Of several that fit, one without wildcards
+    /// comes first, then one with a `{parameter}`, and of equal ones the longer.
     pub routes: BTreeMap<String, String>,
     /// Where keys come from, in this order.
     pub key: Vec<String>,
@@ -132,7 +134,16 @@ impl RateLimitConfig {
                 Err(part) => problems.append(&format!("policies[{position}]."), part),
             }
         }
-        for (route, policy) in &self.routes {
+        // A map has no order of its own: what is written out comes before what may be anything.
+        let mut routes: Vec<_> = self.routes.iter().collect();
+        routes.sort_by_key(|(route, _)| {
+            (
+                route.contains('*'),
+                route.contains('{'),
+                Reverse(route.len()),
+            )
+        });
+        for (route, policy) in routes {
             builder = builder.route(route, policy.as_str());
         }
         if let Some(chain) = chain(&self.key, &mut problems) {

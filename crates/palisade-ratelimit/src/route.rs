@@ -1,0 +1,364 @@
+//! Routes: which policy decides about which methods and paths.
+
+use http::Method;
+use palisade_core::{Name, Problems, covers_method};
+
+use crate::view::RequestView;
+
+/// Methods and a pattern of paths, with the number of their policy.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    /// None for all of them.
+    methods: Box<[Method]>,
+    segments: Box<[Segment]>,
+    tail: Tail,
+    pub(crate) policy: usize,
+}
+
+/// What one segment of a path must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    /// This, once it is decoded.
+    Literal(Box<[u8]>),
+    /// Anything that is not empty.
+    One,
+}
+
+/// What may come after the segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    Nothing,
+    /// Nothing, or what lies below.
+    Below,
+    /// Something that lies below.
+    Rest,
+}
+
+/// Reads all routes, and reports those that can never decide.
+pub(crate) fn compile(
+    routes: &[(Box<str>, Name)],
+    policy_of: impl Fn(Name) -> Option<usize>,
+    problems: &mut Problems,
+) -> Box<[Route]> {
+    let mut compiled: Vec<(&str, Route)> = Vec::with_capacity(routes.len());
+    for (text, name) in routes {
+        let policy = policy_of(*name);
+        if policy.is_none() {
+            problems.push(
+                format!("route {text:?}"),
+                format!("there is no policy named {name:?}"),
+            );
+        }
+        let route = match Route::parse(text, policy.unwrap_or(0)) {
+            Ok(route) => route,
+            Err(part) => {
+                problems.append("", part);
+                continue;
+            }
+        };
+        let covering = compiled
+            .iter()
+            .find(|(_, earlier)| earlier.policy != route.policy && earlier.covers(&route));
+        if let Some((earlier, _)) = covering {
+            problems.push(
+                format!("route {text:?}"),
+                format!("never decides, because {earlier:?} comes before it"),
+            );
+        }
+        compiled.push((text, route));
+    }
+    compiled.into_iter().map(|(_, route)| route).collect()
+}
+
+impl Route {
+    /// Reads `POST /auth/token`, `/auth/token`, `PUT|PATCH /users/{id}`, `GET /files/*` or `GET /files/{*rest}`.
+    fn parse(text: &str, policy: usize) -> Result<Self, Problems> {
+        let bad = |reason: &str| Problems::one(format!("route {text:?}"), reason);
+        let (methods, path) = match text.trim().split_once(' ') {
+            Some((methods, path)) => (methods, path.trim()),
+            None => ("*", text.trim()),
+        };
+        let Some(path) = path.strip_prefix('/') else {
+            return Err(bad(
+                "must be a path, or a method and a path, such as `POST /auth/token`",
+            ));
+        };
+        if path.contains(['?', '#']) {
+            return Err(bad("must be a path alone, without a query or a fragment"));
+        }
+        if path.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(bad("has a space in its path, which is written `%20`"));
+        }
+        let mut segments: Vec<&str> = path.split('/').collect();
+        let tail = match segments.last() {
+            Some(&"*") => Tail::Below,
+            Some(last) if last.starts_with("{*") && is_name(&last[2..]) => Tail::Rest,
+            _ => Tail::Nothing,
+        };
+        if tail != Tail::Nothing {
+            segments.pop();
+        }
+        let segments: Result<_, _> = segments.into_iter().map(Segment::parse).collect();
+        Ok(Self {
+            methods: methods_of(methods).map_err(bad)?,
+            segments: segments.map_err(bad)?,
+            tail,
+            policy,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn matches(&self, view: &RequestView<'_>) -> bool {
+        self.has_method(view.method()) && self.matches_path(view.path())
+    }
+
+    #[inline]
+    fn has_method(&self, method: &Method) -> bool {
+        let mut methods = self.methods.iter();
+        self.methods.is_empty() || methods.any(|own| covers_method(own, method))
+    }
+
+    fn matches_path(&self, path: &str) -> bool {
+        let mut rest = path.as_bytes();
+        for segment in &self.segments {
+            let Some((b'/', below)) = rest.split_first() else {
+                return false;
+            };
+            let end = below.iter().position(|byte| *byte == b'/');
+            let (own, others) = below.split_at(end.unwrap_or(below.len()));
+            if !segment.matches(own) {
+                return false;
+            }
+            rest = others;
+        }
+        match self.tail {
+            Tail::Nothing => rest.is_empty(),
+            Tail::Below => rest.first().is_none_or(|first| *first == b'/'),
+            Tail::Rest => rest.len() > 1,
+        }
+    }
+
+    /// Whether every request of the other route is one of this.
+    fn covers(&self, other: &Self) -> bool {
+        let methods = self.methods.is_empty()
+            || !other.methods.is_empty() && other.methods.iter().all(|own| self.has_method(own));
+        if !methods || self.segments.len() > other.segments.len() {
+            return false;
+        }
+        let mut pairs = self.segments.iter().zip(&other.segments);
+        let beyond = &other.segments[self.segments.len()..];
+        let tail = match self.tail {
+            Tail::Nothing => beyond.is_empty() && other.tail == Tail::Nothing,
+            Tail::Below => true,
+            Tail::Rest => match beyond.first() {
+                None => other.tail == Tail::Rest,
+                Some(Segment::Literal(text)) => !text.is_empty() || beyond.len() > 1,
+                Some(Segment::One) => true,
+            },
+        };
+        tail && pairs.all(|(own, other)| match (own, other) {
+            (Segment::One, Segment::Literal(text)) => !text.is_empty(),
+            (own, other) => own == other,
+        })
+    }
+}
+
+/// `*`, or methods with `|` between them.
+fn methods_of(text: &str) -> Result<Box<[Method]>, &'static str> {
+    if text == "*" {
+        return Ok(Box::default());
+    }
+    let each = text.split('|').map(|method| {
+        if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return Err("has a method in lower case, which no request has");
+        }
+        method
+            .parse()
+            .map_err(|_| "does not begin with a method, or several with `|` between them")
+    });
+    each.collect()
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if let Some(name) = text.strip_prefix('{')
+            && is_name(name)
+        {
+            return Ok(Self::One);
+        }
+        if text.contains(['{', '}']) {
+            return Err(
+                "may have braces only around a whole segment, `{id}`, or the last, `{*rest}`",
+            );
+        }
+        if text.starts_with(':') {
+            return Err(
+                "has a segment that begins with `:`; one that may be anything is written `{id}`",
+            );
+        }
+        if text.contains('*') {
+            return Err("may have a `*` only as its last segment");
+        }
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text.as_bytes();
+        while let Some((byte, others)) = decoded(rest) {
+            if byte == b'%' && rest[0] == b'%' && others.len() + 1 == rest.len() {
+                return Err("has a `%` without two digits behind it");
+            }
+            bytes.push(byte);
+            rest = others;
+        }
+        Ok(Self::Literal(bytes.into()))
+    }
+
+    fn matches(&self, mut raw: &[u8]) -> bool {
+        match self {
+            Self::One => !raw.is_empty(),
+            // Mostly nothing is encoded.
+            Self::Literal(text) if **text == *raw => true,
+            Self::Literal(text) => {
+                raw.contains(&b'%')
+                    && text.iter().all(|own| match decoded(raw) {
+                        Some((byte, others)) => {
+                            raw = others;
+                            byte == *own
+                        }
+                        None => false,
+                    })
+                    && raw.is_empty()
+            }
+        }
+    }
+}
+
+/// The rest of `{name}` behind the first brace.
+fn is_name(text: &str) -> bool {
+    let name = text.strip_suffix('}').unwrap_or_default();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(is_word)
+}
+
+/// The first byte, decoded where it is encoded (RFC 3986, section 2.1), and what comes behind it.
+fn decoded(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    if let [b'%', high, low, rest @ ..] = bytes
+        && let (Some(high), Some(low)) = (digit(*high), digit(*low))
+    {
+        return Some((high << 4 | low, rest));
+    }
+    bytes.split_first().map(|(first, rest)| (*first, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(route: &str, path: &str) -> bool {
+        Route::parse(route, 0).unwrap().matches_path(path)
+    }
+
+    #[test]
+    fn a_route_is_a_whole_path_or_what_lies_below() {
+        assert!(matches("/auth/token", "/auth/token"));
+        assert!(!matches("/auth/token", "/auth/token/"));
+        assert!(!matches("/auth/token", "/auth/tokens"));
+        assert!(matches("/files/*", "/files/a/b"));
+        assert!(matches("/files/*", "/files"));
+        assert!(!matches("/files/*", "/filesystem"));
+        assert!(matches("/*", "/") && matches("/*", "/a") && matches("/", "/"));
+        assert!(!matches("/", "/a") && !matches("/", "*"));
+    }
+
+    #[test]
+    fn a_parameter_is_one_segment_and_a_rest_at_least_one() {
+        assert!(matches("/users/{id}", "/users/7"));
+        assert!(!matches("/users/{id}", "/users/"));
+        assert!(!matches("/users/{id}", "/users/7/keys"));
+        assert!(matches("/users/{id}/keys", "/users/7/keys"));
+        assert!(matches("/files/{*rest}", "/files/a/b"));
+        assert!(!matches("/files/{*rest}", "/files"));
+        assert!(!matches("/files/{*rest}", "/files/"));
+    }
+
+    #[test]
+    fn a_path_is_matched_decoded_segment_by_segment() {
+        assert!(matches("/auth/token", "/auth/t%6Fken"));
+        assert!(matches("/café", "/caf%C3%A9"));
+        assert!(matches("/caf%c3%a9", "/caf%C3%A9"));
+        assert!(matches("/a%2Fb", "/a%2fb"));
+        assert!(!matches("/a/b", "/a%2fb"));
+        assert!(matches("/100%25", "/100%25") && !matches("/auth", "/auth%"));
+    }
+
+    #[test]
+    fn what_is_not_a_route_or_can_never_match_is_named() {
+        for text in [
+            "",
+            "auth",
+            "POST auth",
+            "P@ST /auth",
+            "/a/*/b",
+            "/a*",
+            "post /x",
+            "Get /x",
+            "POST|put /x",
+            "POST| /x",
+            "/users/:id",
+            "/x?y=1",
+            "/x#f",
+            "/a b",
+            "/x POST",
+            "/{}",
+            "/{a}{b}",
+            "/v{n}",
+            "/{*rest}/x",
+            "/{a b}",
+            "/{*}",
+            "/%zz",
+            "/%",
+            "/%4",
+            "/a}",
+        ] {
+            let problems = Route::parse(text, 0).unwrap_err();
+            assert!(
+                problems.to_string().contains(&format!("{text:?}")),
+                "{problems}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_route_that_another_comes_before_is_named() {
+        let hidden = |routes: &[&str]| {
+            let routes: Vec<(Box<str>, Name)> = routes
+                .iter()
+                .enumerate()
+                .map(|(at, text)| {
+                    (
+                        (*text).into(),
+                        [Name::from_static("a"), Name::from_static("b")][at],
+                    )
+                })
+                .collect();
+            let mut problems = Problems::none();
+            compile(
+                &routes,
+                |name| Some(usize::from(name.as_str() == "b")),
+                &mut problems,
+            );
+            problems.into_result(()).is_err()
+        };
+        assert!(hidden(&["/a/*", "GET /a/b"]));
+        assert!(hidden(&["GET /a", "HEAD /a"]));
+        assert!(hidden(&["/users/{id}", "POST /users/me"]));
+        assert!(hidden(&["/a/{*rest}", "/a/{id}/b"]));
+        assert!(!hidden(&["GET /a/b", "/a/*"]));
+        assert!(!hidden(&["POST /a", "/a"]));
+        assert!(!hidden(&["/a/{*rest}", "/a/*"]));
+        assert!(!hidden(&["/users/me", "/users/{id}"]));
+    }
+}
