@@ -70,6 +70,9 @@ impl CorsBuilder {
 
     /// Adds methods; default none. `GET`, `HEAD` and `POST` need no preflight by themselves, but do with other headers
     /// or content types, so name them.
+    ///
+    /// `get` means `GET`, and so do `delete`, `head`, `options`, `post` and `put` in any case, because browsers send them
+    /// in capitals (Fetch, section 2.2.1). Every other method is sent as the script writes it.
     pub fn methods<M>(mut self, methods: impl IntoIterator<Item = M>) -> Self
     where
         M: TryInto<Method> + ToString,
@@ -125,9 +128,10 @@ impl CorsBuilder {
     ///
     /// # Errors
     ///
-    /// Names every mistake: no origin at all, `*` with credentials or beside other origins, plain HTTP with
-    /// credentials (this machine excepted), `null`, paths, wildcards over public suffixes, and methods or headers that
-    /// browsers never let scripts use.
+    /// Names every mistake: no origin at all, an empty one, `*` with credentials or beside other origins, with
+    /// credentials anything but HTTPS, this machine, and the schemes of extensions and of applications (`app`,
+    /// `capacitor`, `ionic`, `tauri`), `null`, paths, schemes without pages, addresses that browsers write differently,
+    /// wildcards over public suffixes, and methods or headers that browsers never let scripts use.
     pub fn try_build(self) -> Result<CorsLayer, HeadersError> {
         let mut problems = Problems::none();
         let allowed = self.allowed(&mut problems);
@@ -183,7 +187,7 @@ impl CorsBuilder {
                 Ok(pattern) if self.credentials && pattern.is_insecure() => {
                     problems.push(
                         field,
-                        "is plain HTTP, which anybody on the way can change, with credentials on",
+                        "is not HTTPS, so anybody on the way could change its pages, with credentials on",
                     );
                 }
                 Ok(pattern) => listed.add(&pattern),
@@ -213,13 +217,27 @@ impl CorsBuilder {
                         "cannot be used by scripts",
                     );
                 }
-                Ok(method) if list.contains(&method.as_str()) => {}
-                Ok(method) => list.push(method.as_str()),
+                Ok(method) if is_odd_patch(method) => problems.push(
+                    format!("methods {:?}", method.as_str()),
+                    "is not PATCH, which browsers do not write in capitals by themselves",
+                ),
+                Ok(method) => {
+                    let sent = names::normalized(method.as_str());
+                    if !list.contains(&sent) {
+                        list.push(sent);
+                    }
+                }
+                Err(text) if text.is_empty() => problems.push("methods \"\"", "is empty"),
                 Err(text) => problems.push(format!("methods {text:?}"), "is not a method"),
             }
         }
         joined(&list)
     }
+}
+
+/// Whether it is `PATCH` in another case: a method of its own, which no server knows.
+fn is_odd_patch(method: &Method) -> bool {
+    *method != Method::PATCH && method.as_str().eq_ignore_ascii_case("PATCH")
 }
 
 fn name_list(
@@ -238,6 +256,8 @@ fn name_list(
                 place(),
                 "means a header of that name while credentials are on",
             );
+        } else if name.is_empty() {
+            problems.push(place(), "is empty");
         } else if HeaderName::from_bytes(name.as_bytes()).is_err() {
             problems.push(place(), "is not a header's name");
         } else if is_forbidden(&lower) {

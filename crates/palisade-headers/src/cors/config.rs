@@ -61,7 +61,8 @@ impl Default for CorsConfig {
 impl CorsConfig {
     /// Reads `CORS_ORIGINS`, `CORS_METHODS` and `CORS_HEADERS`, lists with commas between them, through `read`.
     ///
-    /// A variable that is not set, or empty, leaves the default.
+    /// A variable that is not set leaves the default. One that is set and names nothing is a mistake, which
+    /// [`try_build`](Self::try_build) reports: the default, any origin, is not what an empty list says.
     #[must_use]
     pub fn from_vars(read: impl Fn(&str) -> Option<String>) -> Self {
         let mut config = Self::default();
@@ -70,9 +71,8 @@ impl CorsConfig {
             ("CORS_METHODS", &mut config.methods),
             ("CORS_HEADERS", &mut config.headers),
         ] {
-            let given = read(name).map(|text| split(&text)).unwrap_or_default();
-            if !given.is_empty() {
-                *list = given;
+            if let Some(text) = read(name) {
+                *list = split(&text);
             }
         }
         config
@@ -106,10 +106,12 @@ impl CorsConfig {
     }
 }
 
+/// The items of a list; a list without any has an empty one, which no policy takes.
 fn split(list: &str) -> Vec<String> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let items = list.split(',').map(str::trim);
+    let items: Vec<_> = items.filter(|item| !item.is_empty()).collect();
+    match items.is_empty() {
+        true => vec![String::new()],
+        false => items.into_iter().map(str::to_owned).collect(),
+    }
 }

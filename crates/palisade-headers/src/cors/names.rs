@@ -9,6 +9,14 @@ pub(super) fn is_forbidden_method(method: &Method) -> bool {
         .any(|name| method.as_str().eq_ignore_ascii_case(name))
 }
 
+/// The method as browsers send it when a script writes it so (Fetch, section 2.2.1, "normalize").
+pub(super) fn normalized(method: &str) -> &str {
+    ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(method))
+        .unwrap_or(method)
+}
+
 /// Request headers that scripts cannot set (Fetch, section 2.2.2); `name` is in lower case.
 pub(super) fn is_forbidden_request_header(name: &str) -> bool {
     const NAMES: [&str; 21] = [

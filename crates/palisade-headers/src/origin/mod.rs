@@ -1,10 +1,16 @@
 //! Origins as configurations write them and as browsers send them (RFC 6454, section 6.2).
 
+mod host;
 mod lookup;
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
+pub(crate) use self::host::is_host;
+use self::host::{
+    check_host, ends_in_number, host_of, is_localhost, is_loopback, is_public_suffix, split_port,
+    v6_text,
+};
 pub(crate) use self::lookup::{OriginMatch, Origins};
 
 /// An origin, or all origins below a domain.
@@ -26,7 +32,43 @@ pub(crate) enum WebScheme {
     Http,
 }
 
+/// Schemes that no page has as its origin: their origin is opaque, and sent as `null`, or they are those of other than
+/// pages (HTML, section 7.1.1; URL, section 4.7).
+const PAGELESS: [&str; 10] = [
+    "about",
+    "blob",
+    "data",
+    "file",
+    "filesystem",
+    "ftp",
+    "javascript",
+    "view-source",
+    "ws",
+    "wss",
+];
+
+/// Schemes of pages that come with an application or an extension, and so over no network.
+const LOCAL: [&str; 9] = [
+    "app",
+    "capacitor",
+    "chrome-extension",
+    "extension",
+    "ionic",
+    "moz-extension",
+    "ms-browser-extension",
+    "safari-web-extension",
+    "tauri",
+];
+
 impl WebScheme {
+    fn parse(scheme: &str) -> Option<Self> {
+        match scheme {
+            "https" => Some(Self::Https),
+            "http" => Some(Self::Http),
+            _ => None,
+        }
+    }
+
     const fn prefix(self) -> &'static str {
         match self {
             Self::Https => "https://",
@@ -40,12 +82,18 @@ impl OriginPattern {
         if text.eq_ignore_ascii_case("null") {
             return Err("is what sandboxed pages and files send, so everybody can send it");
         }
+        if text.is_empty() {
+            return Err("is empty");
+        }
         let (scheme, rest) = text
             .split_once("://")
             .ok_or("is not scheme://host[:port]")?;
         let scheme = scheme.to_ascii_lowercase();
         if !is_scheme(&scheme) {
             return Err("has a scheme that is not one");
+        }
+        if PAGELESS.contains(&scheme.as_str()) {
+            return Err("has a scheme that is the origin of no page");
         }
         if rest.contains(['/', '?', '#', '\\']) {
             return Err("has a path, but an origin ends with its host or port");
@@ -67,24 +115,23 @@ impl OriginPattern {
             let v6: Ipv6Addr = v6
                 .parse()
                 .map_err(|_| "has a host that is not an IPv6 address")?;
-            return Ok(Self::Exact(format!("{scheme}://[{v6}]{port}")));
+            return Ok(Self::Exact(format!("{scheme}://[{}]{port}", v6_text(v6))));
         }
         check_host(&host)?;
+        let is_web = WebScheme::parse(&scheme).is_some();
+        if is_web && ends_in_number(&host) && host.parse::<Ipv4Addr>().is_err() {
+            return Err(
+                "has a host that browsers read as an IPv4 address; write four numbers of at most 255",
+            );
+        }
         Ok(Self::Exact(format!("{scheme}://{host}{port}")))
     }
 
     fn subdomains(scheme: &str, domain: &str, port: &str) -> Result<Self, &'static str> {
-        let scheme = match scheme {
-            "https" => WebScheme::Https,
-            "http" => WebScheme::Http,
-            _ => return Err("has a wildcard, which only https and http may have"),
-        };
+        let scheme =
+            WebScheme::parse(scheme).ok_or("has a wildcard, which only https and http may have")?;
         check_host(domain)?;
-        if domain
-            .split('.')
-            .next_back()
-            .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
-        {
+        if ends_in_number(domain) {
             return Err("has a wildcard in an address");
         }
         if is_public_suffix(domain) {
@@ -98,14 +145,18 @@ impl OriginPattern {
         })
     }
 
-    /// Whether a page of this origin may have been changed on its way: plain HTTP, and not from this machine.
+    /// Whether a page of this origin may have been changed on its way, as far as is known: it came neither over HTTPS nor
+    /// from this machine.
     pub(crate) fn is_insecure(&self) -> bool {
         match self {
-            Self::Exact(origin) => origin
-                .strip_prefix("http://")
-                .is_some_and(|host| !is_loopback(host)),
+            Self::Exact(origin) => match origin.split_once("://") {
+                Some(("https", _)) => false,
+                Some(("http", authority)) => !is_loopback(authority),
+                Some((scheme, _)) => !LOCAL.contains(&scheme),
+                None => true,
+            },
             Self::Subdomains { scheme, domain } => {
-                *scheme == WebScheme::Http && host_of(domain) != "localhost"
+                *scheme == WebScheme::Http && !is_localhost(host_of(domain))
             }
         }
     }
@@ -130,89 +181,10 @@ fn is_scheme(text: &str) -> bool {
 
 const fn default_port(scheme: &str) -> Option<u16> {
     match scheme.as_bytes() {
-        b"https" | b"wss" => Some(443),
-        b"http" | b"ws" => Some(80),
+        b"https" => Some(443),
+        b"http" => Some(80),
         _ => None,
     }
-}
-
-fn split_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
-    let (host, port) = match authority.rfind(':') {
-        // The colons inside brackets belong to an IPv6 address.
-        Some(at) if !authority[at..].contains(']') => {
-            (&authority[..at], Some(&authority[at + 1..]))
-        }
-        _ => (authority, None),
-    };
-    let Some(port) = port else {
-        return Ok((host, None));
-    };
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    match port.parse::<u16>() {
-        Ok(number) if digits && number > 0 => Ok((host, Some(number))),
-        _ => Err("has a port that is not a number from 1 to 65535"),
-    }
-}
-
-fn check_host(host: &str) -> Result<(), &'static str> {
-    if host.contains('*') {
-        return Err(
-            "has a wildcard that does not stand for whole labels in front, as in https://*.example.com",
-        );
-    }
-    if !host.is_ascii() {
-        return Err("has a host outside ASCII; write the xn-- form, which browsers send");
-    }
-    if is_host(host) {
-        Ok(())
-    } else {
-        Err("has no host, or one with characters that hosts do not have")
-    }
-}
-
-/// Whether it is labels of letters, digits, `-` and `_` with dots between them.
-pub(crate) fn is_host(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.len() <= 253
-        && text
-            .split('.')
-            .all(|label| (1..=63).contains(&label.len()) && label.bytes().all(plain))
-}
-
-fn host_of(authority: &str) -> &str {
-    split_port(authority).map_or(authority, |(host, _)| host)
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let host = host_of(authority);
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host == "[::1]"
-        || host
-            .parse::<std::net::Ipv4Addr>()
-            .is_ok_and(|ip| ip.is_loopback())
-}
-
-/// Whether names directly below are handed out to everybody.
-fn is_public_suffix(domain: &str) -> bool {
-    // `*.localhost` is this machine (RFC 6761, section 6.3).
-    if domain == "localhost" {
-        return false;
-    }
-    if !domain.contains('.') {
-        return true;
-    }
-    #[cfg(feature = "psl")]
-    {
-        use psl::Psl;
-        if psl::List
-            .suffix(domain.as_bytes())
-            .is_some_and(|suffix| suffix == domain)
-        {
-            return true;
-        }
-    }
-    false
 }
 
 #[cfg(test)]
@@ -229,6 +201,19 @@ mod tests {
             ("http://[0:0:0:0:0:0:0:1]:3000", "http://[::1]:3000"),
             ("https://*.Example.com:443", "https://*.example.com"),
             ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+            // By `new URL(...).origin`.
+            (
+                "http://[::ffff:127.127.127.127]",
+                "http://[::ffff:7f7f:7f7f]",
+            ),
+            ("http://[::FFFF:7F7F:7F7F]", "http://[::ffff:7f7f:7f7f]"),
+            ("http://[::ffff:0:1]", "http://[::ffff:0:1]"),
+            ("http://[::127.0.0.1]", "http://[::7f00:1]"),
+            ("http://[1:0:0:2:0:0:0:3]", "http://[1:0:0:2::3]"),
+            ("http://[1:0:2:3:4:5:6:7]", "http://[1:0:2:3:4:5:6:7]"),
+            ("http://[0:0:0:0:0:0:0:0]", "http://[::]"),
+            ("http://127.0.0.1:3999", "http://127.0.0.1:3999"),
+            ("http://0x.example", "http://0x.example"),
         ] {
             assert_eq!(OriginPattern::parse(text).unwrap().to_string(), sent);
         }
@@ -270,6 +255,22 @@ mod tests {
             "https://[zz]",
             "https://a.example\\b",
             " https://app.example",
+            "http://127.1:3999",
+            "http://2130706433",
+            "http://256.0.0.1",
+            "http://1.2.3.4.5",
+            "http://127.0.0.01",
+            "http://0x7f.0.0.0x1",
+            "http://0x",
+            "http://a.0x1F",
+            "http://app.1",
+            "https://*.example.0x1",
+            "javascript://app.example",
+            "data://app.example",
+            "file://app.example",
+            "ftp://app.example",
+            "ws://app.example",
+            "wss://app.example",
         ] {
             assert!(OriginPattern::parse(bad).is_err(), "{bad:?}");
         }
@@ -304,6 +305,9 @@ mod tests {
             ("https://*app.example", "whole labels"),
             ("https://app.example:0", "a port"),
             ("app.example", "scheme://"),
+            ("", "empty"),
+            ("http://127.1:3999", "IPv4"),
+            ("ws://app.example", "no page"),
         ] {
             let reason = OriginPattern::parse(bad).unwrap_err();
             assert!(reason.contains(part), "{bad}: {reason}");
@@ -311,13 +315,18 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_insecure_except_on_this_machine() {
+    fn only_https_and_this_machine_are_secure() {
         let insecure = |text| OriginPattern::parse(text).unwrap().is_insecure();
         for bad in [
             "http://app.example",
             "http://*.example.com",
             "http://10.0.0.1",
             "http://localhost.evil.com",
+            "http://*.localhost.evil.com",
+            "http://notlocalhost",
+            "http://[::ffff:127.0.0.1]",
+            "gopher://app.example",
+            "httpx://localhost",
         ] {
             assert!(insecure(bad), "{bad}");
         }
@@ -328,6 +337,10 @@ mod tests {
             "http://[::1]",
             "http://app.localhost",
             "http://*.localhost:5173",
+            "http://*.foo.localhost",
+            "https://*.example.com",
+            "capacitor://localhost",
+            "chrome-extension://abcdef",
         ] {
             assert!(!insecure(good), "{good}");
         }

@@ -40,7 +40,7 @@ fn every_mistake_is_reported_at_once() {
             "origins: have '*' beside others, which then mean nothing",
             "origins \"null\": is what sandboxed pages and files send, so everybody can send it",
             "origins \"https://a.example/path\": has a path, but an origin ends with its host or port",
-            "origins \"http://app.example\": is plain HTTP, which anybody on the way can change, with credentials on",
+            "origins \"http://app.example\": is not HTTPS, so anybody on the way could change its pages, with credentials on",
             "origins \"https://*.com\": has a wildcard over a public suffix, below which everybody can register a name",
             "origins \"app.example\": is not scheme://host[:port]",
             "methods \"TRACE\": cannot be used by scripts",
@@ -119,13 +119,70 @@ async fn environment_variables_make_a_policy() {
 #[tokio::test]
 async fn without_variables_the_policy_is_that_for_apis() {
     let configured = CorsConfig::from_vars(|_| None).try_build().unwrap();
-    let empty = CorsConfig::from_vars(|_| Some(String::new()))
-        .try_build()
-        .unwrap();
     for request in [|| preflight("https://x.example"), || request("GET", &[])] {
         let expected = ask(&CorsLayer::api(), request(), &[]).await;
         assert_eq!(ask(&configured, request(), &[]).await, expected);
-        assert_eq!(ask(&empty, request(), &[]).await, expected);
+    }
+}
+
+#[test]
+fn a_variable_that_is_set_and_names_nothing_is_a_mistake() {
+    for empty in ["", " ", ",", " , ,"] {
+        let config = CorsConfig::from_vars(|_| Some(empty.to_owned()));
+        assert_eq!(
+            config.try_build().unwrap_err().to_string(),
+            "CORS: origins \"\": is empty; methods \"\": is empty; headers \"\": is empty"
+        );
+    }
+}
+
+// Fetch, section 2.2.1.
+#[tokio::test]
+async fn methods_are_written_as_browsers_send_them() {
+    let vars = |name: &str| {
+        (name == "CORS_METHODS").then(|| "get,Post,put,PUT,delete,head,options,PATCH,purge".into())
+    };
+    let cors = CorsConfig::from_vars(vars).try_build().unwrap();
+    let (_, headers) = ask(&cors, preflight("https://app.example"), &[]).await;
+    assert_eq!(
+        all(&headers, "access-control-allow-methods"),
+        ["GET, POST, PUT, DELETE, HEAD, OPTIONS, PATCH, purge"]
+    );
+    let error = CorsLayer::builder()
+        .origins(["*"])
+        .methods(["patch"])
+        .try_build()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "CORS: methods \"patch\": is not PATCH, which browsers do not write in capitals by themselves"
+    );
+}
+
+#[test]
+fn credentials_need_an_origin_that_nobody_on_the_way_can_change() {
+    let built = |origin: &str| {
+        let builder = CorsLayer::builder().origins([origin]).credentials(true);
+        builder.try_build().is_ok()
+    };
+    for good in [
+        "https://app.example",
+        "http://a.foo.localhost",
+        "http://*.foo.localhost",
+        "capacitor://localhost",
+        "chrome-extension://abcdef",
+    ] {
+        assert!(built(good), "{good}");
+    }
+    for bad in [
+        "http://app.example",
+        "http://*.app.example",
+        "ftp://app.example",
+        "ws://app.example",
+        "javascript://app.example",
+        "gopher://app.example",
+    ] {
+        assert!(!built(bad), "{bad}");
     }
 }
 
