@@ -341,3 +341,72 @@ async fn a_key_that_names_no_algorithm_is_for_those_of_the_issuers_list() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_under_the_same_kid_is_fetched_once_its_signature_does_not_hold() {
+    let (source, old, new) = (Source::default(), idp(), idp());
+    let kid = |tokens: &TokenIssuer| {
+        let document: serde_json::Value = serde_json::from_str(&tokens.jwks()).unwrap();
+        document["keys"][0]["kid"].as_str().unwrap().to_owned()
+    };
+    // The old key by the id that the new one will have.
+    *source.document.lock().unwrap() = old.jwks().replace(&kid(&old), &kid(&new));
+    let jwt = source.verifier();
+    let before = jwt.authenticate(&token(&new)).await;
+    assert_eq!(before.err(), Some(Refusal::BadSignature));
+    source.publish(&new);
+    let early = jwt.authenticate(&token(&new)).await;
+    assert_eq!(early.err(), Some(Refusal::BadSignature), "the cool-down");
+    advance(Duration::from_secs(31)).await;
+    assert!(jwt.authenticate(&token(&new)).await.is_ok());
+    assert_eq!(source.fetches(), 2);
+    let forged = |tokens: &TokenIssuer| {
+        let (good, other) = (token(&new), token(tokens));
+        let (input, _) = good.rsplit_once('.').unwrap();
+        let (_, signature) = other.rsplit_once('.').unwrap();
+        format!("{input}.{signature}")
+    };
+    for _ in 0..100 {
+        let asked = jwt.authenticate(&forged(&old)).await;
+        assert_eq!(asked.err(), Some(Refusal::BadSignature));
+    }
+    assert_eq!(source.fetches(), 2, "forgeries cause no more");
+    source.down.store(true, Ordering::Relaxed);
+    advance(Duration::from_secs(31)).await;
+    let asked = jwt.authenticate(&forged(&old)).await;
+    assert_eq!(asked.err(), Some(Refusal::BadSignature), "no 503 for these");
+    assert!(jwt.authenticate(&token(&new)).await.is_ok());
+}
+
+#[test]
+fn a_runtime_that_is_dropped_before_the_fetch_began_leaves_nobody_waiting() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let jwt = source.verifier();
+    let token = token(&tokens);
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+    };
+    let first = runtime();
+    first.block_on(async {
+        let mut asked = std::pin::pin!(jwt.authenticate(&token));
+        let ready =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(asked.as_mut().poll(cx).is_ready()));
+        assert!(!ready.await, "waits for the fetch");
+    });
+    drop(first);
+    assert_eq!(source.fetches(), 0);
+    let second = runtime();
+    second.block_on(async {
+        tokio::time::pause();
+        let limit = Duration::from_secs(60);
+        let asked = tokio::time::timeout(limit, jwt.authenticate(&token)).await;
+        assert_eq!(asked.unwrap().err(), Some(Refusal::StoreUnavailable));
+        advance(Duration::from_secs(3)).await;
+        let asked = tokio::time::timeout(limit, jwt.authenticate(&token)).await;
+        assert!(asked.unwrap().is_ok());
+    });
+}

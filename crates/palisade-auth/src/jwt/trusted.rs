@@ -99,7 +99,7 @@ impl TrustedIssuer {
     }
 
     /// Whether the keys are all there are; an issuer that publishes its own may be about to change to another kind.
-    const fn is_settled(&self) -> bool {
+    pub(super) const fn is_settled(&self) -> bool {
         match self.keys {
             Keys::Fixed(_) => true,
             #[cfg(feature = "jwks")]

@@ -37,7 +37,7 @@ pub(crate) struct Named {
 /// Why a token does not hold, and whether its issuer's keys could be looked at again.
 pub(crate) struct Failure {
     pub(crate) refusal: Refusal,
-    /// The issuer whose key was not found, and the key.
+    /// The issuer whose key was not found or may be another by now, and the key.
     #[cfg_attr(
         not(feature = "jwks"),
         expect(dead_code, reason = "only fetched keys can be looked at again")
@@ -86,11 +86,14 @@ pub(crate) fn verify(
     issuer
         .verify(&header, compact.signing_input, &signature)
         .map_err(|refusal| {
-            let looked = matches!(refusal, Refusal::UnknownKey | Refusal::StoreUnavailable);
-            let kid = header.kid.as_ref().map(|kid| kid.0.as_ref().into());
+            let by_key = matches!(
+                refusal,
+                Refusal::UnknownKey | Refusal::BadSignature | Refusal::StoreUnavailable
+            );
+            let kid = || header.kid.as_ref().map(|kid| kid.0.as_ref().into());
             Failure {
                 refusal,
-                missing_key: looked.then_some((position, kid)),
+                missing_key: (by_key && !issuer.is_settled()).then(|| (position, kid())),
             }
         })?;
 

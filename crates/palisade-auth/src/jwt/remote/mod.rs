@@ -168,25 +168,20 @@ impl Jwks {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let now = time::now();
         let name = kid.map(short);
-        let mut state = self.state();
-        let waiting = match (state.running, state.last) {
-            (true, _) => self.0.finished.subscribe(),
-            (false, Some((at, how))) => {
-                let pause = match (how, self.0.loaded.load().is_some()) {
-                    (Err(()), false) => RETRY,
-                    _ => COOL_DOWN,
-                };
-                let known_unknown = name
-                    .and_then(|name| state.unknown.get(&name))
-                    .is_some_and(|until| now < *until);
-                if now < at + pause || known_unknown {
-                    return None;
-                }
-                self.begin(&mut state)
+        let state = self.state();
+        if let (false, Some((at, how))) = (state.running, state.last) {
+            let pause = match (how, self.0.loaded.load().is_some()) {
+                (Err(()), false) => RETRY,
+                _ => COOL_DOWN,
+            };
+            let known_unknown = name
+                .and_then(|name| state.unknown.get(&name))
+                .is_some_and(|until| now < *until);
+            if now < at + pause || known_unknown {
+                return None;
             }
-            (false, None) => self.begin(&mut state),
-        };
-        drop(state);
+        }
+        let waiting = self.begin(state);
         let this = self.clone();
         Some(async move { this.fetched(waiting).await })
     }
@@ -204,39 +199,39 @@ impl Jwks {
     }
 
     fn refresh_in_background(&self, now: Instant) {
-        let mut state = self.state();
+        let state = self.state();
         let resting = state.last.is_some_and(|(at, _)| now < at + COOL_DOWN);
         if !state.running && !resting {
-            drop(self.begin(&mut state));
+            drop(self.begin(state));
         }
     }
 
     fn start(&self) -> watch::Receiver<u64> {
-        let mut state = self.state();
-        if state.running {
-            self.0.finished.subscribe()
-        } else {
-            self.begin(&mut state)
-        }
+        self.begin(self.state())
     }
 
-    /// Starts the only fetch there is. It belongs to nobody's request, so nobody can cancel it.
-    fn begin(&self, state: &mut State) -> watch::Receiver<u64> {
+    /// Starts the only fetch there is, unless it runs. It belongs to nobody's request, so nobody can cancel it.
+    fn begin(&self, mut state: MutexGuard<'_, State>) -> watch::Receiver<u64> {
         let waiting = self.0.finished.subscribe();
+        if state.running {
+            return waiting;
+        }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             tracing::error!(target: "palisade_auth", "keys can only be fetched on Tokio");
             state.last = Some((time::now(), Err(())));
             return waiting;
         };
         state.running = true;
-        let this = self.clone();
+        // A runtime that is shutting down drops the task before `spawn` returns, and settling takes the lock.
+        drop(state);
+        // Settles also when the fetch panics, or is dropped before it began.
+        let settle = Settle {
+            jwks: self.clone(),
+            result: Err(()),
+        };
         runtime.spawn(async move {
-            // Settles also when the fetch panics.
-            let mut settle = Settle {
-                jwks: this.clone(),
-                result: Err(()),
-            };
-            settle.result = this.fetch().await;
+            let result = settle.jwks.fetch().await;
+            settle.with(result);
         });
         waiting
     }
@@ -325,6 +320,12 @@ impl State {
 struct Settle {
     jwks: Jwks,
     result: Result<(), ()>,
+}
+
+impl Settle {
+    fn with(mut self, result: Result<(), ()>) {
+        self.result = result;
+    }
 }
 
 impl Drop for Settle {

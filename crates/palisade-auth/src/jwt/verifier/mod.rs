@@ -130,28 +130,29 @@ impl JwtVerifier {
         let Keys::Remote(jwks) = &self.0.issuers[*issuer].keys else {
             return refused(failure.refusal);
         };
+        // What could not be looked for is not known to be wrong; a signature that does not hold is.
+        let blame = |refusal, failing| match refusal {
+            Refusal::BadSignature => refusal,
+            _ if failing => Refusal::StoreUnavailable,
+            _ => refusal,
+        };
         let Some(looking) = jwks.look_again(kid.as_deref()) else {
-            // What could not be looked for is not known to be wrong.
-            return refused(if jwks.is_failing() {
-                Refusal::StoreUnavailable
-            } else {
-                failure.refusal
-            });
+            return refused(blame(failure.refusal, jwks.is_failing()));
         };
         let (this, token, jwks) = (self.clone(), token.to_vec(), jwks.clone());
         Outcome::Later(Box::pin(async move {
             looking.await;
             let verified = match this.verified(&token, this.now()) {
                 Ok(verified) => verified,
-                Err(Failure {
-                    missing_key: Some(_),
-                    ..
-                }) if jwks.is_failing() => return Err(Refusal::StoreUnavailable),
                 Err(failure) => {
-                    if let Some((_, kid)) = &failure.missing_key {
+                    let Some((_, kid)) = &failure.missing_key else {
+                        return Err(failure.refusal);
+                    };
+                    let failing = jwks.is_failing();
+                    if !failing && failure.refusal == Refusal::UnknownKey {
                         jwks.note_unknown(kid.as_deref());
                     }
-                    return Err(failure.refusal);
+                    return Err(blame(failure.refusal, failing));
                 }
             };
             match this.ask_revocation(verified) {
