@@ -130,7 +130,7 @@ impl Config {
                 self.decided(self.check_ticket(tickets.redeem(ticket)))
             }
             (Credential::None, None, None) => {
-                let origin = match websocket::origin_allowed(request.headers(), &self.origins) {
+                let origin = match websocket::origin_allowed(request, &self.origins) {
                     true => Ok(()),
                     false => Err(Refusal::OriginNotAllowed),
                 };

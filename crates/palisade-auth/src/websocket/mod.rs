@@ -77,24 +77,48 @@ pub(crate) fn take_token(headers: &mut HeaderMap) -> Result<Option<Box<[u8]>>, R
     Ok(token)
 }
 
-/// Whether a page of this origin may open a WebSocket with the user's cookie.
-pub(crate) fn origin_allowed(headers: &HeaderMap, allowed: &[Box<str>]) -> bool {
-    let mut origins = headers.get_all(header::ORIGIN).iter();
+/// Whether a page of this origin may open a WebSocket with the user's cookie: one of the host that the request is for, or
+/// one that was allowed.
+pub(crate) fn origin_allowed<B>(request: &Request<B>, allowed: &[Box<str>]) -> bool {
+    let mut origins = request.headers().get_all(header::ORIGIN).iter();
     let (Some(origin), None) = (
         origins.next().and_then(|value| value.to_str().ok()),
         origins.next(),
     ) else {
         return false;
     };
-    let host = headers
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok());
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    let same =
-        matches!((authority, host), (Some(own), Some(host)) if own.eq_ignore_ascii_case(host));
+    let same = match (origin.split_once("://"), host(request)) {
+        (Some((scheme, own)), Some(host)) if !own.is_empty() => {
+            without_port_of(scheme, own).eq_ignore_ascii_case(without_port_of(scheme, host))
+        }
+        _ => false,
+    };
     same || allowed
         .iter()
         .any(|known| known.eq_ignore_ascii_case(origin))
+}
+
+/// Whom a request is for: the authority of its target, which HTTP/2 has instead of `Host` (RFC 9113, section 8.3.1), or
+/// the only `Host`.
+fn host<B>(request: &Request<B>) -> Option<&str> {
+    if let Some(authority) = request.uri().authority() {
+        return Some(authority.as_str());
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok(),
+        _ => None,
+    }
+}
+
+/// The authority without a port that its scheme has anyway (RFC 6454, section 4).
+fn without_port_of<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    let port = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return authority,
+    };
+    authority.strip_suffix(port).unwrap_or(authority)
 }
 
 /// The ticket in the query.
@@ -163,12 +187,11 @@ mod tests {
     #[test]
     fn only_this_host_and_allowed_origins_may_use_cookies() {
         let asked = |origin: &[&str], host: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, host.parse().unwrap());
+            let mut request = Request::get("/ws").header(header::HOST, host);
             for origin in origin {
-                headers.append(header::ORIGIN, origin.parse().unwrap());
+                request = request.header(header::ORIGIN, *origin);
             }
-            origin_allowed(&headers, &["https://app.example".into()])
+            origin_allowed(&request.body(()).unwrap(), &["https://app.example".into()])
         };
         assert!(asked(&["https://api.example"], "api.example"));
         assert!(asked(&["https://app.example"], "api.example"));
@@ -187,5 +210,49 @@ mod tests {
             &["https://app.example", "https://evil.example"],
             "api.example"
         ));
+    }
+
+    #[test]
+    fn a_port_that_its_scheme_has_anyway_makes_no_other_origin() {
+        let asked = |origin: &str, host: &str| {
+            let request = Request::get("/ws")
+                .header(header::HOST, host)
+                .header(header::ORIGIN, origin);
+            origin_allowed(&request.body(()).unwrap(), &[])
+        };
+        assert!(asked("https://api.example", "api.example:443"));
+        assert!(asked("http://api.example", "api.example:80"));
+        assert!(asked("https://api.example:8443", "API.example:8443"));
+        assert!(asked("https://[::1]", "[::1]:443"));
+        for (origin, host) in [
+            ("https://api.example", "api.example:80"),
+            ("http://api.example", "api.example:443"),
+            ("https://api.example", "api.example:8443"),
+            ("https://api.example:8443", "api.example"),
+            ("app://api.example", "api.example:443"),
+            ("https://[::1]:1", "[::1]:443"),
+            ("https://", ""),
+        ] {
+            assert!(!asked(origin, host), "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn over_http_2_the_authority_is_the_host() {
+        let asked = |uri: &str, hosts: &[&str]| {
+            let mut request = Request::connect(uri)
+                .version(http::Version::HTTP_2)
+                .header(header::ORIGIN, "https://api.example");
+            for host in hosts {
+                request = request.header(header::HOST, *host);
+            }
+            origin_allowed(&request.body(()).unwrap(), &[])
+        };
+        assert!(asked("https://api.example/ws", &[]));
+        assert!(asked("https://api.example:443/ws", &[]));
+        assert!(!asked("https://evil.example/ws", &[]));
+        assert!(!asked("https://evil.example/ws", &["api.example"]));
+        assert!(!asked("/ws", &[]));
+        assert!(!asked("/ws", &["api.example", "api.example"]), "two hosts");
     }
 }
