@@ -459,3 +459,32 @@ async fn an_outage_lets_tokens_pass_only_when_told_to() {
         Some(Refusal::Revoked)
     );
 }
+
+#[test]
+fn families_are_bounded_together_and_those_that_are_over_make_room() {
+    let seconds = Arc::new(AtomicU64::new(NOW));
+    let read = Arc::clone(&seconds);
+    let clock = WallClock::from_fn(move || UnixTime::from_secs(read.load(Ordering::Relaxed)));
+    let refresh = RefreshTokens::memory(HmacKeys::current(SECRET).unwrap())
+        .idle(Duration::from_secs(100))
+        .max_families(40)
+        .clock(clock)
+        .build()
+        .unwrap();
+    let scope = RequestScope::detached();
+    let begun: Vec<_> = (0..40)
+        .map(|_| refresh.begin(House::alice()).unwrap())
+        .collect();
+    assert!(refresh.begin(House::alice()).is_err(), "the 41st");
+    assert!(refresh.revoke(begun[0].as_str(), &scope));
+    assert!(refresh.begin(House::alice()).is_ok(), "in its place");
+    assert!(refresh.begin(House::alice()).is_err());
+    seconds.fetch_add(100, Ordering::Relaxed);
+    for _ in 0..40 {
+        assert!(refresh.begin(House::alice()).is_ok(), "no hour later");
+    }
+    assert!(refresh.begin(House::alice()).is_err());
+    let ended = refresh.revoke_subject("bookings", "alice", &scope);
+    assert_eq!(ended, 40);
+    assert!(refresh.begin(House::alice()).is_ok());
+}

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use palisade_core::Problems;
@@ -60,7 +61,8 @@ impl RefreshTokensBuilder {
         self
     }
 
-    /// Sets how many families there may be; default 100,000.
+    /// Sets how many families there may be at once, of all users together; default 100,000. Those that are over do not count
+    /// once there is no room left.
     #[must_use]
     pub const fn max_families(mut self, families: usize) -> Self {
         self.max_families = families;
@@ -104,6 +106,8 @@ impl RefreshTokensBuilder {
             clock: self.clock,
             sessions: self.sessions,
             shards: Default::default(),
+            count: AtomicUsize::new(0),
+            swept_at: AtomicU64::new(0),
         })))?)
     }
 }

@@ -12,6 +12,7 @@ mod token;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -61,10 +62,16 @@ struct Inner {
     clock: WallClock,
     sessions: Option<Arc<dyn RevokeSession>>,
     shards: [Mutex<Shard>; SHARDS],
+    /// How many families all shards have together.
+    count: AtomicUsize,
+    /// When all shards were swept because they were full, in seconds since 1970.
+    swept_at: AtomicU64,
 }
 
 /// So that two sign-ins rarely wait for each other.
 const SHARDS: usize = 16;
+/// How often a shard forgets what is over, while there is room.
+const PAUSE: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Default)]
 struct Shard {
@@ -107,11 +114,14 @@ impl RefreshTokens {
             family: Family::begin(token.digest(), now),
             principal: Arc::clone(&principal),
         };
-        let mut shard = self.shard(&token.family);
-        shard.sweep(now, &self.0.rules);
-        if shard.families.len() >= self.0.max_families.div_ceil(SHARDS) {
-            return Err(AuthError::Issue("there are too many sessions"));
+        if !self.reserve() {
+            self.sweep_all(now);
+            if !self.reserve() {
+                return Err(AuthError::Issue("there are too many sessions"));
+            }
         }
+        let mut shard = self.shard(&token.family);
+        self.release(shard.sweep(now, &self.0.rules, PAUSE));
         shard.families.insert(token.family, entry);
         Ok(RefreshToken {
             text: token.to_text(&self.0.keys),
@@ -160,11 +170,13 @@ impl RefreshTokens {
             Use::Lost => return Err((Refusal::RefreshInvalid, Some(principal))),
             Use::Expired => {
                 shard.families.remove(&token.family);
+                self.release(1);
                 return Err((Refusal::RefreshInvalid, Some(principal)));
             }
             Use::Reused => {
                 shard.families.remove(&token.family);
                 drop(shard);
+                self.release(1);
                 self.end_session(&principal, scope);
                 return Err((Refusal::RefreshReused, Some(principal)));
             }
@@ -203,6 +215,7 @@ impl RefreshTokens {
             let removed = shard.families.extract_if(|_, entry| of_subject(entry));
             ended.extend(removed.map(|(_, entry)| entry.principal));
         }
+        self.release(ended.len());
         for principal in &ended {
             self.end_session(principal, scope);
         }
@@ -212,9 +225,34 @@ impl RefreshTokens {
     fn remove(&self, family: &FamilyId, scope: &RequestScope) -> bool {
         let removed = self.shard(family).families.remove(family);
         if let Some(entry) = &removed {
+            self.release(1);
             self.end_session(&entry.principal, scope);
         }
         removed.is_some()
+    }
+
+    /// Takes the place of one more family, if there is one.
+    fn reserve(&self) -> bool {
+        let more = |count| (count < self.0.max_families).then_some(count + 1);
+        let count = &self.0.count;
+        count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
+    fn release(&self, families: usize) {
+        self.0.count.fetch_sub(families, Ordering::Relaxed);
+    }
+
+    /// Makes room, once a second at most: what is over must keep nobody from signing in.
+    fn sweep_all(&self, now: UnixTime) {
+        let swept_at = self.0.swept_at.swap(now.as_secs(), Ordering::Relaxed);
+        if swept_at == now.as_secs() {
+            return;
+        }
+        for shard in &self.0.shards {
+            self.release(locked(shard).sweep(now, &self.0.rules, Duration::ZERO));
+        }
     }
 
     fn end_session(&self, principal: &Principal, scope: &RequestScope) {
@@ -238,14 +276,16 @@ fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Shard {
-    /// Forgets families that are over, once an hour at most.
-    fn sweep(&mut self, now: UnixTime, rules: &Rules) {
-        const PAUSE: Duration = Duration::from_secs(60 * 60);
-        if now.saturating_since(self.swept_at) >= PAUSE {
-            self.swept_at = now;
-            self.families
-                .retain(|_, entry| !entry.family.is_over(now, rules));
+    /// Forgets families that are over, unless that was done less than `pause` ago; says how many.
+    fn sweep(&mut self, now: UnixTime, rules: &Rules, pause: Duration) -> usize {
+        if now.saturating_since(self.swept_at) < pause {
+            return 0;
         }
+        self.swept_at = now;
+        let before = self.families.len();
+        self.families
+            .retain(|_, entry| !entry.family.is_over(now, rules));
+        before - self.families.len()
     }
 }
 
