@@ -99,12 +99,23 @@ impl Limits {
         let Selection { choice, quota } = select.choose(view);
         match choice {
             Choice::Exempt => None,
-            Choice::First => Some((0, quota)),
-            Choice::Named(name) => Some((
-                self.named(name).unwrap_or_else(|| self.unknown(name)),
-                quota,
-            )),
+            Choice::First => Some((0, self.roomy(0, quota))),
+            Choice::Named(name) => {
+                let policy = self.named(name).unwrap_or_else(|| self.unknown(name));
+                Some((policy, self.roomy(policy, quota)))
+            }
         }
+    }
+
+    /// The quota, with a word in the log where the policy has to bring it down.
+    fn roomy(&self, policy: usize, quota: Option<NonZeroU32>) -> Option<NonZeroU32> {
+        let counted = &self.policies[policy];
+        if let Some(quota) = quota
+            && quota.get() > counted.room
+        {
+            self.told.cut(counted.name, quota, counted.room);
+        }
+        quota
     }
 
     fn no_key_verdict(&self, policy: usize, view: &RequestView<'_>, now: Instant) -> Verdict {

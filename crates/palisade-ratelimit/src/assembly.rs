@@ -53,6 +53,7 @@ impl Assembly<'_> {
         Some(Counted {
             name,
             rules,
+            room: rules.room(),
             table,
             chain,
             shadow: self.shadow || policy.shadow,

@@ -15,6 +15,8 @@ use crate::store::{Charge, Table};
 pub(crate) struct Counted {
     pub(crate) name: Name,
     pub(crate) rules: Rules,
+    /// The largest quota that a request can have of its own.
+    pub(crate) room: u32,
     pub(crate) table: Arc<Table>,
     pub(crate) chain: Option<Chain>,
     pub(crate) shadow: bool,

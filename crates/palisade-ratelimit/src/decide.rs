@@ -193,6 +193,7 @@ impl Limits {
             Some(scope) => {
                 let decision = Decision::new(name, assessment);
                 scope.push_limit_and_read(decision.into(), |noted| {
+                    handle.notice_twice(noted);
                     closest(own, noted, &counted.fixed)
                 })
             }
@@ -200,6 +201,16 @@ impl Limits {
         };
         let to = PaidTo::Table { at: charged.at };
         Verdict::Counted(Ticket::new(handle, shown, &plan, to))
+    }
+
+    /// Says once where a policy of the latest decision's name decided about the request before.
+    #[inline]
+    fn notice_twice(&self, noted: &[LimitDecision]) {
+        if let [before @ .., latest] = noted
+            && before.iter().any(|other| other.policy == latest.policy)
+        {
+            self.told.twice(latest.policy);
+        }
     }
 
     /// Whether nothing is left to do for a request that passes, and nobody to tell.
@@ -242,9 +253,10 @@ impl Limits {
         let noted = LimitDecision::from(decision);
         let own = Shown::of(&noted, &counted.fixed);
         let shown = match view.scope() {
-            Some(scope) => {
-                scope.push_limit_and_read(noted, |noted| closest(own, noted, &counted.fixed))
-            }
+            Some(scope) => scope.push_limit_and_read(noted, |noted| {
+                handle.notice_twice(noted);
+                closest(own, noted, &counted.fixed)
+            }),
             None => own,
         };
         Verdict::Counted(Ticket::new(handle, shown, &plan, to))

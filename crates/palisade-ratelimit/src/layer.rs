@@ -7,6 +7,8 @@ use crate::limits::Limits;
 ///
 /// Counts live in the layer: its clones, and every service that it makes, count together. See the
 /// [crate's documentation](crate) for the two places where it stands.
+///
+/// Twice in one stack it charges every request twice. Within a request scope a warning in the log says so once.
 #[derive(Debug, Clone)]
 pub struct RateLimitLayer(pub(crate) Option<Handle<Limits>>);
 

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -60,6 +61,26 @@ pub(crate) struct Limits {
 pub(crate) struct Told {
     no_key: AtomicBool,
     unknown_policy: AtomicBool,
+    cut: AtomicBool,
+    twice: AtomicBool,
+}
+
+impl Told {
+    /// A quota is larger than the policy has room for.
+    #[cold]
+    pub(crate) fn cut(&self, policy: Name, quota: NonZeroU32, room: u32) {
+        if !self.cut.swap(true, Ordering::Relaxed) {
+            tracing::error!(target: "palisade_ratelimit", policy = %policy, quota, room, "a request's own quota is more than its policy has room for, and is brought down; see `Policy::quotas_up_to`");
+        }
+    }
+
+    /// A request was counted by a policy of one name before.
+    #[cold]
+    pub(crate) fn twice(&self, policy: Name) {
+        if !self.twice.swap(true, Ordering::Relaxed) {
+            tracing::warn!(target: "palisade_ratelimit", policy = %policy, "a request was counted twice by policies of one name: is the layer in the stack twice?");
+        }
+    }
 }
 
 impl Limits {

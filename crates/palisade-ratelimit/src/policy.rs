@@ -1,4 +1,5 @@
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -25,6 +26,7 @@ pub struct Policy {
     limits: Vec<Limit>,
     pub(crate) key: Option<KeyChain>,
     pub(crate) shadow: bool,
+    room: Option<NonZeroU32>,
     pub(crate) refund: Option<Arc<Refund>>,
     #[cfg(feature = "governor")]
     pub(crate) governor: Option<Arc<dyn crate::governor::Check>>,
@@ -48,6 +50,7 @@ impl Policy {
             limits: Vec::new(),
             key: None,
             shadow: false,
+            room: None,
             refund: None,
             #[cfg(feature = "governor")]
             governor: None,
@@ -132,6 +135,18 @@ impl Policy {
     #[must_use]
     pub fn key(mut self, chain: KeyChain) -> Self {
         self.key = Some(chain);
+        self
+    }
+
+    /// Makes room for [quotas of a request's own](crate::Selection::quota) up to `quota`; default what the limits can hold
+    /// as they are, which for token buckets and fixed windows is any.
+    ///
+    /// A [sliding window](Limit::sliding) that holds more than 65,535 needs 88 bytes a key instead of 56, and an
+    /// [exact log](Limit::exact) 8 for each request, of which it never holds more than 64. A larger quota than there is
+    /// room for is brought down to that, and an error in the log says so once.
+    #[must_use]
+    pub const fn quotas_up_to(mut self, quota: u32) -> Self {
+        self.room = NonZeroU32::new(quota);
         self
     }
 
@@ -222,7 +237,9 @@ impl Policy {
             }
         }
         match Rules::new(&rules) {
-            Some(rules) => problems.into_result(rules),
+            Some(rules) => {
+                problems.into_result(self.room.map_or(rules, |quota| rules.with_room(quota)))
+            }
             None => Err(problems),
         }
     }

@@ -63,8 +63,9 @@ impl Selection {
     /// Sets the quota for this request's key, say from a claim or from a lookup: the policy's first limit admits `quota`
     /// over its own time, and all its other numbers keep their proportion to that, rounded down and at least 1.
     ///
-    /// At least 1, brought into range. An [exact log](crate::Limit::exact) cannot grow beyond the number that it was
-    /// built for.
+    /// At least 1, and at most what the policy has [room for](crate::Policy::quotas_up_to): with a
+    /// [sliding window](crate::Limit::sliding) of up to 65,535 or an [exact log](crate::Limit::exact) a larger one must be
+    /// announced there, or it is brought down with an error in the log.
     #[must_use]
     pub const fn quota(mut self, quota: u32) -> Self {
         self.quota = Some(match NonZeroU32::new(quota) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_ratelimit::{
-    HOUR, Key, KeyChain, Limit, MINUTE, Memory, NoKey, Outcome, Policy, Rate, RateLimitBuilder,
-    RateLimitLayer, SECOND, Selection, burst, per_minute, per_second,
+    DAY, HOUR, Key, KeyChain, Limit, MINUTE, Memory, NoKey, Outcome, Policy, Rate,
+    RateLimitBuilder, RateLimitLayer, SECOND, Selection, burst, per_minute, per_second,
 };
 use support::*;
 
@@ -239,7 +239,7 @@ fn a_preallocated_store_asks_for_all_of_its_memory_at_once() {
     );
 }
 
-/// Keeps the errors that are logged by this crate on this thread.
+/// Keeps the errors and warnings that are logged by this crate on this thread.
 #[derive(Clone, Default)]
 struct Errors(Arc<Mutex<Vec<String>>>);
 
@@ -253,7 +253,7 @@ impl tracing::field::Visit for Errors {
 
 impl tracing::Subscriber for Errors {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::ERROR && metadata.target() == "palisade_ratelimit"
+        *metadata.level() <= tracing::Level::WARN && metadata.target() == "palisade_ratelimit"
     }
     fn event(&self, event: &tracing::Event<'_>) {
         event.record(&mut self.clone());
@@ -296,6 +296,66 @@ async fn a_layer_that_misses_addresses_or_policies_says_so_once() {
     let lines = said();
     assert!(
         matches!(&lines[..], [one] if one.contains("no rate limit policy has this name")),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_above_65535_needs_room_and_says_so_without() {
+    let errors = Errors::default();
+    let _listening = tracing::subscriber::set_default(errors.clone());
+    let left = async |policy: Policy| {
+        let builder = RateLimitLayer::builder().policy(policy).cost(|_| 65_535);
+        let layer = builder
+            .select(|_| Selection::first().quota(100_000))
+            .build();
+        let service = serve(&layer.unwrap());
+        let first = send(&service, from(A)).await;
+        let _ = send(&service, from(B)).await;
+        support::header(&first, "x-ratelimit-remaining")
+            .unwrap()
+            .to_owned()
+    };
+    let daily = || Policy::new("api").limit(Limit::sliding(5_000, DAY));
+    assert_eq!(left(daily().quotas_up_to(100_000)).await, "34465");
+    assert!(errors.0.lock().unwrap().is_empty());
+    assert_eq!(left(daily()).await, "0", "brought down to 65,535");
+    let lines = std::mem::take(&mut *errors.0.lock().unwrap());
+    assert!(
+        matches!(&lines[..], [one] if one.contains("quotas_up_to")),
+        "{lines:?}"
+    );
+    let twice = daily()
+        .limit(Limit::sliding(10_000, DAY))
+        .quotas_up_to(100_000);
+    assert_eq!(left(twice).await, "34465");
+    assert_eq!(
+        left(Policy::new("api").limit(Limit::fixed(5, DAY))).await,
+        "34465"
+    );
+    assert!(errors.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_stands_in_a_stack_twice_is_noticed_once() {
+    let warnings = Errors::default();
+    let _listening = tracing::subscriber::set_default(warnings.clone());
+    let layer = limited(Limit::fixed(9, HOUR)).build().unwrap();
+    let scoped = |ip| {
+        let mut request = from(ip);
+        palisade_core::RequestScope::enter(request.extensions_mut());
+        request
+    };
+    let once = serve(&layer);
+    let _ = send(&once, scoped(A)).await;
+    assert!(warnings.0.lock().unwrap().is_empty());
+    let twice = tower::Layer::layer(&layer, once);
+    for _ in 0..3 {
+        let _ = send(&twice, scoped(A)).await;
+    }
+    let lines = warnings.0.lock().unwrap();
+    assert!(
+        matches!(&lines[..], [one] if one.contains("in the stack twice")),
         "{lines:?}"
     );
 }

@@ -98,6 +98,18 @@ impl ExactLog {
         })
     }
 
+    pub(super) fn with_room(&self, scale: impl Fn(u32) -> u32) -> Self {
+        Self {
+            slots: scale(self.quota).clamp(self.slots, MAX_EXACT),
+            ..*self
+        }
+    }
+
+    /// How many requests the log can hold.
+    pub(super) fn room(&self) -> u32 {
+        self.slots
+    }
+
     pub(super) fn scaled(&self, scale: impl Fn(u32) -> u32) -> Self {
         Self {
             quota: scale(self.quota).min(self.slots),

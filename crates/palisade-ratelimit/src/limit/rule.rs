@@ -97,17 +97,40 @@ impl Rule {
         each!(self, rule => rule.window())
     }
 
+    /// The same rule with states that have room for the numbers of [`scaled`](Self::scaled).
+    pub(crate) fn with_room(&self, quota: NonZeroU32, base: u32) -> Self {
+        match self {
+            Self::SlidingWindow(rule) => Self::SlidingWindow(rule.with_room(scale(quota, base))),
+            Self::ExactLog(rule) => Self::ExactLog(rule.with_room(scale(quota, base))),
+            Self::TokenBucket(_) | Self::FixedWindow(_) => *self,
+        }
+    }
+
+    /// The most that the quota can be scaled to.
+    pub(crate) fn room(&self) -> u32 {
+        match self {
+            Self::SlidingWindow(rule) => rule.room(),
+            Self::ExactLog(rule) => rule.room(),
+            Self::TokenBucket(_) | Self::FixedWindow(_) => u32::MAX,
+        }
+    }
+
     /// The same rule with its numbers multiplied by `quota / base`, at least 1 each.
     pub(crate) fn scaled(&self, quota: NonZeroU32, base: u32) -> Self {
-        let scale = |number: u32| {
-            let scaled = u64::from(number) * u64::from(quota.get()) / u64::from(base.max(1));
-            u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
-        };
+        let scale = scale(quota, base);
         match self {
             Self::TokenBucket(rule) => Self::TokenBucket(rule.scaled(scale)),
             Self::FixedWindow(rule) => Self::FixedWindow(rule.scaled(scale)),
             Self::SlidingWindow(rule) => Self::SlidingWindow(rule.scaled(scale)),
             Self::ExactLog(rule) => Self::ExactLog(rule.scaled(scale)),
         }
+    }
+}
+
+/// Multiplies a number by `quota / base`: at least 1.
+fn scale(quota: NonZeroU32, base: u32) -> impl Fn(u32) -> u32 {
+    move |number| {
+        let scaled = u64::from(number) * u64::from(quota.get()) / u64::from(base.max(1));
+        u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
     }
 }

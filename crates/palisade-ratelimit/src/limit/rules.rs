@@ -184,9 +184,40 @@ impl Rules {
         latest
     }
 
+    /// The same rules with states that have room for such a quota, as far as an exact log can have it.
+    pub(crate) fn with_room(&self, quota: NonZeroU32) -> Self {
+        let base = self.base();
+        let rules = self
+            .rules
+            .map(|rule| rule.map(|rule| rule.with_room(quota, base)));
+        Self {
+            rules,
+            words: rules.iter().flatten().map(Rule::words).sum(),
+        }
+    }
+
+    /// The largest quota for which no rule has to be brought down.
+    pub(crate) fn room(&self) -> u32 {
+        let base = u64::from(self.base());
+        let rooms = self.iter().map(|rule| match rule.room() {
+            u32::MAX => u32::MAX,
+            // The largest whose product, rounded down, is no more than there is room for.
+            room => {
+                let own = u64::from(rule.quota().max(1));
+                let most = ((u64::from(room) + 1) * base).div_ceil(own) - 1;
+                u32::try_from(most).unwrap_or(u32::MAX)
+            }
+        });
+        rooms.min().unwrap_or(u32::MAX)
+    }
+
+    fn base(&self) -> u32 {
+        self.iter().next().map_or(1, Rule::quota)
+    }
+
     /// The same rules, where the first one's quota is `quota` and all other numbers keep their proportion to it.
     pub(crate) fn scaled(&self, quota: NonZeroU32) -> Self {
-        let base = self.iter().next().map_or(1, Rule::quota);
+        let base = self.base();
         Self {
             rules: self
                 .rules

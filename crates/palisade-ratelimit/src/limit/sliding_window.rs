@@ -27,6 +27,14 @@ enum Packing {
 }
 
 impl Packing {
+    const fn of(quota: u32) -> Self {
+        if quota <= u16::MAX as u32 {
+            Self::Narrow
+        } else {
+            Self::Wide
+        }
+    }
+
     const fn lanes_per_word(self) -> u64 {
         match self {
             Self::Narrow => 4,
@@ -49,16 +57,11 @@ const FIRST_LANE: usize = 2;
 
 impl SlidingWindow {
     pub(super) fn new(quota: u32, window: u64) -> Self {
-        let packing = if quota <= u32::from(u16::MAX) {
-            Packing::Narrow
-        } else {
-            Packing::Wide
-        };
         Self {
             quota,
             window,
             step: window.div_ceil(STEPS),
-            packing,
+            packing: Packing::of(quota),
         }
     }
 
@@ -209,11 +212,22 @@ impl SlidingWindow {
         })
     }
 
+    pub(super) fn with_room(&self, scale: impl Fn(u32) -> u32) -> Self {
+        Self {
+            packing: Packing::of(self.quota.max(scale(self.quota))),
+            ..*self
+        }
+    }
+
+    /// The most that a lane can hold.
+    pub(super) fn room(&self) -> u32 {
+        u32::try_from(self.packing.most()).unwrap_or(u32::MAX)
+    }
+
     /// Keeps the width of the lanes, which the state has already: a quota that outgrows them is brought down.
     pub(super) fn scaled(&self, scale: impl Fn(u32) -> u32) -> Self {
-        let most = u32::try_from(self.packing.most()).unwrap_or(u32::MAX);
         Self {
-            quota: scale(self.quota).min(most),
+            quota: scale(self.quota).min(self.room()),
             ..*self
         }
     }

@@ -245,6 +245,8 @@ fn commit(slot: &Slot<'_>, charge: &Charge<'_>, now: u64) {
     charge.rules.commit(state, now, charge.cost);
     if !ptr::eq(charge.policy, charge.rules) {
         charge.table.mix();
+        let next = charge.rules.assess(state, now, 1);
+        slot.mark(next.is_some_and(|next| !next.fits()));
     }
     // A state of one word is that time itself.
     if charge.rules.words() > 1 {

@@ -140,7 +140,8 @@ impl<'a> Vacant<'a> {
     fn spare(&self, key: &HashedKey, debt: Debt<'_>) -> (usize, usize) {
         let rank = |(number, way): &(usize, usize)| {
             let set = &self.sets[*number];
-            (debt(set.state(*way)), set.full_at(*way))
+            let in_debt = set.own_debt(*way).unwrap_or_else(|| debt(set.state(*way)));
+            (in_debt, set.full_at(*way))
         };
         self.slots(key).min_by_key(rank).unwrap_or((0, 0))
     }

@@ -19,7 +19,7 @@ const LINE: usize = 8;
 /// | line | |
 /// |---|---|
 /// | 1 | the lock, and when each slot is full again; where the state is one word it is that time |
-/// | 2 | low halves of the digests |
+/// | 2 | low halves of the digests, and which keys have a quota of their own or are over it |
 /// | 3 | high halves |
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -34,10 +34,12 @@ impl Set {
     pub(super) fn new() -> Self {
         // No key's digest: of an address this is the one of all ones, which nobody has. Zeros are that of `::1`'s network.
         let nobody = || [const { Word::new(u64::MAX) }; LINE];
+        let low = nobody();
+        low[WAYS].set(0);
         Self {
             lock: Mutex::default(),
             full_at: Default::default(),
-            low: nobody(),
+            low,
             high: nobody(),
         }
     }
@@ -132,6 +134,21 @@ impl<'a> LockedSet<'a> {
     pub(crate) fn clear(&self, way: usize) {
         self.state(way).iter().for_each(|word| word.set(0));
         self.settle(way, 0);
+        if self.own_debt(way).is_some() {
+            self.mark(way, None);
+        }
+    }
+
+    /// Whether the key in a slot was over a quota of its own when it was charged last; `None` where it has none.
+    pub(super) fn own_debt(&self, way: usize) -> Option<bool> {
+        let bits = self.set.low[WAYS].get() >> (2 * way);
+        (bits & 1 == 1).then_some(bits & 2 == 2)
+    }
+
+    /// Notes that.
+    pub(super) fn mark(&self, way: usize, own_debt: Option<bool>) {
+        let bits = own_debt.map_or(0, |debt| 1 | u64::from(debt) << 1);
+        self.set.low[WAYS].update(|all| all & !(3 << (2 * way)) | bits << (2 * way));
     }
 
     /// The low and the high half of the digest in a slot.
@@ -165,6 +182,7 @@ impl<'a> LockedSet<'a> {
             word.set(from.get());
         }
         other.settle(to, self.full_at(way));
+        other.mark(to, self.own_debt(way));
         self.clear(way);
     }
 }

@@ -21,6 +21,13 @@ impl<'a> Slot<'a> {
         self.set.settle(self.way, full_at);
     }
 
+    /// Notes whether the key is over a quota of its own.
+    pub(crate) fn mark(&self, own_debt: bool) {
+        if self.set.own_debt(self.way) != Some(own_debt) {
+            self.set.mark(self.way, Some(own_debt));
+        }
+    }
+
     /// Forgets the key.
     pub(crate) fn clear(&self) {
         self.set.clear(self.way);

@@ -521,6 +521,28 @@ fn what_was_charged_by_a_clock_that_was_overtaken_is_given_back_too() {
 }
 
 #[test]
+fn a_key_over_its_own_smaller_quota_outlives_a_flood() {
+    for limit in [Limit::fixed(100, HOUR), Limit::exact(50, HOUR)] {
+        let bench = Bench::new(&[limit], 100);
+        let small = bench.rules.scaled(std::num::NonZeroU32::MIN);
+        let debtor = Charge {
+            table: &bench.table,
+            policy: &bench.rules,
+            rules: &small,
+            key: bench.ip(1),
+            cost: 1,
+        };
+        let admits = |now| charge(&[debtor], now).unwrap().1.assessment.fits();
+        assert!(admits(S));
+        for number in 100..20_000 {
+            assert!(bench.admits(bench.ip(number), 2 * S));
+        }
+        assert!(bench.store.overflowed() > 0);
+        assert!(!admits(3 * S), "{limit:?}");
+    }
+}
+
+#[test]
 fn a_refused_newcomer_takes_no_slot() {
     let bench = Bench::new(&[Limit::fixed(1, HOUR)], 100);
     let dear = Charge {
