@@ -262,3 +262,22 @@ async fn an_unknown_account_takes_as_long_as_a_wrong_password() {
     }
     panic!("medians differ by more than 10 % each time: {ratios:?}");
 }
+
+#[cfg(feature = "password-legacy")]
+#[tokio::test]
+async fn no_hash_takes_a_nul_for_the_end_of_a_password() {
+    let passwords = cheap().build().unwrap();
+    // From the test vectors of Openwall's crypt_blowfish, wrapper.c.
+    let bcrypt = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.7uG0VCzI2bS7j6ymqJi9CdcdxiRTWNy";
+    // By Python's `hashlib`, of "abc".
+    let pbkdf2 = "pbkdf2:sha256:1000$saltsalt$3e98a7212c22cd220335722fd969126ea2c2f7e9a59d917f986cc39d81faa338";
+    let scrypt = "scrypt:16384:8:1$saltsalt$6b80771182653c7a2a15907bd99affcc77e2a1fe50cc3d90b8cf572277c6121b68d1d7bd89375247049395382011be6f7ff15cdd15b3cfb779fc924cad02e0cf";
+    for (password, stored) in [("", bcrypt), ("abc", pbkdf2), ("abc", scrypt)] {
+        assert!(passwords.verify(password, Some(stored)).await.is_ok());
+        for end in ["\0", "\0\0\0"] {
+            let longer = format!("{password}{end}");
+            let verified = passwords.verify(&longer, Some(stored)).await;
+            assert_eq!(verified, Err(Refusal::WrongPassword), "{stored}");
+        }
+    }
+}

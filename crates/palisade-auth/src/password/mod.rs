@@ -223,7 +223,16 @@ fn hash(cost: Cost, password: &[u8]) -> Option<String> {
     argon2id(cost, password, &salt, &mut out).then(|| phc::text(cost, &salt, &out))
 }
 
+/// Whether the password is that of the hash, by the same work whatever the answer.
+///
+/// One with a NUL in it is that of no hash but argon2id's: bcrypt takes a NUL for the end, and HMAC, by which PBKDF2 and
+/// scrypt work, fills a short key up with them (RFC 2104, section 2), so that it would pass for another password.
 fn matches(stored: &Stored, password: &[u8]) -> bool {
+    let distinct = matches!(stored, Stored::Argon2id { .. }) || !password.contains(&0);
+    is_of(stored, password) & distinct
+}
+
+fn is_of(stored: &Stored, password: &[u8]) -> bool {
     match stored {
         Stored::Argon2id { cost, salt, hash } => {
             let mut out = vec![0; hash.len()];
