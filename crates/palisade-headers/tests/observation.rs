@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;
-use palisade_headers::{CorsLayer, CrossOriginGuardLayer, RequestIdLayer};
+use palisade_headers::security::{Csp, Source};
+use palisade_headers::{CorsLayer, CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer};
 use tower::{Layer, ServiceExt, service_fn};
 
 #[derive(Clone, Default)]
@@ -156,4 +157,19 @@ fn refusals_are_counted() {
         text.contains("palisade_cross_origin_refused_total{reason=\"sec_fetch_site\"} 1"),
         "{text}"
     );
+}
+
+#[test]
+fn a_policy_with_a_mistake_is_warned_of_when_its_layer_is_made() {
+    let lines = Lines::default();
+    let guard = log_into(&lines);
+    let policy = Csp::new()
+        .default_src([Source::None])
+        .report_to("CspEndpoint");
+    drop(SecurityHeadersLayer::none().csp(&policy));
+    drop(guard);
+    let text = lines.text();
+    assert!(text.contains("WARN palisade_headers"), "{text}");
+    assert!(text.contains("report-to \"CspEndpoint\""), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
 }

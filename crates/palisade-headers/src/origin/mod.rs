@@ -171,7 +171,8 @@ impl fmt::Display for OriginPattern {
     }
 }
 
-fn is_scheme(text: &str) -> bool {
+/// Whether it is a scheme in lower case (RFC 3986, section 3.1).
+pub(crate) fn is_scheme(text: &str) -> bool {
     let rest = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     text.bytes()
         .next()

@@ -1,8 +1,15 @@
-use http::{HeaderName, HeaderValue, header};
+use std::borrow::Cow;
+
+use palisade_core::Problems;
 
 use super::source::Source;
+use super::words::{Sandbox, TrustedTypes};
+use crate::HeadersError;
 
 /// A `Content-Security-Policy` (CSP Level 3), built from types: a misplaced quote cannot be written.
+///
+/// What a directive cannot hold, such as a nonce in `frame-ancestors`, is left out, which allows less and never more.
+/// [`try_build`](Self::try_build) reports it; a layer that gets such a policy warns of it through `tracing`.
 ///
 /// # Example
 ///
@@ -20,11 +27,14 @@ use super::source::Source;
 /// # Ok::<(), palisade_headers::HeadersError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Csp(Vec<Entry>);
+pub struct Csp {
+    entries: Vec<Entry>,
+    problems: Problems,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
-    name: &'static str,
+    name: Cow<'static, str>,
     value: Value,
 }
 
@@ -44,6 +54,8 @@ macro_rules! directives {
         }
 
         impl Directive {
+            const ALL: &[Self] = &[$(Self::$variant,)+];
+
             /// The name of the directive.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -102,58 +114,72 @@ directives! {
     BaseUri = "base-uri", base_uri;
     /// Where forms may go. `default-src` does not stand in for it.
     FormAction = "form-action", form_action;
-    /// Who may show the page in a frame. `default-src` does not stand in for it.
+    /// Who may show the page in a frame: `'none'`, `'self'`, schemes and hosts alone (CSP Level 3, section 6.4.2).
+    /// `default-src` does not stand in for it.
     FrameAncestors = "frame-ancestors", frame_ancestors;
-}
-
-/// What a sandboxed page may do nonetheless (HTML, section 7.1.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Sandbox {
-    /// `allow-downloads`
-    Downloads,
-    /// `allow-forms`
-    Forms,
-    /// `allow-modals`
-    Modals,
-    /// `allow-popups`
-    Popups,
-    /// `allow-same-origin`: the page keeps its origin. Together with scripts it can leave its sandbox.
-    SameOrigin,
-    /// `allow-scripts`
-    Scripts,
-}
-
-impl Sandbox {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Downloads => "allow-downloads",
-            Self::Forms => "allow-forms",
-            Self::Modals => "allow-modals",
-            Self::Popups => "allow-popups",
-            Self::SameOrigin => "allow-same-origin",
-            Self::Scripts => "allow-scripts",
-        }
-    }
 }
 
 impl Csp {
     /// A policy without directives, which allows everything.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            entries: Vec::new(),
+            problems: Problems::none(),
+        }
+    }
+
+    /// The policy, if nothing was left out of it.
+    ///
+    /// # Errors
+    ///
+    /// Names every mistake: sources that a directive cannot hold, names of endpoints and of trusted types, addresses
+    /// and directives that could not stand in a policy.
+    pub fn try_build(self) -> Result<Self, HeadersError> {
+        match self.problems.is_empty() {
+            true => Ok(self),
+            false => Err(HeadersError::Security(self.problems)),
+        }
     }
 
     /// Sets the sources of a directive; no source at all means `'none'`. A later call replaces an earlier one, because
     /// browsers read the first of two equal directives and ignore the other.
     #[must_use]
     pub fn directive(
-        self,
+        mut self,
         directive: Directive,
         sources: impl IntoIterator<Item = Source>,
     ) -> Self {
-        let sources = sources.into_iter().collect();
+        let mut sources: Vec<Source> = sources.into_iter().collect();
+        if directive == Directive::FrameAncestors {
+            let before = sources.len();
+            sources.retain(Source::is_ancestor);
+            if sources.len() < before {
+                self.problem(
+                    directive.as_str(),
+                    "takes 'none', 'self', schemes and hosts alone",
+                );
+            }
+        }
         self.set(directive.as_str(), Value::Sources(sources))
+    }
+
+    /// Sets a directive that has no setter here, such as `fenced-frame-src` or one that is new.
+    ///
+    /// A value with a nonce is a mistake, as it would be the same on every response, and so is the name of a directive
+    /// that has a setter.
+    #[must_use]
+    pub fn raw(mut self, name: &str, value: &str) -> Self {
+        match check_raw(name, value) {
+            Ok(()) => self.set(
+                name.to_ascii_lowercase(),
+                Value::Text(value.trim().to_owned()),
+            ),
+            Err(reason) => {
+                self.problem(&format!("directive {name:?}"), reason);
+                self
+            }
+        }
     }
 
     /// Loads over HTTPS what the page asks for over HTTP.
@@ -178,36 +204,88 @@ impl Csp {
         )
     }
 
-    /// Sends reports of violations to an endpoint that [`ReportingEndpoints`](super::ReportingEndpoints) names.
-    ///
-    /// A name that could not stand in that header is left out.
+    /// Lets scripts make these policies of trusted types; none at all means `'none'`.
     #[must_use]
-    pub fn report_to(self, endpoint: &str) -> Self {
+    pub fn trusted_types<'a>(
+        mut self,
+        allowed: impl IntoIterator<Item = TrustedTypes<'a>>,
+    ) -> Self {
+        let mut words = Vec::new();
+        for allowed in allowed {
+            match allowed.word() {
+                Some(word) => words.push(word.to_owned()),
+                None => self.problem("trusted-types", "has a name that is not one of a policy"),
+            }
+        }
+        if words.is_empty() {
+            words.push("'none'".to_owned());
+        }
+        self.set("trusted-types", Value::Text(words.join(" ")))
+    }
+
+    /// Sends reports of violations to an endpoint that [`ReportingEndpoints`](super::ReportingEndpoints) names: a key of
+    /// structured fields (RFC 9651, section 3.1.2), so in lower case.
+    #[must_use]
+    pub fn report_to(mut self, endpoint: &str) -> Self {
         if super::reporting::is_key(endpoint) {
-            self.set("report-to", Value::Text(endpoint.to_owned()))
-        } else {
-            self
+            return self.set("report-to", Value::Text(endpoint.to_owned()));
+        }
+        self.problem(
+            &format!("report-to {endpoint:?}"),
+            "is not a key: a-z or '*' first, then a-z, 0-9, '_', '-', '.' and '*'",
+        );
+        self
+    }
+
+    /// Sends reports of violations to this address, `https://` or a path, as Firefox and Safari expect it. Browsers that
+    /// know `report-to` ignore it beside that (CSP Level 3, section 6.5.1).
+    #[must_use]
+    pub fn report_uri(mut self, address: &str) -> Self {
+        match super::reporting::check_address(address) {
+            Ok(()) if !address.contains([';', ',']) => {
+                self.set("report-uri", Value::Text(address.to_owned()))
+            }
+            Ok(()) => {
+                self.problem(
+                    "report-uri",
+                    "has an address with ';' or ',', which end it; write %3B and %2C",
+                );
+                self
+            }
+            Err(reason) => {
+                self.problem("report-uri", reason);
+                self
+            }
         }
     }
 
-    fn set(mut self, name: &'static str, value: Value) -> Self {
-        match self.0.iter_mut().find(|entry| entry.name == name) {
+    fn set(mut self, name: impl Into<Cow<'static, str>>, value: Value) -> Self {
+        let name = name.into();
+        match self.entries.iter_mut().find(|entry| entry.name == name) {
             Some(entry) => entry.value = value,
-            None => self.0.push(Entry { name, value }),
+            None => self.entries.push(Entry { name, value }),
         }
         self
     }
 
+    fn problem(&mut self, place: &str, reason: &str) {
+        self.problems.push(format!("csp {place}"), reason);
+    }
+
+    pub(super) const fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
     /// The policy split where the nonce belongs: one text more than there are nonces.
-    fn around_nonce(&self) -> Vec<String> {
+    pub(super) fn around_nonce(&self) -> Vec<String> {
         let mut texts = vec![String::new()];
-        for (at, entry) in self.0.iter().enumerate() {
+        for (at, entry) in self.entries.iter().enumerate() {
             let last = texts.len() - 1;
             let text = &mut texts[last];
             if at > 0 {
                 text.push_str("; ");
             }
-            text.push_str(entry.name);
+            text.push_str(&entry.name);
             match &entry.value {
                 Value::Text(value) if value.is_empty() => {}
                 Value::Text(value) => {
@@ -222,9 +300,9 @@ impl Csp {
 
     /// The same policy for a response in which nobody read the nonce: where a directive relied on it, nothing inline is
     /// allowed, and nothing that a trusted script would have loaded.
-    fn without_nonce(&self) -> Self {
+    pub(super) fn without_nonce(&self) -> Self {
         let mut policy = self.clone();
-        for entry in &mut policy.0 {
+        for entry in &mut policy.entries {
             let Value::Sources(sources) = &mut entry.value else {
                 continue;
             };
@@ -233,18 +311,51 @@ impl Csp {
             }
             // What has no effect beside a nonce, or beside `'strict-dynamic'`, must not gain one by its absence.
             let dynamic = sources.contains(&Source::StrictDynamic);
-            let hashes = sources
-                .iter()
-                .any(|source| matches!(source, Source::Sha256(_)));
+            let hashes = sources.iter().any(Source::is_hash);
             sources.retain(|source| match source {
                 Source::Nonce | Source::UnsafeInline => false,
                 Source::StrictDynamic => hashes,
-                Source::SelfOrigin | Source::Scheme(_) | Source::Host(_) => !dynamic,
+                Source::SelfOrigin
+                | Source::Any
+                | Source::Scheme(_)
+                | Source::OtherScheme(_)
+                | Source::Host(_) => !dynamic,
                 _ => true,
             });
         }
         policy
     }
+}
+
+fn check_raw(name: &str, value: &str) -> Result<(), &'static str> {
+    /// Those of the setters whose value is no list of sources.
+    const OTHERS: [&str; 6] = [
+        "report-to",
+        "report-uri",
+        "require-trusted-types-for",
+        "sandbox",
+        "trusted-types",
+        "upgrade-insecure-requests",
+    ];
+    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if name.is_empty() || !name.bytes().all(in_name) {
+        return Err("has a name of other than letters, digits and '-'");
+    }
+    let known = Directive::ALL.iter().map(|known| known.as_str());
+    if known
+        .chain(OTHERS)
+        .any(|known| known.eq_ignore_ascii_case(name))
+    {
+        return Err("has a setter of its own, which places the quotes");
+    }
+    let in_value = |byte: u8| matches!(byte, b' '..=b'~') && !b";,".contains(&byte);
+    if !value.bytes().all(in_value) {
+        return Err("has a value with ';' or ',', which end it, or with other than visible ASCII");
+    }
+    if value.to_ascii_lowercase().contains("'nonce-") {
+        return Err("has a nonce, which would be the same on every response");
+    }
+    Ok(())
 }
 
 fn write_sources(sources: &[Source], texts: &mut Vec<String>) {
@@ -274,55 +385,5 @@ impl std::fmt::Display for Csp {
     /// The policy, with `...` in the place of each nonce.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.around_nonce().join("..."))
-    }
-}
-
-/// A policy made ready for sending.
-#[derive(Debug, Clone)]
-pub(super) struct Prepared {
-    pub(super) name: HeaderName,
-    /// What is sent when there is no nonce, or nobody read it.
-    pub(super) fixed: HeaderValue,
-    /// The texts around the nonce, where the policy has one.
-    around: Option<Vec<Box<str>>>,
-}
-
-impl Prepared {
-    pub(super) fn enforced(policy: &Csp) -> Self {
-        Self::new(header::CONTENT_SECURITY_POLICY, policy)
-    }
-
-    pub(super) fn reported(policy: &Csp) -> Self {
-        Self::new(header::CONTENT_SECURITY_POLICY_REPORT_ONLY, policy)
-    }
-
-    fn new(name: HeaderName, policy: &Csp) -> Self {
-        let around = policy.around_nonce();
-        let fixed = policy.without_nonce().to_string();
-        Self {
-            name,
-            // Every word of a policy is visible ASCII.
-            fixed: HeaderValue::from_str(&fixed)
-                .unwrap_or(HeaderValue::from_static("default-src 'none'")),
-            around: (around.len() > 1).then(|| around.into_iter().map(Into::into).collect()),
-        }
-    }
-
-    pub(super) const fn has_nonce(&self) -> bool {
-        self.around.is_some()
-    }
-
-    /// The policy with this nonce in it.
-    pub(super) fn with_nonce(&self, nonce: &str) -> Option<HeaderValue> {
-        let around = self.around.as_ref()?;
-        let texts: usize = around.iter().map(|text| text.len()).sum();
-        let mut value = Vec::with_capacity(texts + nonce.len() * (around.len() - 1));
-        for (at, text) in around.iter().enumerate() {
-            if at > 0 {
-                value.extend_from_slice(nonce.as_bytes());
-            }
-            value.extend_from_slice(text.as_bytes());
-        }
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()
     }
 }

@@ -2,13 +2,14 @@ use http::{HeaderName, HeaderValue, header};
 use palisade_core::Handle;
 
 use super::policy::{Policy, Settings};
+use super::prepared::Prepared;
 use super::preset::{
     self, EMBEDDER_POLICY, OPENER_POLICY, ORIGIN_AGENT_CLUSTER, PERMISSIONS_POLICY, RESOURCE_POLICY,
 };
 use super::{
     AnswerErrors, Csp, EmbedderPolicy, FrameOptions, Hsts, HstsWhen, Merge, NoStore, OpenerPolicy,
     PassErrors, PermissionsPolicy, ReferrerPolicy, ReportingEndpoints, ResourcePolicy,
-    XssProtection, csp,
+    XssProtection,
 };
 
 /// Puts security headers on every response.
@@ -181,13 +182,13 @@ impl<M> SecurityHeadersLayer<M> {
 
     /// Sets `Content-Security-Policy`.
     pub fn csp(self, policy: &Csp) -> Self {
-        self.change(|settings| settings.set_policy(csp::Prepared::enforced(policy)))
+        self.change(|settings| settings.set_policy(Prepared::enforced(policy)))
     }
 
     /// Sets `Content-Security-Policy-Report-Only`: what it forbids is reported and still happens. It stands beside the
     /// enforced policy, so that a stricter one can be tried.
     pub fn csp_report_only(self, policy: &Csp) -> Self {
-        self.change(|settings| settings.set_policy(csp::Prepared::reported(policy)))
+        self.change(|settings| settings.set_policy(Prepared::reported(policy)))
     }
 
     /// Sets `Reporting-Endpoints`, whose names [`Csp::report_to`] uses.

@@ -18,15 +18,17 @@ mod nonce;
 mod overrides;
 mod permissions;
 mod policy;
+mod prepared;
 mod preset;
 mod reporting;
 mod source;
 mod strip;
 mod values;
+mod words;
 
 pub use self::answer_errors::{AnswerErrors, AnswerErrorsFuture, AnswerErrorsService, PassErrors};
 pub use self::config::{HstsConfig, Preset, SecurityHeadersConfig};
-pub use self::csp::{Csp, Directive, Sandbox};
+pub use self::csp::{Csp, Directive};
 pub use self::filter::SecurityHeaders;
 pub use self::hsts::{Hsts, HstsWhen, OverTls};
 pub use self::layer::SecurityHeadersLayer;
@@ -34,10 +36,11 @@ pub use self::nonce::CspNonce;
 pub use self::overrides::HeaderOverrides;
 pub use self::permissions::{Allowlist, PermissionsPolicy};
 pub use self::reporting::ReportingEndpoints;
-pub use self::source::{HostSource, Scheme, Source};
+pub use self::source::{HostSource, Scheme, SchemeSource, Source};
 pub use self::strip::FINGERPRINTS;
 pub use self::values::{
     ClearSiteData, EmbedderPolicy, FrameOptions, NoStore, OpenerPolicy, ReferrerPolicy,
     ResourcePolicy, XssProtection,
 };
+pub use self::words::{Sandbox, TrustedTypes};
 pub use crate::template::Merge;

@@ -1,6 +1,7 @@
 use http::{HeaderName, HeaderValue, header};
 
-use super::{ClearSiteData, Csp, csp};
+use super::prepared::Prepared;
+use super::{ClearSiteData, Csp};
 
 /// What one route changes about the policy: put it into the extensions of the response.
 ///
@@ -29,7 +30,7 @@ pub struct HeaderOverrides(Vec<Change>);
 enum Change {
     Set(HeaderName, HeaderValue),
     Omit(HeaderName),
-    Csp(Box<csp::Prepared>),
+    Csp(Box<Prepared>),
 }
 
 impl HeaderOverrides {
@@ -53,7 +54,7 @@ impl HeaderOverrides {
     /// Enforces this policy instead of the layer's. Its nonce is the request's; where the layer's own policy has none,
     /// there is none to read, and the nonce sources of this one allow nothing.
     pub fn csp(mut self, policy: &Csp) -> Self {
-        let prepared = Box::new(csp::Prepared::enforced(policy));
+        let prepared = Box::new(Prepared::enforced(policy));
         self.0.push(Change::Csp(prepared));
         self
     }

@@ -4,14 +4,15 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, StatusCode, 
 use palisade_core::RequestScope;
 use palisade_core::filter::Exchange;
 
-use super::{CspNonce, HeaderOverrides, HstsWhen, NoStore, csp};
+use super::prepared::Prepared;
+use super::{CspNonce, HeaderOverrides, HstsWhen, NoStore};
 use crate::template::{Merge, Template, leaked};
 
 /// What a layer was told.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) policies: Vec<csp::Prepared>,
+    pub(super) policies: Vec<Prepared>,
     pub(super) merges: Vec<(HeaderName, Merge)>,
     pub(super) strip: Vec<HeaderName>,
     pub(super) hsts_when: HstsWhen,
@@ -24,7 +25,7 @@ impl Settings {
         self.headers.push((name, value));
     }
 
-    pub(super) fn set_policy(&mut self, policy: csp::Prepared) {
+    pub(super) fn set_policy(&mut self, policy: Prepared) {
         self.remove(&policy.name);
         self.set(policy.name.clone(), policy.fixed.clone());
         self.policies.push(policy);
@@ -42,7 +43,7 @@ pub(super) struct Policy {
     pub(super) settings: Settings,
     template: Template,
     /// Those of the policies that have a nonce.
-    nonces: Vec<csp::Prepared>,
+    nonces: Vec<Prepared>,
     /// The value of `Strict-Transport-Security`, where it is not for every response.
     hsts: Option<HeaderValue>,
     /// Whether no response is changed, but by overrides.

@@ -3,9 +3,10 @@
 use http::{HeaderName, HeaderValue, header};
 
 use super::policy::Settings;
+use super::prepared::Prepared;
 use super::{
     Csp, FINGERPRINTS, FrameOptions, Hsts, OpenerPolicy, PermissionsPolicy, ReferrerPolicy,
-    ResourcePolicy, Scheme, Source, csp,
+    ResourcePolicy, Scheme, Source,
 };
 
 pub(super) const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -25,7 +26,7 @@ pub(super) fn api() -> Settings {
     settings.set(header::X_FRAME_OPTIONS, FrameOptions::Deny.into());
     settings.set(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     settings.set(header::STRICT_TRANSPORT_SECURITY, Hsts::default().value());
-    settings.set_policy(csp::Prepared::enforced(
+    settings.set_policy(Prepared::enforced(
         &Csp::new()
             .default_src([Source::None])
             .frame_ancestors([Source::None]),
@@ -38,7 +39,7 @@ pub(super) fn api() -> Settings {
 
 pub(super) fn page() -> Settings {
     let mut settings = api();
-    settings.set_policy(csp::Prepared::enforced(&page_policy()));
+    settings.set_policy(Prepared::enforced(&page_policy()));
     // A page's own requests to its server may say where they come from; other sites learn nothing.
     settings.set(header::REFERRER_POLICY, ReferrerPolicy::SameOrigin.into());
     settings.set(OPENER_POLICY, OpenerPolicy::SameOrigin.into());
@@ -118,7 +119,7 @@ pub(super) fn classic() -> Settings {
     settings.set(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     settings.set(header::X_XSS_PROTECTION, XSS_BLOCK);
     settings.set(header::STRICT_TRANSPORT_SECURITY, Hsts::default().value());
-    settings.set_policy(csp::Prepared::enforced(
+    settings.set_policy(Prepared::enforced(
         &Csp::new().default_src([Source::SelfOrigin]),
     ));
     settings.set(
@@ -137,7 +138,7 @@ pub(super) fn reverse_proxy() -> Settings {
         header::REFERRER_POLICY,
         ReferrerPolicy::NoReferrerWhenDowngrade.into(),
     );
-    settings.set_policy(csp::Prepared::enforced(&Csp::new().default_src([
+    settings.set_policy(Prepared::enforced(&Csp::new().default_src([
         Source::SelfOrigin,
         Source::Scheme(Scheme::Http),
         Source::Scheme(Scheme::Https),

@@ -2,6 +2,7 @@ use http::HeaderValue;
 use palisade_core::Problems;
 
 use crate::HeadersError;
+use crate::origin::OriginPattern;
 
 /// `Reporting-Endpoints` (W3C Reporting API, section 3.3): where browsers send reports of violations.
 ///
@@ -39,18 +40,8 @@ impl ReportingEndpoints {
                 "is not a key: a-z or '*' first, then a-z, 0-9, '_', '-', '.' and '*'",
             );
         }
-        let same_origin = url.starts_with('/') && !url.starts_with("//");
-        if !(same_origin || url.starts_with("https://")) {
-            problems.push(&field, "needs an address that begins with https:// or /");
-        }
-        if !url
-            .bytes()
-            .all(|byte| matches!(byte, b'!'..=b'~') && !b"\"\\".contains(&byte))
-        {
-            problems.push(
-                &field,
-                "has an address with spaces, quotes or other than ASCII",
-            );
+        if let Err(reason) = check_address(url) {
+            problems.push(&field, reason);
         }
         problems.into_result(()).map_err(HeadersError::Security)?;
         if !self.0.is_empty() {
@@ -68,6 +59,25 @@ impl ReportingEndpoints {
     pub fn value(&self) -> HeaderValue {
         // Only visible ASCII gets in.
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+/// Whether reports can be sent to this address, and it ends no quoted string.
+pub(super) fn check_address(url: &str) -> Result<(), &'static str> {
+    let plain = |byte: u8| matches!(byte, b'!'..=b'~') && !b"\"\\".contains(&byte);
+    if !url.bytes().all(plain) {
+        return Err("has an address with spaces, quotes or other than ASCII");
+    }
+    if url.starts_with('/') && !url.starts_with("//") {
+        return Ok(());
+    }
+    let rest = url
+        .strip_prefix("https://")
+        .ok_or("needs an address that begins with https:// or /")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match OriginPattern::parse(&format!("https://{authority}")) {
+        Ok(OriginPattern::Exact(_)) => Ok(()),
+        _ => Err("has an address without a host, or with one that browsers do not read"),
     }
 }
 
@@ -93,6 +103,14 @@ mod tests {
             ("a b", "https://r.example"),
             ("csp", "http://r.example"),
             ("csp", "//r.example"),
+            ("csp", "https://"),
+            ("csp", "https:///csp"),
+            ("csp", "https://?x"),
+            ("csp", "https://*.r.example/"),
+            ("csp", "https://r.example:+443/"),
+            ("csp", "https://user@r.example/"),
+            ("csp", "https://r..example/"),
+            ("csp", "https://256.0.0.1/"),
             ("csp", "https://r.example/\" evil=\"https://e.example"),
             ("csp", "https://r.example/\\"),
             ("csp", "https://r.example/ü"),

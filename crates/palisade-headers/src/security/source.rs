@@ -3,7 +3,7 @@ use std::fmt;
 use palisade_core::Problems;
 
 use crate::HeadersError;
-use crate::origin::is_host;
+use crate::origin::{is_host, is_scheme};
 
 /// One entry of a CSP source list (CSP Level 3, section 2.3.1).
 ///
@@ -32,8 +32,16 @@ pub enum Source {
     ReportSample,
     /// `'sha256-...'`: the inline script or style with this digest.
     Sha256([u8; 32]),
+    /// `'sha384-...'`, as also the `integrity` of external scripts says it.
+    Sha384([u8; 48]),
+    /// `'sha512-...'`
+    Sha512([u8; 64]),
+    /// `*`: every host, over the schemes of the network and that of the page, but not `data:` or `blob:`.
+    Any,
     /// A scheme, such as `https:`.
     Scheme(Scheme),
+    /// A scheme that [`Scheme`] does not list; see [`SchemeSource`].
+    OtherScheme(SchemeSource),
     /// A host; see [`HostSource`].
     Host(HostSource),
 }
@@ -72,17 +80,49 @@ impl Scheme {
     }
 }
 
+/// A scheme of a source list, such as `capacitor:` or `chrome-extension:`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SchemeSource(Box<str>);
+
+impl SchemeSource {
+    /// Reads a scheme (RFC 3986, section 3.1), without its colon.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is no scheme, and `javascript`, which no list of sources allows.
+    pub fn new(text: &str) -> Result<Self, HeadersError> {
+        let reason = match is_scheme(&text.to_ascii_lowercase()) {
+            true if !text.eq_ignore_ascii_case("javascript") => {
+                return Ok(Self(format!("{}:", text.to_ascii_lowercase()).into()));
+            }
+            true => "is allowed by no list of sources",
+            false => "is not a scheme",
+        };
+        Err(HeadersError::Security(Problems::one(
+            format!("csp scheme {text:?}"),
+            reason,
+        )))
+    }
+
+    /// The scheme as it stands in the policy, with its colon.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A host of a source list, such as `https://cdn.example`, `*.example.com:8443` or `cdn.example/scripts/`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostSource(Box<str>);
 
 impl HostSource {
-    /// Reads `[scheme://]host[:port][/path]`; the host may begin with `*.`, the port may be `*`.
+    /// Reads `[scheme://]host[:port][/path]`; the host may begin with `*.` or be `*`, the port may be `*`: `https://*`
+    /// and `*:8443` are every host of that scheme or port (CSP Level 3, section 2.3.1).
     ///
     /// # Errors
     ///
     /// Refuses what is no host: keywords, a scheme alone, quotes, spaces, `;` and `,`, which would end the directive
-    /// or the policy, and a lone `*`, which is everything.
+    /// or the policy, schemes whose addresses have no host, and a lone `*`, for which there is [`Source::Any`].
     pub fn new(text: &str) -> Result<Self, HeadersError> {
         match check(text) {
             Ok(()) => Ok(Self(text.into())),
@@ -100,10 +140,22 @@ impl HostSource {
     }
 }
 
+/// Schemes whose addresses have no host.
+const HOSTLESS: [&str; 5] = ["about", "blob", "data", "javascript", "mailto"];
+
 fn check(text: &str) -> Result<(), &'static str> {
     let rest = match text.split_once("://") {
-        Some((scheme, rest)) if ["https", "http", "wss", "ws"].contains(&scheme) => rest,
-        Some(_) => return Err("has a scheme other than https, http, wss and ws"),
+        Some((scheme, rest)) if is_scheme(&scheme.to_ascii_lowercase()) => {
+            if HOSTLESS
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(scheme))
+            {
+                return Err("has a scheme whose addresses have no host");
+            }
+            rest
+        }
+        Some(_) => return Err("has a scheme that is not one"),
+        None if text == "*" => return Err("is every host; say so with Source::Any"),
         None => text,
     };
     let (authority, path) = match rest.find('/') {
@@ -114,11 +166,11 @@ fn check(text: &str) -> Result<(), &'static str> {
         Some((host, port)) => (host, Some(port)),
         None => (authority, None),
     };
-    if !is_host(host.strip_prefix("*.").unwrap_or(host)) {
+    if host != "*" && !is_host(host.strip_prefix("*.").unwrap_or(host)) {
         return Err("is not a host");
     }
-    if port.is_some_and(|port| port != "*" && port.parse::<u16>().is_err()) {
-        return Err("has a port that is not a number from 0 to 65535");
+    if port.is_some_and(|port| port != "*" && !is_port(port)) {
+        return Err("has a port that is neither '*' nor a number from 0 to 65535");
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&()*+=:@%".contains(&byte);
     if !path.bytes().all(plain) {
@@ -127,7 +179,21 @@ fn check(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Digits alone: Rust reads a sign in front of a number too.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}
+
 impl Source {
+    /// A scheme of any name; shorthand for [`SchemeSource::new`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SchemeSource::new`].
+    pub fn scheme(text: &str) -> Result<Self, HeadersError> {
+        SchemeSource::new(text).map(Self::OtherScheme)
+    }
+
     /// A host; shorthand for [`HostSource::new`].
     ///
     /// # Errors
@@ -135,6 +201,23 @@ impl Source {
     /// As [`HostSource::new`].
     pub fn host(text: &str) -> Result<Self, HeadersError> {
         HostSource::new(text).map(Self::Host)
+    }
+
+    /// Whether `frame-ancestors` may hold it (CSP Level 3, section 6.4.2).
+    pub(super) const fn is_ancestor(&self) -> bool {
+        matches!(
+            self,
+            Self::None
+                | Self::SelfOrigin
+                | Self::Any
+                | Self::Scheme(_)
+                | Self::OtherScheme(_)
+                | Self::Host(_)
+        )
+    }
+
+    pub(super) const fn is_hash(&self) -> bool {
+        matches!(self, Self::Sha256(_) | Self::Sha384(_) | Self::Sha512(_))
     }
 
     /// Appends the text of the source, except of a nonce, which is not known yet.
@@ -151,15 +234,22 @@ impl Source {
             Self::ReportSample => "'report-sample'",
             Self::Scheme(scheme) => scheme.as_str(),
             Self::Host(host) => &host.0,
-            Self::Sha256(digest) => {
-                out.push_str("'sha256-");
-                base64(digest, out);
-                out.push('\'');
-                return;
-            }
+            Self::Any => "*",
+            Self::OtherScheme(scheme) => &scheme.0,
+            Self::Sha256(digest) => return write_hash("sha256", digest, out),
+            Self::Sha384(digest) => return write_hash("sha384", digest, out),
+            Self::Sha512(digest) => return write_hash("sha512", digest, out),
         };
         out.push_str(word);
     }
+}
+
+fn write_hash(algorithm: &str, digest: &[u8], out: &mut String) {
+    out.push('\'');
+    out.push_str(algorithm);
+    out.push('-');
+    base64(digest, out);
+    out.push('\'');
 }
 
 impl From<Scheme> for Source {
@@ -220,6 +310,26 @@ mod tests {
     }
 
     #[test]
+    fn schemes_are_schemes() {
+        assert_eq!(
+            SchemeSource::new("Capacitor").unwrap().as_str(),
+            "capacitor:"
+        );
+        for bad in [
+            "",
+            "1s",
+            "a b",
+            "https:",
+            "a;b",
+            "javascript",
+            "JavaScript",
+            "'self'",
+        ] {
+            assert!(SchemeSource::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn hosts_are_hosts() {
         for good in [
             "cdn.example",
@@ -228,6 +338,12 @@ mod tests {
             "https://cdn.example:*",
             "cdn.example/scripts/app.js",
             "localhost:3000",
+            "https://*",
+            "*:8443",
+            "https://*:*",
+            "capacitor://localhost",
+            "chrome-extension://abcdefghijklmnop",
+            "example.com:0",
         ] {
             assert!(HostSource::new(good).is_ok(), "{good}");
         }
@@ -245,6 +361,14 @@ mod tests {
             "cdn.example/a;b",
             "cdn.example/a,b",
             "cdn.example:99999",
+            "example.com:+80",
+            "example.com:",
+            "example.com:-1",
+            "**",
+            "*.*",
+            "*.",
+            "1s://cdn.example",
+            "data://cdn.example",
             "a*.example",
             "bücher.example",
         ] {

@@ -1,5 +1,6 @@
 //! What `SecurityHeadersLayer` puts on responses, and what it leaves alone.
 
+mod csp;
 mod merging;
 mod policies;
 mod presets;
