@@ -285,9 +285,7 @@ impl RateLimitBuilder {
         let chosen = self.store.take().unwrap_or_default();
         let store = chosen.memory();
         let hasher = chosen.hasher();
-        if hasher.is_none() {
-            problems.push("store", "the operating system gave no random bytes");
-        }
+        chosen.check(&mut problems);
         let assembly = Assembly {
             store: &store,
             hasher: hasher.as_ref(),

@@ -42,6 +42,8 @@ pub(crate) use self::redis_policy::RedisPolicy;
 #[cfg(feature = "redis")]
 pub(crate) use self::reply::Reply;
 
+use palisade_core::Problems;
+
 use crate::digest::Hasher;
 
 /// Where a layer's counts are kept; made from a [`Memory`], or from a `Redis` with that feature.
@@ -66,6 +68,22 @@ impl Store {
             return Some(hasher.sharing(redis.keys().clone()));
         }
         Some(hasher)
+    }
+
+    /// Reports what a layer cannot be built on.
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        if self.hasher().is_none() {
+            problems.push("store", "the operating system gave no random bytes");
+        }
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis
+            && redis.prefix_text().contains(['{', '}'])
+        {
+            problems.push(
+                "store.prefix",
+                "has braces, by which a cluster would put all keys into one slot",
+            );
+        }
     }
 
     #[cfg(feature = "redis")]

@@ -435,3 +435,40 @@ async fn what_redis_refuses_is_given_back_to_the_address() {
         "what the backstop refused did not reach Redis"
     );
 }
+
+#[tokio::test]
+async fn a_debt_of_other_numbers_lasts_no_longer_than_a_bucket() {
+    let server = Server::start();
+    let slow = Limit::token_bucket(per_hour(5), burst(5));
+    let quick = Limit::token_bucket(palisade_ratelimit::per_second(100), burst(100));
+    let wide = Limit::fixed(1_000, HOUR);
+    for more in [None, Some(wide)] {
+        server.command(&["FLUSHALL"]);
+        let with_more = |policy| more.into_iter().fold(policy, Policy::limit);
+        let before = limiter(with_more(api(slow)), patient(&server).await).await;
+        for _ in 0..5 {
+            assert!(before.check("api", "alice", 1).await.is_allowed());
+        }
+        let after = limiter(with_more(api(quick)), patient(&server).await).await;
+        let refused = after.check("api", "alice", 1).await;
+        assert!(
+            refused
+                .retry_after
+                .is_some_and(|wait| wait < Duration::from_secs(1))
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(after.check("api", "alice", 1).await.is_allowed());
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_of_any_length_is_one_and_braces_are_no_prefix() {
+    let server = Server::start();
+    let forever = Redis::new(server.connection().await).timeout(Duration::MAX);
+    let leasing = limiter(api(Limit::fixed(9, HOUR)).lease(3), forever).await;
+    assert!(leasing.check("api", "alice", 1).await.is_allowed());
+    let braces = patient(&server).await.prefix("app:{prod}");
+    let built = in_redis(api(Limit::fixed(9, HOUR)), braces).build();
+    let error = built.unwrap_err().to_string();
+    assert!(error.contains("store.prefix"), "{error}");
+}

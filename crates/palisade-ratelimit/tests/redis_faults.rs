@@ -12,7 +12,7 @@ use std::time::Duration;
 use fake::FakeRedis;
 use palisade_core::time::now;
 use palisade_ratelimit::{
-    HOUR, Limit, MINUTE, Outage, Outcome, Policy, RateLimiter, Redis, burst, per_hour,
+    HOUR, Limit, MINUTE, Outage, Outcome, Policy, RateLimiter, Redis, burst, per_hour, per_second,
 };
 use recording::Recording;
 use server::{Server, api, in_redis, limiter, multiplexed, patient};
@@ -308,4 +308,25 @@ async fn what_redis_carries_out_after_the_timeout_is_charged_once() {
         assert!(charged as f64 <= asked, "{charged} of {asked}");
         assert!(charged > 0, "it was carried out");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_answers_and_decides_nothing_does_not_renew_the_grace() {
+    let server = Server::start();
+    let grace = Duration::from_millis(1_500);
+    let plenty = Limit::token_bucket(per_second(10_000), burst(10_000));
+    let policy = server::api(plenty).on_outage(Outage::LocalFallback { grace });
+    let limiter = server::limiter(policy, patient(&server).await).await;
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    for _ in 0..60 {
+        let _ = limiter.check("api", "key", 1).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(outcome(&limiter, "key").await, Outcome::StoreDown);
+    server.command(&["REPLICAOF", "NO", "ONE"]);
+    for _ in 0..40 {
+        let _ = limiter.check("api", "key", 1).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(outcome(&limiter, "key").await, Outcome::Allowed);
 }

@@ -31,12 +31,16 @@ impl Health {
         &self.gate
     }
 
+    pub(super) fn nanos(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_nanos() as u64
+    }
+
     /// Whether it is time to try a Redis that is down, and nobody else does.
     pub(super) fn claim_probe(&self, now: Instant) -> bool {
         if self.gate.enter(now).is_none() {
             return false;
         }
-        let now = now.saturating_duration_since(self.started).as_nanos() as u64;
+        let now = self.nanos(now);
         let next = now.saturating_add(PAUSE.as_nanos() as u64);
         let due = self.next_probe.load(Ordering::Relaxed);
         now >= due

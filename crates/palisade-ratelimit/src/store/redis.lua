@@ -29,7 +29,7 @@ local raw = redis.call('GET', KEYS[1])
 local states = raw and { cmsgpack.unpack(raw) } or { 0 }
 
 -- Each limit: its kind and two numbers, its state, what is used of it, and when the last of that is released.
-local limits = {}
+local limits, bounded = {}, false
 while at <= #argument do
   local kind, first, second, following = struct.unpack('<c1dd', argument, at)
   local number = #limits + 1
@@ -37,6 +37,11 @@ while at <= #argument do
   if kind == 'b' then
     -- A token bucket: the time between two tokens, and the time to fill it. Its state is when it is full.
     if state and state > now then used, last = state - now, state end
+    -- More than a whole bucket, and than clocks differ by, comes from other numbers or from a clock that was set back.
+    if used > second + 1000000 then
+      used, last, bounded = second, now + second, true
+      state, states[number + 1] = last, last
+    end
   elseif not state then
     state = {}
   elseif kind == 'f' then
@@ -129,6 +134,8 @@ local function save(last)
     redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 1)), 'PX', ttl)
   end
 end
+
+if bounded then redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states)), 'KEEPTTL') end
 
 if action == 'r' then
   for number, limit in ipairs(limits) do

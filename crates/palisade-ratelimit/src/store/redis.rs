@@ -48,6 +48,9 @@ impl Default for Outage {
 /// so is the right one for servers) or of a cluster. A connection that repeats a command by itself may charge twice,
 /// never too little.
 ///
+/// While it is down it is probed four times a second by the script itself, on a key of the probe's own: a server that
+/// answers but cannot decide, such as a replica or one without memory, stays down, and `PING` need not be allowed.
+///
 /// # Security
 ///
 /// Addresses are written to Redis as they are, all other keys as 128 bits of HMAC-SHA-256: under a key that everybody
@@ -80,13 +83,14 @@ impl Redis {
         }))
     }
 
-    /// Sets what the names of all keys begin with; default `palisade`.
+    /// Sets what the names of all keys begin with; default `palisade`. Braces are an error when the layer is built: a
+    /// cluster would put all keys into one slot.
     #[must_use]
     pub fn prefix(self, prefix: &str) -> Self {
         self.with(|settings| settings.prefix = prefix.into())
     }
 
-    /// Sets how long an answer is waited for; default 25 ms, many times what a Redis nearby takes.
+    /// Sets how long an answer is waited for, of any length; default 25 ms, many times what a Redis nearby takes.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.timeout = timeout)
@@ -171,25 +175,14 @@ impl Redis {
         })
     }
 
-    /// Tries a Redis that is down, in a task of its own: no request should wait for what may not come.
-    pub(super) fn probe(&self) {
-        let health = &self.0.health;
-        if !health.claim_probe(time::now()) {
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        let redis = self.clone();
-        runtime.spawn(async move {
-            let Some(pass) = redis.gate().enter(time::now()) else {
-                return;
-            };
-            match redis.send(redis::cmd("PING")).await {
-                Ok(()) => pass.succeeded(),
-                Err(_) => pass.failed(time::now()),
-            }
-        });
+    /// Whether it is time to try a Redis that is down, and nobody else does.
+    pub(super) fn claim_probe(&self) -> bool {
+        self.0.health.claim_probe(time::now())
+    }
+
+    /// Another number for each probe.
+    pub(super) fn probe_number(&self) -> u64 {
+        self.0.health.nanos(time::now())
     }
 }
 

@@ -74,10 +74,25 @@ impl RedisPolicy {
     /// Whether Redis is taken to be down; sees to it that somebody looks whether it is back.
     pub(crate) fn is_down(&self) -> bool {
         let down = self.redis.is_down();
-        if down {
-            self.redis.probe();
+        if down
+            && self.redis.claim_probe()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(self.probe());
         }
         down
+    }
+
+    /// Charges a key of its own, in a task of its own: no request should wait for what may not come. What answers any
+    /// other command may still refuse to run a script or to write.
+    fn probe(&self) -> Answer {
+        let key = HashedKey {
+            high: u64::MAX,
+            low: self.redis.probe_number(),
+            spot: 0,
+            claimed: false,
+        };
+        self.ask(&key, None, Action::Charge { want: 1 }, 1)
     }
 
     /// Whether Redis has been of no use for so long.
@@ -106,14 +121,16 @@ impl RedisPolicy {
         now: u64,
     ) -> u64 {
         match &self.leases {
-            Some(leases)
-                if quota.is_none()
-                    && leases.may_ask(key, now, 2 * self.redis.patience().as_nanos() as u64) =>
-            {
+            Some(leases) if quota.is_none() && leases.may_ask(key, now, self.asking()) => {
                 self.lease.max(cost)
             }
             _ => cost,
         }
+    }
+
+    /// For how long nobody else asks for a lease: twice as long as an answer may take.
+    fn asking(&self) -> u64 {
+        u64::try_from(2 * self.redis.patience().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Asks Redis. The future owns what it needs.
