@@ -75,3 +75,29 @@ fn one_issuers_secret_does_not_speak_for_another() {
     );
     assert_eq!(jwt.verify(&own).unwrap().issuer(), "partner");
 }
+
+#[test]
+fn an_access_token_of_keycloak_may_have_a_nonce_where_that_was_allowed() {
+    let verify = |issuer: Issuer, changes: serde_json::Value| {
+        let token = support::hs256(
+            support::HEADER,
+            &support::claims_with(changes),
+            support::SECRET,
+        );
+        let builder = JwtVerifier::builder().issuer(issuer);
+        let jwt = builder.clock(support::clock()).build().unwrap();
+        jwt.verify(&token).err()
+    };
+    let access = serde_json::json!({"typ": "Bearer", "nonce": "n-0S6_WzA2Mj", "azp": "web"});
+    let wrong = Some(Refusal::WrongType);
+    assert_eq!(verify(support::issuer(), access.clone()), wrong);
+    let keycloak = || support::issuer().may_send_nonce();
+    assert_eq!(verify(keycloak(), access), None);
+    for id in [
+        serde_json::json!({"typ": "ID", "nonce": "n"}),
+        serde_json::json!({"nonce": "n", "at_hash": "x"}),
+        serde_json::json!({"nonce": "n", "c_hash": "x"}),
+    ] {
+        assert_eq!(verify(keycloak(), id), wrong);
+    }
+}

@@ -425,6 +425,14 @@ fn a_key_that_can_be_factored_is_left_out() {
 }
 
 #[test]
+fn ed25519_is_known_by_its_name_of_rfc_9864_too() {
+    let mut key = rfc_ed25519();
+    key["alg"] = "Ed25519".into();
+    let key = VerifyingKey::from_jwk(&key.to_string()).unwrap();
+    assert_eq!(key.algorithm(), Algorithm::EdDSA);
+}
+
+#[test]
 fn one_bad_key_leaves_out_only_itself() {
     let mut first = rfc_p256();
     first["kid"] = "a".into();

@@ -79,7 +79,7 @@ impl<'a> Registered<'a> {
         self.bound
     }
 
-    /// The nonce of an OpenID Connect ID token, which no access token has.
+    /// Whether there is the nonce of an OpenID Connect ID token, which few access tokens have.
     pub(crate) const fn has_nonce(&self) -> bool {
         self.nonce
     }
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                 "permissions" => once(&mut c.permissions, &mut members)?,
                 "tenant" => once(&mut c.tenant, &mut members)?,
                 "kind" => once(&mut c.kind, &mut members)?,
-                "nonce" | "at_hash" | "c_hash" => {
+                "nonce" => {
                     c.nonce = true;
                     members.next_value_seed(Unique)?;
                     others.push(name);
@@ -151,7 +151,7 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                     members.next_value_seed(Unique)?;
                     others.push(name);
                 }
-                "events" => {
+                "at_hash" | "c_hash" | "events" => {
                     c.other_use = true;
                     members.next_value_seed(Unique)?;
                     others.push(name);

@@ -41,6 +41,7 @@ pub struct Issuer {
     leeway: Duration,
     issued_at_required: bool,
     services: bool,
+    nonces: bool,
     adapt: Option<Adapt>,
 }
 
@@ -101,6 +102,7 @@ impl Issuer {
             leeway: Self::DEFAULT_LEEWAY,
             issued_at_required: false,
             services: false,
+            nonces: false,
             adapt: None,
         }
     }
@@ -135,6 +137,19 @@ impl Issuer {
     #[must_use]
     pub const fn may_name_services(mut self) -> Self {
         self.services = true;
+        self
+    }
+
+    /// Accepts access tokens with a `nonce`, as Keycloak up to 24 makes them; default refused, because a `nonce` is how an
+    /// ID token that says nothing else of itself is known (OpenID Connect Core, section 2).
+    ///
+    /// # Security
+    ///
+    /// What is left to tell ID tokens by is their `aud`, which names the client and must not be one of the
+    /// [audiences](Self::audience), their `typ` or `token_use`, and `at_hash` or `c_hash`: those are refused still.
+    #[must_use]
+    pub const fn may_send_nonce(mut self) -> Self {
+        self.nonces = true;
         self
     }
 
@@ -218,6 +233,7 @@ impl Issuer {
                 issued_at_required: self.issued_at_required,
             },
             services: self.services,
+            nonces: self.nonces,
             adapt: self.adapt,
         })
     }

@@ -24,7 +24,12 @@ pub(super) fn from_value(
     if item.get("kty").and_then(Value::as_str) != Some("oct") && item.get("d").is_some() {
         return Err("holds a private key");
     }
-    let jwk: Jwk = serde_json::from_value(item.clone()).map_err(|_| "is not a JWK")?;
+    let mut item = item.clone();
+    // The name of RFC 9864, section 2.2, for what the one of RFC 8037 says with its curve.
+    if let Some(name) = item.get_mut("alg").filter(|name| *name == "Ed25519") {
+        *name = "EdDSA".into();
+    }
+    let jwk: Jwk = serde_json::from_value(item).map_err(|_| "is not a JWK")?;
     check_use(&jwk.common)?;
     let named = match &jwk.common.key_algorithm {
         Some(named) => {

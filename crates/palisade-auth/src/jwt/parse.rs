@@ -102,9 +102,13 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The algorithm by its registered name; `none` is not one.
+/// The algorithm by its registered name; `none` is not one. `Ed25519` is `EdDSA` with the only curve that is known here
+/// (RFC 9864, section 2.2).
 fn algorithm(name: &str) -> Option<Algorithm> {
-    name.parse().ok()
+    match name {
+        "Ed25519" => Some(Algorithm::EdDSA),
+        _ => name.parse().ok(),
+    }
 }
 
 struct HeaderVisitor;
@@ -257,13 +261,18 @@ mod tests {
     #[test]
     fn only_registered_algorithms_in_their_own_case_are_known() {
         for unknown in [
-            "none", "None", "NONE", "nOnE", "hs256", "HS256 ", "ES512", "ES256K", "",
+            "none", "None", "NONE", "nOnE", "hs256", "HS256 ", "ES512", "ES256K", "Ed448",
+            "ed25519", "",
         ] {
             let json = format!(r#"{{"alg":"{unknown}"}}"#);
             assert_eq!(header(&json).unwrap().alg, None, "{unknown:?}");
         }
         assert_eq!(
             header(r#"{"alg":"EdDSA"}"#).unwrap().alg,
+            Some(Algorithm::EdDSA)
+        );
+        assert_eq!(
+            header(r#"{"alg":"Ed25519"}"#).unwrap().alg,
             Some(Algorithm::EdDSA)
         );
         assert_eq!(

@@ -56,6 +56,8 @@ pub(crate) struct TrustedIssuer {
     pub(crate) rules: ClaimRules,
     /// Whether the claim `kind` is believed.
     pub(crate) services: bool,
+    /// Whether access tokens may have a `nonce`.
+    pub(crate) nonces: bool,
     pub(crate) adapt: Option<Adapt>,
 }
 

@@ -74,7 +74,10 @@ pub(crate) fn verify(
         .position(|issuer| *issuer.name == *name.0)
         .ok_or(Refusal::UnknownIssuer)?;
     let issuer = &issuers[position];
-    if !issuer.token_type.accepts(&header) || claims.says_other_use() || claims.has_nonce() {
+    if !issuer.token_type.accepts(&header) || claims.says_other_use() {
+        return Err(Refusal::WrongType.into());
+    }
+    if claims.has_nonce() && !issuer.nonces {
         return Err(Refusal::WrongType.into());
     }
     if claims.is_bound() {
