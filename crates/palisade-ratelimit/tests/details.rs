@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -358,4 +358,22 @@ async fn a_layer_that_stands_in_a_stack_twice_is_noticed_once() {
         matches!(&lines[..], [one] if one.contains("in the stack twice")),
         "{lines:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_debt_under_a_small_quota_ends_with_a_bucket_of_the_larger() {
+    let quota = Arc::new(AtomicU32::new(5));
+    let chosen = Arc::clone(&quota);
+    let hourly = Limit::token_bucket(Rate::new(60, HOUR), burst(1));
+    let layer = RateLimitLayer::builder()
+        .policy(Policy::new("api").limit(hourly))
+        .select(move |_| Selection::first().quota(chosen.load(Ordering::Relaxed)))
+        .build();
+    let service = serve(&layer.unwrap());
+    assert_eq!(passed(&service, 2, || from(A)).await, 1);
+    quota.store(500, Ordering::Relaxed);
+    assert_eq!(passed(&service, 1, || from(A)).await, 0);
+    // A token every 7.2 s, instead of 720 s less what has passed.
+    advance(7_201).await;
+    assert_eq!(passed(&service, 2, || from(A)).await, 1);
 }

@@ -51,6 +51,14 @@ impl Default for Outage {
 /// While it is down it is probed four times a second by the script itself, on a key of the probe's own: a server that
 /// answers but cannot decide, such as a replica or one without memory, stays down, and `PING` need not be allowed.
 ///
+/// # What the server must be
+///
+/// Redis from 6.0 or Valkey from 7.2, because the scripts keep times to live with `SET ... KEEPTTL`. The user may be
+/// allowed no more than `EVALSHA`, `EVAL`, `TIME`, `GET`, `SET`, `INCRBY`, `PEXPIRE` and, for
+/// [`reset`](crate::RateLimiter::reset), `DEL`, on keys that begin with the prefix. Set `maxmemory-policy` to `noeviction`:
+/// a server that is full is an outage then, and each policy says what that means. Every other setting evicts keys of
+/// clients that are over their limit, who are free again with that; nothing checks it.
+///
 /// # Security
 ///
 /// Addresses are written to Redis as they are, all other keys as 128 bits of HMAC-SHA-256: under a key that everybody
