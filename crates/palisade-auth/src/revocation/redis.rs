@@ -20,6 +20,11 @@ use crate::store::Store;
 /// Takes any connection of the `redis` crate that can be cloned; a managed one, which reconnects by itself, is the right
 /// one for servers. Marks live as long as tokens that they are about; names of accounts are kept as their SHA-256.
 ///
+/// # Security
+///
+/// A mark that Redis loses revives its tokens until they expire: by `FLUSHALL`, by eviction (set `noeviction`), and by a
+/// restart without persistence.
+///
 /// # Example
 ///
 /// ```no_run
