@@ -1,4 +1,4 @@
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::prepared::Prepared;
 use super::{ClearSiteData, Csp};
@@ -69,11 +69,21 @@ impl HeaderOverrides {
         self.set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }
 
-    pub(super) fn apply(&self, ours: &mut http::HeaderMap, nonce: Option<&str>) {
+    /// On the answer to a validation, a policy with a nonce leaves the field to the stored response (RFC 9111,
+    /// section 4.3.4).
+    pub(super) fn apply(
+        &self,
+        ours: &mut http::HeaderMap,
+        status: StatusCode,
+        nonce: Option<&str>,
+    ) {
         for change in &self.0 {
             match change {
                 Change::Set(name, value) => drop(ours.try_insert(name, value.clone())),
                 Change::Omit(name) => drop(ours.remove(name)),
+                Change::Csp(policy) if policy.has_nonce() && status == StatusCode::NOT_MODIFIED => {
+                    ours.remove(&policy.name);
+                }
                 Change::Csp(policy) => {
                     let value = nonce.and_then(|nonce| policy.with_nonce(nonce));
                     let value = value.unwrap_or_else(|| policy.fixed.clone());

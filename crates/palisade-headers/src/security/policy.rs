@@ -165,7 +165,7 @@ impl Policy {
                 let _ = ours.try_insert(header::CACHE_CONTROL, NO_STORE);
             }
             if let Some(overrides) = overrides {
-                overrides.apply(ours, nonce);
+                overrides.apply(ours, status, nonce);
             }
         });
     }

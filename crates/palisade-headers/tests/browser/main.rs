@@ -25,6 +25,13 @@ fn chromium_runs_the_script_with_the_nonce_and_no_injected_one() {
 }
 
 #[test]
+fn chromium_runs_the_script_of_a_stored_page_after_a_304() {
+    if let Some(suite) = Suite::start() {
+        suite.node("stored.mjs");
+    }
+}
+
+#[test]
 fn the_http_observatory_grades_the_api_and_the_page_preset_a_plus() {
     if let Some(suite) = Suite::start() {
         suite.node("observatory.mjs");

@@ -2,17 +2,20 @@
 
 use std::convert::Infallible;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request};
-use axum::response::{Html, Redirect, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{any, get};
+use http::StatusCode;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use palisade_headers::{CspNonce, SecurityHeadersLayer};
+use palisade_headers::security::{Csp, Source};
+use palisade_headers::{CspNonce, HeaderOverrides, SecurityHeadersLayer};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
@@ -169,7 +172,8 @@ impl Sites {
             page: Router::new()
                 .route("/", get(page))
                 .route("/attacked", get(attacked_page))
-                .layer(SecurityHeadersLayer::page()),
+                .layer(SecurityHeadersLayer::page())
+                .merge(stored_pages()),
             target: target(),
             script: Router::new().route("/{name}", get(script)),
             blank: Router::new().fallback(|| async { Html("<!doctype html><title>page</title>") }),
@@ -232,6 +236,41 @@ async fn page(nonce: CspNonce) -> Html<String> {
         "<!doctype html><title>page</title><style nonce=\"{nonce}\">p {{ color: red }}</style>\
          <p>hello</p><script nonce=\"{nonce}\">document.title = 'changed'</script>"
     ))
+}
+
+/// Pages that the browser stores and asks about again, and how often their answer was 304. One has the policy of its
+/// layer, the other one of its own.
+fn stored_pages() -> Router {
+    let strict = Csp::new().script_src([Source::Nonce]);
+    let validations = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&validations);
+    let handler = move |Path(kind): Path<String>, nonce: CspNonce, headers: http::HeaderMap| {
+        let count = Arc::clone(&count);
+        async move {
+            let mut overrides = HeaderOverrides::new();
+            if kind == "route" {
+                overrides = overrides.csp(&Csp::new().script_src([Source::Nonce]));
+            }
+            let stored = [("cache-control", "no-cache"), ("etag", "\"1\"")];
+            let page = Html(format!(
+                "<!doctype html><title>stored</title>\
+                 <script nonce=\"{nonce}\">document.documentElement.dataset.own = 'ran'</script>\
+                 <script>document.documentElement.dataset.injected = 'ran'</script>"
+            ));
+            if headers.contains_key("if-none-match") {
+                count.fetch_add(1, Ordering::Relaxed);
+                return (overrides, stored, StatusCode::NOT_MODIFIED).into_response();
+            }
+            (overrides, stored, page).into_response()
+        }
+    };
+    Router::new()
+        .route("/stored/{kind}", get(handler))
+        .layer(SecurityHeadersLayer::page().csp_report_only(&strict))
+        .route(
+            "/validations",
+            get(move || async move { axum::Json(validations.load(Ordering::Relaxed)) }),
+        )
 }
 
 /// Every mark that a script leaves on the root element is one that ran.

@@ -5,7 +5,7 @@ use palisade_core::{Principal, RequestScope};
 use palisade_headers::security::{
     Csp, Hsts, HstsWhen, NoStore, OverTls, ReportingEndpoints, Source,
 };
-use palisade_headers::{CspNonce, SecurityHeadersLayer};
+use palisade_headers::{CspNonce, HeaderOverrides, SecurityHeadersLayer};
 
 use crate::{headers_of, lines, plain, with};
 
@@ -165,4 +165,28 @@ async fn an_answer_to_a_validation_leaves_the_stored_policy_alone() {
     })
     .await;
     assert!(headers.contains_key("content-security-policy"));
+}
+
+#[tokio::test]
+async fn a_routes_own_policy_with_a_nonce_is_no_part_of_a_validation_either() {
+    let nonce = || Csp::new().script_src([Source::Nonce]);
+    let plain = || Csp::new().script_src([Source::SelfOrigin]);
+    for layer in [
+        SecurityHeadersLayer::page().csp_report_only(&nonce()),
+        SecurityHeadersLayer::api(),
+    ] {
+        for (policy, sent) in [(nonce(), false), (plain(), true)] {
+            let headers = headers_of(layer.clone(), Request::new(()), |request| {
+                let _ = CspNonce::of(request.extensions()).map(|nonce| nonce.as_str().to_owned());
+                let mut response = Response::new(http_body_util::Empty::<bytes::Bytes>::new());
+                *response.status_mut() = http::StatusCode::NOT_MODIFIED;
+                let overrides = HeaderOverrides::new().csp(&policy);
+                response.extensions_mut().insert(overrides);
+                response
+            })
+            .await;
+            assert_eq!(headers.contains_key("content-security-policy"), sent);
+            assert!(!headers.contains_key("content-security-policy-report-only"));
+        }
+    }
 }
