@@ -60,7 +60,8 @@ impl SecurityHeadersLayer {
         Self::of(preset::page())
     }
 
-    /// The list of the OWASP Secure Headers Project, as published on 2024-09-02, with the headers that it strips.
+    /// The list of the OWASP Secure Headers Project, as published on 2026-09-13 (`ci/headers_add.json` and
+    /// `ci/headers_remove.json`), with the headers that it strips.
     ///
     /// `Clear-Site-Data` is left out: the project itself proposes it for the answer to a sign-out, and on every response
     /// it would end every session. Send it there through

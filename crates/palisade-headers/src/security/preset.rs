@@ -84,8 +84,8 @@ pub(super) fn owasp() -> Settings {
         fixed("cache-control", "no-store, max-age=0"),
         fixed(
             "content-security-policy",
-            "default-src 'self'; form-action 'self'; object-src 'none'; frame-ancestors 'none'; \
-             upgrade-insecure-requests; block-all-mixed-content",
+            "default-src 'self'; form-action 'self'; base-uri 'self'; object-src 'none'; \
+             frame-ancestors 'none'; upgrade-insecure-requests",
         ),
         fixed("cross-origin-embedder-policy", "require-corp"),
         fixed("cross-origin-opener-policy", "same-origin"),
@@ -102,9 +102,10 @@ pub(super) fn owasp() -> Settings {
         fixed("referrer-policy", "no-referrer"),
         fixed(
             "strict-transport-security",
-            "max-age=31536000; includeSubDomains",
+            "max-age=63072000; includeSubDomains",
         ),
         fixed("x-content-type-options", "nosniff"),
+        fixed("x-dns-prefetch-control", "off"),
         fixed("x-frame-options", "deny"),
         fixed("x-permitted-cross-domain-policies", "none"),
     ] {

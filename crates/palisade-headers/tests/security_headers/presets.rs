@@ -1,5 +1,6 @@
 //! Each preset byte for byte, against the written list.
 
+use http::HeaderName;
 use palisade_headers::SecurityHeadersLayer;
 
 use crate::{lines, plain};
@@ -45,13 +46,13 @@ async fn the_page_preset_is_the_written_list() {
 
 #[tokio::test]
 async fn the_owasp_preset_is_the_published_list() {
-    // ci/headers_add.json of the OWASP Secure Headers Project, 2024-09-02, without Clear-Site-Data.
+    // ci/headers_add.json of the OWASP Secure Headers Project, 2026-09-13, without Clear-Site-Data.
     assert_eq!(
         lines(&plain(SecurityHeadersLayer::owasp()).await),
         [
             "cache-control: no-store, max-age=0",
-            "content-security-policy: default-src 'self'; form-action 'self'; object-src 'none'; \
-             frame-ancestors 'none'; upgrade-insecure-requests; block-all-mixed-content",
+            "content-security-policy: default-src 'self'; form-action 'self'; base-uri 'self'; object-src 'none'; \
+             frame-ancestors 'none'; upgrade-insecure-requests",
             "cross-origin-embedder-policy: require-corp",
             "cross-origin-opener-policy: same-origin",
             "cross-origin-resource-policy: same-origin",
@@ -62,8 +63,9 @@ async fn the_owasp_preset_is_the_published_list() {
              xr-spatial-tracking=(), clipboard-read=(), clipboard-write=(), gamepad=(), hid=(), idle-detection=(), \
              interest-cohort=(), serial=(), unload=()",
             "referrer-policy: no-referrer",
-            "strict-transport-security: max-age=31536000; includeSubDomains",
+            "strict-transport-security: max-age=63072000; includeSubDomains",
             "x-content-type-options: nosniff",
+            "x-dns-prefetch-control: off",
             "x-frame-options: deny",
             "x-permitted-cross-domain-policies: none",
         ]
@@ -117,5 +119,26 @@ async fn no_preset_sends_what_browsers_have_dropped() {
         ] {
             assert!(!headers.contains_key(dropped), "{dropped}");
         }
+    }
+}
+
+// ci/headers_remove.json of the OWASP Secure Headers Project, 2026-09-13.
+#[test]
+fn the_stripped_names_are_the_published_list() {
+    let names: Vec<_> = palisade_headers::security::FINGERPRINTS
+        .iter()
+        .map(HeaderName::as_str)
+        .collect();
+    assert_eq!(names.len(), 88);
+    for added in [
+        "teamcity-node-id",
+        "x-backside-transport",
+        "x-datadog-trace-id",
+        "x-gitlab-meta",
+        "x-kong-upstream-status",
+        "x-tyk-trace-id",
+        "x-woodpecker-version",
+    ] {
+        assert!(names.contains(&added), "{added}");
     }
 }
