@@ -1,6 +1,5 @@
 //! Each preset byte for byte, against the written list.
 
-use http::HeaderName;
 use palisade_headers::SecurityHeadersLayer;
 
 use crate::{lines, plain};
@@ -125,10 +124,7 @@ async fn no_preset_sends_what_browsers_have_dropped() {
 // ci/headers_remove.json of the OWASP Secure Headers Project, 2026-09-13.
 #[test]
 fn the_stripped_names_are_the_published_list() {
-    let names: Vec<_> = palisade_headers::security::FINGERPRINTS
-        .iter()
-        .map(HeaderName::as_str)
-        .collect();
+    let names = palisade_headers::security::FINGERPRINTS;
     assert_eq!(names.len(), 88);
     for added in [
         "teamcity-node-id",
@@ -139,6 +135,6 @@ fn the_stripped_names_are_the_published_list() {
         "x-tyk-trace-id",
         "x-woodpecker-version",
     ] {
-        assert!(names.contains(&added), "{added}");
+        assert!(names.iter().any(|name| name == added), "{added}");
     }
 }
