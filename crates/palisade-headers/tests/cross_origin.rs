@@ -88,6 +88,39 @@ async fn a_trusted_origin_passes_and_its_neighbours_do_not() {
 }
 
 #[tokio::test]
+async fn a_websocket_of_another_origin_needs_trust() {
+    let cors = CorsLayer::builder()
+        .origins(["https://app.example"])
+        .try_build()
+        .unwrap();
+    let listed = CrossOriginGuardLayer::new().trust_cors(&cors);
+    let open = CrossOriginGuardLayer::new().trust_cors(&CorsLayer::api());
+    let socket = |origin: &str, cookie: bool| {
+        let mut request = Request::get("/events")
+            .header("host", "example.com")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-fetch-mode", "websocket")
+            .header("sec-fetch-site", "cross-site")
+            .header("origin", origin);
+        if cookie {
+            request = request.header("cookie", "session=1");
+        }
+        request.body(()).unwrap()
+    };
+    for (origin, cookie, by_list, by_openness) in [
+        ("https://app.example", true, 200, 403),
+        ("https://evil.example", true, 403, 403),
+        ("https://evil.example", false, 403, 200),
+    ] {
+        let request = || socket(origin, cookie);
+        assert_eq!(status(CrossOriginGuardLayer::new(), request()).await, 403);
+        assert_eq!(status(listed.clone(), request()).await, by_list);
+        assert_eq!(status(open.clone(), request()).await, by_openness);
+    }
+}
+
+#[tokio::test]
 async fn what_cors_lists_is_trusted_too() {
     let cors = CorsLayer::builder()
         .origins(["https://app.example"])

@@ -51,13 +51,11 @@ impl Rules {
 
     #[inline]
     pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), CrossOrigin> {
-        if matches!(
-            *request.method(),
-            Method::GET | Method::HEAD | Method::OPTIONS
-        ) {
-            return Ok(());
+        match *request.method() {
+            Method::HEAD | Method::OPTIONS => Ok(()),
+            Method::GET if !is_upgrade(request.headers()) => Ok(()),
+            _ => self.check_unsafe(request),
         }
-        self.check_unsafe(request)
     }
 
     fn check_unsafe<B>(&self, request: &Request<B>) -> Result<(), CrossOrigin> {
@@ -106,6 +104,14 @@ impl Rules {
     }
 }
 
+/// Whether it opens a WebSocket or another protocol (RFC 9110, section 7.8), which is not under the same-origin policy: the
+/// page that opened it writes and reads there with the visitor's cookies. Over HTTP/2 and 3 this is a `CONNECT`
+/// (RFC 8441, RFC 9220).
+#[inline]
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::UPGRADE)
+}
+
 /// The kind of credential that a request carries, as far as headers show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Credential {
@@ -146,11 +152,13 @@ fn is_sent_by_browsers(credential: &[u8]) -> bool {
         .any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-/// Whether it is a call without credentials by a page's code, and not a form or a link, which CORS has no say in.
+/// Whether it is a call without credentials by a page's code, or a WebSocket without, and not a form or a link, which CORS
+/// has no say in.
 fn is_open_call(headers: &HeaderMap) -> bool {
     let mut modes = headers.get_all(SEC_FETCH_MODE).iter();
     let mode = modes.next().map(http::HeaderValue::as_bytes);
-    credential(headers) == Credential::None && mode == Some(b"cors") && modes.next().is_none()
+    let by_code = mode == Some(b"cors") || mode == Some(b"websocket");
+    credential(headers) == Credential::None && by_code && modes.next().is_none()
 }
 
 /// What the browser says about where the request comes from.
@@ -245,6 +253,41 @@ mod tests {
             let mut headers = headers;
             headers.push(host);
             assert_eq!(passes(method, &headers), expected, "{method} {headers:?}");
+        }
+    }
+
+    // The Fetch fields of a WebSocket are those of Chromium; RFC 6455, section 10.2, leaves the check to the server.
+    #[test]
+    fn an_upgrade_is_judged_by_its_origin_over_every_version_of_http() {
+        let host = ("host", "example.com");
+        let websocket = ("sec-fetch-mode", "websocket");
+        for (headers, expected) in [
+            (vec![], true),
+            (vec![("sec-fetch-site", "same-origin")], true),
+            (vec![("sec-fetch-site", "cross-site")], false),
+            (vec![("sec-fetch-site", "same-site")], false),
+            (vec![("origin", "https://example.com")], true),
+            (vec![("origin", "https://attacker.example")], false),
+            (vec![("origin", "null")], false),
+            (
+                vec![
+                    ("origin", "https://attacker.example"),
+                    ("sec-fetch-site", "cross-site"),
+                    ("cookie", "session=1"),
+                ],
+                false,
+            ),
+        ] {
+            let mut headers = headers;
+            headers.extend([host, websocket]);
+            let connect = request("CONNECT", &headers);
+            let connected = Rules::default().check(&connect).is_ok();
+            assert_eq!(connected, expected, "CONNECT {headers:?}");
+            for protocol in ["websocket", "WebSocket", "h2c, websocket"] {
+                headers.push(("upgrade", protocol));
+                assert_eq!(passes("GET", &headers), expected, "GET {headers:?}");
+                headers.pop();
+            }
         }
     }
 

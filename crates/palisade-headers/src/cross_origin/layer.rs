@@ -5,7 +5,7 @@ use super::pattern::Pattern;
 use crate::origin::OriginPattern;
 use crate::{CorsLayer, HeadersError};
 
-/// Refuses requests with effects that pages of other origins make.
+/// Refuses requests with effects, and WebSockets, that pages of other origins make.
 ///
 /// See [the rules](crate::cross_origin). For services that know their visitors by a cookie; a caller that proves itself
 /// by a header that only its own code can set passes, because there is nothing to forge.
