@@ -19,16 +19,7 @@ impl CorsLayer {
     /// Every origin may read, without credentials; `GET` and `POST`; `Authorization`, `Content-Type`, `X-Track-ID` and
     /// `Idempotency-Key`; `X-Request-ID`, `Retry-After` and every limit header are exposed; a preflight is answered 200.
     pub fn api() -> Self {
-        Self::builder()
-            .origins(["*"])
-            .methods([Method::GET, Method::POST])
-            .headers([
-                "Authorization",
-                "Content-Type",
-                "X-Track-ID",
-                "Idempotency-Key",
-            ])
-            .preflight_ok()
+        CorsBuilder::api()
             .try_build()
             // A test holds that these settings build; were they not to, nobody of another origin would read anything.
             .unwrap_or_else(|_| Self::of(Policy::nobody()))
@@ -59,6 +50,30 @@ impl CorsBuilder {
             max_age: Duration::from_secs(600),
             status: StatusCode::NO_CONTENT,
         }
+    }
+
+    /// Begins with the policy of [`CorsLayer::api`], to be extended.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use http::Method;
+    /// use palisade_headers::CorsBuilder;
+    ///
+    /// let cors = CorsBuilder::api().methods([Method::DELETE]).headers(["X-Tenant"]).try_build();
+    /// assert!(cors.is_ok());
+    /// ```
+    pub fn api() -> Self {
+        Self::new()
+            .origins(["*"])
+            .methods([Method::GET, Method::POST])
+            .headers([
+                "Authorization",
+                "Content-Type",
+                "X-Track-ID",
+                "Idempotency-Key",
+            ])
+            .preflight_ok()
     }
 
     /// Adds origins whose pages may read answers: `https://app.example`, `https://*.example.com` for every host with at

@@ -1,7 +1,7 @@
 //! Policies that cannot be used, and policies from the environment.
 
 use palisade_headers::cors::CorsConfig;
-use palisade_headers::{CorsLayer, HeadersError};
+use palisade_headers::{CorsBuilder, CorsLayer, HeadersError};
 
 use crate::{all, ask, preflight, request};
 
@@ -134,6 +134,25 @@ fn a_variable_that_is_set_and_names_nothing_is_a_mistake() {
             "CORS: origins \"\": is empty; methods \"\": is empty; headers \"\": is empty"
         );
     }
+}
+
+#[tokio::test]
+async fn the_policy_for_apis_can_be_extended() {
+    let cors = CorsBuilder::api()
+        .methods(["DELETE"])
+        .headers(["X-Tenant"])
+        .try_build()
+        .unwrap();
+    let (status, headers) = ask(&cors, preflight("https://app.example"), &[]).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        all(&headers, "access-control-allow-methods"),
+        ["GET, POST, DELETE"]
+    );
+    assert_eq!(
+        all(&headers, "access-control-allow-headers"),
+        ["Authorization, Content-Type, X-Track-ID, Idempotency-Key, X-Tenant"]
+    );
 }
 
 // Fetch, section 2.2.1.
