@@ -235,6 +235,26 @@ async fn the_format_and_the_clock_can_be_chosen() {
 }
 
 #[tokio::test]
+async fn the_request_carries_its_own_id_where_told_so() {
+    for layer in [
+        RequestIdLayer::new().write_to_request(),
+        RequestIdLayer::new().write_to_request().trust_callers(),
+    ] {
+        for headers in [
+            &[][..],
+            &[("x-request-id", &b"a b"[..])],
+            &[("x-request-id", b"sent")],
+        ] {
+            let seen = serve(layer.clone(), sent(headers)).await;
+            assert_eq!(seen.request["x-request-id"], seen.id().as_str());
+            assert_eq!(seen.request.len(), 1);
+        }
+    }
+    let seen = serve(RequestIdLayer::new(), sent(&[])).await;
+    assert!(seen.request.is_empty(), "not by default");
+}
+
+#[tokio::test]
 async fn off_passes_everything_as_it_is() {
     let handler = service_fn(|request: Request<()>| async move {
         assert!(RequestScope::current(request.extensions()).is_none());

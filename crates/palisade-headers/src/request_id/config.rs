@@ -30,6 +30,8 @@ pub struct RequestIdConfig {
     pub trusted_proxies: Vec<String>,
     /// Whether every caller's id and trace are accepted; default not. See [`RequestIdLayer::trust_callers`].
     pub trust_callers: bool,
+    /// Whether the request carries its id in `X-Request-ID` too; default not. See [`RequestIdLayer::write_to_request`].
+    pub write_to_request: bool,
 }
 
 impl RequestIdConfig {
@@ -47,6 +49,9 @@ impl RequestIdConfig {
         let mut layer = RequestIdLayer::new().format(self.format);
         if self.trust_callers {
             layer = layer.trust_callers();
+        }
+        if self.write_to_request {
+            layer = layer.write_to_request();
         }
         if !self.trusted_proxies.is_empty() {
             if self.trust_callers {
@@ -83,8 +88,10 @@ mod tests {
     #[cfg(feature = "serde")]
     #[test]
     fn a_configuration_is_read_from_any_format() {
-        let config: RequestIdConfig =
-            serde_json::from_str(r#"{"format":"random","trusted_proxies":["10.0.0.1"]}"#).unwrap();
+        let config: RequestIdConfig = serde_json::from_str(
+            r#"{"format":"random","trusted_proxies":["10.0.0.1"],"write_to_request":true}"#,
+        )
+        .unwrap();
         assert_eq!(config.format, IdFormat::Random);
         assert!(config.try_build().is_ok());
         assert!(serde_json::from_str::<RequestIdConfig>(r#"{"trust":true}"#).is_err());

@@ -78,19 +78,28 @@ impl Settings {
             scope.set_request_id(id);
         }
         let headers = request.headers_mut();
-        if headers.is_empty() {
-            return;
+        if !headers.is_empty() {
+            clean(headers, trusted, parent.is_some(), scope.request_id());
         }
-        if !trusted {
-            headers.remove(X_REQUEST_ID);
-            headers.remove(X_CORRELATION_ID);
-            trace::remove_all(headers);
-            return;
+        if self.on_request
+            && let Some(id) = scope.request_id()
+        {
+            let _ = headers.try_insert(X_REQUEST_ID, id.as_header().clone());
         }
-        remove_other_ids(headers, scope.request_id());
-        if parent.is_none() {
-            trace::remove_stray(headers);
-        }
+    }
+}
+
+/// Removes what is not believed, and what is no id or no place in a trace.
+fn clean(headers: &mut HeaderMap, trusted: bool, traced: bool, id: Option<&RequestId>) {
+    if !trusted {
+        headers.remove(X_REQUEST_ID);
+        headers.remove(X_CORRELATION_ID);
+        trace::remove_all(headers);
+        return;
+    }
+    remove_other_ids(headers, id);
+    if !traced {
+        trace::remove_stray(headers);
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Settings {
     trust: Trust,
     pub(super) format: IdFormat,
     pub(super) clock: WallClock,
+    /// Whether the request carries its id in `X-Request-ID`.
+    pub(super) on_request: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +59,7 @@ impl RequestIdLayer {
             trust: Trust::Nobody,
             format: IdFormat::default(),
             clock: WallClock::system(),
+            on_request: false,
         })))
     }
 
@@ -98,6 +101,13 @@ impl RequestIdLayer {
     /// Sets how fresh ids are made; default [`IdFormat::UuidV7`].
     pub fn format(self, format: IdFormat) -> Self {
         self.change(|settings| settings.format = format)
+    }
+
+    /// Puts the id into `X-Request-ID` of the request too, for what reads it there, such as a span of tower-http or an
+    /// upstream that requests are forwarded to. Default not: our layers find it in the scope, and a header more costs
+    /// memory.
+    pub fn write_to_request(self) -> Self {
+        self.change(|settings| settings.on_request = true)
     }
 
     /// Replaces the clock that a UUID's time comes from; for tests.
