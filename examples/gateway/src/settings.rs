@@ -139,7 +139,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 
     fn cors(&mut self) -> CorsLayer {
-        let built = CorsConfig::from_vars(|name| self.set(name))
+        // As it is: that nobody is listed must not let everybody in.
+        let built = CorsConfig::from_vars(|name| (self.var)(name))
             .into_builder()
             .methods(["GET", "POST", "DELETE"])
             .headers([
@@ -197,6 +198,15 @@ mod tests {
         );
         assert_eq!(settings.access_token_lifetime.as_secs(), 900);
         assert_eq!(settings.environment, Environment::Development);
+    }
+
+    #[test]
+    fn an_empty_list_of_origins_does_not_let_everybody_in() {
+        for empty in ["", "  "] {
+            let (_, problems) = read(&[("CORS_ORIGINS", empty)]);
+            let fields: Vec<_> = problems.iter().map(|problem| &*problem.field).collect();
+            assert_eq!(fields, ["CORS_ORIGINS"], "{empty:?}");
+        }
     }
 
     #[test]

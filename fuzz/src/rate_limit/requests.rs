@@ -110,7 +110,8 @@ impl Model {
         if preflight || ["/healthz", "/readyz", "/metrics"].contains(&path) {
             return None;
         }
-        if head.method == Method::POST && path == "/auth/token" {
+        let segments: Vec<Vec<u8>> = path.split('/').map(decoded).collect();
+        if head.method == Method::POST && segments == [&b""[..], b"auth", b"token"] {
             let passes = self.login < LOGIN;
             self.login += u32::from(passes);
             return Some(passes);
@@ -129,6 +130,30 @@ impl Model {
         self.backstop += u32::from(passes && claimed);
         Some(passes)
     }
+}
+
+/// A segment of a path without its percent-encoding (RFC 3986, section 2.1); what is none stays.
+fn decoded(segment: &str) -> Vec<u8> {
+    let mut rest = segment.as_bytes();
+    let mut out = Vec::new();
+    while let Some((&first, others)) = rest.split_first() {
+        let digits = others.get(..2).filter(|_| first == b'%');
+        let value = digits.and_then(|digits| {
+            let digit = |at: usize| char::from(digits[at]).to_digit(16);
+            u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+        });
+        match value {
+            Some(value) => {
+                out.push(value);
+                rest = &others[2..];
+            }
+            None => {
+                out.push(first);
+                rest = others;
+            }
+        }
+    }
+    out
 }
 
 /// The head of a request.
