@@ -149,10 +149,25 @@ impl Future for ResponseFuture {
         let response = ready_or_pending!(self.project().inner.poll(cx))?;
         // A body that nothing observes needs no box of its own.
         Poll::Ready(Ok(response.map(|body| match body.into_inner() {
-            Ok(body) => body.into_inner().unwrap_or_else(Body::new),
+            Ok(body) => own_body(body),
             Err(body) => Body::new(body),
         })))
     }
+}
+
+/// The body of the router, where field encryption made no other of it.
+#[cfg(feature = "crypto")]
+fn own_body(body: palisade_core::ResponseBody<Body>) -> Body {
+    match body.into_inner() {
+        Ok(body) => body,
+        Err(body) => Body::new(body),
+    }
+}
+
+/// The body of the router.
+#[cfg(not(feature = "crypto"))]
+const fn own_body(body: Body) -> Body {
+    body
 }
 
 impl fmt::Debug for ResponseFuture {

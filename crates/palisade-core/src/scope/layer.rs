@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use crate::filter::{Exchange, Filter, Filtered, ReplaceBody, Step};
 use crate::{ClientIp, Handle, Rejection, Renderer, peer_addr};
 
-/// Gives every request its [`RequestScope`] and decides the client's address once, for all layers inside.
+/// Gives every request its [`RequestScope`](crate::RequestScope) and decides the client's address once, for all layers inside.
 ///
 /// On the way out it finishes the rejections that handlers returned: it gives them the request's id and the form that
 /// the caller reads. Put it outermost; a `Stack` does so by itself.
