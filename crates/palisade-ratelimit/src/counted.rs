@@ -33,7 +33,7 @@ pub(crate) enum Engine {
     Local,
     /// A limiter of the user's.
     #[cfg(feature = "governor")]
-    Governor(Arc<dyn crate::governor::Check>),
+    Governor(Arc<dyn crate::governor::check::Check>),
     /// Redis, and the table while Redis is down.
     #[cfg(feature = "redis")]
     Redis(Box<crate::store::RedisPolicy>),

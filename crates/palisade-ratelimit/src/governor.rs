@@ -1,6 +1,6 @@
 //! An existing governor limiter as the engine of a policy, and governor's quotas as our limits.
 
-mod check;
+pub(crate) mod check;
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
@@ -13,7 +13,7 @@ use governor::state::keyed::KeyedStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
 use palisade_core::Name;
 
-pub(crate) use self::check::Check;
+use self::check::Check;
 use crate::decision::{Decision, Outcome};
 use crate::key::Key;
 use crate::limit::{DAY, HOUR, Limit, MINUTE, Rate, SECOND, burst};

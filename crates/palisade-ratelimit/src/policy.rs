@@ -29,7 +29,7 @@ pub struct Policy {
     room: Option<NonZeroU32>,
     pub(crate) refund: Option<Arc<Refund>>,
     #[cfg(feature = "governor")]
-    pub(crate) governor: Option<Arc<dyn crate::governor::Check>>,
+    pub(crate) governor: Option<Arc<dyn crate::governor::check::Check>>,
     #[cfg(feature = "redis")]
     pub(crate) outage: Option<crate::Outage>,
     #[cfg(feature = "redis")]
