@@ -29,6 +29,11 @@ pub(super) fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
     }
 }
 
+/// Whether it names a field about a trace.
+pub(super) fn is_about_trace(name: &HeaderName) -> bool {
+    *name == TRACEPARENT || *name == TRACESTATE || OTHERS.contains(name)
+}
+
 /// Removes every field about a trace.
 pub(super) fn remove_all(headers: &mut HeaderMap) {
     headers.remove(TRACEPARENT);
