@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use palisade_core::Problems;
 
 /// Why a trail could not be opened or a record not be kept.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
     /// Settings that cannot be used, all of them.
@@ -32,3 +32,5 @@ impl AuditError {
         move |source| Self::Io { path, source }
     }
 }
+
+palisade_core::debug_as_display!(AuditError);

@@ -2,7 +2,7 @@ use palisade_core::Problems;
 use palisade_core::random::RandomError;
 
 /// What can go wrong while configuring or issuing. It never holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
     /// Settings that cannot be used, all of them at once.
@@ -21,3 +21,5 @@ impl AuthError {
         Self::Config(Problems::one(field, reason))
     }
 }
+
+palisade_core::debug_as_display!(AuthError);

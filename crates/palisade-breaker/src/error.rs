@@ -5,7 +5,7 @@ use palisade_core::{Name, Problems};
 use crate::{Reason, State};
 
 /// A call that a breaker refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("breaker {name} refused the call: {reason}")]
 #[non_exhaustive]
 pub struct Rejected {
@@ -67,7 +67,7 @@ impl<E> BreakerError<E> {
 }
 
 /// What is wrong with the configuration of a breaker or a retry.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BreakerConfigError {
     /// Settings or variables that do not do, each with its name.
@@ -87,3 +87,5 @@ impl BreakerConfigError {
         }
     }
 }
+
+palisade_core::debug_as_display!(Rejected, BreakerConfigError);

@@ -108,7 +108,7 @@ enum Trust {
 }
 
 /// A setting of [`ClientIp`] that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("trusted proxies: {0}")]
 pub struct ClientIpError(#[from] Problems);
 
@@ -303,6 +303,8 @@ impl FromStr for ClientIp {
         }
     }
 }
+
+crate::debug_as_display!(ClientIpError);
 
 #[cfg(test)]
 mod tests {

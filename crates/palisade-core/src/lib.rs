@@ -3,6 +3,7 @@
 
 mod body;
 mod client_ip;
+mod error_debug;
 mod event;
 pub mod filter;
 mod forwarded;

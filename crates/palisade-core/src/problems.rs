@@ -1,7 +1,7 @@
 use std::fmt;
 
 /// One thing that is wrong with a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The setting, variable or key, such as `RATE_LIMIT_BURST` or `policies[2].name`.
     pub field: String,
@@ -28,7 +28,7 @@ impl fmt::Display for Problem {
 /// let error = problems.into_result(()).unwrap_err();
 /// assert_eq!(error.to_string(), "burst: is 0, must be at least 1; per_second: is missing");
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
@@ -100,6 +100,8 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+crate::debug_as_display!(Problem, Problems);
 
 #[cfg(test)]
 mod tests {

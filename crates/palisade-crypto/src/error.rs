@@ -4,7 +4,7 @@ use palisade_core::random::RandomError;
 use crate::{KeyId, Suite};
 
 /// What can go wrong. It never holds a key, a plaintext or a sealed value.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Keys or settings that are not accepted, all of them at once.
@@ -88,3 +88,5 @@ impl Error {
         }
     }
 }
+
+palisade_core::debug_as_display!(Error);

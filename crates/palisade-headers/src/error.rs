@@ -1,7 +1,7 @@
 use palisade_core::Problems;
 
 /// A configuration that cannot be used, with everything that is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadersError {
     /// The CORS policy.
@@ -30,3 +30,5 @@ impl HeadersError {
         }
     }
 }
+
+palisade_core::debug_as_display!(HeadersError);

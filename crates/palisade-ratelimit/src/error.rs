@@ -1,7 +1,7 @@
 use palisade_core::Problems;
 
 /// What can go wrong outside a request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The configuration cannot work; every problem is named.
@@ -14,3 +14,5 @@ pub enum Error {
     #[error("the store of rate limits does not answer: {0}")]
     Store(Box<str>),
 }
+
+palisade_core::debug_as_display!(Error);

@@ -1,11 +1,12 @@
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_core::{Name, Problems};
 
 /// What can go wrong. It never holds a secret.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Secrets or settings that are not accepted, all of them at once.
@@ -60,7 +61,7 @@ pub enum Error {
 /// Why a provider could not answer.
 ///
 /// The message is shown and logged, so it must not hold a secret; mind errors of parsers, which quote what they read.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct ProviderError {
     message: Cow<'static, str>,
@@ -83,5 +84,20 @@ impl ProviderError {
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
+    }
+}
+
+palisade_core::debug_as_display!(Error);
+
+/// The message and those of its sources, which [`Display`](fmt::Display) leaves to whoever shows the chain.
+impl fmt::Debug for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
     }
 }

@@ -85,21 +85,9 @@ where
     F: Filter,
     B: Body<Data = Bytes>,
 {
-    /// Calls the inner service.
+    /// Waits for the response of the inner service, which was called.
     #[inline(always)]
-    pub(super) fn pass(
-        service: &mut S,
-        request: Request<Rq>,
-        filter: F,
-        exchange: Exchange,
-        kept: F::Kept,
-    ) -> Self {
-        // A panic of the service drops what was kept while the thread panics, and so is told from a cancellation.
-        let found = exchange.pause();
-        let inner = {
-            let _entered = found.span().map(tracing::Span::enter);
-            service.call(request)
-        };
+    pub(super) const fn running(inner: S::Future, filter: F, found: Found, kept: F::Kept) -> Self {
         Self {
             filter,
             found,
@@ -149,9 +137,12 @@ where
             match this.state.as_mut().project() {
                 StateProj::Running { inner } => {
                     this.found.running = true;
-                    let polled = {
-                        let _entered = this.found.span().map(tracing::Span::enter);
-                        inner.poll(cx)
+                    let polled = match this.found.span() {
+                        None => inner.poll(cx),
+                        Some(span) => {
+                            let _entered = span.enter();
+                            inner.poll(cx)
+                        }
                     };
                     this.found.running = false;
                     let response = match ready!(polled) {

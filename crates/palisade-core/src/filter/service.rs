@@ -6,6 +6,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
+use tracing::Span;
 
 use super::future::Parked;
 use super::{Exchange, Filter, Park, ResponseFuture, Step};
@@ -54,7 +55,13 @@ where
         let mut exchange = Exchange::begin();
         match filter.on_request(&mut exchange, &mut request) {
             Step::Pass(kept) => {
-                ResponseFuture::pass(&mut self.inner, request, filter, exchange, kept)
+                let found = exchange.pause();
+                // Here and not in a function of its own: that would move the request once more.
+                let inner = match found.span() {
+                    None => self.inner.call(request),
+                    Some(span) => call_in_span(&mut self.inner, request, span),
+                };
+                ResponseFuture::running(inner, filter, found, kept)
             }
             Step::Answer(answer, kept) => ResponseFuture::answer(*answer, filter, exchange, kept),
             Step::Wait(wait) => {
@@ -64,6 +71,15 @@ where
             }
         }
     }
+}
+
+#[inline(never)]
+fn call_in_span<S, Rq>(service: &mut S, request: Request<Rq>, span: &Span) -> S::Future
+where
+    S: Service<Request<Rq>>,
+{
+    let _entered = span.enter();
+    service.call(request)
 }
 
 /// The layer of a filter.
