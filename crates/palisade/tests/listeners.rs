@@ -11,8 +11,8 @@ use axum::serve::{IncomingStream, Listener, ListenerExt};
 use axum::{Extension, Router, routing::get};
 use palisade::audit::{Audit, AuditLayer, MemorySink};
 use palisade::axum::protect;
-use palisade::headers::RequestIdLayer;
 use palisade::headers::security::{HstsWhen, OverTls, SecurityHeadersLayer};
+use palisade::headers::{CookieLayer, HttpsRedirectLayer, RequestIdLayer};
 use palisade::ratelimit::{Limit, NoKey, Policy, RateLimitLayer, burst, per_minute};
 use palisade::{ClientIp, PeerAddr, Stack};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -224,4 +224,47 @@ async fn a_listener_for_tls_says_who_the_peer_is_and_that_it_is_tls() {
         answer.contains("\r\nstrict-transport-security: "),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn a_redirect_has_headers_id_and_record_and_cookies_are_hardened() {
+    let trail = MemorySink::new();
+    let (audit, guard) = Audit::builder("web").sink(trail.clone()).open().unwrap();
+    let stack = Stack::new()
+        .request_id(RequestIdLayer::new())
+        .security_headers(SecurityHeadersLayer::api())
+        .audit(AuditLayer::new(audit))
+        .https_redirect(HttpsRedirectLayer::new())
+        .cookies(CookieLayer::new())
+        .limit_clients(limited(NoKey::Share));
+    let router = Router::new().route("/", get(async || [("set-cookie", "id=1")]));
+    let (socket, listener) = Socket::new();
+    let router =
+        protect(router, stack).on_connect(|_: &IncomingStream<'_, UnixListener>, extensions| {
+            extensions.insert(PeerAddr(([127, 0, 0, 1], 0).into()));
+        });
+    tokio::spawn(axum::serve(listener, router).into_future());
+
+    let mut outside = UnixStream::connect(&socket.path).await.unwrap();
+    let request = b"GET /x HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\r\n";
+    outside.write_all(request).await.unwrap();
+    let mut redirect = String::new();
+    outside.read_to_string(&mut redirect).await.unwrap();
+    assert_status(&redirect, 301);
+    for field in [
+        "location: https://shop.example/x\r\n",
+        "x-content-type-options: nosniff\r\n",
+        "x-request-id: ",
+    ] {
+        assert!(redirect.contains(field), "{redirect}");
+    }
+    let inside = socket.ask("").await;
+    assert_status(&inside, 200);
+    let cookie = "set-cookie: id=1; Secure; HttpOnly; SameSite=Lax\r\n";
+    assert!(inside.contains(cookie), "{inside}");
+
+    guard.shutdown(Duration::from_secs(5));
+    let records = trail.lines();
+    let redirected = |line: &&String| line.contains("\"status\":301");
+    assert_eq!(records.iter().filter(redirected).count(), 1, "{records:?}");
 }
