@@ -29,3 +29,6 @@ const TARGET: &str = "palisade_headers";
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/which-preset.md")]
 mod which_preset {}
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/from-tower-http-and-tower-helmet.md")]
+mod from_tower_http_and_tower_helmet {}
