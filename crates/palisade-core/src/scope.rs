@@ -5,7 +5,7 @@ mod limits;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use http::Extensions;
+use http::{Extensions, HeaderValue};
 
 pub use self::late::LateSink;
 pub use self::layer::ScopeLayer;
@@ -39,6 +39,7 @@ struct Shared {
     started: Instant,
     request_id: OnceLock<RequestId>,
     trace_parent: OnceLock<TraceParent>,
+    trace_state: OnceLock<HeaderValue>,
     client: OnceLock<ClientAddr>,
     renderer: OnceLock<Renderer>,
     state: Mutex<State>,
@@ -79,6 +80,7 @@ impl RequestScope {
             started,
             request_id: OnceLock::new(),
             trace_parent: OnceLock::new(),
+            trace_state: OnceLock::new(),
             client: client.map_or_else(OnceLock::new, OnceLock::from),
             renderer: OnceLock::new(),
             state: Mutex::default(),
@@ -114,6 +116,9 @@ impl RequestScope {
         }
         if let Some(trace) = self.trace_parent() {
             outbound.set_trace_parent(trace);
+            if let Some(state) = self.trace_state() {
+                outbound.set_trace_state(state.clone());
+            }
         }
         outbound
     }
@@ -144,6 +149,19 @@ impl RequestScope {
     /// Sets the request's place in a distributed trace; the first one stays.
     pub fn set_trace_parent(&self, trace: TraceParent) {
         let _ = self.0.trace_parent.set(trace);
+    }
+
+    /// The notes of the systems on the way about that trace: `tracestate` (W3C Trace Context, section 3.3), if the layer
+    /// that set the trace found a list of entries.
+    #[must_use]
+    pub fn trace_state(&self) -> Option<&HeaderValue> {
+        self.0.trace_state.get()
+    }
+
+    /// Sets the notes about the request's trace; the first ones stay. They mean nothing, and go nowhere, without a
+    /// [trace](Self::set_trace_parent).
+    pub fn set_trace_state(&self, state: HeaderValue) {
+        let _ = self.0.trace_state.set(state);
     }
 
     /// The client's address, once it has been decided.

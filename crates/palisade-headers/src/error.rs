@@ -16,6 +16,12 @@ pub enum HeadersError {
     /// The request ids.
     #[error("request ids: {0}")]
     RequestId(Problems),
+    /// The redirect to HTTPS.
+    #[error("redirect to HTTPS: {0}")]
+    HttpsRedirect(Problems),
+    /// The hardening of cookies.
+    #[error("cookies: {0}")]
+    Cookies(Problems),
 }
 
 impl HeadersError {
@@ -26,7 +32,9 @@ impl HeadersError {
             Self::Cors(problems)
             | Self::Security(problems)
             | Self::CrossOrigin(problems)
-            | Self::RequestId(problems) => problems,
+            | Self::RequestId(problems)
+            | Self::HttpsRedirect(problems)
+            | Self::Cookies(problems) => problems,
         }
     }
 }

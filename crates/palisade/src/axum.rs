@@ -1,28 +1,37 @@
 //! A whole axum router behind a [`Stack`], and what a router answers by itself in the one format.
 
+mod connection;
+
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, Ready, ready};
-use std::net::SocketAddr;
+use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready as ready_or_pending};
+use std::task::{Context, Poll, ready};
 
 use ::axum::Router;
 use ::axum::body::Body;
-use ::axum::extract::{ConnectInfo, Request};
+use ::axum::extract::Request;
 use ::axum::response::Response;
-use ::axum::serve::{IncomingStream, Listener};
 use palisade_core::{Code, Rejection};
 use tower_layer::Layer;
 use tower_service::Service;
 
+pub use self::connection::{Connection, ProtectedConnections};
 use crate::{Protected, Stack};
 
 /// Wraps a whole router from outside, so that its fallbacks are covered too.
 ///
 /// The result is no router any more: no route can be added behind the stack's back. It goes straight into
-/// `axum::serve`, which then also tells the stack who the peer is. The layers of the stack are
-/// [leaked](Stack::leak), for this is what a process does once, when it starts.
+/// `axum::serve`, with every listener that `axum::serve` takes. The layers of the stack are [leaked](Stack::leak), for
+/// this is what a process does once, when it starts.
+///
+/// # Peer addresses
+///
+/// Where the address of the listener's peers is a [`SocketAddr`](std::net::SocketAddr), as with a `TcpListener`, its
+/// `TapIo` and most listeners for TLS, every request carries it. A peer without an IP address, such as one on a Unix
+/// socket, has no address: `audit` writes no `client_ip`, a limit by address counts all such peers together or as
+/// `RateLimitBuilder::no_key` says, and no [`ClientIp`](crate::ClientIp) and no layer believes what it forwards, since there
+/// is no address that is trusted. [`ProtectedRouter::on_connect`] gives such peers an address.
 ///
 /// # Example
 ///
@@ -90,50 +99,6 @@ impl Service<Request> for ProtectedRouter {
     }
 }
 
-impl<L> Service<IncomingStream<'_, L>> for ProtectedRouter
-where
-    L: Listener<Addr = SocketAddr>,
-{
-    type Response = Connection;
-    type Error = Infallible;
-    type Future = Ready<Result<Connection, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, stream: IncomingStream<'_, L>) -> Self::Future {
-        ready(Ok(Connection {
-            router: self.clone(),
-            peer: *stream.remote_addr(),
-        }))
-    }
-}
-
-/// A protected router on one connection, which tells every request who the peer is.
-#[derive(Debug, Clone)]
-pub struct Connection {
-    router: ProtectedRouter,
-    peer: SocketAddr,
-}
-
-impl Service<Request> for Connection {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = ResponseFuture;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request>::poll_ready(&mut self.router, cx)
-    }
-
-    #[inline]
-    fn call(&mut self, mut request: Request) -> ResponseFuture {
-        request.extensions_mut().insert(ConnectInfo(self.peer));
-        self.router.call(request)
-    }
-}
-
 pin_project_lite::pin_project! {
     /// The response future of a [`ProtectedRouter`].
     pub struct ResponseFuture {
@@ -146,7 +111,7 @@ impl Future for ResponseFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready_or_pending!(self.project().inner.poll(cx))?;
+        let response = ready!(self.project().inner.poll(cx))?;
         // A body that nothing observes needs no box of its own.
         Poll::Ready(Ok(response.map(|body| match body.into_inner() {
             Ok(body) => own_body(body),

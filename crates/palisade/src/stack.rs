@@ -101,6 +101,18 @@ impl Stack {
         self.change(|stations| stations.audit = layer)
     }
 
+    /// Adds `Secure`, `HttpOnly` and `SameSite` to the cookies that are set inside.
+    #[cfg(feature = "headers")]
+    pub fn cookies(self, layer: CookieLayer) -> Self {
+        self.change(|stations| stations.cookies = layer)
+    }
+
+    /// Sends clients that come over plain HTTP to HTTPS.
+    #[cfg(feature = "headers")]
+    pub fn https_redirect(self, layer: HttpsRedirectLayer) -> Self {
+        self.change(|stations| stations.https_redirect = layer)
+    }
+
     /// Says which pages of other origins may read the answers.
     #[cfg(feature = "headers")]
     pub fn cors(self, layer: CorsLayer) -> Self {

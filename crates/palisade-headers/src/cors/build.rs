@@ -4,25 +4,14 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use palisade_core::Problems;
 
 use super::policy::{Allowed, Lists, Policy};
-use super::{CorsLayer, names};
+use super::{CorsLayer, environment, names};
 use crate::HeadersError;
-use crate::origin::{OriginPattern, Origins};
+use crate::origin::{OriginCheck, OriginPattern, Origins};
 
 impl CorsLayer {
     /// Begins a policy: no origin, no method, no header, no credentials yet.
     pub fn builder() -> CorsBuilder {
         CorsBuilder::new()
-    }
-
-    /// For public APIs whose callers prove themselves by a header, not by a cookie.
-    ///
-    /// Every origin may read, without credentials; `GET` and `POST`; `Authorization`, `Content-Type`, `X-Track-ID` and
-    /// `Idempotency-Key`; `X-Request-ID`, `Retry-After` and every limit header are exposed; a preflight is answered 200.
-    pub fn api() -> Self {
-        CorsBuilder::api()
-            .try_build()
-            // A test holds that these settings build; were they not to, nobody of another origin would read anything.
-            .unwrap_or_else(|_| Self::of(Policy::nobody()))
     }
 }
 
@@ -31,6 +20,10 @@ impl CorsLayer {
 #[must_use = "a builder does nothing until it is built"]
 pub struct CorsBuilder {
     origins: Vec<String>,
+    origins_by: Vec<OriginCheck>,
+    mirror_headers: bool,
+    /// Whether it must not build in production.
+    pub(super) development: bool,
     methods: Vec<Result<Method, String>>,
     headers: Vec<String>,
     expose: Vec<String>,
@@ -40,46 +33,52 @@ pub struct CorsBuilder {
 }
 
 impl CorsBuilder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             origins: Vec::new(),
+            origins_by: Vec::new(),
+            mirror_headers: false,
+            development: false,
             methods: Vec::new(),
             headers: Vec::new(),
-            expose: names::LIMITS.map(str::to_owned).to_vec(),
+            expose: names::EXPOSED.map(str::to_owned).to_vec(),
             credentials: false,
             max_age: Duration::from_secs(600),
             status: StatusCode::NO_CONTENT,
         }
     }
 
-    /// Begins with the policy of [`CorsLayer::api`], to be extended.
+    /// Adds origins whose pages may read answers: `https://app.example`, `https://*.example.com` for every host with at
+    /// least one label in front of the domain, `http://localhost:*` for every port, the default one included, or `*` for
+    /// everybody.
+    pub fn origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
+        self.origins.extend(origins.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds the origins that a closure allows, beside those that are listed. It is asked about origins alone that are
+    /// written as browsers write them and that no list has, never about `null`, and with
+    /// [`credentials`](Self::credentials) only about those that a list could hold then.
+    ///
+    /// It runs on every request of another origin and must not block: where origins come from a database, let a task keep
+    /// a set up to date that the closure reads.
     ///
     /// # Example
     ///
     /// ```
-    /// use http::Method;
-    /// use palisade_headers::CorsBuilder;
+    /// use palisade_headers::CorsLayer;
     ///
-    /// let cors = CorsBuilder::api().methods([Method::DELETE]).headers(["X-Tenant"]).try_build();
+    /// let cors = CorsLayer::builder()
+    ///     .origins_by(|origin| origin.starts_with("https://pr-") && origin.ends_with(".preview.example"))
+    ///     .try_build();
     /// assert!(cors.is_ok());
     /// ```
-    pub fn api() -> Self {
-        Self::new()
-            .origins(["*"])
-            .methods([Method::GET, Method::POST])
-            .headers([
-                "Authorization",
-                "Content-Type",
-                "X-Track-ID",
-                "Idempotency-Key",
-            ])
-            .preflight_ok()
-    }
-
-    /// Adds origins whose pages may read answers: `https://app.example`, `https://*.example.com` for every host with at
-    /// least one label in front of the domain, or `*` for everybody.
-    pub fn origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
-        self.origins.extend(origins.into_iter().map(Into::into));
+    ///
+    /// # Security
+    ///
+    /// Compare whole hosts: `ends_with("example.com")` holds for `https://evilexample.com` too.
+    pub fn origins_by(mut self, allows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.origins_by.push(OriginCheck::new(allows));
         self
     }
 
@@ -105,10 +104,19 @@ impl CorsBuilder {
         self
     }
 
+    /// Lets scripts set whichever request headers they ask for: a preflight is answered with the names that it has sent,
+    /// if they are names. Default not. In place of [`headers`](Self::headers); beside it, it is a mistake.
+    ///
+    /// Unlike `*` it also holds for `Authorization`, and while credentials are on.
+    pub const fn mirror_headers(mut self) -> Self {
+        self.mirror_headers = true;
+        self
+    }
+
     /// Adds response headers that scripts may read.
     ///
-    /// `X-Request-ID`, `Retry-After` and every `X-RateLimit` and `RateLimit` header are there from the start, because a
-    /// client cannot back off from a limit that it cannot see; [`expose_only`](Self::expose_only) takes them away.
+    /// `X-Request-ID`, `WWW-Authenticate`, `Retry-After` and every `X-RateLimit` and `RateLimit` header are there from the
+    /// start, because a client cannot sign in again or back off for a reason that it cannot see; [`expose_only`](Self::expose_only) takes them away.
     pub fn expose<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.expose.extend(names.into_iter().map(Into::into));
         self
@@ -146,9 +154,19 @@ impl CorsBuilder {
     /// Names every mistake: no origin at all, an empty one, `*` with credentials or beside other origins, with
     /// credentials anything but HTTPS, this machine, and the schemes of extensions and of applications (`app`,
     /// `capacitor`, `ionic`, `tauri`), `null`, paths, schemes without pages, addresses that browsers write differently,
-    /// wildcards over public suffixes, and methods or headers that browsers never let scripts use.
+    /// wildcards over public suffixes, and methods or headers that browsers never let scripts use. In production it
+    /// names [`development`](Self::development).
     pub fn try_build(self) -> Result<CorsLayer, HeadersError> {
         let mut problems = Problems::none();
+        if let (true, Some(reason)) = (self.development, environment::is_production()) {
+            problems.push("development", reason);
+        }
+        if self.mirror_headers && !self.headers.is_empty() {
+            problems.push(
+                "headers",
+                "are listed beside mirrored ones, which include them",
+            );
+        }
         let allowed = self.allowed(&mut problems);
         let methods = self.method_list(&mut problems);
         let headers = name_list(
@@ -170,6 +188,7 @@ impl CorsBuilder {
         let lists = Lists {
             methods,
             headers,
+            mirror_headers: self.mirror_headers,
             expose,
         };
         Ok(CorsLayer::of(Policy::new(
@@ -182,7 +201,7 @@ impl CorsBuilder {
     }
 
     fn allowed(&self, problems: &mut Problems) -> Allowed {
-        if self.origins.is_empty() {
+        if self.origins.is_empty() && self.origins_by.is_empty() {
             problems.push("origins", "are missing; name them, or '*' for everybody");
         }
         let everybody = self.origins.iter().any(|origin| origin == "*");
@@ -192,7 +211,7 @@ impl CorsBuilder {
                 "are on with origin '*', so every site could act as its visitor",
             );
         }
-        if everybody && self.origins.len() > 1 {
+        if everybody && self.origins.len() + self.origins_by.len() > 1 {
             problems.push("origins", "have '*' beside others, which then mean nothing");
         }
         let mut listed = Origins::default();
@@ -208,6 +227,9 @@ impl CorsBuilder {
                 Ok(pattern) => listed.add(&pattern),
                 Err(reason) => problems.push(field, reason),
             }
+        }
+        for check in &self.origins_by {
+            listed.add_check(check.clone(), self.credentials);
         }
         if everybody {
             Allowed::Everybody

@@ -36,7 +36,7 @@ impl Filter for CorsLayer {
         };
         match policy.ask(request) {
             Asked::Actual(reader) => Step::Pass(Some(reader)),
-            Asked::Preflight(origin) => Step::answer(policy.preflight(origin)),
+            Asked::Preflight(origin) => Step::answer(policy.preflight(origin, request.headers())),
             Asked::DeniedPreflight => {
                 policy.denied.cors_denied();
                 refuse(exchange, request)

@@ -13,10 +13,12 @@
 
 mod build;
 mod config;
+mod environment;
 mod filter;
 mod layer;
 mod names;
 mod policy;
+mod presets;
 
 pub use self::build::CorsBuilder;
 pub use self::config::CorsConfig;

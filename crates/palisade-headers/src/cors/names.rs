@@ -50,9 +50,10 @@ pub(super) fn is_forbidden_response_header(name: &str) -> bool {
     matches!(name, "set-cookie" | "set-cookie2")
 }
 
-/// What a client of an API has to see to behave well: its request's id, and how far it is from its limits.
-pub(super) const LIMITS: [&str; 14] = [
+/// The fields that a client of an API needs to behave well: its request's id, how to sign in, and its limits.
+pub(super) const EXPOSED: [&str; 15] = [
     "X-Request-ID",
+    "WWW-Authenticate",
     "Retry-After",
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",

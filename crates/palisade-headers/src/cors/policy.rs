@@ -15,6 +15,7 @@ pub(super) struct Policy {
     pub(super) status: StatusCode,
     /// The answer to an allowed preflight, without the origin where origins are listed.
     pub(super) preflight: HeaderMap,
+    mirror_headers: bool,
     /// The fields of an allowed response, without the origin where origins are listed.
     pub(super) actual: Template,
     /// Preflights that were refused.
@@ -31,6 +32,8 @@ pub(super) enum Allowed {
 pub(super) struct Lists {
     pub(super) methods: Option<HeaderValue>,
     pub(super) headers: Option<HeaderValue>,
+    /// Whether a preflight is answered with the header names that it asks for.
+    pub(super) mirror_headers: bool,
     pub(super) expose: Option<HeaderValue>,
 }
 
@@ -102,6 +105,7 @@ impl Policy {
         Self {
             allowed,
             status,
+            mirror_headers: lists.mirror_headers,
             preflight: preflight.filter_map(present).collect(),
             actual: Template::new(&actual, &merges, &[]),
             denied: Counter::default(),
@@ -113,6 +117,7 @@ impl Policy {
         let none = Lists {
             methods: None,
             headers: None,
+            mirror_headers: false,
             expose: None,
         };
         let allowed = Allowed::Listed(Origins::default());
@@ -145,7 +150,7 @@ impl Policy {
             (Allowed::Listed(origins), Some(origin)) if alone => {
                 match origins.find(origin.as_bytes()) {
                     Some(OriginMatch::Exact(number)) => Reader::Listed(number),
-                    Some(OriginMatch::Subdomain) => Reader::Matched(Box::new(origin.clone())),
+                    Some(OriginMatch::Pattern) => Reader::Matched(Box::new(origin.clone())),
                     None => Reader::Nobody,
                 }
             }
@@ -153,14 +158,18 @@ impl Policy {
         }
     }
 
-    /// The answer to an allowed preflight.
-    pub(super) fn preflight(&self, origin: HeaderValue) -> Response<Bytes> {
+    /// The answer to an allowed preflight with these headers.
+    pub(super) fn preflight(&self, origin: HeaderValue, asked: &HeaderMap) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = self.status;
         *response.headers_mut() = self.preflight.clone();
         if let Allowed::Listed(_) = self.allowed {
             let headers = response.headers_mut();
             let _ = headers.try_insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        }
+        if let (true, Some(names)) = (self.mirror_headers, asked_names(asked)) {
+            let headers = response.headers_mut();
+            let _ = headers.try_insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
         }
         response
     }
@@ -213,6 +222,17 @@ impl Policy {
         }
         self
     }
+}
+
+/// The names that a preflight asks for, if it is one list of names.
+fn asked_names(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut lists = headers
+        .get_all(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        .iter();
+    let list = lists.next()?;
+    let is_name = |name: &[u8]| HeaderName::from_bytes(name.trim_ascii()).is_ok();
+    let are_names = list.as_bytes().split(|byte| *byte == b',').all(is_name);
+    (are_names && lists.next().is_none()).then_some(list)
 }
 
 fn vary_by_origin(headers: &mut HeaderMap) {

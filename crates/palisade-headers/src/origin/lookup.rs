@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use http::HeaderValue;
 
-use super::{OriginPattern, WebScheme};
+use super::{OriginCheck, OriginPattern, WebScheme};
 use crate::template::leaked;
 
 /// Longer than any origin that a browser sends: a scheme, a host name of 253 characters and a port.
@@ -18,6 +18,16 @@ pub(crate) struct Origins {
     numbers: HashMap<Box<[u8]>, u32>,
     https: HashSet<Box<[u8]>>,
     http: HashSet<Box<[u8]>>,
+    /// Those that hold on every port, written without one.
+    any_port: Option<Box<Self>>,
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Clone)]
+struct Check {
+    origins: OriginCheck,
+    /// Whether it is asked only about origins that may be allowed with credentials.
+    secure: bool,
 }
 
 /// The entry that an origin was found by.
@@ -25,8 +35,8 @@ pub(crate) struct Origins {
 pub(crate) enum OriginMatch {
     /// The origin with this number.
     Exact(u32),
-    /// A pattern for subdomains.
-    Subdomain,
+    /// A pattern or a closure.
+    Pattern,
 }
 
 impl Origins {
@@ -44,7 +54,12 @@ impl Origins {
                 };
                 domains.insert(domain.as_bytes().into());
             }
+            OriginPattern::AnyPort(pattern) => self.any_port.get_or_insert_default().add(pattern),
         }
+    }
+
+    pub(crate) fn add_check(&mut self, origins: OriginCheck, secure: bool) {
+        self.checks.push(Check { origins, secure });
     }
 
     fn add_exact(&mut self, origin: HeaderValue) {
@@ -62,6 +77,10 @@ impl Origins {
         }
         self.https.extend(others.https.iter().cloned());
         self.http.extend(others.http.iter().cloned());
+        if let Some(others) = &others.any_port {
+            self.any_port.get_or_insert_default().extend(others);
+        }
+        self.checks.extend(others.checks.iter().cloned());
     }
 
     /// Whether the bytes of an `Origin` header are one of these, exactly as browsers write them.
@@ -80,7 +99,30 @@ impl Origins {
         }
         let is_below = below(origin, WebScheme::Https, &self.https)
             || below(origin, WebScheme::Http, &self.http);
-        is_below.then_some(OriginMatch::Subdomain)
+        let any_port = || {
+            let portless = self.any_port.as_ref();
+            portless.is_some_and(|portless| portless.contains(without_port(origin)))
+        };
+        let is_found = is_below || any_port() || self.is_checked(origin);
+        is_found.then_some(OriginMatch::Pattern)
+    }
+
+    /// Whether a closure allows the origin. Text that no browser sends is not worth asking about.
+    fn is_checked(&self, origin: &[u8]) -> bool {
+        if self.checks.is_empty() {
+            return false;
+        }
+        let Ok(text) = std::str::from_utf8(origin) else {
+            return false;
+        };
+        match OriginPattern::parse(text) {
+            Ok(OriginPattern::Exact(exact)) if exact == text => {}
+            _ => return false,
+        }
+        let is_insecure = OriginPattern::Exact(text.to_owned()).is_insecure();
+        let asked = |check: &&Check| !(check.secure && is_insecure);
+        let mut checks = self.checks.iter().filter(asked);
+        checks.any(|check| check.origins.allows(text))
     }
 
     #[inline]
@@ -107,6 +149,29 @@ impl Origins {
             *value = leaked(value);
         }
         self
+    }
+}
+
+/// The origin without a port, if it has one as browsers write it: up to 65535, not zero and not the default one.
+fn without_port(origin: &[u8]) -> &[u8] {
+    let Some(colon) = origin.iter().rposition(|byte| *byte == b':') else {
+        return origin;
+    };
+    let (rest, port) = (&origin[..colon], &origin[colon + 1..]);
+    let default = match origin.starts_with(b"https:") {
+        true => 443,
+        false => 80,
+    };
+    let is_written = port
+        .first()
+        .is_some_and(|first| (b'1'..=b'9').contains(first))
+        && port.iter().all(u8::is_ascii_digit);
+    let number = std::str::from_utf8(port)
+        .ok()
+        .and_then(|port| port.parse::<u16>().ok());
+    match number {
+        Some(number) if is_written && number != default => rest,
+        _ => origin,
     }
 }
 
@@ -174,6 +239,76 @@ mod tests {
         ] {
             assert!(!origins.contains(bad.as_bytes()), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_wildcard_for_ports_stands_for_every_port_and_for_none() {
+        let origins = origins(&[
+            "http://localhost:*",
+            "https://*.example.com:*",
+            "http://[::1]:*",
+        ]);
+        for good in [
+            "http://localhost",
+            "http://localhost:3000",
+            "http://localhost:65535",
+            "https://a.example.com",
+            "https://a.example.com:8443",
+            "http://[::1]",
+            "http://[::1]:5173",
+        ] {
+            assert!(origins.contains(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "https://localhost:3000",
+            "http://localhost:",
+            "http://localhost:0",
+            "http://localhost:080",
+            "http://localhost:80",
+            "https://a.example.com:443",
+            "http://localhost:65536",
+            "http://localhost:3000:3000",
+            "http://localhost:*",
+            "http://localhost:+3",
+            "http://localhost.evil.example:3000",
+            "http://evil.example:3000",
+            "https://example.com:8443",
+            "http://[::1]:5173]",
+        ] {
+            assert!(!origins.contains(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_closure_is_asked_about_written_origins_alone() {
+        let mut origins = Origins::default();
+        origins.add_check(OriginCheck::new(|_| true), true);
+        for good in [
+            "https://a.example",
+            "http://localhost:3000",
+            "https://a.example:8443",
+        ] {
+            assert!(origins.contains(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "null",
+            "",
+            "https://a.example/",
+            "https://A.example",
+            "https://a.example:443",
+            "https://*.example.com",
+            "https://user@a.example",
+            "http://a.example",
+            "javascript://a.example",
+        ] {
+            assert!(!origins.contains(bad.as_bytes()), "{bad}");
+        }
+        origins.add_check(
+            OriginCheck::new(|origin| origin == "http://b.example"),
+            false,
+        );
+        assert!(origins.contains(b"http://b.example"));
+        assert!(!origins.contains(b"http://a.example"));
     }
 
     #[test]

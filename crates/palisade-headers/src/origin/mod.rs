@@ -1,11 +1,13 @@
 //! Origins as configurations write them and as browsers send them (RFC 6454, section 6.2).
 
+mod check;
 mod host;
 mod lookup;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+pub(crate) use self::check::OriginCheck;
 pub(crate) use self::host::is_host;
 use self::host::{
     check_host, ends_in_number, host_of, is_localhost, is_loopback, is_public_suffix, split_port,
@@ -24,6 +26,8 @@ pub(crate) enum OriginPattern {
         /// With the port, if it is not the default one.
         domain: String,
     },
+    /// `http://localhost:*`: the same on every port.
+    AnyPort(Box<Self>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +105,9 @@ impl OriginPattern {
         if rest.contains('@') {
             return Err("has a user name");
         }
+        if let Some(host) = rest.strip_suffix(":*") {
+            return Self::any_port(&scheme, host);
+        }
         let (host, port) = split_port(rest)?;
         let port = port.filter(|port| Some(*port) != default_port(&scheme));
         let port = port.map_or(String::new(), |port| format!(":{port}"));
@@ -127,6 +134,17 @@ impl OriginPattern {
         Ok(Self::Exact(format!("{scheme}://{host}{port}")))
     }
 
+    fn any_port(scheme: &str, host: &str) -> Result<Self, &'static str> {
+        if WebScheme::parse(scheme).is_none() {
+            return Err("has a wildcard, which only https and http may have");
+        }
+        if !matches!(split_port(host), Ok((_, None))) {
+            return Err("has a port beside the wildcard for ports");
+        }
+        let pattern = Self::parse(&format!("{scheme}://{host}"))?;
+        Ok(Self::AnyPort(Box::new(pattern)))
+    }
+
     fn subdomains(scheme: &str, domain: &str, port: &str) -> Result<Self, &'static str> {
         let scheme =
             WebScheme::parse(scheme).ok_or("has a wildcard, which only https and http may have")?;
@@ -149,6 +167,7 @@ impl OriginPattern {
     /// from this machine.
     pub(crate) fn is_insecure(&self) -> bool {
         match self {
+            Self::AnyPort(pattern) => pattern.is_insecure(),
             Self::Exact(origin) => match origin.split_once("://") {
                 Some(("https", _)) => false,
                 Some(("http", authority)) => !is_loopback(authority),
@@ -167,6 +186,7 @@ impl fmt::Display for OriginPattern {
         match self {
             Self::Exact(origin) => f.write_str(origin),
             Self::Subdomains { scheme, domain } => write!(f, "{}*.{domain}", scheme.prefix()),
+            Self::AnyPort(pattern) => write!(f, "{pattern}:*"),
         }
     }
 }
@@ -215,6 +235,9 @@ mod tests {
             ("http://[0:0:0:0:0:0:0:0]", "http://[::]"),
             ("http://127.0.0.1:3999", "http://127.0.0.1:3999"),
             ("http://0x.example", "http://0x.example"),
+            ("HTTP://Localhost:*", "http://localhost:*"),
+            ("https://*.Example.com:*", "https://*.example.com:*"),
+            ("http://[0:0:0:0:0:0:0:1]:*", "http://[::1]:*"),
         ] {
             assert_eq!(OriginPattern::parse(text).unwrap().to_string(), sent);
         }
@@ -272,6 +295,13 @@ mod tests {
             "ftp://app.example",
             "ws://app.example",
             "wss://app.example",
+            "https://app.example:80:*",
+            "https://app.example:*:*",
+            "https://:*",
+            "https://*:*",
+            "https://app.example:4*",
+            "capacitor://localhost:*",
+            "https://*.com:*",
         ] {
             assert!(OriginPattern::parse(bad).is_err(), "{bad:?}");
         }

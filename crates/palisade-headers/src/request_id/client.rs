@@ -1,6 +1,6 @@
 use std::task::{Context, Poll};
 
-use http::{HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request};
 use palisade_core::{RequestScope, TraceParent};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -13,7 +13,7 @@ use super::trace::{TRACEPARENT, TRACESTATE, TraceState};
 /// They come from the [`RequestScope`] in the extensions of the outgoing request; put
 /// [`RequestScope::outbound`] there. The id replaces an `X-Request-ID` that is there already, as in a request that is
 /// being forwarded; a `traceparent` that is there already stays, because a tracer wrote it for this very call, and so does
-/// its `tracestate`. Beside the trace of the scope goes the [`TraceState`] in the extensions, or none.
+/// its `tracestate`. Beside the trace of the scope goes the [`TraceState`] in the extensions, else that of the scope.
 ///
 /// # Example
 ///
@@ -34,21 +34,31 @@ use super::trace::{TRACEPARENT, TRACESTATE, TraceState};
 /// client.oneshot(call).await.unwrap();
 /// # });
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it wraps a client"]
 pub struct PropagateRequestIdLayer {
-    on: bool,
+    /// The header that carries the id; nothing where the layer is off.
+    header: Option<HeaderName>,
 }
 
 impl PropagateRequestIdLayer {
     /// A layer that passes both on.
     pub const fn new() -> Self {
-        Self { on: true }
+        Self {
+            header: Some(X_REQUEST_ID),
+        }
     }
 
     /// Switched off: every call passes as it is.
     pub const fn off() -> Self {
-        Self { on: false }
+        Self { header: None }
+    }
+
+    /// Sets the header that carries the id; default `X-Request-ID`.
+    pub fn header(self, name: HeaderName) -> Self {
+        Self {
+            header: self.header.map(|_| name),
+        }
     }
 
     /// Does nothing, because there is nothing to share; it is here so that every layer has it.
@@ -67,7 +77,10 @@ impl<S> Layer<S> for PropagateRequestIdLayer {
     type Service = PropagateRequestId<S>;
 
     fn layer(&self, inner: S) -> PropagateRequestId<S> {
-        PropagateRequestId { inner, on: self.on }
+        PropagateRequestId {
+            inner,
+            header: self.header.clone(),
+        }
     }
 }
 
@@ -75,7 +88,7 @@ impl<S> Layer<S> for PropagateRequestIdLayer {
 #[derive(Debug, Clone)]
 pub struct PropagateRequestId<S> {
     inner: S,
-    on: bool,
+    header: Option<HeaderName>,
 }
 
 impl<S, Rq> Service<Request<Rq>> for PropagateRequestId<S>
@@ -93,36 +106,41 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<Rq>) -> S::Future {
-        if self.on {
-            propagate(&mut request);
+        if let Some(header) = &self.header {
+            propagate(header, &mut request);
         }
         self.inner.call(request)
     }
 }
 
-fn propagate<Rq>(request: &mut Request<Rq>) {
+fn propagate<Rq>(header: &HeaderName, request: &mut Request<Rq>) {
     let Some(scope) = RequestScope::current(request.extensions()) else {
         return;
     };
     let id = scope.request_id().map(|id| id.as_header().clone());
     let parent = scope.trace_parent();
+    let state = scope.trace_state().cloned();
     if let Some(id) = id {
-        let _ = request.headers_mut().try_insert(X_REQUEST_ID, id);
+        let _ = request.headers_mut().try_insert(header, id);
     }
     if !request.headers().contains_key(TRACEPARENT) {
-        propagate_trace(parent, request);
+        propagate_trace(parent, state, request);
     }
 }
 
 /// Sends the state with its trace alone: one without, or of another trace, must not go on (W3C Trace Context,
 /// section 3.3).
-fn propagate_trace<Rq>(parent: Option<TraceParent>, request: &mut Request<Rq>) {
+fn propagate_trace<Rq>(
+    parent: Option<TraceParent>,
+    of_scope: Option<HeaderValue>,
+    request: &mut Request<Rq>,
+) {
     request.headers_mut().remove(TRACESTATE);
     // Hexadecimal digits and dashes are visible ASCII.
     let parent = parent.and_then(|parent| HeaderValue::from_str(&parent.to_string()).ok());
     let Some(parent) = parent else { return };
     let state = request.extensions().get::<TraceState>();
-    let state = state.map(|state| state.as_header().clone());
+    let state = state.map(|state| state.as_header().clone()).or(of_scope);
     let headers = request.headers_mut();
     let _ = headers.try_insert(TRACEPARENT, parent);
     if let Some(state) = state {

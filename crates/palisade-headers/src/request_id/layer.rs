@@ -1,5 +1,8 @@
+use std::fmt;
+use std::sync::Arc;
+
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
-use palisade_core::time::WallClock;
+use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{ClientIp, Handle, RequestId, peer_addr};
 
 use super::IdFormat;
@@ -39,10 +42,23 @@ pub struct RequestIdLayer(pub(super) Option<Handle<Settings>>);
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     trust: Trust,
-    pub(super) format: IdFormat,
+    /// The header that carries the id.
+    pub(super) header: HeaderName,
+    generator: Option<Generator>,
+    format: IdFormat,
     pub(super) clock: WallClock,
     /// Whether the request carries its id in `X-Request-ID`.
     pub(super) on_request: bool,
+}
+
+/// A closure of the user that makes ids.
+#[derive(Clone)]
+struct Generator(Arc<dyn Fn() -> Option<RequestId> + Send + Sync>);
+
+impl fmt::Debug for Generator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Generator")
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +73,8 @@ impl RequestIdLayer {
     pub fn new() -> Self {
         Self(Some(Handle::new(Settings {
             trust: Trust::Nobody,
+            header: X_REQUEST_ID,
+            generator: None,
             format: IdFormat::default(),
             clock: WallClock::system(),
             on_request: false,
@@ -103,7 +121,42 @@ impl RequestIdLayer {
         self.change(|settings| settings.format = format)
     }
 
-    /// Puts the id into `X-Request-ID` of the request too, for what reads it there, such as a span of tower-http or an
+    /// Makes fresh ids by a closure, such as one for ULIDs or ids of a tracer. Where it returns `None`, one of the
+    /// [`format`](Self::format) is made.
+    ///
+    /// It runs for every request and must not block. Ids that can be guessed say how many requests there were.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// use palisade_core::RequestId;
+    /// use palisade_headers::RequestIdLayer;
+    ///
+    /// let next = AtomicU64::new(0);
+    /// let layer = RequestIdLayer::new().generator(move || {
+    ///     RequestId::new(&format!("eu-1.{}", next.fetch_add(1, Ordering::Relaxed))).ok()
+    /// });
+    /// # drop(layer);
+    /// ```
+    pub fn generator(
+        self,
+        generate: impl Fn() -> Option<RequestId> + Send + Sync + 'static,
+    ) -> Self {
+        self.change(|settings| settings.generator = Some(Generator(Arc::new(generate))))
+    }
+
+    /// Sets the header that carries the id: it is read from there under trust, else from `X-Correlation-ID`, and written
+    /// there on the response; default `X-Request-ID`.
+    ///
+    /// A client side has it by [`PropagateRequestIdLayer::header`](crate::PropagateRequestIdLayer::header), and pages of
+    /// other origins read it once CORS [exposes](crate::CorsBuilder::expose) it.
+    pub fn header(self, name: HeaderName) -> Self {
+        self.change(|settings| settings.header = name)
+    }
+
+    /// Puts the id into `X-Request-ID`, or what [`header`](Self::header) names, of the request too, for what reads it there, such as a span of tower-http or an
     /// upstream that requests are forwarded to. Default not: our layers find it in the scope, and a header more costs
     /// memory.
     pub fn write_to_request(self) -> Self {
@@ -122,6 +175,20 @@ impl RequestIdLayer {
 }
 
 impl Settings {
+    /// A fresh id of this time, or none while the operating system gives no random bytes.
+    #[inline]
+    pub(super) fn make(&self, now: UnixTime) -> Option<RequestId> {
+        let own = self.generator.as_ref().and_then(|Generator(make)| make());
+        own.or_else(|| self.format.make(now))
+    }
+
+    /// The caller's id, if it sent one that may be an id.
+    pub(super) fn sent_id(&self, headers: &HeaderMap) -> Option<RequestId> {
+        [&self.header, &X_CORRELATION_ID]
+            .into_iter()
+            .find_map(|name| RequestId::from_header(only(headers, name)?).ok())
+    }
+
     #[inline]
     pub(super) fn trusts(&self, extensions: &Extensions) -> bool {
         match &self.trust {
@@ -132,13 +199,6 @@ impl Settings {
             }
         }
     }
-}
-
-/// The caller's id, if it sent one that may be an id.
-pub(super) fn sent_id(headers: &HeaderMap) -> Option<RequestId> {
-    [X_REQUEST_ID, X_CORRELATION_ID]
-        .iter()
-        .find_map(|name| RequestId::from_header(only(headers, name)?).ok())
 }
 
 /// The value of a header that is there once. One that is there twice is none: there is no telling who believes which.

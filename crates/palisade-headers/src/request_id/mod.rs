@@ -11,7 +11,10 @@
 //! 4. `traceparent` (W3C Trace Context) is read under the same trust, and passed on with the id. Of callers that are not
 //!    trusted, it is removed with `tracestate`, `baggage` (W3C Baggage) and the B3 fields. Of trusted ones, `tracestate`
 //!    is removed without a `traceparent`, and all of them beside one that is not valid (W3C Trace Context, sections 3.2
-//!    and 3.3); B3 and baggage without a `traceparent` stay, for meshes that know B3 alone.
+//!    and 3.3).
+//! 5. B3 and baggage of a trusted caller stay in the request for handlers and meshes that know them, also without a
+//!    `traceparent`. They are not read: such a request has no trace in its scope, and a call to another service carries
+//!    neither. A mesh that traces by B3 needs its own propagator on the client.
 
 mod client;
 mod config;

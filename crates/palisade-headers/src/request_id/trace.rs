@@ -55,8 +55,8 @@ pub(super) fn remove_stray(headers: &mut HeaderMap) {
 
 /// What the systems on the way have noted about a trace: `tracestate` of W3C Trace Context (level 1, section 3.3).
 ///
-/// [`PropagateRequestIdLayer`](crate::PropagateRequestIdLayer) sends it beside the trace of the request being served,
-/// if it is in the extensions of the call.
+/// [`RequestScope::outbound`](palisade_core::RequestScope::outbound) carries the one of the request being served. Put
+/// another one into the extensions of a call, and [`PropagateRequestIdLayer`](crate::PropagateRequestIdLayer) sends that.
 ///
 /// # Example
 ///
@@ -86,10 +86,15 @@ impl TraceState {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         trace_parent(headers)?;
+        Self::list(headers).map(Self)
+    }
+
+    /// The list of these headers, if it is one.
+    pub(super) fn list(headers: &HeaderMap) -> Option<HeaderValue> {
         let mut lines = headers.get_all(TRACESTATE).iter();
         let (first, second) = (lines.next()?, lines.next());
         let Some(second) = second else {
-            return is_list(first.as_bytes()).then(|| Self(first.clone()));
+            return is_list(first.as_bytes()).then(|| first.clone());
         };
         let mut list = first.as_bytes().to_vec();
         for line in std::iter::once(second).chain(lines) {
@@ -97,9 +102,7 @@ impl TraceState {
             list.extend_from_slice(line.as_bytes());
         }
         match is_list(&list) {
-            true => HeaderValue::from_maybe_shared(bytes::Bytes::from(list))
-                .ok()
-                .map(Self),
+            true => HeaderValue::from_maybe_shared(bytes::Bytes::from(list)).ok(),
             false => None,
         }
     }

@@ -108,13 +108,21 @@ impl HstsWhen {
     pub(super) fn holds(&self, uri: &Uri, headers: &HeaderMap, extensions: &Extensions) -> bool {
         match self {
             Self::Always => true,
-            Self::OverTls(proxies) => {
-                uri.scheme() == Some(&http::uri::Scheme::HTTPS)
-                    || extensions.get::<OverTls>().is_some()
-                    || forwarded_over_tls(proxies, headers, extensions)
-            }
+            Self::OverTls(proxies) => is_over_tls(proxies, uri, headers, extensions),
         }
     }
+}
+
+/// Whether a request is known to have come over TLS, to this server or to a proxy that is trusted.
+pub(crate) fn is_over_tls(
+    proxies: &ClientIp,
+    uri: &Uri,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> bool {
+    uri.scheme() == Some(&http::uri::Scheme::HTTPS)
+        || extensions.get::<OverTls>().is_some()
+        || forwarded_over_tls(proxies, headers, extensions)
 }
 
 /// The last value is the nearest proxy's; what a client put in front stays without effect.

@@ -170,6 +170,16 @@ impl<M> SecurityHeadersLayer<M> {
         self.header(header::REFERRER_POLICY, policy.into())
     }
 
+    /// Sets `Referrer-Policy` to a list, of which a browser takes the last that it knows (W3C Referrer Policy,
+    /// section 8.1): the fallback first. An empty list sends none.
+    pub fn referrer_policies(self, policies: impl IntoIterator<Item = ReferrerPolicy>) -> Self {
+        let words: Vec<_> = policies.into_iter().map(ReferrerPolicy::as_str).collect();
+        match HeaderValue::from_str(&words.join(", ")) {
+            Ok(value) if !words.is_empty() => self.header(header::REFERRER_POLICY, value),
+            _ => self.without(header::REFERRER_POLICY),
+        }
+    }
+
     /// Sets `Strict-Transport-Security`.
     #[allow(clippy::needless_pass_by_value, reason = "as every setter")]
     pub fn hsts(self, hsts: Hsts) -> Self {

@@ -30,6 +30,7 @@ pub use self::answer_errors::{AnswerErrors, AnswerErrorsFuture, AnswerErrorsServ
 pub use self::config::{HstsConfig, Preset, SecurityHeadersConfig};
 pub use self::csp::{Csp, Directive};
 pub use self::filter::SecurityHeaders;
+pub(crate) use self::hsts::is_over_tls;
 pub use self::hsts::{Hsts, HstsWhen, OverTls};
 pub use self::layer::SecurityHeadersLayer;
 pub use self::nonce::CspNonce;

@@ -7,7 +7,7 @@ use crate::{all, ask, listed, preflight, request};
 
 const PREFLIGHT_VARY: &str =
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
-const LIMITS: &str = "X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
+const LIMITS: &str = "X-Request-ID, WWW-Authenticate, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
                       X-RateLimit-Used, X-RateLimit-Resource, X-RateLimit-Policy, X-RateLimit-Scope, RateLimit, \
                       RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
 

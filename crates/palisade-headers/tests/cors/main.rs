@@ -2,6 +2,7 @@
 
 mod answers;
 mod configuration;
+mod extensions;
 mod matrix;
 mod policies;
 

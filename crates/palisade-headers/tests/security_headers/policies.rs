@@ -3,7 +3,7 @@
 use http::{Request, Response};
 use palisade_core::{Principal, RequestScope};
 use palisade_headers::security::{
-    Csp, Hsts, HstsWhen, NoStore, OverTls, ReportingEndpoints, Source,
+    Csp, Hsts, HstsWhen, NoStore, OverTls, ReferrerPolicy, ReportingEndpoints, Source,
 };
 use palisade_headers::{CspNonce, HeaderOverrides, SecurityHeadersLayer};
 
@@ -189,4 +189,20 @@ async fn a_routes_own_policy_with_a_nonce_is_no_part_of_a_validation_either() {
             assert!(!headers.contains_key("content-security-policy-report-only"));
         }
     }
+}
+
+// W3C Referrer Policy, section 8.1: "unknown policy values will be ignored", and the last known one is taken.
+#[tokio::test]
+async fn a_referrer_policy_may_have_fallbacks() {
+    let list = [
+        ReferrerPolicy::NoReferrer,
+        ReferrerPolicy::StrictOriginWhenCrossOrigin,
+    ];
+    let headers = plain(SecurityHeadersLayer::none().referrer_policies(list)).await;
+    assert_eq!(
+        headers["referrer-policy"],
+        "no-referrer, strict-origin-when-cross-origin"
+    );
+    let headers = plain(SecurityHeadersLayer::api().referrer_policies([])).await;
+    assert!(!headers.contains_key("referrer-policy"));
 }

@@ -13,25 +13,19 @@ use super::stations::*;
 /// The filters of a stack, from the outermost to the innermost.
 type All = (
     ScopeLayer,
-    (
-        RequestIdLayer,
-        (
-            SecurityHeadersLayer,
-            (
-                AuditLayer,
-                (
-                    CorsLayer,
-                    (
-                        CrossOriginGuardLayer,
-                        (
-                            RateLimitLayer,
-                            (AuthLayer, (RateLimitLayer, FieldCryptoLayer)),
-                        ),
-                    ),
-                ),
-            ),
-        ),
-    ),
+    (RequestIdLayer, (SecurityHeadersLayer, (CookieLayer, Inner))),
+);
+
+/// The filters from the audit inwards.
+type Inner = (AuditLayer, (HttpsRedirectLayer, Origins));
+
+/// The filters from CORS inwards.
+type Origins = (CorsLayer, (CrossOriginGuardLayer, Callers));
+
+/// The filters from the limits of clients inwards.
+type Callers = (
+    RateLimitLayer,
+    (AuthLayer, (RateLimitLayer, FieldCryptoLayer)),
 );
 
 /// So many fields often find room in what a response brings.
@@ -65,7 +59,8 @@ impl Filters {
         let principals = (stations.principals, stations.field_crypto);
         let clients = (stations.clients, (stations.auth, principals));
         let cors = (stations.cors, (cross_origin, clients));
-        let headers = (stations.security_headers, (stations.audit, cors));
+        let audit = (stations.audit, (stations.https_redirect, cors));
+        let headers = (stations.security_headers, (stations.cookies, audit));
         let all = (scope, (stations.request_id, headers));
         Self {
             off,
@@ -83,14 +78,16 @@ impl Filters {
     }
 
     pub(super) fn stations(&self) -> Stations {
-        let (scope, (request_id, (security_headers, (audit, (cors, (cross_origin, clients)))))) =
-            self.all.clone();
-        let (clients, (auth, (principals, field_crypto))) = clients;
+        let (scope, (request_id, (security_headers, (cookies, inner)))) = self.all.clone();
+        let (audit, (https_redirect, (cors, (cross_origin, callers)))) = inner;
+        let (clients, (auth, (principals, field_crypto))) = callers;
         Stations {
             scope,
             request_id,
             security_headers,
+            cookies,
             audit,
+            https_redirect,
             cors,
             cross_origin,
             clients,

@@ -10,7 +10,8 @@ pub(super) use palisade_auth::AuthLayer;
 pub(super) use palisade_crypto::FieldCryptoLayer;
 #[cfg(feature = "headers")]
 pub(super) use palisade_headers::{
-    CorsLayer, CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer,
+    CookieLayer, CorsLayer, CrossOriginGuardLayer, HttpsRedirectLayer, RequestIdLayer,
+    SecurityHeadersLayer,
 };
 #[cfg(feature = "ratelimit")]
 pub(super) use palisade_ratelimit::RateLimitLayer;
@@ -31,6 +32,10 @@ pub(super) type AuthLayer = Absent;
 #[cfg(not(feature = "crypto"))]
 pub(super) type FieldCryptoLayer = Absent;
 #[cfg(not(feature = "headers"))]
+pub(super) type CookieLayer = Absent;
+#[cfg(not(feature = "headers"))]
+pub(super) type HttpsRedirectLayer = Absent;
+#[cfg(not(feature = "headers"))]
 pub(super) type CorsLayer = Absent;
 #[cfg(not(feature = "headers"))]
 pub(super) type CrossOriginGuardLayer = Absent;
@@ -47,7 +52,9 @@ pub(super) struct Stations {
     pub(super) scope: ScopeLayer,
     pub(super) request_id: RequestIdLayer,
     pub(super) security_headers: SecurityHeadersLayer,
+    pub(super) cookies: CookieLayer,
     pub(super) audit: AuditLayer,
+    pub(super) https_redirect: HttpsRedirectLayer,
     pub(super) cors: CorsLayer,
     pub(super) cross_origin: CrossOriginGuardLayer,
     pub(super) clients: RateLimitLayer,
@@ -62,7 +69,9 @@ impl Default for Stations {
             scope: ScopeLayer::off(),
             request_id: RequestIdLayer::off(),
             security_headers: SecurityHeadersLayer::off(),
+            cookies: CookieLayer::off(),
             audit: AuditLayer::off(),
+            https_redirect: HttpsRedirectLayer::off(),
             cors: CorsLayer::off(),
             cross_origin: CrossOriginGuardLayer::off(),
             clients: RateLimitLayer::off(),
@@ -79,7 +88,9 @@ impl Stations {
             scope: self.scope.leak(),
             request_id: self.request_id.leak(),
             security_headers: self.security_headers.leak(),
+            cookies: self.cookies.leak(),
             audit: self.audit.leak(),
+            https_redirect: self.https_redirect.leak(),
             cors: self.cors.leak(),
             cross_origin: self.cross_origin.leak(),
             clients: self.clients.leak(),
@@ -94,7 +105,9 @@ impl Stations {
         self.scope.is_off()
             && self.request_id.is_off()
             && self.security_headers.is_off()
+            && self.cookies.is_off()
             && self.audit.is_off()
+            && self.https_redirect.is_off()
             && self.cors.is_off()
             && self.cross_origin.is_off()
             && self.clients.is_off()
