@@ -128,7 +128,7 @@ impl CorsBuilder {
         self
     }
 
-    /// Says whether requests with cookies, client certificates or HTTP authentication may be read; default not.
+    /// Sets whether requests with cookies, client certificates or HTTP authentication may be read; default not.
     pub const fn credentials(mut self, allowed: bool) -> Self {
         self.credentials = allowed;
         self

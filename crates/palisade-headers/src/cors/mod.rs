@@ -5,7 +5,7 @@
 //! 1. A preflight is `OPTIONS` with `Origin` and `Access-Control-Request-Method`. The layer answers it; every other
 //!    `OPTIONS` reaches the handler.
 //! 2. A preflight from an origin that is not allowed is refused with 403 and gets no header of CORS but `Vary`.
-//! 3. Any other request reaches the handler, whatever its origin: CORS says who may *read* an answer. To refuse
+//! 3. Any other request reaches the handler, whatever its origin: CORS decides who may *read* an answer. To refuse
 //!    requests that have effects, use [`CrossOriginGuardLayer`](crate::CrossOriginGuardLayer).
 //! 4. Where the answer depends on the origin, `Vary: Origin` stands on every response, also on those to requests
 //!    without one, so that a cache never hands one site's answer to another.

@@ -21,7 +21,7 @@ pub(super) struct Rules {
     by_origin: Counter,
 }
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CrossOrigin {
     /// The browser says so itself.
@@ -161,7 +161,7 @@ fn is_open_call(headers: &HeaderMap) -> bool {
     credential(headers) == Credential::None && by_code && modes.next().is_none()
 }
 
-/// What the browser says about where the request comes from.
+/// The relation of the page to the service, as the browser reports it.
 enum Site {
     Same,
     Other,

@@ -1,4 +1,4 @@
-//! What `CorsLayer` answers, and what it lets through.
+//! Answers of `CorsLayer`, and requests that it lets through.
 
 mod answers;
 mod configuration;

@@ -1,4 +1,4 @@
-//! The layer of each station, or `Absent` where its feature is off, so that the stack has one shape.
+//! The layers of a stack, each `Absent` where its feature is off, so that the stack has one shape.
 
 use palisade_core::ScopeLayer;
 
@@ -46,9 +46,9 @@ pub(super) type SecurityHeadersLayer = Absent;
 #[cfg(not(feature = "ratelimit"))]
 pub(super) type RateLimitLayer = Absent;
 
-/// The layers of a stack, each at its station.
+/// The layers of a stack, in the order of requests.
 #[derive(Debug, Clone)]
-pub(super) struct Stations {
+pub(super) struct Layers {
     pub(super) scope: ScopeLayer,
     pub(super) request_id: RequestIdLayer,
     pub(super) security_headers: SecurityHeadersLayer,
@@ -63,7 +63,7 @@ pub(super) struct Stations {
     pub(super) field_crypto: FieldCryptoLayer,
 }
 
-impl Default for Stations {
+impl Default for Layers {
     fn default() -> Self {
         Self {
             scope: ScopeLayer::off(),
@@ -82,7 +82,7 @@ impl Default for Stations {
     }
 }
 
-impl Stations {
+impl Layers {
     pub(super) fn leak(self) -> Self {
         Self {
             scope: self.scope.leak(),
