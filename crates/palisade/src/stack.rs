@@ -113,6 +113,13 @@ impl Stack {
         self.change(|layers| layers.https_redirect = layer)
     }
 
+    /// Asks an async closure about origins, for a CORS policy built with
+    /// [`CorsBuilder::origins_by_lookup`](palisade_headers::CorsBuilder::origins_by_lookup).
+    #[cfg(feature = "headers")]
+    pub fn origin_lookup(self, layer: OriginLookupLayer) -> Self {
+        self.change(|layers| layers.origin_lookup = layer)
+    }
+
     /// Allows pages of other origins to read the responses.
     #[cfg(feature = "headers")]
     pub fn cors(self, layer: CorsLayer) -> Self {

@@ -17,6 +17,7 @@ mod environment;
 mod filter;
 mod layer;
 mod names;
+mod origin_lookup;
 mod policy;
 mod presets;
 
@@ -24,3 +25,4 @@ pub use self::build::CorsBuilder;
 pub use self::config::CorsConfig;
 pub use self::filter::Cors;
 pub use self::layer::CorsLayer;
+pub use self::origin_lookup::{OriginLookup, OriginLookupLayer};

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header,
+};
 
 use crate::count::Counter;
 use crate::origin::{OriginMatch, Origins};
@@ -25,7 +27,7 @@ pub(super) struct Policy {
 #[derive(Debug, Clone)]
 pub(super) enum Allowed {
     Everybody,
-    Listed(Origins),
+    Listed(Box<Origins>),
 }
 
 /// The lists of a policy as the headers name them, those that are not empty.
@@ -120,7 +122,7 @@ impl Policy {
             mirror_headers: false,
             expose: None,
         };
-        let allowed = Allowed::Listed(Origins::default());
+        let allowed = Allowed::Listed(Box::default());
         Self::new(allowed, none, false, Duration::ZERO, StatusCode::NO_CONTENT)
     }
 
@@ -133,7 +135,7 @@ impl Policy {
             && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         // No browser sends two, and there is no telling which one a proxy or a handler believes.
         let alone = origins.next().is_none();
-        match (self.access(origin, alone), origin) {
+        match (self.access(origin, alone, request.extensions()), origin) {
             (Access::Denied, Some(_)) if preflight => Kind::DeniedPreflight,
             (Access::Anyone | Access::Listed(_) | Access::Matched(_), Some(origin))
                 if preflight =>
@@ -144,11 +146,11 @@ impl Policy {
         }
     }
 
-    fn access(&self, origin: Option<&HeaderValue>, alone: bool) -> Access {
+    fn access(&self, origin: Option<&HeaderValue>, alone: bool, extensions: &Extensions) -> Access {
         match (&self.allowed, origin) {
             (Allowed::Everybody, _) => Access::Anyone,
             (Allowed::Listed(origins), Some(origin)) if alone => {
-                match origins.find(origin.as_bytes()) {
+                match origins.find_for(origin, extensions) {
                     Some(OriginMatch::Exact(number)) => Access::Listed(number),
                     Some(OriginMatch::Pattern) => Access::Matched(Box::new(origin.clone())),
                     None => Access::Denied,
@@ -218,7 +220,7 @@ impl Policy {
         }
         self.actual = self.actual.leak();
         if let Allowed::Listed(origins) = self.allowed {
-            self.allowed = Allowed::Listed(origins.leak());
+            self.allowed = Allowed::Listed(Box::new(origins.leak()));
         }
         self
     }

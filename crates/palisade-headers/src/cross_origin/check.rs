@@ -87,7 +87,10 @@ impl Rules {
     fn is_exempt<B>(&self, request: &Request<B>) -> bool {
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         let trusted = match (origins.next(), origins.next()) {
-            (Some(origin), None) => self.trusted.contains(origin.as_bytes()),
+            (Some(origin), None) => {
+                let found = self.trusted.find_for(origin, request.extensions());
+                found.is_some()
+            }
             _ => false,
         };
         trusted

@@ -3,6 +3,7 @@
 mod answers;
 mod configuration;
 mod extensions;
+mod lookup;
 mod matrix;
 mod policies;
 

@@ -19,8 +19,11 @@ type All = (
 /// The filters from the audit inwards.
 type Inner = (AuditLayer, (HttpsRedirectLayer, Origins));
 
-/// The filters from CORS inwards.
-type Origins = (CorsLayer, (CrossOriginGuardLayer, Callers));
+/// The filters from the lookup of origins inwards.
+type Origins = (
+    OriginLookupLayer,
+    (CorsLayer, (CrossOriginGuardLayer, Callers)),
+);
 
 /// The filters from the limits of clients inwards.
 type Callers = (
@@ -59,7 +62,8 @@ impl Filters {
         let principals = (layers.principals, layers.field_crypto);
         let clients = (layers.clients, (layers.auth, principals));
         let cors = (layers.cors, (cross_origin, clients));
-        let audit = (layers.audit, (layers.https_redirect, cors));
+        let origins = (layers.origin_lookup, cors);
+        let audit = (layers.audit, (layers.https_redirect, origins));
         let headers = (layers.security_headers, (layers.cookies, audit));
         let all = (scope, (layers.request_id, headers));
         Self {
@@ -79,7 +83,7 @@ impl Filters {
 
     pub(super) fn layers(&self) -> Layers {
         let (scope, (request_id, (security_headers, (cookies, inner)))) = self.all.clone();
-        let (audit, (https_redirect, (cors, (cross_origin, callers)))) = inner;
+        let (audit, (https_redirect, (origin_lookup, (cors, (cross_origin, callers))))) = inner;
         let (clients, (auth, (principals, field_crypto))) = callers;
         Layers {
             scope,
@@ -88,6 +92,7 @@ impl Filters {
             cookies,
             audit,
             https_redirect,
+            origin_lookup,
             cors,
             cross_origin,
             clients,

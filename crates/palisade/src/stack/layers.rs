@@ -10,8 +10,8 @@ pub(super) use palisade_auth::AuthLayer;
 pub(super) use palisade_crypto::FieldCryptoLayer;
 #[cfg(feature = "headers")]
 pub(super) use palisade_headers::{
-    CookieLayer, CorsLayer, CrossOriginGuardLayer, HttpsRedirectLayer, RequestIdLayer,
-    SecurityHeadersLayer,
+    CookieLayer, CorsLayer, CrossOriginGuardLayer, HttpsRedirectLayer, OriginLookupLayer,
+    RequestIdLayer, SecurityHeadersLayer,
 };
 #[cfg(feature = "ratelimit")]
 pub(super) use palisade_ratelimit::RateLimitLayer;
@@ -36,6 +36,8 @@ pub(super) type CookieLayer = Absent;
 #[cfg(not(feature = "headers"))]
 pub(super) type HttpsRedirectLayer = Absent;
 #[cfg(not(feature = "headers"))]
+pub(super) type OriginLookupLayer = Absent;
+#[cfg(not(feature = "headers"))]
 pub(super) type CorsLayer = Absent;
 #[cfg(not(feature = "headers"))]
 pub(super) type CrossOriginGuardLayer = Absent;
@@ -55,6 +57,7 @@ pub(super) struct Layers {
     pub(super) cookies: CookieLayer,
     pub(super) audit: AuditLayer,
     pub(super) https_redirect: HttpsRedirectLayer,
+    pub(super) origin_lookup: OriginLookupLayer,
     pub(super) cors: CorsLayer,
     pub(super) cross_origin: CrossOriginGuardLayer,
     pub(super) clients: RateLimitLayer,
@@ -72,6 +75,7 @@ impl Default for Layers {
             cookies: CookieLayer::off(),
             audit: AuditLayer::off(),
             https_redirect: HttpsRedirectLayer::off(),
+            origin_lookup: OriginLookupLayer::off(),
             cors: CorsLayer::off(),
             cross_origin: CrossOriginGuardLayer::off(),
             clients: RateLimitLayer::off(),
@@ -91,6 +95,7 @@ impl Layers {
             cookies: self.cookies.leak(),
             audit: self.audit.leak(),
             https_redirect: self.https_redirect.leak(),
+            origin_lookup: self.origin_lookup.leak(),
             cors: self.cors.leak(),
             cross_origin: self.cross_origin.leak(),
             clients: self.clients.leak(),
@@ -108,6 +113,7 @@ impl Layers {
             && self.cookies.is_off()
             && self.audit.is_off()
             && self.https_redirect.is_off()
+            && self.origin_lookup.is_off()
             && self.cors.is_off()
             && self.cross_origin.is_off()
             && self.clients.is_off()
