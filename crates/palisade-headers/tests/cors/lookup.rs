@@ -130,3 +130,38 @@ async fn without_the_lookup_only_listed_origins_are_allowed() {
         204
     );
 }
+
+/// The status of a preflight of the shop behind a lookup that allows it, and two further layers.
+macro_rules! behind_customers {
+    ($first:expr, $second:expr) => {{
+        let service = ServiceBuilder::new()
+            .layer(customers(&Arc::default()))
+            .layer($first)
+            .layer($second)
+            .service_fn(async |_: Request<()>| {
+                Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+            });
+        let answer = service.oneshot(preflight("https://shop.example")).await;
+        answer.unwrap().status().as_u16()
+    }};
+}
+
+#[tokio::test]
+async fn an_answer_is_about_its_own_origin_and_the_nearest_lookup() {
+    let cors = || {
+        CorsLayer::builder()
+            .origins_by_lookup()
+            .try_build()
+            .unwrap()
+    };
+    let nothing = || tower::util::MapRequestLayer::new(|request: Request<()>| request);
+    let rewrite = tower::util::MapRequestLayer::new(|mut request: Request<()>| {
+        let evil = "https://evil.example".parse().unwrap();
+        request.headers_mut().insert("origin", evil);
+        request
+    });
+    let nobody = OriginLookupLayer::new(async |_: String| false);
+    assert_eq!(behind_customers!(nothing(), cors()), 204);
+    assert_eq!(behind_customers!(rewrite, cors()), 403);
+    assert_eq!(behind_customers!(nobody, cors()), 403);
+}
