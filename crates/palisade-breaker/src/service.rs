@@ -15,6 +15,10 @@ use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, R
 ///
 /// While a call is sure to be refused the guarded service is not polled at all: this one is ready, and answers in its
 /// place. It never calls a service that it has not polled ready.
+///
+/// When a call is refused after the guarded service was polled, a clone takes that service's place, so that what it
+/// reserved, such as a place under a concurrency limit, is free again. A service that cannot be cloned goes behind
+/// `tower::buffer`.
 pub struct Breaker<S, C = ErrorsFail, A = FailWhenOpen> {
     inner: S,
     shared: Handle<Shared>,
@@ -48,7 +52,10 @@ impl Drop for Place {
 /// What the last `poll_ready` found out; no permit is taken before the call.
 #[derive(Debug)]
 enum Readiness {
+    /// Nothing since the last call.
     Unasked,
+    /// The guarded service was polled, and may have reserved something or queued for it.
+    Pending,
     Ready,
     Refused(Refusal),
 }
@@ -79,7 +86,7 @@ impl<S, C, A> Breaker<S, C, A> {
 
 impl<S, Req, C, A> Service<Req> for Breaker<S, C, A>
 where
-    S: Service<Req>,
+    S: Service<Req> + Clone,
     C: Classify<Req, S::Response, S::Error> + Clone,
     A: Refuse<Req, C::Output, S::Error> + Clone,
 {
@@ -90,6 +97,7 @@ where
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), A::Error>> {
         if let Some(refusal) = self.shared.refuse_early() {
+            self.release();
             match &mut self.patience {
                 None => {
                     self.readiness = Readiness::Refused(refusal);
@@ -98,7 +106,7 @@ where
                 Some(patience) => ready!(patience.poll(&self.shared, cx)),
             }
         }
-        self.readiness = Readiness::Unasked;
+        self.readiness = Readiness::Pending;
         match ready!(self.inner.poll_ready(cx)) {
             Ok(()) => {
                 self.readiness = Readiness::Ready;
@@ -125,6 +133,7 @@ where
             None => match self.acquire_in_trouble() {
                 Ok(permit) => permit,
                 Err(rejected) => {
+                    self.release();
                     return ResponseFuture::refused(self.refuse.refuse(request, rejected));
                 }
             },
@@ -168,11 +177,27 @@ impl Patience {
 impl<S, C, A> Breaker<S, C, A> {
     #[cold]
     fn acquire_in_trouble(&mut self) -> Result<Permit, Rejected> {
-        match std::mem::replace(&mut self.readiness, Readiness::Unasked) {
-            Readiness::Ready => Permit::acquire_in_trouble(&self.shared),
+        match self.readiness {
+            Readiness::Ready => {
+                let permit = Permit::acquire_in_trouble(&self.shared)?;
+                self.readiness = Readiness::Unasked;
+                Ok(permit)
+            }
             Readiness::Refused(refusal) => Err(self.shared.refused(self.shared.rejection(refusal))),
-            Readiness::Unasked => Err(self.shared.refused(self.shared.not_ready())),
+            Readiness::Unasked | Readiness::Pending => {
+                Err(self.shared.refused(self.shared.not_ready()))
+            }
         }
+    }
+}
+
+impl<S: Clone, C, A> Breaker<S, C, A> {
+    /// Gives back what the guarded service may have reserved for a call that is not made: a clone has reserved nothing.
+    fn release(&mut self) {
+        if matches!(self.readiness, Readiness::Pending | Readiness::Ready) {
+            self.inner = self.inner.clone();
+        }
+        self.readiness = Readiness::Unasked;
     }
 }
 

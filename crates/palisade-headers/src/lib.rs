@@ -13,7 +13,7 @@ pub mod security;
 mod template;
 
 pub use cookies::{CookieLayer, Cookies};
-pub use cors::{Cors, CorsBuilder, CorsLayer};
+pub use cors::{Cors, CorsBuilder, CorsLayer, OriginLookup, OriginLookupLayer};
 pub use cross_origin::{CrossOriginGuard, CrossOriginGuardLayer};
 pub use error::HeadersError;
 pub use https_redirect::{HttpsRedirect, HttpsRedirectLayer};

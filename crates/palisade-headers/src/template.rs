@@ -6,7 +6,7 @@
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, Entry};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// What happens when the handler set a header that a layer wants to set too.
+/// The way in which a header of a layer merges with the same header of a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Merge {
     /// The handler's stays, the default: whoever wrote the handler knew more than a policy for all routes.
@@ -23,7 +23,7 @@ pub enum Merge {
 /// does not grow the clone.
 const USUAL: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_LENGTH];
 
-/// How many headers of the handler beside those have a place in the index of a prepared map.
+/// The number of headers of the handler, beside those, that have a place in the index of a prepared map.
 const SPARE: usize = 2;
 
 #[derive(Debug, Clone)]

@@ -101,7 +101,7 @@ fn through_all(request: Request<()>, theirs: HeaderMap) -> Response<()> {
     block(service.oneshot(request)).unwrap().map(drop)
 }
 
-/// What `https://*.tenant.test` and `https://app.test` mean, written down naively.
+/// The meaning of `https://*.tenant.test` and `https://app.test` mean, written down naively.
 fn is_allowed(origin: &[u8]) -> bool {
     let Ok(origin) = std::str::from_utf8(origin) else {
         return false;

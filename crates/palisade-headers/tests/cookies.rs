@@ -1,4 +1,4 @@
-//! What is added to cookies, and what is never changed.
+//! Attributes that are added to cookies, and those that are never changed.
 
 use std::convert::Infallible;
 

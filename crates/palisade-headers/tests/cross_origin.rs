@@ -1,4 +1,4 @@
-//! What `CrossOriginGuardLayer` refuses, and how.
+//! Requests that `CrossOriginGuardLayer` refuses, and the form of its refusals.
 
 use bytes::Bytes;
 use http::{Request, Response};

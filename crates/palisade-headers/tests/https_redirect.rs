@@ -1,4 +1,4 @@
-//! Which requests are sent to HTTPS, and where to.
+//! Requests that are sent to HTTPS, and their targets.
 
 use std::convert::Infallible;
 

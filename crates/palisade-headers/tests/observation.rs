@@ -1,4 +1,4 @@
-//! What operators see: events in the request's span, and counters.
+//! Observability: events in the request's span, and counters.
 
 use std::convert::Infallible;
 use std::io;

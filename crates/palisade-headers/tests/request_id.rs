@@ -1,4 +1,4 @@
-//! Which id a request has, and where it shows.
+//! The id of a request, and the places that show it.
 
 use std::convert::Infallible;
 

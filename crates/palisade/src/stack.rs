@@ -7,8 +7,8 @@
 )))]
 mod absent;
 mod filter;
+mod layers;
 mod reload;
-mod stations;
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ use palisade_core::filter::Filtered;
 use palisade_core::{ClientIp, Renderer};
 use tower_layer::Layer;
 
-use self::filter::Current;
+use self::filter::CurrentFilters;
+use self::layers::*;
 pub use self::reload::Reload;
-use self::stations::*;
 
 /// All layers in the one order that is right; see [the guide](https://docs.rs/palisade) for why.
 ///
@@ -50,24 +50,24 @@ pub struct Stack(Source);
 #[derive(Clone)]
 enum Source {
     /// Layers that are still being chosen.
-    Open(Box<Stations>),
+    Building(Box<Layers>),
     /// Layers behind one pointer.
-    Shut(Current),
+    Built(CurrentFilters),
 }
 
 impl Stack {
     /// A stack with every layer off, which does nothing at all: not even a scope is made.
     pub fn new() -> Self {
-        Self(Source::Open(Box::default()))
+        Self(Source::Building(Box::default()))
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Stations)) -> Self {
+    fn change(mut self, change: impl FnOnce(&mut Layers)) -> Self {
         match &mut self.0 {
-            Source::Open(stations) => change(stations),
-            Source::Shut(current) => {
-                let mut stations = filter::stations_of(current);
-                change(&mut stations);
-                self.0 = Source::Open(Box::new(stations));
+            Source::Building(layers) => change(layers),
+            Source::Built(current) => {
+                let mut layers = filter::layers_of(current);
+                change(&mut layers);
+                self.0 = Source::Building(Box::new(layers));
             }
         }
         self
@@ -75,78 +75,85 @@ impl Stack {
 
     /// Decides the client's address this way, once for all layers; default the peer's address.
     pub fn client_ip(self, client_ip: ClientIp) -> Self {
-        self.change(|stations| stations.scope = stations.scope.clone().client_ip(client_ip))
+        self.change(|layers| layers.scope = layers.scope.clone().client_ip(client_ip))
     }
 
     /// Replaces the form of every rejection inside the stack.
     pub fn renderer(self, renderer: Renderer) -> Self {
-        self.change(|stations| stations.scope = stations.scope.clone().renderer(renderer))
+        self.change(|layers| layers.scope = layers.scope.clone().renderer(renderer))
     }
 
     /// Gives every request an id.
     #[cfg(feature = "headers")]
     pub fn request_id(self, layer: RequestIdLayer) -> Self {
-        self.change(|stations| stations.request_id = layer)
+        self.change(|layers| layers.request_id = layer)
     }
 
     /// Puts security headers on every response.
     #[cfg(feature = "headers")]
     pub fn security_headers(self, layer: SecurityHeadersLayer) -> Self {
-        self.change(|stations| stations.security_headers = layer)
+        self.change(|layers| layers.security_headers = layer)
     }
 
     /// Records every request and what happened in it.
     #[cfg(feature = "audit")]
     pub fn audit(self, layer: AuditLayer) -> Self {
-        self.change(|stations| stations.audit = layer)
+        self.change(|layers| layers.audit = layer)
     }
 
     /// Adds `Secure`, `HttpOnly` and `SameSite` to the cookies that are set inside.
     #[cfg(feature = "headers")]
     pub fn cookies(self, layer: CookieLayer) -> Self {
-        self.change(|stations| stations.cookies = layer)
+        self.change(|layers| layers.cookies = layer)
     }
 
     /// Sends clients that come over plain HTTP to HTTPS.
     #[cfg(feature = "headers")]
     pub fn https_redirect(self, layer: HttpsRedirectLayer) -> Self {
-        self.change(|stations| stations.https_redirect = layer)
+        self.change(|layers| layers.https_redirect = layer)
     }
 
-    /// Says which pages of other origins may read the answers.
+    /// Asks an async closure about origins, for a CORS policy built with
+    /// [`CorsBuilder::origins_by_lookup`](palisade_headers::CorsBuilder::origins_by_lookup).
+    #[cfg(feature = "headers")]
+    pub fn origin_lookup(self, layer: OriginLookupLayer) -> Self {
+        self.change(|layers| layers.origin_lookup = layer)
+    }
+
+    /// Allows pages of other origins to read the responses.
     #[cfg(feature = "headers")]
     pub fn cors(self, layer: CorsLayer) -> Self {
-        self.change(|stations| stations.cors = layer)
+        self.change(|layers| layers.cors = layer)
     }
 
     /// Refuses requests with effects that pages of other origins make, but for what the stack's CORS policy allows.
     #[cfg(feature = "headers")]
     pub fn cross_origin_guard(self, layer: CrossOriginGuardLayer) -> Self {
-        self.change(|stations| stations.cross_origin = layer)
+        self.change(|layers| layers.cross_origin = layer)
     }
 
     /// Limits clients by address, before anything is known of them.
     #[cfg(feature = "ratelimit")]
     pub fn limit_clients(self, layer: RateLimitLayer) -> Self {
-        self.change(|stations| stations.clients = layer)
+        self.change(|layers| layers.clients = layer)
     }
 
-    /// Finds out who is calling.
+    /// Authenticates the caller.
     #[cfg(feature = "auth")]
     pub fn auth(self, layer: AuthLayer) -> Self {
-        self.change(|stations| stations.auth = layer)
+        self.change(|layers| layers.auth = layer)
     }
 
     /// Limits principals by who they are and what tier they have.
     #[cfg(feature = "ratelimit")]
     pub fn limit_principals(self, layer: RateLimitLayer) -> Self {
-        self.change(|stations| stations.principals = layer)
+        self.change(|layers| layers.principals = layer)
     }
 
     /// Seals named fields of responses.
     #[cfg(feature = "crypto")]
     pub fn field_crypto(self, layer: FieldCryptoLayer) -> Self {
-        self.change(|stations| stations.field_crypto = layer)
+        self.change(|layers| layers.field_crypto = layer)
     }
 
     /// Keeps the state of every layer for the rest of the process, so that a clone of the service counts nothing.
@@ -154,16 +161,16 @@ impl Stack {
     /// Servers clone the service for every request; with a counted stack each clone writes to a counter that all
     /// threads fight over. Call it once at start-up. [`axum::protect`](crate::axum::protect) does.
     pub fn leak(self) -> Self {
-        Self(Source::Shut(match self.0 {
-            Source::Open(stations) => filter::fixed(stations.leak()).leak(),
-            Source::Shut(current) => current.leak(),
+        Self(Source::Built(match self.0 {
+            Source::Building(layers) => filter::fixed(layers.leak()).leak(),
+            Source::Built(current) => current.leak(),
         }))
     }
 
-    fn into_stations(self) -> Stations {
+    fn into_layers(self) -> Layers {
         match self.0 {
-            Source::Open(stations) => *stations,
-            Source::Shut(current) => filter::stations_of(&current),
+            Source::Building(layers) => *layers,
+            Source::Built(current) => filter::layers_of(&current),
         }
     }
 }
@@ -177,10 +184,10 @@ impl Default for Stack {
 impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::Open(stations) => f.debug_tuple("Stack").field(stations).finish(),
-            Source::Shut(current) => {
-                let stations = filter::stations_of(current);
-                f.debug_tuple("Stack").field(&stations).finish()
+            Source::Building(layers) => f.debug_tuple("Stack").field(layers).finish(),
+            Source::Built(current) => {
+                let layers = filter::layers_of(current);
+                f.debug_tuple("Stack").field(&layers).finish()
             }
         }
     }
@@ -191,8 +198,8 @@ impl<S> Layer<S> for Stack {
 
     fn layer(&self, inner: S) -> Protected<S> {
         let current = match &self.0 {
-            Source::Open(stations) => filter::fixed((**stations).clone()),
-            Source::Shut(current) => current.clone(),
+            Source::Building(layers) => filter::fixed((**layers).clone()),
+            Source::Built(current) => current.clone(),
         };
         Filtered::new(FieldCryptoLayer::by_request().layer(inner), current)
     }
@@ -200,4 +207,4 @@ impl<S> Layer<S> for Stack {
 
 /// The service made by [`Stack`]: one around the service that field encryption needs, which costs next to nothing while
 /// it is off.
-pub type Protected<S> = Filtered<<FieldCryptoLayer as Layer<S>>::Service, Current>;
+pub type Protected<S> = Filtered<<FieldCryptoLayer as Layer<S>>::Service, CurrentFilters>;

@@ -12,7 +12,10 @@ use axum::{Extension, Router, routing::get};
 use palisade::audit::{Audit, AuditLayer, MemorySink};
 use palisade::axum::protect;
 use palisade::headers::security::{HstsWhen, OverTls, SecurityHeadersLayer};
-use palisade::headers::{CookieLayer, HttpsRedirectLayer, RequestIdLayer};
+use palisade::headers::{
+    CookieLayer, CorsLayer, CrossOriginGuardLayer, HttpsRedirectLayer, OriginLookupLayer,
+    RequestIdLayer,
+};
 use palisade::ratelimit::{Limit, NoKey, Policy, RateLimitLayer, burst, per_minute};
 use palisade::{ClientIp, PeerAddr, Stack};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -267,4 +270,35 @@ async fn a_redirect_has_headers_id_and_record_and_cookies_are_hardened() {
     let records = trail.lines();
     let redirected = |line: &&String| line.contains("\"status\":301");
     assert_eq!(records.iter().filter(redirected).count(), 1, "{records:?}");
+}
+
+#[tokio::test]
+async fn a_stack_waits_for_the_lookup_of_an_origin() {
+    let lookup = OriginLookupLayer::new(async |origin: String| {
+        tokio::task::yield_now().await;
+        origin == "https://shop.example"
+    });
+    let cors = CorsLayer::builder().origins_by_lookup().credentials(true);
+    let stack = Stack::new()
+        .request_id(RequestIdLayer::new())
+        .origin_lookup(lookup)
+        .cors(cors.try_build().unwrap())
+        .cross_origin_guard(CrossOriginGuardLayer::new());
+    let (socket, listener) = Socket::new();
+    let router = Router::new().route("/", get(async || "read"));
+    tokio::spawn(axum::serve(listener, protect(router, stack)).into_future());
+    for (origin, allowed) in [
+        ("https://shop.example", true),
+        ("https://evil.example", false),
+    ] {
+        let answer = socket.ask(&format!("origin: {origin}\r\n")).await;
+        assert_status(&answer, 200);
+        let field = format!("access-control-allow-origin: {origin}\r\n");
+        assert_eq!(answer.contains(&field), allowed, "{answer}");
+        assert!(answer.contains("x-request-id: "), "{answer}");
+        // A WebSocket has effects, and so asks the guard.
+        let upgrade = format!("origin: {origin}\r\nupgrade: websocket\r\ncookie: session=1\r\n");
+        let status = if allowed { 200 } else { 403 };
+        assert_status(&socket.ask(&upgrade).await, status);
+    }
 }

@@ -16,14 +16,14 @@ use palisade::{PeerAddr, Principal, RequestScope, Stack};
 use serde_json::Value;
 use tower::{Layer, ServiceExt};
 
-struct House {
+struct Fixture {
     stack: Stack,
     tokens: TokenIssuer,
     trail: MemorySink,
     guard: palisade::audit::Guard,
 }
 
-fn house() -> House {
+fn fixture() -> Fixture {
     let tokens = TokenIssuer::hmac(
         "stack",
         HmacKeys::current("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu").unwrap(),
@@ -54,7 +54,7 @@ fn house() -> House {
         .audit(AuditLayer::new(audit))
         .security_headers(SecurityHeadersLayer::api())
         .request_id(RequestIdLayer::new());
-    House {
+    Fixture {
         stack,
         tokens,
         trail,
@@ -62,7 +62,7 @@ fn house() -> House {
     }
 }
 
-impl House {
+impl Fixture {
     /// The status, the headers and the JSON with which a handler behind the stack answers.
     async fn answer(&self, request: Request<String>) -> (u16, HeaderMap, Value) {
         let handler = tower::service_fn(|request: Request<String>| async move {
@@ -104,7 +104,7 @@ impl House {
         request
     }
 
-    /// What the trail says of requests: the status of each, and which limit refused it.
+    /// The records of requests: the status of each, and which limit refused it.
     fn records(self) -> Vec<String> {
         self.guard.shutdown(Duration::from_secs(5));
         let lines = self.trail.lines();
@@ -133,8 +133,8 @@ fn anonymous() -> Request<String> {
 
 #[tokio::test]
 async fn a_good_request_meets_every_layer() {
-    let house = house();
-    let (status, headers, body) = house.answer(house.request()).await;
+    let fixture = fixture();
+    let (status, headers, body) = fixture.answer(fixture.request()).await;
     assert_eq!(status, 200);
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert!(headers.contains_key("x-request-id") && headers.contains_key("x-ratelimit-limit"));
@@ -142,23 +142,23 @@ async fn a_good_request_meets_every_layer() {
         body["email"].as_str().unwrap().starts_with("pl1."),
         "{body}"
     );
-    assert_eq!(house.records(), ["200"]);
+    assert_eq!(fixture.records(), ["200"]);
 }
 
 #[tokio::test]
 async fn every_refusal_has_the_headers_the_id_and_a_record() {
-    let house = house();
+    let fixture = fixture();
     // Two pass, the third is over the principal's limit, the fourth is nobody, and the fifth over the client's.
     let requests = [
-        house.request(),
-        house.request(),
-        house.request(),
+        fixture.request(),
+        fixture.request(),
+        fixture.request(),
         anonymous(),
         anonymous(),
     ];
     let mut statuses = Vec::new();
     for request in requests {
-        let (status, headers, body) = house.answer(request).await;
+        let (status, headers, body) = fixture.answer(request).await;
         statuses.push(status);
         assert_eq!(headers["x-frame-options"], "DENY");
         if status != 200 {
@@ -170,7 +170,7 @@ async fn every_refusal_has_the_headers_the_id_and_a_record() {
     }
     assert_eq!(statuses, [200, 200, 429, 401, 429]);
     let expected = ["200", "200", "429 principals", "401", "429 clients"];
-    assert_eq!(house.records(), expected);
+    assert_eq!(fixture.records(), expected);
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn a_preflight_is_answered_before_anyone_asks_for_credentials() {
         header::ACCESS_CONTROL_REQUEST_METHOD,
         HeaderValue::from_static("POST"),
     );
-    let (status, headers, _) = house().answer(preflight).await;
+    let (status, headers, _) = fixture().answer(preflight).await;
     assert_eq!(status, 200);
     assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
     assert_eq!(headers["x-content-type-options"], "nosniff");
@@ -199,23 +199,23 @@ async fn a_refusal_can_be_read_by_the_page_that_asked() {
         header::ORIGIN,
         HeaderValue::from_static("https://app.example"),
     );
-    let (status, headers, _) = house().answer(request).await;
+    let (status, headers, _) = fixture().answer(request).await;
     assert_eq!(status, 401);
     assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
 }
 
 #[tokio::test]
 async fn a_forged_request_costs_no_token_of_any_limit() {
-    let house = house();
+    let fixture = fixture();
     for _ in 0..10 {
         let mut forged = anonymous();
         *forged.method_mut() = Method::POST;
         forged
             .headers_mut()
             .insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
-        assert_eq!(house.answer(forged).await.0, 403);
+        assert_eq!(fixture.answer(forged).await.0, 403);
     }
-    assert_eq!(house.answer(house.request()).await.0, 200);
+    assert_eq!(fixture.answer(fixture.request()).await.0, 200);
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn the_error_of_the_service_comes_through_as_it_is() {
     let broken = tower::service_fn(|_: Request<()>| async {
         Err::<Response<Full<Bytes>>, _>(std::rc::Rc::new("not even Send"))
     });
-    let service = house().stack.auth(AuthLayer::off()).layer(broken);
+    let service = fixture().stack.auth(AuthLayer::off()).layer(broken);
     assert_eq!(
         *service.oneshot(Request::new(())).await.unwrap_err(),
         "not even Send"
@@ -247,8 +247,8 @@ async fn the_error_of_the_service_comes_through_as_it_is() {
 
 #[tokio::test]
 async fn what_a_preflight_allows_is_not_refused_afterwards() {
-    let house = house();
-    let signed_in = house.request();
+    let fixture = fixture();
+    let signed_in = fixture.request();
     let token = &signed_in.headers()["authorization"];
     let cross_site = |method: Method| {
         Request::builder()
@@ -267,13 +267,13 @@ async fn what_a_preflight_allows_is_not_refused_afterwards() {
         )
         .body(String::new())
         .unwrap();
-    assert_eq!(house.answer(preflight).await.0, 200);
+    assert_eq!(fixture.answer(preflight).await.0, 200);
     let post = || cross_site(Method::POST).header("authorization", token);
-    let (status, headers, _) = house.answer(post().body("{}".into()).unwrap()).await;
+    let (status, headers, _) = fixture.answer(post().body("{}".into()).unwrap()).await;
     assert_eq!(
         (status, &headers["access-control-allow-origin"]),
         (200, &HeaderValue::from_static("*"))
     );
     let with_cookie = post().header("cookie", "session=1").body("{}".into());
-    assert_eq!(house.answer(with_cookie.unwrap()).await.0, 403);
+    assert_eq!(fixture.answer(with_cookie.unwrap()).await.0, 403);
 }

@@ -12,7 +12,8 @@ use palisade_breaker::{
 use palisade_core::{PeerAddr, Principal, RequestScope, ScopeLayer};
 use palisade_crypto::{FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
 use palisade_headers::{
-    CorsLayer, CrossOriginGuardLayer, PropagateRequestIdLayer, RequestIdLayer, SecurityHeadersLayer,
+    CookieLayer, CorsLayer, CrossOriginGuardLayer, OriginLookupLayer, PropagateRequestIdLayer,
+    RequestIdLayer, SecurityHeadersLayer,
 };
 use palisade_ratelimit::RateLimitLayer;
 use palisade_secrets::{BearerLayer, EnvVars, Environment, Secrets, SecretsLayer};
@@ -52,6 +53,14 @@ pub(crate) fn propagate_request_id() -> PropagateRequestIdLayer {
 
 pub(crate) fn security_headers() -> SecurityHeadersLayer {
     SecurityHeadersLayer::page()
+}
+
+pub(crate) fn cookies() -> CookieLayer {
+    CookieLayer::new()
+}
+
+pub(crate) fn origin_lookup() -> OriginLookupLayer {
+    OriginLookupLayer::new(async |_: String| true)
 }
 
 pub(crate) fn cors() -> CorsLayer {
@@ -160,6 +169,8 @@ pub(crate) fn stack() -> Stack {
         .request_id(request_id())
         .security_headers(security_headers())
         .audit(audit())
+        .cookies(cookies())
+        .origin_lookup(origin_lookup())
         .cors(cors())
         .cross_origin_guard(cross_origin_guard())
         .limit_clients(rate_limit())

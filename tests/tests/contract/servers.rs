@@ -117,6 +117,8 @@ fits! {
     request_id: layers::request_id();
     security_headers: layers::security_headers();
     cors: layers::cors();
+    cookies: layers::cookies();
+    origin_lookup: layers::origin_lookup();
     cross_origin_guard: layers::cross_origin_guard();
     rate_limit: layers::rate_limit();
     auth: layers::auth();

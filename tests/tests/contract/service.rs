@@ -186,6 +186,11 @@ contract! {
     security_headers_off: palisade_headers::SecurityHeadersLayer::off();
     cors: layers::cors();
     cors_off: palisade_headers::CorsLayer::off();
+    cookies: layers::cookies();
+    cookies_off: palisade_headers::CookieLayer::off();
+    https_redirect_off: palisade_headers::HttpsRedirectLayer::off();
+    origin_lookup: layers::origin_lookup();
+    origin_lookup_off: palisade_headers::OriginLookupLayer::off();
     cross_origin_guard: layers::cross_origin_guard();
     cross_origin_guard_off: palisade_headers::CrossOriginGuardLayer::off();
     rate_limit: layers::rate_limit();

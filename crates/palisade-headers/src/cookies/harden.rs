@@ -37,7 +37,7 @@ const fn same_site(same_site: SameSite) -> &'static str {
     }
 }
 
-/// What browsers find in a cookie.
+/// The attributes that browsers find in a cookie.
 struct Attributes<'c> {
     name: &'c [u8],
     path: bool,

@@ -12,9 +12,11 @@
 //! Attributes are only ever added, never removed or changed, so that no cookie becomes weaker than its handler made it. Where an
 //! attribute is there twice, browsers take the last one, and so does the layer.
 
+mod config;
 mod filter;
 mod harden;
 mod layer;
 
+pub use self::config::CookieConfig;
 pub use self::filter::Cookies;
 pub use self::layer::{CookieLayer, SameSite};

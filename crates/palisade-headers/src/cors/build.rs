@@ -21,6 +21,7 @@ impl CorsLayer {
 pub struct CorsBuilder {
     origins: Vec<String>,
     origins_by: Vec<OriginCheck>,
+    lookup: bool,
     mirror_headers: bool,
     /// Whether it must not build in production.
     pub(super) development: bool,
@@ -37,6 +38,7 @@ impl CorsBuilder {
         Self {
             origins: Vec::new(),
             origins_by: Vec::new(),
+            lookup: false,
             mirror_headers: false,
             development: false,
             methods: Vec::new(),
@@ -79,6 +81,13 @@ impl CorsBuilder {
     /// Compare whole hosts: `ends_with("example.com")` holds for `https://evilexample.com` too.
     pub fn origins_by(mut self, allows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         self.origins_by.push(OriginCheck::new(allows));
+        self
+    }
+
+    /// Adds the origins that an [`OriginLookupLayer`](crate::OriginLookupLayer) outside of this layer allows. Without
+    /// that layer there are none; with [`credentials`](Self::credentials) only those count that a list could hold then.
+    pub const fn origins_by_lookup(mut self) -> Self {
+        self.lookup = true;
         self
     }
 
@@ -128,7 +137,7 @@ impl CorsBuilder {
         self
     }
 
-    /// Says whether requests with cookies, client certificates or HTTP authentication may be read; default not.
+    /// Sets whether requests with cookies, client certificates or HTTP authentication may be read; default not.
     pub const fn credentials(mut self, allowed: bool) -> Self {
         self.credentials = allowed;
         self
@@ -201,7 +210,7 @@ impl CorsBuilder {
     }
 
     fn allowed(&self, problems: &mut Problems) -> Allowed {
-        if self.origins.is_empty() && self.origins_by.is_empty() {
+        if self.origins.is_empty() && self.origins_by.is_empty() && !self.lookup {
             problems.push("origins", "are missing; name them, or '*' for everybody");
         }
         let everybody = self.origins.iter().any(|origin| origin == "*");
@@ -211,7 +220,7 @@ impl CorsBuilder {
                 "are on with origin '*', so every site could act as its visitor",
             );
         }
-        if everybody && self.origins.len() + self.origins_by.len() > 1 {
+        if everybody && self.origins.len() + self.origins_by.len() + usize::from(self.lookup) > 1 {
             problems.push("origins", "have '*' beside others, which then mean nothing");
         }
         let mut listed = Origins::default();
@@ -231,10 +240,13 @@ impl CorsBuilder {
         for check in &self.origins_by {
             listed.add_check(check.clone(), self.credentials);
         }
+        if self.lookup {
+            listed.add_lookup(self.credentials);
+        }
         if everybody {
             Allowed::Everybody
         } else {
-            Allowed::Listed(listed)
+            Allowed::Listed(Box::new(listed))
         }
     }
 

@@ -3,7 +3,7 @@
 /// Variables that commonly name the environment of a process.
 const VARIABLES: [&str; 4] = ["ENVIRONMENT", "APP_ENV", "RUST_ENV", "APP_ENVIRONMENT"];
 
-/// Why this process counts as production: it was built without debug assertions, as `--release` does, or a variable
+/// The reason why this process counts as production, if it does: it was built without debug assertions, as `--release` does, or a variable
 /// says so.
 pub(super) fn is_production() -> Option<String> {
     production(cfg!(debug_assertions), |name| std::env::var(name).ok())

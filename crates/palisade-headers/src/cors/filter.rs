@@ -6,7 +6,7 @@ use palisade_core::{Code, EventKind, Rejection, SecurityEvent};
 use tower_layer::Layer;
 
 use super::CorsLayer;
-use super::policy::{Asked, Policy, Reader};
+use super::policy::{Access, Kind, Policy};
 
 /// The service made by [`CorsLayer`].
 pub type Cors<S> = Filtered<S, CorsLayer>;
@@ -20,8 +20,8 @@ impl<S> Layer<S> for CorsLayer {
 }
 
 impl Filter for CorsLayer {
-    /// Who may read the response; nothing where the layer is off.
-    type Kept = Option<Reader>;
+    /// The origin that may read the response; nothing where the layer is off.
+    type Kept = Option<Access>;
     type Wait = Infallible;
     type Watch = ();
 
@@ -34,10 +34,10 @@ impl Filter for CorsLayer {
         let Some(policy) = &self.0 else {
             return Step::Pass(None);
         };
-        match policy.ask(request) {
-            Asked::Actual(reader) => Step::Pass(Some(reader)),
-            Asked::Preflight(origin) => Step::answer(policy.preflight(origin, request.headers())),
-            Asked::DeniedPreflight => {
+        match policy.classify(request) {
+            Kind::Actual(access) => Step::Pass(Some(access)),
+            Kind::Preflight(origin) => Step::answer(policy.preflight(origin, request.headers())),
+            Kind::DeniedPreflight => {
                 policy.denied.cors_denied();
                 refuse(exchange, request)
             }
@@ -48,11 +48,11 @@ impl Filter for CorsLayer {
     fn on_response<B: ReplaceBody>(
         &self,
         _: &mut Exchange,
-        reader: Option<Reader>,
+        access: Option<Access>,
         response: &mut Response<B>,
     ) {
-        if let (Some(policy), Some(reader)) = (&self.0, reader) {
-            policy.apply(reader, response.headers_mut());
+        if let (Some(policy), Some(access)) = (&self.0, access) {
+            policy.apply(access, response.headers_mut());
         }
     }
 }

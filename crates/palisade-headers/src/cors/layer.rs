@@ -3,7 +3,7 @@ use palisade_core::Handle;
 use super::policy::{Allowed, Policy};
 use crate::origin::Origins;
 
-/// Says which pages of other origins may read the answers of a service.
+/// Allows pages of other origins to read the responses of a service.
 ///
 /// # Example
 ///

@@ -5,7 +5,7 @@
 //! 1. A preflight is `OPTIONS` with `Origin` and `Access-Control-Request-Method`. The layer answers it; every other
 //!    `OPTIONS` reaches the handler.
 //! 2. A preflight from an origin that is not allowed is refused with 403 and gets no header of CORS but `Vary`.
-//! 3. Any other request reaches the handler, whatever its origin: CORS says who may *read* an answer. To refuse
+//! 3. Any other request reaches the handler, whatever its origin: CORS decides who may *read* an answer. To refuse
 //!    requests that have effects, use [`CrossOriginGuardLayer`](crate::CrossOriginGuardLayer).
 //! 4. Where the answer depends on the origin, `Vary: Origin` stands on every response, also on those to requests
 //!    without one, so that a cache never hands one site's answer to another.
@@ -17,6 +17,7 @@ mod environment;
 mod filter;
 mod layer;
 mod names;
+mod origin_lookup;
 mod policy;
 mod presets;
 
@@ -24,3 +25,4 @@ pub use self::build::CorsBuilder;
 pub use self::config::CorsConfig;
 pub use self::filter::Cors;
 pub use self::layer::CorsLayer;
+pub use self::origin_lookup::{OriginLookup, OriginLookupLayer};

@@ -1,9 +1,11 @@
-//! What CORS decides, and the headers that say so.
+//! The decision of CORS, and the headers that carry it.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header,
+};
 
 use crate::count::Counter;
 use crate::origin::{OriginMatch, Origins};
@@ -25,7 +27,7 @@ pub(super) struct Policy {
 #[derive(Debug, Clone)]
 pub(super) enum Allowed {
     Everybody,
-    Listed(Origins),
+    Listed(Box<Origins>),
 }
 
 /// The lists of a policy as the headers name them, those that are not empty.
@@ -37,28 +39,28 @@ pub(super) struct Lists {
     pub(super) expose: Option<HeaderValue>,
 }
 
-/// What a request asks of CORS.
+/// The kind of a request, as CORS sees it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// May I send this? From an origin that may.
+pub(super) enum Kind {
+    /// A preflight of this origin, which is allowed.
     Preflight(HeaderValue),
-    /// May I send this? From an origin that may not.
+    /// A preflight of an origin that is not allowed.
     DeniedPreflight,
     /// The request itself.
-    Actual(Reader),
+    Actual(Access),
 }
 
-/// Who may read the response.
+/// The origin that may read the response.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reader {
-    /// Everybody, whether they ask or not.
-    Everybody,
+pub enum Access {
+    /// Every origin, also in the answer to a request without one.
+    Anyone,
     /// The origin with this number in the policy's list.
     Listed(u32),
     /// This origin of a pattern, out of line because it is kept until the response.
     Matched(Box<HeaderValue>),
-    /// Nobody of another origin; what another request would get depends on its origin.
-    Nobody,
+    /// None; the answer to another request depends on its origin.
+    Denied,
 }
 
 impl Policy {
@@ -120,12 +122,12 @@ impl Policy {
             mirror_headers: false,
             expose: None,
         };
-        let allowed = Allowed::Listed(Origins::default());
+        let allowed = Allowed::Listed(Box::default());
         Self::new(allowed, none, false, Duration::ZERO, StatusCode::NO_CONTENT)
     }
 
     #[inline]
-    pub(super) fn ask<B>(&self, request: &Request<B>) -> Asked {
+    pub(super) fn classify<B>(&self, request: &Request<B>) -> Kind {
         let headers = request.headers();
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let origin = origins.next();
@@ -133,33 +135,33 @@ impl Policy {
             && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         // No browser sends two, and there is no telling which one a proxy or a handler believes.
         let alone = origins.next().is_none();
-        match (self.reader(origin, alone), origin) {
-            (Reader::Nobody, Some(_)) if preflight => Asked::DeniedPreflight,
-            (Reader::Everybody | Reader::Listed(_) | Reader::Matched(_), Some(origin))
+        match (self.access(origin, alone, request.extensions()), origin) {
+            (Access::Denied, Some(_)) if preflight => Kind::DeniedPreflight,
+            (Access::Anyone | Access::Listed(_) | Access::Matched(_), Some(origin))
                 if preflight =>
             {
-                Asked::Preflight(origin.clone())
+                Kind::Preflight(origin.clone())
             }
-            (reader, _) => Asked::Actual(reader),
+            (access, _) => Kind::Actual(access),
         }
     }
 
-    fn reader(&self, origin: Option<&HeaderValue>, alone: bool) -> Reader {
+    fn access(&self, origin: Option<&HeaderValue>, alone: bool, extensions: &Extensions) -> Access {
         match (&self.allowed, origin) {
-            (Allowed::Everybody, _) => Reader::Everybody,
+            (Allowed::Everybody, _) => Access::Anyone,
             (Allowed::Listed(origins), Some(origin)) if alone => {
-                match origins.find(origin.as_bytes()) {
-                    Some(OriginMatch::Exact(number)) => Reader::Listed(number),
-                    Some(OriginMatch::Pattern) => Reader::Matched(Box::new(origin.clone())),
-                    None => Reader::Nobody,
+                match origins.find_for(origin, extensions) {
+                    Some(OriginMatch::Exact(number)) => Access::Listed(number),
+                    Some(OriginMatch::Pattern) => Access::Matched(Box::new(origin.clone())),
+                    None => Access::Denied,
                 }
             }
-            (Allowed::Listed(_), _) => Reader::Nobody,
+            (Allowed::Listed(_), _) => Access::Denied,
         }
     }
 
     /// The answer to an allowed preflight with these headers.
-    pub(super) fn preflight(&self, origin: HeaderValue, asked: &HeaderMap) -> Response<Bytes> {
+    pub(super) fn preflight(&self, origin: HeaderValue, request: &HeaderMap) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = self.status;
         *response.headers_mut() = self.preflight.clone();
@@ -167,7 +169,7 @@ impl Policy {
             let headers = response.headers_mut();
             let _ = headers.try_insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         }
-        if let (true, Some(names)) = (self.mirror_headers, asked_names(asked)) {
+        if let (true, Some(names)) = (self.mirror_headers, requested_names(request)) {
             let headers = response.headers_mut();
             let _ = headers.try_insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
         }
@@ -175,7 +177,7 @@ impl Policy {
     }
 
     #[inline]
-    pub(super) fn apply(&self, reader: Reader, headers: &mut HeaderMap) {
+    pub(super) fn apply(&self, access: Access, headers: &mut HeaderMap) {
         if headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
             // The handler decides for its own response; ours beside it could say that its `*` goes with credentials.
             if let Allowed::Listed(_) = self.allowed {
@@ -183,14 +185,14 @@ impl Policy {
             }
             return;
         }
-        match reader {
-            Reader::Nobody => vary_by_origin(headers),
-            Reader::Everybody => self.actual.apply(headers),
-            Reader::Listed(number) => match &self.allowed {
+        match access {
+            Access::Denied => vary_by_origin(headers),
+            Access::Anyone => self.actual.apply(headers),
+            Access::Listed(number) => match &self.allowed {
                 Allowed::Listed(origins) => self.allow(origins.exact(number).cloned(), headers),
                 Allowed::Everybody => {}
             },
-            Reader::Matched(origin) => self.allow(Some(*origin), headers),
+            Access::Matched(origin) => self.allow(Some(*origin), headers),
         }
     }
 
@@ -218,14 +220,14 @@ impl Policy {
         }
         self.actual = self.actual.leak();
         if let Allowed::Listed(origins) = self.allowed {
-            self.allowed = Allowed::Listed(origins.leak());
+            self.allowed = Allowed::Listed(Box::new(origins.leak()));
         }
         self
     }
 }
 
 /// The names that a preflight asks for, if it is one list of names.
-fn asked_names(headers: &HeaderMap) -> Option<&HeaderValue> {
+fn requested_names(headers: &HeaderMap) -> Option<&HeaderValue> {
     let mut lists = headers
         .get_all(header::ACCESS_CONTROL_REQUEST_HEADERS)
         .iter();

@@ -21,7 +21,7 @@ pub(super) struct Rules {
     by_origin: Counter,
 }
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CrossOrigin {
     /// The browser says so itself.
@@ -87,7 +87,10 @@ impl Rules {
     fn is_exempt<B>(&self, request: &Request<B>) -> bool {
         let mut origins = request.headers().get_all(header::ORIGIN).iter();
         let trusted = match (origins.next(), origins.next()) {
-            (Some(origin), None) => self.trusted.contains(origin.as_bytes()),
+            (Some(origin), None) => {
+                let found = self.trusted.find_for(origin, request.extensions());
+                found.is_some()
+            }
             _ => false,
         };
         trusted
@@ -161,7 +164,7 @@ fn is_open_call(headers: &HeaderMap) -> bool {
     credential(headers) == Credential::None && by_code && modes.next().is_none()
 }
 
-/// What the browser says about where the request comes from.
+/// The relation of the page to the service, as the browser reports it.
 enum Site {
     Same,
     Other,

@@ -22,8 +22,10 @@
 //!
 //! A proxy that ends TLS and is not trusted here, or writes no `X-Forwarded-Proto`, makes a redirect without an end.
 
+mod config;
 mod filter;
 mod layer;
 
+pub use self::config::HttpsRedirectConfig;
 pub use self::filter::HttpsRedirect;
 pub use self::layer::HttpsRedirectLayer;

@@ -1,6 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
+/// The origin of a request that a lookup allows, in the request's extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct LookedUp(pub(crate) HeaderValue);
+
 /// A closure of the user that decides about origins.
 #[derive(Clone)]
 pub(crate) struct OriginCheck(Arc<dyn Fn(&str) -> bool + Send + Sync>);

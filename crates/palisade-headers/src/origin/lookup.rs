@@ -1,8 +1,8 @@
 use std::collections::{HashMap, HashSet};
 
-use http::HeaderValue;
+use http::{Extensions, HeaderValue};
 
-use super::{OriginCheck, OriginPattern, WebScheme};
+use super::{LookedUp, OriginCheck, OriginPattern, WebScheme, is_written, is_written_and_secure};
 use crate::template::leaked;
 
 /// Longer than any origin that a browser sends: a scheme, a host name of 253 characters and a port.
@@ -21,6 +21,17 @@ pub(crate) struct Origins {
     /// Those that hold on every port, written without one.
     any_port: Option<Box<Self>>,
     checks: Vec<Check>,
+    /// Whether those of a lookup are among them.
+    lookup: Lookup,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Lookup {
+    #[default]
+    Ignored,
+    /// Only those that may be allowed with credentials.
+    Secure,
+    Every,
 }
 
 #[derive(Debug, Clone)]
@@ -62,6 +73,13 @@ impl Origins {
         self.checks.push(Check { origins, secure });
     }
 
+    pub(crate) fn add_lookup(&mut self, secure: bool) {
+        self.lookup = match secure {
+            true => Lookup::Secure,
+            false => Lookup::Every,
+        };
+    }
+
     fn add_exact(&mut self, origin: HeaderValue) {
         let number = u32::try_from(self.exact.len()).unwrap_or(u32::MAX);
         let known = self.numbers.entry(origin.as_bytes().into());
@@ -81,11 +99,31 @@ impl Origins {
             self.any_port.get_or_insert_default().extend(others);
         }
         self.checks.extend(others.checks.iter().cloned());
+        if self.lookup != Lookup::Every && others.lookup != Lookup::Ignored {
+            self.lookup = others.lookup;
+        }
     }
 
     /// Whether the bytes of an `Origin` header are one of these, exactly as browsers write them.
     pub(crate) fn contains(&self, origin: &[u8]) -> bool {
         self.find(origin).is_some()
+    }
+
+    /// The entry for the `Origin` of a request with these extensions.
+    #[inline]
+    pub(crate) fn find_for(
+        &self,
+        origin: &HeaderValue,
+        extensions: &Extensions,
+    ) -> Option<OriginMatch> {
+        let found = self.find(origin.as_bytes());
+        if found.is_some() || self.lookup == Lookup::Ignored {
+            return found;
+        }
+        let LookedUp(allowed) = extensions.get()?;
+        let secure = || std::str::from_utf8(origin.as_bytes()).is_ok_and(is_written_and_secure);
+        let is_allowed = allowed == origin && (self.lookup == Lookup::Every || secure());
+        is_allowed.then_some(OriginMatch::Pattern)
     }
 
     /// The entry for the bytes of an `Origin` header, exactly as browsers write them.
@@ -115,11 +153,10 @@ impl Origins {
         let Ok(text) = std::str::from_utf8(origin) else {
             return false;
         };
-        match OriginPattern::parse(text) {
-            Ok(OriginPattern::Exact(exact)) if exact == text => {}
-            _ => return false,
+        if !is_written(text) {
+            return false;
         }
-        let is_insecure = OriginPattern::Exact(text.to_owned()).is_insecure();
+        let is_insecure = !is_written_and_secure(text);
         let asked = |check: &&Check| !(check.secure && is_insecure);
         let mut checks = self.checks.iter().filter(asked);
         checks.any(|check| check.origins.allows(text))

@@ -7,7 +7,7 @@ mod lookup;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-pub(crate) use self::check::OriginCheck;
+pub(crate) use self::check::{LookedUp, OriginCheck};
 pub(crate) use self::host::is_host;
 use self::host::{
     check_host, ends_in_number, host_of, is_localhost, is_loopback, is_public_suffix, split_port,
@@ -189,6 +189,18 @@ impl fmt::Display for OriginPattern {
             Self::AnyPort(pattern) => write!(f, "{pattern}:*"),
         }
     }
+}
+
+/// Whether it is an origin as browsers write it.
+pub(crate) fn is_written(text: &str) -> bool {
+    let parsed = OriginPattern::parse(text);
+    matches!(parsed, Ok(OriginPattern::Exact(exact)) if exact == text)
+}
+
+/// Whether it is an origin that is written as browsers write it and may be allowed with credentials.
+pub(crate) fn is_written_and_secure(text: &str) -> bool {
+    let is_secure = |pattern: OriginPattern| !pattern.is_insecure();
+    is_written(text) && OriginPattern::parse(text).is_ok_and(is_secure)
 }
 
 /// Whether it is a scheme in lower case (RFC 3986, section 3.1).

@@ -24,7 +24,7 @@ use crate::HeadersError;
 pub struct RequestIdConfig {
     /// Whether it is switched off; default not.
     pub off: bool,
-    /// How fresh ids are made; default `uuid-v7`.
+    /// The format of fresh ids; default `uuid-v7`.
     pub format: IdFormat,
     /// Addresses or networks of proxies whose id and trace are accepted; default none.
     pub trusted_proxies: Vec<String>,

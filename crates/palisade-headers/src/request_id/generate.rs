@@ -3,7 +3,7 @@ use http::HeaderValue;
 use palisade_core::RequestId;
 use palisade_core::time::UnixTime;
 
-/// How a fresh id is made.
+/// The format of fresh ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(
     feature = "serde",

@@ -4,7 +4,7 @@
 //!
 //! 1. By default an id that the caller sends is thrown away and a fresh one made: whoever chooses ids can make two
 //!    requests look like one.
-//! 2. Where the layer is [told to trust](RequestIdLayer::trust_callers), `X-Request-ID`, else `X-Correlation-ID`, is
+//! 2. Where the layer [trusts callers](RequestIdLayer::trust_callers), `X-Request-ID`, else `X-Correlation-ID`, is
 //!    accepted if it is 1 to 128 characters of `[A-Za-z0-9._-]`. Anything else is as good as none, and removed from the
 //!    request.
 //! 3. The response carries the id in `X-Request-ID`, over whatever the handler set: it is the id that stands in the logs.

@@ -6,7 +6,7 @@ use palisade_core::TraceParent;
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// What describes a trace beside `traceparent` and `tracestate`: W3C Baggage, and both forms of Zipkin's B3.
+/// The fields that describe a trace beside `traceparent` and `tracestate`: W3C Baggage, and both forms of Zipkin's B3.
 const OTHERS: [HeaderName; 7] = [
     HeaderName::from_static("baggage"),
     HeaderName::from_static("b3"),
@@ -53,7 +53,7 @@ pub(super) fn remove_stray(headers: &mut HeaderMap) {
     }
 }
 
-/// What the systems on the way have noted about a trace: `tracestate` of W3C Trace Context (level 1, section 3.3).
+/// The notes of the systems on the way about a trace: `tracestate` of W3C Trace Context (level 1, section 3.3).
 ///
 /// [`RequestScope::outbound`](palisade_core::RequestScope::outbound) carries the one of the request being served. Put
 /// another one into the extensions of a call, and [`PropagateRequestIdLayer`](crate::PropagateRequestIdLayer) sends that.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use tower_service::Service;
 
-/// Lets the errors of the inner service pass; what a layer does unless it is told otherwise.
+/// Passes the errors of the inner service on, the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PassErrors;
 

@@ -66,7 +66,7 @@ pub struct SecurityHeadersConfig {
     pub referrer_policy: Option<ReferrerPolicy>,
     /// `Strict-Transport-Security`.
     pub hsts: Option<HstsConfig>,
-    /// Which responses stay out of every cache; default none beside those of the preset.
+    /// The responses that stay out of every cache; default none beside those of the preset.
     pub no_store: NoStore,
     /// Further headers, or other values. A `Content-Security-Policy` given here is sent as it is, without a nonce.
     pub headers: BTreeMap<String, String>,

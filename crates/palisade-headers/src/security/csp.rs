@@ -78,7 +78,7 @@ macro_rules! directives {
 }
 
 directives! {
-    /// What holds for every kind of resource without a directive of its own.
+    /// The default for every kind of resource without a directive of its own.
     Default = "default-src", default_src;
     /// Scripts.
     Script = "script-src", script_src;
@@ -96,13 +96,13 @@ directives! {
     Img = "img-src", img_src;
     /// Fonts.
     Font = "font-src", font_src;
-    /// What scripts connect to: fetch, WebSocket, server-sent events, beacons.
+    /// Connections of scripts: fetch, WebSocket, server-sent events, beacons.
     Connect = "connect-src", connect_src;
     /// Sound and video.
     Media = "media-src", media_src;
     /// `<object>` and `<embed>`.
     Object = "object-src", object_src;
-    /// What the page shows in frames.
+    /// Pages in frames of the page.
     Frame = "frame-src", frame_src;
     /// Frames and workers, in CSP level 2.
     Child = "child-src", child_src;
@@ -110,11 +110,11 @@ directives! {
     Worker = "worker-src", worker_src;
     /// The manifest of a web application.
     Manifest = "manifest-src", manifest_src;
-    /// What `<base>` may say. `default-src` does not stand in for it.
+    /// Addresses that `<base>` may set. `default-src` does not stand in for it.
     BaseUri = "base-uri", base_uri;
-    /// Where forms may go. `default-src` does not stand in for it.
+    /// Targets of forms. `default-src` does not stand in for it.
     FormAction = "form-action", form_action;
-    /// Who may show the page in a frame: `'none'`, `'self'`, schemes and hosts alone (CSP Level 3, section 6.4.2).
+    /// Pages that may show this one in a frame: `'none'`, `'self'`, schemes and hosts alone (CSP Level 3, section 6.4.2).
     /// `default-src` does not stand in for it.
     FrameAncestors = "frame-ancestors", frame_ancestors;
 }

@@ -4,7 +4,7 @@ use http::{Request, Response};
 use palisade_core::filter::{Exchange, Filter, Filtered, ReplaceBody, Step};
 use tower_layer::Layer;
 
-use super::policy::Seen;
+use super::policy::RequestFacts;
 use super::{AnswerErrors, HeaderOverrides, PassErrors, SecurityHeadersLayer};
 
 /// The service made by [`SecurityHeadersLayer`].
@@ -31,7 +31,7 @@ impl<S, F: Clone> Layer<S> for SecurityHeadersLayer<AnswerErrors<F>> {
 }
 
 impl Filter for SecurityHeadersLayer {
-    type Kept = Seen;
+    type Kept = RequestFacts;
     type Wait = Infallible;
     type Watch = ();
 
@@ -42,8 +42,8 @@ impl Filter for SecurityHeadersLayer {
     #[inline]
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
         Step::Pass(match &self.policy {
-            Some(policy) => policy.see(exchange, request),
-            None => Seen::default(),
+            Some(policy) => policy.inspect(exchange, request),
+            None => RequestFacts::default(),
         })
     }
 
@@ -51,16 +51,16 @@ impl Filter for SecurityHeadersLayer {
     fn on_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
-        seen: Seen,
+        facts: RequestFacts,
         response: &mut Response<B>,
     ) {
         let Some(policy) = &self.policy else { return };
-        // They stay in the response, because a layer further out may have to heed them too.
+        // They stay in the response, because a layer further out may have to apply them too.
         let overrides = response.extensions().get::<HeaderOverrides>().cloned();
         let status = response.status();
         policy.apply(
             exchange,
-            &seen,
+            &facts,
             status,
             response.headers_mut(),
             overrides.as_ref(),

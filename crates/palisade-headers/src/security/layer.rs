@@ -142,7 +142,7 @@ impl<M> SecurityHeadersLayer<M> {
         self.change(|settings| settings.remove(&name))
     }
 
-    /// Says what happens when the handler set this header too; default [`Merge::IfAbsent`].
+    /// Sets how this header merges with that of the handler; default [`Merge::IfAbsent`].
     pub fn merge(self, name: HeaderName, merge: Merge) -> Self {
         self.change(|settings| settings.merges.push((name, merge)))
     }
@@ -186,7 +186,7 @@ impl<M> SecurityHeadersLayer<M> {
         self.header(header::STRICT_TRANSPORT_SECURITY, hsts.value())
     }
 
-    /// Says on which responses `Strict-Transport-Security` is sent; default all.
+    /// Sets on which responses `Strict-Transport-Security` is sent; default all.
     pub fn hsts_when(self, when: HstsWhen) -> Self {
         self.change(|settings| settings.hsts_when = when)
     }
@@ -235,7 +235,7 @@ impl<M> SecurityHeadersLayer<M> {
         self.header(ORIGIN_AGENT_CLUSTER, HeaderValue::from_static("?1"))
     }
 
-    /// Says which responses stay out of every cache; default none.
+    /// Sets which responses stay out of every cache; default none.
     pub fn no_store(self, which: NoStore) -> Self {
         self.change(|settings| settings.no_store = which)
     }

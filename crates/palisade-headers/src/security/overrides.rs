@@ -3,7 +3,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use super::prepared::Prepared;
 use super::{ClearSiteData, Csp};
 
-/// What one route changes about the policy: put it into the extensions of the response.
+/// Changes of one route to the policy, put into the extensions of its response.
 ///
 /// It replaces what the *layer* would send; a header that the handler sets itself still goes by the merge mode of its
 /// name. With feature `axum` a handler returns it as a part of its answer.

@@ -4,7 +4,7 @@ use palisade_core::Problems;
 use crate::HeadersError;
 use crate::origin::OriginPattern;
 
-/// Who may use a feature (W3C Permissions Policy, section 4.4).
+/// The origins that may use a feature (W3C Permissions Policy, section 4.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Allowlist {
@@ -35,7 +35,7 @@ pub enum Allowlist {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PermissionsPolicy(Vec<(Box<str>, String)>);
 
-/// What a page that uses none of them had better switch off: sensors, capture, payment, devices.
+/// Features that a page which uses none of them had better switch off: sensors, capture, payment, devices.
 const SENSITIVE: [&str; 18] = [
     "accelerometer",
     "autoplay",
@@ -75,7 +75,7 @@ impl PermissionsPolicy {
         Self(features.iter().map(off).collect())
     }
 
-    /// Says who may use a feature. A later call for the same feature replaces an earlier one.
+    /// Sets the origins that may use a feature. A later call for the same feature replaces an earlier one.
     ///
     /// # Errors
     ///

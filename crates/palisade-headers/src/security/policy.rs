@@ -1,4 +1,4 @@
-//! What a layer was told, and what it made ready from that.
+//! The settings of a layer, and the headers that it prepares from them.
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use palisade_core::RequestScope;
@@ -8,7 +8,7 @@ use super::prepared::Prepared;
 use super::{CspNonce, HeaderOverrides, HstsWhen, NoStore};
 use crate::template::{Merge, Template, leaked};
 
-/// What a layer was told.
+/// The settings of a layer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
@@ -37,7 +37,7 @@ impl Settings {
     }
 }
 
-/// What a layer made ready.
+/// The prepared headers of a layer.
 #[derive(Debug, Clone)]
 pub(super) struct Policy {
     pub(super) settings: Settings,
@@ -52,7 +52,7 @@ pub(super) struct Policy {
 
 /// State of a request until its response is there.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct RequestFacts {
     nonce: Option<CspNonce>,
     hsts: bool,
     credentials: bool,
@@ -97,26 +97,30 @@ impl Policy {
     }
 
     #[inline]
-    pub(super) fn see<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Seen {
-        let mut seen = Seen::default();
+    pub(super) fn inspect<B>(
+        &self,
+        exchange: &mut Exchange,
+        request: &mut Request<B>,
+    ) -> RequestFacts {
+        let mut facts = RequestFacts::default();
         if !self.nonces.is_empty() {
-            seen.nonce = Some(nonce(request.extensions_mut()));
+            facts.nonce = Some(nonce(request.extensions_mut()));
         }
         if self.hsts.is_some() {
             let when = &self.settings.hsts_when;
-            seen.hsts = when.holds(request.uri(), request.headers(), request.extensions());
+            facts.hsts = when.holds(request.uri(), request.headers(), request.extensions());
         }
         if self.settings.no_store == NoStore::Authenticated {
             let headers = request.headers();
-            seen.credentials =
+            facts.credentials =
                 headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE);
-            if !seen.credentials {
+            if !facts.credentials {
                 // The principal is found by a layer further in, if at all: look when the response is there. Entered
                 // here, because a scope that is made further in would be out of sight.
                 exchange.enter(request.extensions_mut());
             }
         }
-        seen
+        facts
     }
 
     /// Takes the policies with a nonce out of the answer to a validation: its fields replace those of the stored response
@@ -132,7 +136,7 @@ impl Policy {
     pub(super) fn apply(
         &self,
         exchange: &Exchange,
-        seen: &Seen,
+        facts: &RequestFacts,
         status: StatusCode,
         headers: &mut HeaderMap,
         overrides: Option<&HeaderOverrides>,
@@ -140,11 +144,11 @@ impl Policy {
         if self.idle && overrides.is_none() {
             return;
         }
-        let nonce = seen.nonce.as_ref().and_then(CspNonce::if_read);
+        let nonce = facts.nonce.as_ref().and_then(CspNonce::if_read);
         let is_stored = status == StatusCode::NOT_MODIFIED && !self.nonces.is_empty();
         let no_store =
-            self.settings.no_store == NoStore::Authenticated && seen.is_authenticated(exchange);
-        let is_plain = nonce.is_none() && !is_stored && !seen.hsts && !no_store;
+            self.settings.no_store == NoStore::Authenticated && facts.is_authenticated(exchange);
+        let is_plain = nonce.is_none() && !is_stored && !facts.hsts && !no_store;
         if is_plain && overrides.is_none() {
             return self.template.apply(headers);
         }
@@ -158,7 +162,7 @@ impl Policy {
                     }
                 }
             }
-            if let (true, Some(value)) = (seen.hsts, &self.hsts) {
+            if let (true, Some(value)) = (facts.hsts, &self.hsts) {
                 let _ = ours.try_insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
             }
             if no_store {
@@ -171,7 +175,7 @@ impl Policy {
     }
 }
 
-impl Seen {
+impl RequestFacts {
     fn is_authenticated(&self, exchange: &Exchange) -> bool {
         let principal = || exchange.scope().and_then(RequestScope::principal);
         self.credentials || principal().is_some()

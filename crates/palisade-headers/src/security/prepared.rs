@@ -6,7 +6,7 @@ use super::csp::Csp;
 #[derive(Debug, Clone)]
 pub(super) struct Prepared {
     pub(super) name: HeaderName,
-    /// What is sent when there is no nonce, or nobody read it.
+    /// The value without a nonce, for responses whose handler read none.
     pub(super) fixed: HeaderValue,
     /// The texts around the nonce, where the policy has one.
     around: Option<Vec<Box<str>>>,

@@ -83,7 +83,7 @@ words! {
     EmbedderPolicy {
         /// Everything: the policy of browsers without the header.
         UnsafeNone = "unsafe-none",
-        /// What says by `Cross-Origin-Resource-Policy` or CORS that it may be embedded.
+        /// Resources that allow it by `Cross-Origin-Resource-Policy` or CORS.
         RequireCorp = "require-corp",
         /// Everything, but foreign resources are asked for without cookies.
         Credentialless = "credentialless",
@@ -137,7 +137,7 @@ impl XssProtection {
     }
 }
 
-/// Which responses get `Cache-Control: no-store` (RFC 9111, section 5.2.2.5), where the handler said nothing.
+/// The responses that get `Cache-Control: no-store` (RFC 9111, section 5.2.2.5), where the handler said nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(
     feature = "serde",
@@ -190,7 +190,7 @@ impl ClearSiteData {
         Self::none().cache().cookies().storage()
     }
 
-    /// What was cached.
+    /// The cache.
     #[must_use]
     pub const fn cache(mut self) -> Self {
         self.cache = true;

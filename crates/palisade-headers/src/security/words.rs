@@ -1,4 +1,4 @@
-/// What a sandboxed page may do nonetheless (HTML, section 7.1.5).
+/// Permissions of a sandboxed page (HTML, section 7.1.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Sandbox {
@@ -50,7 +50,7 @@ impl Sandbox {
     }
 }
 
-/// Which policies of trusted types scripts may make (Trusted Types, section 4.3.2).
+/// Policies of trusted types that scripts may make (Trusted Types, section 4.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TrustedTypes<'a> {

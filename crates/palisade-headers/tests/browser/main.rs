@@ -1,4 +1,4 @@
-//! What a real browser and the graders say: `cargo xtask test --browser`, or `PALISADE_BROWSER=1 cargo test`.
+//! The verdicts of a real browser and of graders: `cargo xtask test --browser`, or `PALISADE_BROWSER=1 cargo test`.
 //!
 //! Without that variable these tests do nothing and say so, because Chromium and Node are not on every machine. With it
 //! they fail where something is missing, and name what to install.

@@ -1,8 +1,9 @@
-//! What `CorsLayer` answers, and what it lets through.
+//! Answers of `CorsLayer`, and requests that it lets through.
 
 mod answers;
 mod configuration;
 mod extensions;
+mod lookup;
 mod matrix;
 mod policies;
 

@@ -1,4 +1,4 @@
-//! What a policy can say, and what it refuses to say. The grammars are those of CSP Level 3 and of Trusted Types.
+//! Policies that can be built, and those that are refused. The grammars are those of CSP Level 3 and of Trusted Types.
 
 use palisade_headers::security::{Csp, Directive, HostSource, Sandbox, Source, TrustedTypes};
 use palisade_headers::{HeadersError, SecurityHeadersLayer};

@@ -1,4 +1,4 @@
-//! What `SecurityHeadersLayer` puts on responses, and what it leaves alone.
+//! Headers that `SecurityHeadersLayer` puts on responses, and those that it leaves alone.
 
 mod csp;
 mod merging;

@@ -1,4 +1,4 @@
-//! What happens to headers that the handler set, and how a route or an operator changes the policy.
+//! Merging with headers of the handler, and changes to the policy by a route or an operator.
 
 use std::convert::Infallible;
 

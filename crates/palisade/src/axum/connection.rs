@@ -139,7 +139,7 @@ where
 pub struct Connection {
     router: ProtectedRouter,
     peer: Option<SocketAddr>,
-    /// What the closure of the user found out about the connection.
+    /// The extensions that the closure of the user has set for the connection.
     extensions: Option<Extensions>,
 }
 

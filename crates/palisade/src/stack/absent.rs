@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use http::{Request, Response};
 use palisade_core::filter::{Exchange, Filter, ReplaceBody, Step};
 
-/// The layer of a station whose feature is off: no layer at all.
+/// A layer whose feature is off.
 #[derive(Debug, Clone)]
 pub struct Absent;
 

@@ -1,4 +1,4 @@
-//! The filter that a stack is: all stations as one.
+//! The filter that a stack is: all layers as one.
 
 use std::task::{Context, Poll};
 
@@ -8,7 +8,7 @@ use palisade_core::filter::{
     Exchange, Failure, Filter, Park, Reload, ReplaceBody, SharedFilter, Step, Wait,
 };
 
-use super::stations::*;
+use super::layers::*;
 
 /// The filters of a stack, from the outermost to the innermost.
 type All = (
@@ -19,8 +19,11 @@ type All = (
 /// The filters from the audit inwards.
 type Inner = (AuditLayer, (HttpsRedirectLayer, Origins));
 
-/// The filters from CORS inwards.
-type Origins = (CorsLayer, (CrossOriginGuardLayer, Callers));
+/// The filters from the lookup of origins inwards.
+type Origins = (
+    OriginLookupLayer,
+    (CorsLayer, (CrossOriginGuardLayer, Callers)),
+);
 
 /// The filters from the limits of clients inwards.
 type Callers = (
@@ -32,12 +35,12 @@ type Callers = (
 const FEW_FIELDS: usize = 4;
 
 /// The filters of a stack behind one pointer, which may be replaced.
-pub(super) type Current = SharedFilter<Filters>;
+pub(super) type CurrentFilters = SharedFilter<Filters>;
 
 /// The filters of a stack.
 #[derive(Debug, Clone)]
 pub struct Filters {
-    /// Whether no layer is on, which is told by one look.
+    /// Whether no layer is on.
     off: bool,
     /// The most header fields that the layers add to a response.
     fields: usize,
@@ -45,23 +48,24 @@ pub struct Filters {
 }
 
 impl Filters {
-    pub(super) fn of(stations: Stations) -> Self {
-        let off = stations.are_off();
+    pub(super) fn of(layers: Layers) -> Self {
+        let off = layers.are_off();
         // The others read what the scope decides once for all.
-        let scope = match stations.scope.is_off() && !off {
+        let scope = match layers.scope.is_off() && !off {
             true => ScopeLayer::default(),
-            false => stations.scope,
+            false => layers.scope,
         };
         #[cfg(feature = "headers")]
-        let cross_origin = stations.cross_origin.trust_cors(&stations.cors);
+        let cross_origin = layers.cross_origin.trust_cors(&layers.cors);
         #[cfg(not(feature = "headers"))]
-        let cross_origin = stations.cross_origin;
-        let principals = (stations.principals, stations.field_crypto);
-        let clients = (stations.clients, (stations.auth, principals));
-        let cors = (stations.cors, (cross_origin, clients));
-        let audit = (stations.audit, (stations.https_redirect, cors));
-        let headers = (stations.security_headers, (stations.cookies, audit));
-        let all = (scope, (stations.request_id, headers));
+        let cross_origin = layers.cross_origin;
+        let principals = (layers.principals, layers.field_crypto);
+        let clients = (layers.clients, (layers.auth, principals));
+        let cors = (layers.cors, (cross_origin, clients));
+        let origins = (layers.origin_lookup, cors);
+        let audit = (layers.audit, (layers.https_redirect, origins));
+        let headers = (layers.security_headers, (layers.cookies, audit));
+        let all = (scope, (layers.request_id, headers));
         Self {
             off,
             fields: all.response_fields(),
@@ -77,17 +81,18 @@ impl Filters {
         }
     }
 
-    pub(super) fn stations(&self) -> Stations {
+    pub(super) fn layers(&self) -> Layers {
         let (scope, (request_id, (security_headers, (cookies, inner)))) = self.all.clone();
-        let (audit, (https_redirect, (cors, (cross_origin, callers)))) = inner;
+        let (audit, (https_redirect, (origin_lookup, (cors, (cross_origin, callers))))) = inner;
         let (clients, (auth, (principals, field_crypto))) = callers;
-        Stations {
+        Layers {
             scope,
             request_id,
             security_headers,
             cookies,
             audit,
             https_redirect,
+            origin_lookup,
             cors,
             cross_origin,
             clients,
@@ -98,16 +103,16 @@ impl Filters {
     }
 }
 
-pub(super) fn fixed(stations: Stations) -> Current {
-    SharedFilter::new(Filters::of(stations))
+pub(super) fn fixed(layers: Layers) -> CurrentFilters {
+    SharedFilter::new(Filters::of(layers))
 }
 
-pub(super) fn reloadable(stations: Stations) -> (Current, Reload<Filters>) {
-    SharedFilter::reloadable(Filters::of(stations))
+pub(super) fn reloadable(layers: Layers) -> (CurrentFilters, Reload<Filters>) {
+    SharedFilter::reloadable(Filters::of(layers))
 }
 
-pub(super) fn stations_of(current: &Current) -> Stations {
-    current.read(Filters::stations)
+pub(super) fn layers_of(current: &CurrentFilters) -> Layers {
+    current.read(Filters::layers)
 }
 
 impl Filter for Filters {

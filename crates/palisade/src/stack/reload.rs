@@ -34,8 +34,8 @@ impl Stack {
     /// ```
     #[must_use = "nothing can be replaced without the second of the two"]
     pub fn reloadable(self) -> (Self, Reload) {
-        let (current, reload) = filter::reloadable(self.into_stations());
-        (Self(Source::Shut(current)), Reload(reload))
+        let (current, reload) = filter::reloadable(self.into_layers());
+        (Self(Source::Built(current)), Reload(reload))
     }
 }
 
@@ -50,7 +50,7 @@ impl Reload {
     /// The old one is freed when the last of its requests has its response. Layers that were
     /// [leaked](Stack::leak) one by one are not.
     pub fn replace(&self, stack: Stack) {
-        self.0.replace(Filters::of(stack.into_stations()));
+        self.0.replace(Filters::of(stack.into_layers()));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layer of each station, or `Absent` where its feature is off, so that the stack has one shape.
+//! The layers of a stack, each `Absent` where its feature is off, so that the stack has one shape.
 
 use palisade_core::ScopeLayer;
 
@@ -10,8 +10,8 @@ pub(super) use palisade_auth::AuthLayer;
 pub(super) use palisade_crypto::FieldCryptoLayer;
 #[cfg(feature = "headers")]
 pub(super) use palisade_headers::{
-    CookieLayer, CorsLayer, CrossOriginGuardLayer, HttpsRedirectLayer, RequestIdLayer,
-    SecurityHeadersLayer,
+    CookieLayer, CorsLayer, CrossOriginGuardLayer, HttpsRedirectLayer, OriginLookupLayer,
+    RequestIdLayer, SecurityHeadersLayer,
 };
 #[cfg(feature = "ratelimit")]
 pub(super) use palisade_ratelimit::RateLimitLayer;
@@ -36,6 +36,8 @@ pub(super) type CookieLayer = Absent;
 #[cfg(not(feature = "headers"))]
 pub(super) type HttpsRedirectLayer = Absent;
 #[cfg(not(feature = "headers"))]
+pub(super) type OriginLookupLayer = Absent;
+#[cfg(not(feature = "headers"))]
 pub(super) type CorsLayer = Absent;
 #[cfg(not(feature = "headers"))]
 pub(super) type CrossOriginGuardLayer = Absent;
@@ -46,15 +48,16 @@ pub(super) type SecurityHeadersLayer = Absent;
 #[cfg(not(feature = "ratelimit"))]
 pub(super) type RateLimitLayer = Absent;
 
-/// The layers of a stack, each at its station.
+/// The layers of a stack, in the order of requests.
 #[derive(Debug, Clone)]
-pub(super) struct Stations {
+pub(super) struct Layers {
     pub(super) scope: ScopeLayer,
     pub(super) request_id: RequestIdLayer,
     pub(super) security_headers: SecurityHeadersLayer,
     pub(super) cookies: CookieLayer,
     pub(super) audit: AuditLayer,
     pub(super) https_redirect: HttpsRedirectLayer,
+    pub(super) origin_lookup: OriginLookupLayer,
     pub(super) cors: CorsLayer,
     pub(super) cross_origin: CrossOriginGuardLayer,
     pub(super) clients: RateLimitLayer,
@@ -63,7 +66,7 @@ pub(super) struct Stations {
     pub(super) field_crypto: FieldCryptoLayer,
 }
 
-impl Default for Stations {
+impl Default for Layers {
     fn default() -> Self {
         Self {
             scope: ScopeLayer::off(),
@@ -72,6 +75,7 @@ impl Default for Stations {
             cookies: CookieLayer::off(),
             audit: AuditLayer::off(),
             https_redirect: HttpsRedirectLayer::off(),
+            origin_lookup: OriginLookupLayer::off(),
             cors: CorsLayer::off(),
             cross_origin: CrossOriginGuardLayer::off(),
             clients: RateLimitLayer::off(),
@@ -82,7 +86,7 @@ impl Default for Stations {
     }
 }
 
-impl Stations {
+impl Layers {
     pub(super) fn leak(self) -> Self {
         Self {
             scope: self.scope.leak(),
@@ -91,6 +95,7 @@ impl Stations {
             cookies: self.cookies.leak(),
             audit: self.audit.leak(),
             https_redirect: self.https_redirect.leak(),
+            origin_lookup: self.origin_lookup.leak(),
             cors: self.cors.leak(),
             cross_origin: self.cross_origin.leak(),
             clients: self.clients.leak(),
@@ -108,6 +113,7 @@ impl Stations {
             && self.cookies.is_off()
             && self.audit.is_off()
             && self.https_redirect.is_off()
+            && self.origin_lookup.is_off()
             && self.cors.is_off()
             && self.cross_origin.is_off()
             && self.clients.is_off()
