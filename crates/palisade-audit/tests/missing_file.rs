@@ -164,3 +164,175 @@ async fn a_rotation_whose_next_file_cannot_be_made_loses_no_record() {
     }
     assert_eq!(found, 101);
 }
+
+/// How many records the gaps count.
+fn gaps(records: &[Value]) -> u64 {
+    let gaps = records
+        .iter()
+        .filter(|record| record["event"] == "audit_gap");
+    gaps.filter_map(|gap| gap["details"]["lost"].as_u64()).sum()
+}
+
+/// A trail that does not sync by itself.
+fn lazy(directory: &std::path::Path) -> (Audit, Guard) {
+    Audit::builder("svc")
+        .file(RollingFile::new(directory))
+        .sync_every(600 * SECOND)
+        .open()
+        .unwrap()
+}
+
+fn records_of(directory: &std::path::Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(directory.join("svc_audit.log")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn records_that_go_with_a_removed_file_are_counted() {
+    for whole_directory in [false, true] {
+        let outer = tempfile::tempdir().unwrap();
+        let logs = outer.path().join("logs");
+        let (audit, guard) = lazy(&logs);
+        audit.commit(record()).await.unwrap();
+        for _ in 0..40 {
+            audit.record(record());
+        }
+        support::until(|| audit.stats().pending == 0).await;
+        if whole_directory {
+            std::fs::remove_dir_all(&logs).unwrap();
+            std::fs::create_dir(&logs).unwrap();
+        } else {
+            std::fs::remove_file(logs.join("svc_audit.log")).unwrap();
+        }
+        audit.record(record());
+        support::until(|| audit.stats().lost == 40).await;
+        assert_eq!(guard.shutdown(5 * SECOND).lost, 40);
+        let records = records_of(&logs);
+        assert_eq!(gaps(&records), 40);
+        assert_eq!(records[0]["event"], "audit_file_replaced");
+    }
+}
+
+#[tokio::test]
+async fn a_file_removed_before_the_end_is_missed_at_the_end() {
+    let outer = tempfile::tempdir().unwrap();
+    let (audit, guard) = lazy(outer.path());
+    audit.flush().await.unwrap();
+    for _ in 0..7 {
+        audit.record(record());
+    }
+    support::until(|| audit.stats().pending == 0).await;
+    std::fs::remove_file(outer.path().join("svc_audit.log")).unwrap();
+    assert_eq!(guard.shutdown(5 * SECOND).lost, 7);
+    assert_eq!(gaps(&records_of(outer.path())), 7);
+}
+
+#[tokio::test]
+async fn a_renamed_file_keeps_its_records_and_none_is_counted_as_lost() {
+    let outer = tempfile::tempdir().unwrap();
+    let (audit, guard) = lazy(outer.path());
+    audit.record(record());
+    support::until(|| audit.stats().pending == 0).await;
+    let moved = outer.path().join("moved.log");
+    std::fs::rename(outer.path().join("svc_audit.log"), &moved).unwrap();
+    audit.commit(record()).await.unwrap();
+    assert_eq!(guard.shutdown(5 * SECOND).lost, 0);
+    let moved = std::fs::read_to_string(moved).unwrap();
+    assert_eq!(moved.matches("authz_admin").count(), 1);
+}
+
+#[tokio::test]
+async fn another_file_in_its_place_is_appended_to_and_not_taken_for_it() {
+    let outer = tempfile::tempdir().unwrap();
+    let (audit, guard) = lazy(outer.path());
+    audit.commit(record()).await.unwrap();
+    let file = outer.path().join("svc_audit.log");
+    std::fs::write(outer.path().join("other"), "{\"event\":\"foreign\"}\n").unwrap();
+    std::fs::rename(outer.path().join("other"), &file).unwrap();
+    audit.commit(record()).await.unwrap();
+    guard.shutdown(5 * SECOND);
+    let records = records_of(outer.path());
+    assert_eq!(records[0]["event"], "foreign");
+    assert_eq!(records[1]["event"], "audit_file_replaced");
+}
+
+#[tokio::test]
+async fn a_file_truncated_by_somebody_else_is_noticed_and_the_gap_is_on_record() {
+    let outer = tempfile::tempdir().unwrap();
+    let (audit, guard) = lazy(outer.path());
+    audit.commit(record()).await.unwrap();
+    let file = outer.path().join("svc_audit.log");
+    // As logrotate's `copytruncate` does.
+    let bytes = std::fs::copy(&file, outer.path().join("copy.log")).unwrap();
+    std::fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(&file)
+        .unwrap();
+    audit.commit(record()).await.unwrap();
+    guard.shutdown(5 * SECOND);
+    let records = records_of(outer.path());
+    assert_eq!(records[0]["event"], "audit_gap");
+    assert_eq!(records[0]["reason"], "file_truncated");
+    assert_eq!(records[0]["details"]["bytes"], bytes);
+    assert!(
+        records
+            .iter()
+            .any(|record| record["event"] == "authz_admin")
+    );
+}
+
+#[tokio::test]
+async fn verify_says_that_a_truncated_trail_has_a_gap() {
+    use palisade_audit::{Format, Seal, Verifier};
+    for format in [Format::Native, Format::Ecs, Format::Ocsf] {
+        let outer = tempfile::tempdir().unwrap();
+        let (audit, guard) = Audit::builder("svc")
+            .file(RollingFile::new(outer.path()).format(format))
+            .seal(Seal::chain())
+            .open()
+            .unwrap();
+        let file = outer.path().join("svc_audit.log");
+        let report = || {
+            let mut verifier = Verifier::new();
+            verifier.read(&std::fs::read(&file).unwrap()[..]).unwrap();
+            verifier.report().unwrap()
+        };
+        audit.commit(record().actor("audit_gap")).await.unwrap();
+        assert_eq!(report().gaps, 0, "{format:?}");
+        let truncated = std::fs::OpenOptions::new().write(true).open(&file);
+        truncated.unwrap().set_len(0).unwrap();
+        audit.commit(record()).await.unwrap();
+        assert_eq!(report().gaps, 1, "{format:?}");
+        guard.shutdown(5 * SECOND);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_was_down_at_midnight_begins_a_new_file() {
+    use palisade_audit::Format;
+    use palisade_core::time::{UnixTime, WallClock};
+    for format in [Format::Native, Format::Ecs, Format::Ocsf] {
+        let outer = tempfile::tempdir().unwrap();
+        // 2026-11-20 23:59:59 and 2026-11-21 00:00:01 UTC.
+        for second in [1_795_219_199, 1_795_219_201] {
+            let (audit, guard) = Audit::builder("svc")
+                .file(RollingFile::new(outer.path()).daily().format(format))
+                .clock(WallClock::from_fn(move || UnixTime::from_secs(second)))
+                .open()
+                .unwrap();
+            audit.commit(record()).await.unwrap();
+            guard.shutdown(5 * SECOND);
+        }
+        let finished = std::fs::read_dir(outer.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.contains("20261121T000001Z"))
+            .count();
+        assert_eq!(finished, 1, "{format:?}");
+        let text = std::fs::read_to_string(outer.path().join("svc_audit.log")).unwrap();
+        assert!(text.contains("authz_admin"), "{format:?}");
+    }
+}

@@ -36,6 +36,12 @@ fn main() -> ExitCode {
                 report.last,
                 hex(&report.head)
             );
+            if report.gaps > 0 {
+                println!(
+                    "gaps: {} records say that others are missing (audit_gap, audit_file_replaced)",
+                    report.gaps
+                );
+            }
             ExitCode::SUCCESS
         }
         Ok(Verdict::Wrong(where_and_what)) => {

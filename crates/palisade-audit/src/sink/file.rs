@@ -2,6 +2,7 @@
 mod compress;
 mod disk;
 mod finished;
+mod place;
 mod reserve;
 
 use std::fs::{File, TryLockError};
@@ -16,6 +17,7 @@ use palisade_core::time::UnixTime;
 use self::compress::Compressor;
 use self::disk::{lock, open_file, sync_directory};
 use self::finished::Finished;
+use self::place::{Interference, Place};
 use self::reserve::Reserve;
 use crate::trail::recover::{self, Resume};
 use crate::{AuditError, Format};
@@ -68,13 +70,14 @@ impl RollingFile {
         self
     }
 
-    /// Finishes the file at midnight UTC.
+    /// Finishes the file with the first record after midnight UTC. The day is that of the first record in the file, so
+    /// that a service which was down at midnight begins a new file as well.
     #[must_use]
     pub const fn daily(self) -> Self {
         self.every(Duration::from_secs(86_400))
     }
 
-    /// Finishes the file at midnight UTC and at every full period after it; at least one second.
+    /// Finishes the file with the first record after midnight UTC, or after any full period since; at least one second.
     #[must_use]
     pub const fn every(mut self, period: Duration) -> Self {
         self.period = Some(period);
@@ -146,8 +149,10 @@ pub(crate) struct FileSink {
     /// The period in which the file was begun, counted from 1970.
     period: u64,
     dirty: bool,
-    /// The file was begun anew because somebody else had renamed or removed it.
-    replaced: bool,
+    /// Records written since it was last known that they are on the disk and under the file's name.
+    unsynced: u64,
+    /// What somebody else did to the file since this was asked last.
+    interference: Interference,
     not_before: UnixTime,
 }
 
@@ -182,10 +187,12 @@ impl FileSink {
             len: resume.end,
             period: 0,
             dirty: false,
-            replaced: false,
+            unsynced: 0,
+            interference: Interference::default(),
             not_before: UnixTime::default(),
         };
-        sink.period = sink.period_of(now);
+        let begun = recover::began(&mut sink.file).map_err(AuditError::io(&sink.path))?;
+        sink.period = sink.period_of(begun.unwrap_or(now));
         let path = sink.path.clone();
         if resume.torn > 0 {
             sink.set_torn_aside(resume.end, now)
@@ -232,14 +239,15 @@ impl FileSink {
         due && now >= self.not_before
     }
 
-    /// Appends `bytes`, all of them or, with an error, none. A file that somebody else renamed or removed is begun anew
-    /// first; where that fails, so does the write.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Appends `bytes`, all of them or, with an error, none; they hold so many records. A file that somebody else renamed
+    /// or removed is begun anew first; where that fails, so does the write.
+    pub(crate) fn write(&mut self, bytes: &[u8], records: u64) -> io::Result<()> {
         self.stay_in_place()?;
         self.dirty = true;
         match self.file.write_all(bytes) {
             Ok(()) => {
                 self.len += bytes.len() as u64;
+                self.unsynced += records;
                 Ok(())
             }
             Err(error) => {
@@ -271,11 +279,18 @@ impl FileSink {
             self.file.sync_data()?;
             self.dirty = false;
         }
-        match self.is_in_place()? {
-            true => Ok(()),
-            false => Err(io::Error::new(
+        match self.place()? {
+            Place::Held => {
+                self.unsynced = 0;
+                Ok(())
+            }
+            Place::Renamed | Place::Removed => Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "the file was renamed or removed",
+            )),
+            Place::Truncated => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file was truncated",
             )),
         }
     }
@@ -294,6 +309,7 @@ impl FileSink {
         file.try_lock().map_err(io::Error::from)?;
         self.file = file;
         self.len = 0;
+        self.unsynced = 0;
         self.period = self.period_of(now);
         sync_directory(&self.settings.directory)?;
         self.not_before = UnixTime::default();
@@ -306,45 +322,50 @@ impl FileSink {
         Ok(())
     }
 
-    /// Begins the file anew where the one in use was renamed or removed by somebody else.
+    /// Begins the file anew where the one in use was renamed or removed by somebody else, and goes on behind what is
+    /// left of one that was truncated.
     pub(crate) fn stay_in_place(&mut self) -> io::Result<()> {
-        if self.is_in_place()? {
-            return Ok(());
+        match self.place()? {
+            Place::Held => Ok(()),
+            Place::Truncated => {
+                let left = self.file.metadata()?.len();
+                self.interference.truncated += self.len.saturating_sub(left);
+                self.interference.vanished += std::mem::take(&mut self.unsynced);
+                self.len = left;
+                Ok(())
+            }
+            place @ (Place::Renamed | Place::Removed) => self.begin_anew(place),
         }
+    }
+
+    fn begin_anew(&mut self, place: Place) -> io::Result<()> {
         if self.dirty
             && let Err(error) = self.file.sync_data()
         {
             // The old file is out of reach; the new one must not wait for it.
             tracing::error!(target: "palisade_audit", %error, "the file that was replaced is not on the disk in full");
+            self.interference.vanished += std::mem::take(&mut self.unsynced);
         }
         self.dirty = false;
+        if place == Place::Removed {
+            self.interference.vanished += std::mem::take(&mut self.unsynced);
+        }
         let file = open_file(&self.path)?;
         file.try_lock().map_err(io::Error::from)?;
         sync_directory(&self.settings.directory)?;
         self.len = file.metadata()?.len();
         self.file = file;
-        self.replaced = true;
+        self.unsynced = 0;
+        self.interference.replaced = true;
         Ok(())
     }
 
-    /// Whether the file was begun anew since this was asked last.
-    pub(crate) const fn take_replaced(&mut self) -> bool {
-        std::mem::replace(&mut self.replaced, false)
+    /// What somebody else did to the file since this was asked last.
+    pub(crate) fn take_interference(&mut self) -> Interference {
+        std::mem::take(&mut self.interference)
     }
 
-    #[cfg(unix)]
-    fn is_in_place(&self) -> io::Result<bool> {
-        use std::os::unix::fs::MetadataExt;
-        let open = self.file.metadata()?;
-        match std::fs::metadata(&self.path) {
-            Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn is_in_place(&self) -> io::Result<bool> {
-        self.path.try_exists()
+    fn place(&self) -> io::Result<Place> {
+        Place::of(&self.file, &self.path, self.len)
     }
 }

@@ -285,6 +285,12 @@ impl Queue {
         self.meters.lost(Class::Operations, records);
     }
 
+    /// Counts records as lost that were written to a file which somebody else removed or truncated.
+    pub(crate) fn count_vanished(&self, records: u64) {
+        self.count_unwritten(records);
+        self.handled.fetch_sub(records, Ordering::Relaxed);
+    }
+
     /// Waits until the trail is shut down, at most this long; whether it is.
     pub(crate) fn wait_for_close(&self, patience: Duration) -> bool {
         let waited = self

@@ -2,6 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::time::Duration;
+
+use palisade_core::time::UnixTime;
 
 use super::seal::{self, Hash, SEAL};
 
@@ -60,6 +63,51 @@ pub(crate) fn scan(file: &mut File) -> io::Result<Resume> {
         clean: len == 0,
         ..Resume::default()
     })
+}
+
+/// The time of the first record of a file, in whichever format; `None` where there is none that can be read.
+pub(crate) fn began(file: &mut File) -> io::Result<Option<UnixTime>> {
+    let mut head = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    Read::by_ref(file)
+        .take(BLOCK as u64)
+        .read_to_end(&mut head)?;
+    let end = head.iter().position(|byte| *byte == b'\n');
+    Ok(end.and_then(|end| time_of(&head[..end])))
+}
+
+/// The time of a record: native, ECS and OCSF, in this order.
+fn time_of(line: &[u8]) -> Option<UnixTime> {
+    let record: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let text = record.get("timestamp").or(record.get("@timestamp"));
+    if let Some(text) = text {
+        return of_rfc3339(text.as_str()?);
+    }
+    let millis = record.get("time")?.as_u64()?;
+    Some(UnixTime::from_duration(Duration::from_millis(millis)))
+}
+
+/// Reads what the trail itself writes: `1985-04-12T23:20:50.520Z`.
+fn of_rfc3339(text: &str) -> Option<UnixTime> {
+    let part = |range: std::ops::Range<usize>| text.get(range)?.parse::<u64>().ok();
+    let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
+    let (hour, minute, second) = (part(11..13)?, part(14..16)?, part(17..19)?);
+    if year < 1970 || !(1..=12).contains(&month) || day == 0 {
+        return None;
+    }
+    // Years begin in March here, so that the leap day is the last one.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let leaps = year / 4 - year / 100 + year / 400;
+    let days = year * 365 + leaps + (153 * month + 2) / 5 + day - 1;
+    // Days from 1 March of the year 0 to 1 January 1970.
+    let days = days.checked_sub(719_468)?;
+    Some(UnixTime::from_secs(
+        days * 86_400 + hour * 3_600 + minute * 60 + second,
+    ))
 }
 
 /// The last whole record in `tail`, and where it ends. The first line may lack its beginning unless `whole` is set.
@@ -129,6 +177,37 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         io::Write::write_all(&mut file, bytes).unwrap();
         scan(&mut file).unwrap()
+    }
+
+    #[test]
+    fn the_time_of_a_record_is_read_in_every_format() {
+        // RFC 3339, section 5.8: 1985-04-12T23:20:50.52Z; the seconds are `date -u -d ... +%s`.
+        for (line, seconds) in [
+            (
+                r#"{"timestamp":"1985-04-12T23:20:50.520Z","seq":1}"#,
+                482_196_050,
+            ),
+            (
+                r#"{"@timestamp":"2024-02-29T00:00:00.000Z"}"#,
+                1_709_164_800,
+            ),
+            (r#"{"time":951782400123,"class_uid":6003}"#, 951_782_400),
+            (r#"{"timestamp":"1970-01-01T00:00:00.000Z"}"#, 0),
+        ] {
+            assert_eq!(
+                time_of(line.as_bytes()).unwrap().as_secs(),
+                seconds,
+                "{line}"
+            );
+        }
+        for line in [
+            "",
+            "{}",
+            r#"{"timestamp":7}"#,
+            r#"{"timestamp":"1900-01-01T00:00:00"}"#,
+        ] {
+            assert_eq!(time_of(line.as_bytes()), None, "{line}");
+        }
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub struct Report {
     pub checkpoints: u64,
     /// Records after the last such checkpoint, which nobody signed yet.
     pub unsigned: u64,
+    /// Records of the trail about records that are missing: `audit_gap` and `audit_file_replaced`. The chain is whole
+    /// over them, because what is missing was never in it, or went with a file that was removed or truncated.
+    pub gaps: u64,
     /// The number of the first record.
     pub first: u64,
     /// The number of the last record.
@@ -234,6 +237,7 @@ impl Verifier {
             Some(_) => {}
         }
         self.report.records += 1;
+        self.report.gaps += u64::from(says_missing(line));
         self.report.unsigned += 1;
         if self
             .max_unsigned
@@ -331,6 +335,22 @@ impl<'a> Sealed<'a> {
         let seq = std::str::from_utf8(digits).ok()?.parse().ok()?;
         Some(Self { seq, prev, signed })
     }
+}
+
+/// Whether a record of the trail says that records are missing: the first member for the event's name decides, before
+/// which no format has anything that a client sends.
+fn says_missing(line: &[u8]) -> bool {
+    let (key, within): (&[u8], usize) = match line {
+        [b'{', b'"', b'@', ..] => (b"\"action\":\"", 256),
+        [b'{', b'"', b't', b'i', b'm', b'e', b'"', ..] => (b"\"event_code\":\"", 640),
+        _ => (b"\"event\":\"", 80),
+    };
+    let head = &line[..line.len().min(within)];
+    let Some(at) = head.windows(key.len()).position(|part| part == key) else {
+        return false;
+    };
+    let event = &line[at + key.len()..];
+    event.starts_with(b"audit_gap\"") || event.starts_with(b"audit_file_replaced\"")
 }
 
 fn is_hex_of(text: &[u8], bytes: &[u8; 32]) -> bool {

@@ -108,7 +108,13 @@ impl Writer {
         }
         self.tell_lost();
         self.end_file();
-        self.sync();
+        if !self.sync() {
+            // A file that was taken away at the last moment is missed now or never.
+            self.notice_file();
+            self.tell_lost();
+            self.flush();
+            self.sync();
+        }
         self.live.end();
         for other in &mut self.others {
             other.finish(Duration::from_secs(1));
@@ -257,7 +263,7 @@ impl Writer {
         let mut tried_last = false;
         loop {
             let written = match (&mut self.file, &mut self.first) {
-                (Some(file), _) => file.write(batch.as_bytes()),
+                (Some(file), _) => file.write(batch.as_bytes(), self.work.records),
                 (None, Some(sink)) => sink.write(batch),
                 (None, None) => Ok(()),
             };

@@ -59,7 +59,6 @@ impl Writer {
 
     /// Writes how many records were lost since this was written last.
     pub(super) fn tell_lost(&mut self) {
-        let gap = || Record::with("audit_gap", Class::Operations, Severity::Critical);
         for class in Class::ALL {
             let lost = self.queue.lost_of(class);
             let fresh = lost - self.work.told_lost[class as usize];
@@ -86,15 +85,30 @@ impl Writer {
         }
     }
 
-    /// Begins the file anew where somebody else renamed or removed it, and says so.
+    /// Begins the file anew where somebody else renamed or removed it, and says so, as of one that was truncated.
     pub(super) fn notice_file(&mut self) {
         let Some(file) = &mut self.file else { return };
         if let Err(error) = file.stay_in_place() {
             tracing::error!(target: "palisade_audit", path = %file.path().display(), %error, "file is gone");
         }
-        if file.take_replaced() {
+        let found = file.take_interference();
+        if found.vanished > 0 {
+            self.queue.count_vanished(found.vanished);
+        }
+        if found.replaced {
             let record = Record::with("audit_file_replaced", Class::Operations, Severity::Critical);
             self.control(&record, None);
         }
+        if found.truncated > 0 {
+            let record = gap()
+                .reason("file_truncated")
+                .detail("bytes", found.truncated);
+            self.control(&record, None);
+        }
     }
+}
+
+/// A record that says that others are missing.
+const fn gap() -> Record {
+    Record::with("audit_gap", Class::Operations, Severity::Critical)
 }
