@@ -175,10 +175,16 @@ pub(crate) enum Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// The words; a text without spaces is one.
+    /// The words of a text, or the elements of an array that are one word each: an element with a space is no scope
+    /// (RFC 6749, section 3.3), and to part it would grant what nobody named.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.elements()
-            .flat_map(|text| text.split(' '))
+        let (text, list): (&str, &[Text<'_>]) = match self {
+            Self::One(text) => (&text.0, &[]),
+            Self::List(texts) => ("", texts),
+        };
+        let elements = list.iter().map(|text| text.0.as_ref());
+        text.split(' ')
+            .chain(elements.filter(|element| !element.contains(' ')))
             .filter(|word| !word.is_empty())
     }
 
@@ -231,6 +237,20 @@ mod tests {
     fn unique(json: &str) -> bool {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         Unique.deserialize(&mut deserializer).is_ok() && deserializer.end().is_ok()
+    }
+
+    #[test]
+    fn an_element_of_a_list_with_a_space_is_no_scope_and_is_not_parted() {
+        for (json, words) in [
+            (r#""read admin""#, &["read", "admin"][..]),
+            (r#"" read  write ""#, &["read", "write"]),
+            (r#"["read","write"]"#, &["read", "write"]),
+            (r#"["read admin","write"]"#, &["write"]),
+            (r#"["read\u0020admin",""," "]"#, &[]),
+        ] {
+            let parsed: Words<'_> = serde_json::from_str(json).unwrap();
+            assert_eq!(parsed.iter().collect::<Vec<_>>(), words, "{json}");
+        }
     }
 
     #[test]

@@ -102,17 +102,24 @@ impl fmt::Debug for SubjectRevocation {
     }
 }
 
-impl RevokeSubject for MemoryRevocation {
-    fn revoke_subject<'a>(
-        &'a self,
-        issuer: &'a str,
-        subject: &'a str,
-        _: &'a RequestScope,
-    ) -> Revoking<'a> {
-        Self::revoke_subject(self, issuer, subject);
-        Box::pin(ready(Ok(())))
-    }
+/// Implements [`RevokeSubject`] for stores in memory, which are told at once.
+macro_rules! told_at_once {
+    ($($store:ty),+) => {$(
+        impl RevokeSubject for $store {
+            fn revoke_subject<'a>(
+                &'a self,
+                issuer: &'a str,
+                subject: &'a str,
+                _: &'a RequestScope,
+            ) -> Revoking<'a> {
+                Self::revoke_subject(self, issuer, subject);
+                Box::pin(ready(Ok(())))
+            }
+        }
+    )+};
 }
+
+told_at_once!(MemoryRevocation, Sessions, MemoryApiKeys, Tickets);
 
 impl RevokeSubject for RefreshTokens {
     fn revoke_subject<'a>(
@@ -122,42 +129,6 @@ impl RevokeSubject for RefreshTokens {
         scope: &'a RequestScope,
     ) -> Revoking<'a> {
         Self::revoke_subject(self, issuer, subject, scope);
-        Box::pin(ready(Ok(())))
-    }
-}
-
-impl RevokeSubject for Sessions {
-    fn revoke_subject<'a>(
-        &'a self,
-        issuer: &'a str,
-        subject: &'a str,
-        _: &'a RequestScope,
-    ) -> Revoking<'a> {
-        Self::revoke_subject(self, issuer, subject);
-        Box::pin(ready(Ok(())))
-    }
-}
-
-impl RevokeSubject for MemoryApiKeys {
-    fn revoke_subject<'a>(
-        &'a self,
-        issuer: &'a str,
-        subject: &'a str,
-        _: &'a RequestScope,
-    ) -> Revoking<'a> {
-        Self::revoke_subject(self, issuer, subject);
-        Box::pin(ready(Ok(())))
-    }
-}
-
-impl RevokeSubject for Tickets {
-    fn revoke_subject<'a>(
-        &'a self,
-        issuer: &'a str,
-        subject: &'a str,
-        _: &'a RequestScope,
-    ) -> Revoking<'a> {
-        Self::revoke_subject(self, issuer, subject);
         Box::pin(ready(Ok(())))
     }
 }
