@@ -103,11 +103,79 @@ impl Silence {
     }
 
     /// Whether it is the key that is not what it should be, as when somebody else has written to it. That says nothing
-    /// about all the other keys.
+    /// about all the other keys. Every other error is about the store, whatever its code: `ERR` stands for unknown
+    /// commands and missing permissions too.
     fn is_about_the_key(&self) -> bool {
-        match self {
-            Self::Failed(error) => matches!(error.code(), Some("WRONGTYPE" | "ERR")),
+        let Self::Failed(error) = self else {
+            return false;
+        };
+        match error.code() {
+            Some("WRONGTYPE") => true,
+            Some("ERR") => {
+                let detail = error.detail().unwrap_or_default();
+                ABOUT_THE_KEY.iter().any(|text| detail.contains(text))
+            }
             _ => false,
+        }
+    }
+}
+
+/// What the scripts run into where a key holds something else than they keep there: another type (which Redis 6 reports
+/// under the code `ERR`), no whole number, nothing that `cmsgpack` reads, or values that the arithmetic does not take.
+const ABOUT_THE_KEY: [&str; 6] = [
+    "WRONGTYPE",
+    "value is not an integer",
+    "increment or decrement would overflow",
+    "Bad data format",
+    "Missing bytes",
+    ": attempt to ",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_about_the_key(line: &str) -> bool {
+        let parsed = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
+        let error = parsed.and_then(Value::extract_error).unwrap_err();
+        Silence::Failed(error).is_about_the_key()
+    }
+
+    /// As Redis 6.2, 7.0 and 7.2 word them.
+    #[test]
+    fn an_error_about_one_key_is_told_from_one_about_the_store() {
+        for line in [
+            "WRONGTYPE Operation against a key holding the wrong kind of value script: f00, on @user_script:18.",
+            "ERR Error running script (call to f_f00): @user_script:18: WRONGTYPE Operation against a key holding the wrong kind of value",
+            "ERR value is not an integer or out of range script: f00, on @user_script:33.",
+            "ERR increment or decrement would overflow script: f00, on @user_script:33.",
+            "ERR user_script:24: Bad data format in input. script: f00, on @user_script:24.",
+            "ERR user_script:24: Missing bytes in input. script: f00, on @user_script:24.",
+            "ERR user_script:37: attempt to compare number with string script: f00, on @user_script:37.",
+        ] {
+            assert!(is_about_the_key(line), "{line}");
+        }
+        for line in [
+            "ERR unknown command 'EVALSHA', with args beginning with: 'f00' '1'",
+            "ERR The user executing the script can't run this command or subcommand script: f00, on @user_script:18.",
+            "ERR Error running script (call to f_f00): @user_script:33: -OOM command not allowed when used memory > 'maxmemory'.",
+            "ERR Error running script (call to f_f00): @user_script:33: -READONLY You can't write against a read only replica.",
+            "ERR user_script:8: Script attempted to access nonexistent global variable 'struct' script: f00, on @user_script:8.",
+            "ERR max number of clients reached",
+            "OOM command not allowed when used memory > 'maxmemory'. script: f00, on @user_script:33.",
+            "READONLY You can't write against a read only replica. script: f00, on @user_script:33.",
+            "NOPERM User limits has no permissions to run the 'evalsha' command",
+            "NOAUTH Authentication required.",
+            "WRONGPASS invalid username-password pair or user is disabled.",
+            "CLUSTERDOWN The cluster is down",
+            "LOADING Redis is loading the dataset in memory",
+            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+            "NOREPLICAS Not enough good replicas to write.",
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+        ] {
+            assert!(!is_about_the_key(line), "{line}");
         }
     }
 }
