@@ -141,7 +141,7 @@ mod tests {
         Silence::Failed(error).is_about_the_key()
     }
 
-    /// As Redis 6.2, 7.0 and 7.2 word them.
+    /// As Redis 7.0 words them; the forms with `call to` are those of earlier servers.
     #[test]
     fn an_error_about_one_key_is_told_from_one_about_the_store() {
         for line in [
