@@ -208,17 +208,24 @@ pub(crate) async fn check(
     )
 }
 
-/// What is left, without a charge.
-pub(crate) async fn peek(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decision {
-    let answer = policy
-        .ask(&plan.key, plan.quota, Action::Peek, plan.cost)
-        .await;
-    let assessment = answer
-        .ok()
-        .and_then(|reply| reply.assessment(&counted.rules));
-    match assessment {
-        Some(assessment) => Decision::new(counted.name, &assessment),
-        None => Decision::bare(Outcome::StoreDown, counted.name),
+/// What is left, without a charge; during an outage by what the policy says about it.
+pub(crate) async fn peek(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decision> {
+    if !policy.is_down() {
+        let answer = policy
+            .ask(&plan.key, plan.quota, Action::Peek, plan.cost)
+            .await;
+        let assessment = answer
+            .ok()
+            .and_then(|reply| reply.assessment(&counted.rules));
+        if let Some(assessment) = assessment {
+            return Some(Decision::new(counted.name, &assessment));
+        }
+    }
+    let bare = |outcome| Some(Decision::bare(outcome, counted.name));
+    match policy.outage() {
+        Outage::Allow => bare(Outcome::Allowed),
+        Outage::LocalFallback { grace } if !policy.is_failing_for(grace) => counted.peek(&plan),
+        Outage::Deny | Outage::LocalFallback { .. } => bare(Outcome::StoreDown),
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use palisade_core::Name;
 
 use crate::counters::Counters;
+use crate::decision::Decision;
 use crate::digest::HashedKey;
 use crate::headers::Fixed;
 use crate::key::Chain;
@@ -56,6 +57,14 @@ impl Counted {
             key: plan.key,
             cost: plan.cost,
         }
+    }
+
+    /// What a key has left in the table: allowed where the cost fits, which is not charged.
+    pub(crate) fn peek(&self, plan: &Plan) -> Option<Decision> {
+        let assess = |cost| self.table.peek(&self.rules, &plan.key, plan.now, cost);
+        let next = assess(plan.cost)?;
+        let shown = if next.fits() { assess(0)? } else { next };
+        Some(Decision::new(self.name, &shown))
     }
 
     /// One request by this key.

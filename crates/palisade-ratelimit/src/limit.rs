@@ -34,7 +34,7 @@ pub(crate) use self::rules::{Assessment, MAX_RULES, MAX_WORDS, Rules};
 use self::sliding_window::SlidingWindow;
 use self::token_bucket::TokenBucket;
 #[cfg(feature = "redis")]
-pub(crate) use self::wire::{QUARTER, WireBucket};
+pub(crate) use self::wire::WireBucket;
 pub(crate) use self::word::Word;
 
 /// One limit of a policy: an algorithm with its numbers.

@@ -110,7 +110,8 @@ impl RateLimiter {
         (decision, Some(Paid { plan, to }))
     }
 
-    /// Says what `key` has left, without a charge: allowed where at least one unit is left.
+    /// Says what `key` has left, without a charge: allowed where at least one unit is left. While Redis is down it answers
+    /// as [`check`](Self::check) would: by the count of this process where the policy falls back to it.
     pub async fn peek<'a>(&self, policy: &str, key: impl Into<Key<'a>>) -> Decision {
         let Some((limits, number)) = self.policy(policy) else {
             return unknown();
@@ -119,18 +120,10 @@ impl RateLimiter {
         let counted = &limits.policies[number];
         #[cfg(feature = "redis")]
         if let Engine::Redis(policy) = &counted.engine {
-            return crate::ask::peek(counted, policy, plan).await;
+            let peeked = crate::ask::peek(counted, policy, plan).await;
+            return peeked.unwrap_or_else(unknown);
         }
-        let assess = |cost| {
-            counted
-                .table
-                .peek(&counted.rules, &plan.key, plan.now, cost)
-        };
-        match (assess(0), assess(1)) {
-            (Some(state), Some(next)) if next.fits() => Decision::new(counted.name, &state),
-            (_, Some(refused)) => Decision::new(counted.name, &refused),
-            _ => unknown(),
-        }
+        counted.peek(&plan).unwrap_or_else(unknown)
     }
 
     /// Forgets what `key` was charged by this policy, as if it had never come.

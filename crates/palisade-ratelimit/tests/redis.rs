@@ -1,48 +1,23 @@
 //! Limits in Redis, against servers that the tests start for themselves.
 
+#[path = "support/clock.rs"]
+mod clock;
 #[path = "support/redis.rs"]
 mod server;
 mod support;
-#[path = "support/through.rs"]
-mod through;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use palisade_core::time::{UnixTime, WallClock};
+use clock::SetClock;
 use palisade_ratelimit::{
-    DAY, HOUR, Key, KeyChain, Limit, MINUTE, Outage, Outcome, Policy, RateLimitLayer, Redis,
-    SECOND, burst, per_hour, per_minute, per_second,
+    DAY, HOUR, Key, KeyChain, Limit, MINUTE, Outage, Outcome, Policy, Redis, SECOND, burst,
+    per_hour, per_minute, per_second,
 };
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Arg, Cmd, RedisFuture, Value};
-use server::{Server, api, in_redis, limiter, multiplexed, patient};
+use redis::{Cmd, Value};
+use server::{Server, api, in_redis, limiter, patient};
 use support::*;
-use through::Through;
 
 const A: &str = "203.0.113.7";
-
-/// A clock for the script that a test sets.
-#[derive(Clone)]
-struct SetClock(Arc<AtomicU64>);
-
-impl SetClock {
-    fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(1_800_000_000_000_000)))
-    }
-
-    fn advance(&self, micros: u64) {
-        self.0.fetch_add(micros, Ordering::SeqCst);
-    }
-
-    fn wall(&self) -> WallClock {
-        let shared = Arc::clone(&self.0);
-        WallClock::from_fn(move || {
-            UnixTime::from_duration(Duration::from_micros(shared.load(Ordering::SeqCst)))
-        })
-    }
-}
 
 #[tokio::test]
 async fn requests_are_counted_in_redis_with_all_headers() {
@@ -88,122 +63,6 @@ async fn the_inner_service_is_called_after_the_verdict_and_only_if_it_passes() {
 fn futures_poll<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     std::pin::Pin::new(future).poll(&mut context)
-}
-
-/// The script and the rules of the memory store are written twice, in two languages. They have to agree.
-#[test]
-fn the_script_decides_as_the_memory_store_does() {
-    let running = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let paused = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    paused.block_on(compare(running.handle()));
-}
-
-/// Runs a future on the other runtime, whose clock runs.
-fn elsewhere<T: Send + 'static>(
-    running: &tokio::runtime::Handle,
-    future: impl Future<Output = T> + Send + 'static,
-) -> T {
-    let (answer, answered) = std::sync::mpsc::channel();
-    running.spawn(async move { answer.send(future.await) });
-    answered.recv().unwrap()
-}
-
-async fn compare(running: &tokio::runtime::Handle) {
-    let server = Server::start();
-    let policies = [
-        vec![Limit::token_bucket(per_second(10), burst(3))],
-        vec![Limit::fixed(4, SECOND)],
-        vec![Limit::sliding(4, Duration::from_millis(1_600))],
-        vec![Limit::exact(4, SECOND)],
-        vec![
-            Limit::token_bucket(per_second(5), burst(4)),
-            Limit::sliding(9, Duration::from_millis(3_200)),
-            Limit::fixed(12, Duration::from_secs(5)),
-            Limit::exact(7, Duration::from_secs(2)),
-        ],
-    ];
-    for (number, limits) in policies.into_iter().enumerate() {
-        let name = format!("p{number}");
-        let policy = || {
-            limits
-                .iter()
-                .fold(Policy::new(name.clone()), |policy, limit| {
-                    policy.limit(*limit)
-                })
-        };
-        let clock = SetClock::new();
-        // Both start on the same step of their clocks, because steps are counted from each store's own zero.
-        let client = server.client();
-        let redis = elsewhere(running, async move {
-            let connection = multiplexed(&client).await;
-            let send = persisting;
-            Redis::new(Through { connection, send }).timeout(Duration::from_secs(5))
-        });
-        let redis = redis.caller_time(clock.wall()).remembered_refusals(0);
-        let theirs = limiter(policy(), redis).await;
-        let ours = RateLimitLayer::builder()
-            .policy(policy())
-            .build()
-            .unwrap()
-            .limiter();
-        let mut dice = number as u64 + 1;
-        for step in 0..300 {
-            dice = dice
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            let gap =
-                [0, 0, 0, 10_000, 100_000, 50_000, 700_000, 5_200_000][(dice >> 33) as usize % 8];
-            let cost = [1, 1, 1, 2, 0, 5, 9, 1][(dice >> 40) as usize % 8];
-            clock.advance(gap);
-            advance(gap / 1_000).await;
-            let here = ours.check(&name, "key", cost).await;
-            let (asked, policy) = (theirs.clone(), name.clone());
-            let there = elsewhere(
-                running,
-                async move { asked.check(&policy, "key", cost).await },
-            );
-            let place = format!("policy {number}, step {step}, cost {cost}");
-            assert_eq!(there.outcome, here.outcome, "{place}");
-            assert_eq!(there.remaining, here.remaining, "{place}");
-            assert_eq!(
-                (there.limit, there.window),
-                (here.limit, here.window),
-                "{place}"
-            );
-            let close = |a: Duration, b: Duration| a.abs_diff(b) <= Duration::from_micros(100);
-            assert!(
-                close(there.reset_after, here.reset_after),
-                "{place}: {there:?} {here:?}"
-            );
-            let waits = (
-                there.retry_after.unwrap_or_default(),
-                here.retry_after.unwrap_or_default(),
-            );
-            assert!(close(waits.0, waits.1), "{place}: {there:?} {here:?}");
-        }
-    }
-}
-
-/// Takes the time to live off each key at once: Redis lets keys run out by its own clock, and this test has another.
-fn persisting(mut connection: MultiplexedConnection, command: Cmd) -> RedisFuture<'static, Value> {
-    let key = match command.args_iter().nth(3) {
-        Some(Arg::Simple(key)) => key.to_vec(),
-        _ => Vec::new(),
-    };
-    Box::pin(async move {
-        let mut both = redis::pipe();
-        both.add_command(command).cmd("PERSIST").arg(key);
-        let answers = connection.req_packed_commands(&both, 0, 2).await?;
-        Ok(answers.into_iter().next().unwrap())
-    })
 }
 
 #[tokio::test]

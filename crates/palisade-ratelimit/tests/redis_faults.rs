@@ -200,9 +200,9 @@ async fn what_no_script_answers_is_an_outage() {
 #[tokio::test]
 async fn what_a_script_answers_is_no_outage() {
     for (limit, head, numbers) in [
-        // The bucket of one token an hour: two hours of debt in quarters of a microsecond.
-        (BUCKET, vec![0], vec![2.0 * 3_600e6 * 4.0, 7.2e15]),
-        (WINDOW, vec![0, 1], vec![3.0, 3_600e6, 1.8e15]),
+        // The bucket of one token an hour: two hours of debt in nanoseconds.
+        (BUCKET, vec![0], vec![2.0 * 3_600e9, 1.8e15]),
+        (WINDOW, vec![0, 1], vec![3.0, 3_600e9, 1.8e15]),
     ] {
         let mut answer = format!("${}\r\n", head.len() + 8 * numbers.len()).into_bytes();
         answer.extend(head);

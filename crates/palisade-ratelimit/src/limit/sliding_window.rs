@@ -189,10 +189,13 @@ impl SlidingWindow {
 
     pub(super) fn full_at(&self, state: &[Word]) -> u64 {
         if state[SUM].get() == 0 {
-            0
-        } else {
-            self.release(state[NEWEST].get())
+            return 0;
         }
+        // A step whose charges were all given back counts nothing.
+        let newest = state[NEWEST].get();
+        let mut steps = ((newest + 1).saturating_sub(LANES)..=newest).rev();
+        let last = steps.find(|step| self.count(state, *step) > 0);
+        self.release(last.unwrap_or(newest))
     }
 
     pub(super) fn quota(&self) -> u32 {

@@ -15,8 +15,8 @@ pub(crate) struct TokenBucket {
     /// Time between two tokens.
     pub(super) interval: u64,
     /// Time to fill the whole bucket.
-    depth: u64,
-    pub(super) burst: u32,
+    pub(super) depth: u64,
+    burst: u32,
     quota: u32,
     period: u64,
 }

@@ -1,5 +1,5 @@
-//! How rules are told to a script: in microseconds, and to a quarter of one where there are tokens, which a double still
-//! tells apart at today's date. Always rounded up, so that rounding never admits more.
+//! How rules are told to a script: windows in microseconds, rounded up so that rounding never admits more, and buckets in
+//! nanoseconds, as they are counted in this process.
 
 use super::rule::Rule;
 use super::rules::Rules;
@@ -12,7 +12,7 @@ pub(crate) struct Wire {
     pub(crate) second: f64,
 }
 
-/// A token bucket in quarters of a microsecond.
+/// A token bucket in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WireBucket {
     /// Time between two tokens.
@@ -27,9 +27,6 @@ impl WireBucket {
     }
 }
 
-/// Nanoseconds of a quarter of a microsecond.
-pub(crate) const QUARTER: u64 = 250;
-
 impl Rule {
     pub(crate) fn wire(&self) -> Wire {
         let micros = |nanos: u64| nanos.div_ceil(1_000) as f64;
@@ -43,8 +40,8 @@ impl Rule {
                 let WireBucket { interval, depth } = rule.wire();
                 Wire {
                     kind: b'b',
-                    first: interval as f64 / 4.0,
-                    second: depth as f64 / 4.0,
+                    first: interval as f64,
+                    second: depth as f64,
                 }
             }
             Self::FixedWindow(rule) => window(b'f', rule.window),
@@ -53,10 +50,10 @@ impl Rule {
         }
     }
 
-    /// The time between two tokens in nanoseconds, as a script has it, where there are tokens.
-    pub(crate) fn wire_interval(&self) -> Option<u64> {
+    /// The time between two tokens in nanoseconds, where there are tokens.
+    pub(crate) fn token_interval(&self) -> Option<u64> {
         match self {
-            Self::TokenBucket(rule) => Some(rule.wire().interval.saturating_mul(QUARTER)),
+            Self::TokenBucket(rule) => Some(rule.interval),
             _ => None,
         }
     }
@@ -69,10 +66,9 @@ impl Rule {
 
 impl super::TokenBucket {
     fn wire(&self) -> WireBucket {
-        let interval = self.interval.div_ceil(QUARTER);
         WireBucket {
-            interval,
-            depth: interval.saturating_mul(self.burst.into()),
+            interval: self.interval,
+            depth: self.depth,
         }
     }
 }
@@ -81,7 +77,7 @@ impl Rules {
     /// What the states of these rules depend on: the kinds and the windows, and not how much they admit.
     pub(crate) fn shape(&self) -> String {
         let each = self.iter().map(Rule::wire).map(|wire| match wire.kind {
-            b'b' => "b".to_owned(),
+            b'b' => "bn".to_owned(),
             kind => format!("{}{}", char::from(kind), wire.second),
         });
         each.collect()

@@ -31,14 +31,18 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
     fn ask(&self, health: Arc<Health>, timeout: Duration, question: Question) -> Answer {
         let mut connection = self.clone();
         Box::pin(async move {
-            let Some(pass) = health.gate().enter(time::now()) else {
-                return Err(Silence::Down);
-            };
             let Question {
                 command,
                 script,
                 reading,
             } = question;
+            // Only a charge can prove that a store that was down is back: nothing else may take the probe's place.
+            if !reading.charges() && health.gate().is_shut() {
+                return Err(Silence::Down);
+            }
+            let Some(pass) = health.gate().enter(time::now()) else {
+                return Err(Silence::Down);
+            };
             let asking = async {
                 match request(&mut connection, &command).await {
                     Err(error) if is_unknown_script(&error) => {
@@ -54,7 +58,9 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
                 Err(_) => Err(Silence::TimedOut),
             };
             match &answer {
-                Ok(_) => pass.succeeded(),
+                Ok(reply) if reading.wrote(reply) => pass.succeeded(),
+                // A replica and a server without memory answer all that needs no write, as a refusal does.
+                Ok(_) => {}
                 Err(silence) if silence.is_about_the_key() => {}
                 Err(_) => pass.failed(time::now()),
             }

@@ -35,7 +35,15 @@ impl Health {
         now.saturating_duration_since(self.started).as_nanos() as u64
     }
 
-    /// Whether it is time to try a Redis that is down, and nobody else does.
+    /// Whether only a probe can tell how Redis is: it is down, or failed a while ago and has charged nothing since,
+    /// which may be because nothing fitted.
+    pub(super) fn is_in_doubt(&self, now: Instant) -> bool {
+        self.gate.failing_since().is_some_and(|since| {
+            self.gate.is_shut() || now.saturating_duration_since(since) >= PAUSE
+        })
+    }
+
+    /// Whether it is time to probe, and nobody else does.
     pub(super) fn claim_probe(&self, now: Instant) -> bool {
         if self.gate.enter(now).is_none() {
             return false;

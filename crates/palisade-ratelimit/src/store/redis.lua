@@ -1,7 +1,8 @@
 -- Charges one key of one policy, all of its limits or none of them, in one step. (A single token bucket has bucket.lua.)
 --
 -- KEYS[1]  the key
--- ARGV[1]  packed, because words cost more than what they say; numbers are doubles, times are microseconds:
+-- ARGV[1]  packed, because words cost more than what they say; numbers are doubles, points in time and windows are
+--          microseconds, and all other times nanoseconds:
 --          the time, or 0 for the server's
 --          what to do: (c)harge, (p)eek or (r)efund
 --          the cost
@@ -11,7 +12,7 @@
 -- Answers  packed likewise: one byte, 0 fits, 1 does not yet, 2 never, 3 fits and more than the cost was taken; one byte,
 --          the number of the limit that is closest to refusing; what it has left; until it is full; the time; then
 --          1: until the cost fits; 3: for how long what was taken beyond the cost may be kept, and until the token
---          bucket is full. All arithmetic is exact: whole and quarter microseconds below 2^53.
+--          bucket is full. The arithmetic is exact up to 2^53, which are 104 days of nanoseconds, and beyond that to 4 ns.
 --
 -- The key holds until when it is sure to be kept, and then the state of each limit.
 
@@ -22,38 +23,40 @@ if servers_time then
   local time = redis.call('TIME')
   now = time[1] * 1000000 + time[2]
 end
-local floor, ceil = math.floor, math.ceil
+local floor, ceil, max = math.floor, math.ceil, math.max
 local STEPS = 17
 
 local raw = redis.call('GET', KEYS[1])
 local states = raw and { cmsgpack.unpack(raw) } or { 0 }
 
--- Each limit: its kind and two numbers, its state, what is used of it, and when the last of that is released.
+-- The time in so many nanoseconds, as a bucket keeps it: microseconds, and nanoseconds beyond.
+local function point(nanos) return { now + floor(nanos / 1000), nanos % 1000 } end
+
+-- Each limit: its kind and two numbers, its state, what is used of it, and in what time the last of that is released.
 local limits, bounded = {}, false
 while at <= #argument do
   local kind, first, second, following = struct.unpack('<c1dd', argument, at)
   local number = #limits + 1
-  local state, used, last = states[number + 1], 0, now
+  local state, used, left = states[number + 1] or {}, 0, 0
   if kind == 'b' then
     -- A token bucket: the time between two tokens, and the time to fill it. Its state is when it is full.
-    if state and state > now then used, last = state - now, state end
+    if state[1] then used = max(0, (state[1] - now) * 1000 + state[2]) end
     -- More than a whole bucket, and than clocks differ by, comes from other numbers or from a clock that was set back.
-    if used > second + 1000000 then
-      used, last, bounded = second, now + second, true
-      state, states[number + 1] = last, last
+    if used > second + 1000000000 then
+      used, state, bounded = second, point(second), true
+      states[number + 1] = state
     end
-  elseif not state then
-    state = {}
+    left = used
   elseif kind == 'f' then
     -- A fixed window: the quota, and its length. When it began, and the count.
-    if state[1] and state[1] + second > now then used, last = state[2], state[1] + second end
+    if state[1] and state[1] + second > now then used, left = state[2], (state[1] + second - now) * 1000 end
   elseif kind == 's' then
     -- Steps of a sliding window: the quota, and their length. The number and the count of each. The oldest counts in full.
     for step = 1, #state, 2 do
       local release = (state[step] + STEPS) * second
-      if release > now then
+      if release > now and state[step + 1] > 0 then
         used = used + state[step + 1]
-        if release > last then last = release end
+        left = max(left, (release - now) * 1000)
       end
     end
   else
@@ -61,18 +64,18 @@ while at <= #argument do
     for unit = 1, #state do
       if state[unit] > now then
         used = used + 1
-        if state[unit] > last then last = state[unit] end
+        left = max(left, (state[unit] - now) * 1000)
       end
     end
   end
-  limits[number] = { kind, first, second, state, used, last }
+  limits[number] = { kind, first, second, state, used, left }
   at = following
 end
 
--- When `surplus` units of what is used are released.
+-- In what time `surplus` units of what is used are released.
 local function released(limit, surplus)
-  local kind, second, state, last = limit[1], limit[3], limit[4], limit[6]
-  if kind == 'f' then return last end
+  local kind, second, state, left = limit[1], limit[3], limit[4], limit[6]
+  if kind == 'f' then return left end
   local held = {}
   if kind == 's' then
     for step = 1, #state, 2 do held[#held + 1] = { (state[step] + STEPS) * second, state[step + 1] } end
@@ -83,10 +86,10 @@ local function released(limit, surplus)
   for _, entry in ipairs(held) do
     if entry[1] > now then
       surplus = surplus - entry[2]
-      if surplus <= 0 then return entry[1] end
+      if surplus <= 0 then return (entry[1] - now) * 1000 end
     end
   end
-  return last
+  return left
 end
 
 -- Whether `units` fit all limits; and of the limit that is closest to refusing: its number, what is left, until it is
@@ -96,7 +99,7 @@ local function assess(units)
   for at = 1, #limits do
     local limit = limits[at]
     local kind, first, second, used = limit[1], limit[2], limit[3], limit[5]
-    local f, l, u, w = 0, 0, limit[6] - now, 0
+    local f, l, u, w = 0, 0, limit[6], 0
     if kind == 'b' then
       local price = units * first
       if used + price <= second then
@@ -109,11 +112,11 @@ local function assess(units)
     elseif used + units <= first then
       l = first - used - units
       if units == 0 then -- nothing changes
-      elseif kind == 's' then u = (floor(now / second) + STEPS) * second - now
-      elseif kind == 'l' or used == 0 then u = second end
+      elseif kind == 's' then u = ((floor(now / second) + STEPS) * second - now) * 1000
+      elseif kind == 'l' or used == 0 then u = second * 1000 end
     else
       if used < first then l = first - used end
-      if units > first then f = 2 else f, w = 1, released(limit, used + units - first) - now end
+      if units > first then f = 2 else f, w = 1, released(limit, used + units - first) end
     end
     if f > fit or f == fit and (w > wait or w == wait and (l < left or l == left and u > full)) then
       fit, number, left, full, wait = f, at, l, u, w
@@ -135,20 +138,21 @@ local function save(last)
   end
 end
 
-if bounded then redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states)), 'KEEPTTL') end
+if bounded then redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 1)), 'KEEPTTL') end
 
 if action == 'r' then
   for number, limit in ipairs(limits) do
     local kind, first, second, state, units = limit[1], limit[2], limit[3], limit[4], cost
     if kind == 'b' then
-      state = (state or 0) - units * first
+      local nanos = (state[2] or 0) - units * first
+      state = { (state[1] or 0) + floor(nanos / 1000), nanos % 1000 }
     elseif kind == 'f' then
       if state[1] and want >= state[1] and want < state[1] + second then
         if units < state[2] then state[2] = state[2] - units else state = {} end
       end
     elseif kind == 's' then
       for step = 1, #state, 2 do
-        if state[step] == floor(want / second) then state[step + 1] = math.max(0, state[step + 1] - units) end
+        if state[step] == floor(want / second) then state[step + 1] = max(0, state[step + 1] - units) end
       end
     else
       local kept = {}
@@ -184,13 +188,13 @@ for at = 1, #limits do
   local kind, first, second, state, used = limit[1], limit[2], limit[3], limit[4], limit[5]
   local release, keep
   if kind == 'b' then
-    release = now + used + units * first
-    state, bucket = release, release - now
-    keep = bucket
+    bucket = used + units * first
+    state, keep = point(bucket), bucket
+    release = now + ceil(bucket / 1000)
   elseif kind == 'f' then
     if used == 0 then state = { now, units } else state = { state[1], used + units } end
     release = state[1] + second
-    keep = release - now
+    keep = (release - now) * 1000
   else
     local kept = {}
     if kind == 's' then
@@ -203,7 +207,7 @@ for at = 1, #limits do
         end
       end
       kept[#kept + 1], kept[#kept + 2] = newest, count
-      release, keep = (newest + STEPS) * second, (newest + 1) * second - now
+      release, keep = (newest + STEPS) * second, ((newest + 1) * second - now) * 1000
     else
       for unit = 1, #state do
         if state[unit] > now then kept[#kept + 1] = state[unit] end
@@ -214,7 +218,7 @@ for at = 1, #limits do
     state = kept
   end
   states[at + 1] = state
-  if limit[6] > release then release = limit[6] end
+  release = max(release, now + ceil(limit[6] / 1000))
   if release > last then last = release end
   if keep < valid then valid = keep end
 end

@@ -48,8 +48,9 @@ impl Default for Outage {
 /// so is the right one for servers) or of a cluster. A connection that repeats a command by itself may charge twice,
 /// never too little.
 ///
-/// While it is down it is probed four times a second by the script itself, on a key of the probe's own: a server that
-/// answers but cannot decide, such as a replica or one without memory, stays down, and `PING` need not be allowed.
+/// After a failure it is probed, four times a second at most, by a charge to a key of the probe's own. Only a charge that
+/// was written ends an outage: a server that answers but cannot write, such as a replica or one without memory, stays
+/// down, and `PING` need not be allowed.
 ///
 /// # What the server must be
 ///
@@ -183,9 +184,10 @@ impl Redis {
         })
     }
 
-    /// Whether it is time to try a Redis that is down, and nobody else does.
+    /// Whether it is time to probe, and nobody else does.
     pub(super) fn claim_probe(&self) -> bool {
-        self.0.health.claim_probe(time::now())
+        let now = time::now();
+        self.0.health.is_in_doubt(now) && self.0.health.claim_probe(now)
     }
 
     /// Another number for each probe.

@@ -41,7 +41,7 @@ pub(crate) struct RedisPolicy {
 impl RedisPolicy {
     pub(crate) fn new(redis: &Redis, policy: &Policy, rules: &Rules, spots: Spots) -> Self {
         // With two buckets it would not be enough to know how full one is.
-        let one_bucket = rules.iter().filter_map(Rule::wire_interval).count() <= 1;
+        let one_bucket = rules.iter().filter_map(Rule::token_interval).count() <= 1;
         let leases = policy.lease > 1 && one_bucket && rules.iter().all(Rule::can_lease);
         Self {
             redis: redis.clone(),
@@ -57,7 +57,7 @@ impl RedisPolicy {
             lease: if leases { policy.lease.into() } else { 1 },
             interval: rules
                 .iter()
-                .filter_map(Rule::wire_interval)
+                .filter_map(Rule::token_interval)
                 .min()
                 .unwrap_or(0),
         }
@@ -71,16 +71,14 @@ impl RedisPolicy {
         &self.rules
     }
 
-    /// Whether Redis is taken to be down; sees to it that somebody looks whether it is back.
+    /// Whether Redis is taken to be down; starts a probe where one is due.
     pub(crate) fn is_down(&self) -> bool {
-        let down = self.redis.is_down();
-        if down
-            && self.redis.claim_probe()
+        if self.redis.claim_probe()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(self.probe());
         }
-        down
+        self.redis.is_down()
     }
 
     /// Charges a key of its own, in a task of its own: no request should wait for what may not come. What answers any

@@ -3,7 +3,7 @@
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 
 use super::action::Action;
-use crate::limit::{Assessment, Fit, QUARTER, Rules, WireBucket};
+use crate::limit::{Assessment, Fit, Rules, WireBucket};
 
 /// An answer of a script. Times are nanoseconds, unless said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,18 @@ const NEVER: u8 = 2;
 const MORE: u8 = 3;
 
 impl Reading {
+    /// Whether the script is asked to write: to charge something, if it fits.
+    pub(crate) const fn charges(self) -> bool {
+        self.cost > 0 && matches!(self.action, Action::Charge { .. })
+    }
+
+    /// Whether the answer proves that the server takes writes: what was refused and what was looked at needed none.
+    pub(crate) fn wrote(self, reply: &Reply) -> bool {
+        self.charges() && reply.fit == Fit::Fits
+    }
+
+    /// Reads an answer.
+    ///
     /// # Errors
     ///
     /// Where it is not the answer of a script.
@@ -65,7 +77,7 @@ impl Reading {
         let ([debt, time], []) = numbers.as_chunks() else {
             return None;
         };
-        let (debt, time) = (whole(*debt, 1.0)?, whole(*time, 0.25)?);
+        let (debt, time) = (whole(*debt)?, whole(*time)?);
         let price = bucket.price(self.cost);
         let after = debt.saturating_add(price);
         let refused = match code {
@@ -77,16 +89,15 @@ impl Reading {
         let fit = match refused {
             false => Fit::Fits,
             true if price > bucket.depth => Fit::Never,
-            true => Fit::Wait(after.saturating_sub(bucket.depth).saturating_mul(QUARTER)),
+            true => Fit::Wait(after.saturating_sub(bucket.depth)),
         };
-        let reset = debt.saturating_mul(QUARTER);
         Some(Reply {
             fit,
             rule: 0,
             remaining: bucket.depth.saturating_sub(debt) / bucket.interval.max(1),
-            reset,
+            reset: debt,
             time,
-            taken: (code == MORE).then(|| self.taken(reset, reset)),
+            taken: (code == MORE).then(|| self.taken(debt, debt)),
         })
     }
 
@@ -97,10 +108,10 @@ impl Reading {
         };
         let (fit, taken) = match (code, more) {
             (FITS, []) => (Fit::Fits, None),
-            (WAIT, [wait]) => (Fit::Wait(whole(*wait, 1_000.0)?), None),
+            (WAIT, [wait]) => (Fit::Wait(whole(*wait)?), None),
             (NEVER, []) => (Fit::Never, None),
             (MORE, [valid, bucket]) => {
-                let taken = self.taken(whole(*valid, 1_000.0)?, whole(*bucket, 1_000.0)?);
+                let taken = self.taken(whole(*valid)?, whole(*bucket)?);
                 (Fit::Fits, Some(taken))
             }
             _ => return None,
@@ -108,9 +119,9 @@ impl Reading {
         Some(Reply {
             fit,
             rule: usize::from(number).checked_sub(1)?,
-            remaining: whole(*remaining, 1.0)?,
-            reset: whole(*reset, 1_000.0)?,
-            time: whole(*time, 1.0)?,
+            remaining: whole(*remaining)?,
+            reset: whole(*reset)?,
+            time: whole(*time)?,
             taken,
         })
     }
@@ -128,9 +139,9 @@ impl Reading {
     }
 }
 
-/// A double times `unit`; less than nothing is nothing.
-fn whole(bytes: [u8; 8], unit: f64) -> Option<u64> {
-    let number = f64::from_le_bytes(bytes) * unit;
+/// A whole number; less than nothing is nothing.
+fn whole(bytes: [u8; 8]) -> Option<u64> {
+    let number = f64::from_le_bytes(bytes);
     number.is_finite().then_some(number as u64)
 }
 

@@ -129,7 +129,7 @@ impl WireBucket {
             (sign * price as f64).to_le_bytes(),
             double(self.depth),
             double(step),
-            double(time.saturating_mul(4)),
+            double(time),
         ];
         let text = format_args!("{}{price}", if sign < 0.0 { "-" } else { "" });
         match wanted {
@@ -146,10 +146,10 @@ impl WireBucket {
     }
 
     /// In which steps a key's time to live grows: long enough that most charges need not touch it, and short beside the
-    /// time that the key has to live anyway.
+    /// time that the key has to live anyway. In microseconds.
     const fn step(self) -> u64 {
-        const SECOND: u64 = 4_000_000;
-        self.depth / 16 + SECOND
+        const SECOND: u64 = 1_000_000;
+        self.depth / 16_000 + SECOND
     }
 }
 

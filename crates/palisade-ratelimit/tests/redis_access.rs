@@ -1,0 +1,243 @@
+//! What the user and the server must be allowed, and servers that answer but may not or cannot write.
+
+#[path = "support/redis.rs"]
+mod server;
+
+use std::time::Duration;
+
+use palisade_core::time::now;
+use palisade_ratelimit::{
+    HOUR, Limit, Outage, Outcome, Policy, RateLimiter, Redis, burst, per_hour,
+};
+use server::{Server, api, limiter, multiplexed, patient};
+
+/// A limit of each script.
+const BUCKET: Limit = Limit::token_bucket(per_hour(1), burst(5));
+const WINDOW: Limit = Limit::sliding(5, HOUR);
+
+/// As the documentation of `Redis` has it.
+const COMMANDS: [&str; 8] = [
+    "+evalsha", "+eval", "+time", "+get", "+set", "+incrby", "+pexpire", "+del",
+];
+
+/// A connection of a user that may use these commands, on keys of the prefix.
+async fn user(server: &Server, commands: &[&str]) -> Redis {
+    let mut rules = vec![
+        "ACL",
+        "SETUSER",
+        "limits",
+        "reset",
+        "on",
+        ">secret",
+        "~palisade:*",
+    ];
+    rules.extend(commands);
+    server.command(&rules);
+    let url = format!("redis://limits:secret@127.0.0.1:{}/", server.port);
+    let connection = multiplexed(&redis::Client::open(url).unwrap()).await;
+    Redis::new(connection).timeout(Duration::from_secs(5))
+}
+
+async fn outcome(limiter: &RateLimiter, key: &str) -> Outcome {
+    limiter.check("api", key, 1).await.outcome
+}
+
+/// Asks until the answer is this, for ten seconds at most.
+async fn until(expected: Outcome, limiter: &RateLimiter, place: &str) {
+    let start = now();
+    while outcome(limiter, "another").await != expected {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{expected:?}: {place}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_may_be_allowed_no_more_than_the_named_commands() {
+    let server = Server::start();
+    for limit in [BUCKET, WINDOW] {
+        for lease in [1, 3] {
+            let redis = user(&server, &COMMANDS).await;
+            let limiter = limiter(api(limit).lease(lease), redis.remembered_refusals(0)).await;
+            let charged = limiter.charge("api", "key", 1).await.unwrap();
+            for _ in 0..4 {
+                assert_eq!(
+                    outcome(&limiter, "key").await,
+                    Outcome::Allowed,
+                    "{limit:?}"
+                );
+            }
+            assert_eq!(
+                outcome(&limiter, "key").await,
+                Outcome::Limited,
+                "{limit:?}"
+            );
+            charged.refund().await;
+            limiter.return_leases().await;
+            assert_eq!(limiter.peek("api", "key").await.outcome, Outcome::Allowed);
+            limiter.reset("api", "key").await.unwrap();
+            assert_eq!(limiter.peek("api", "key").await.remaining, 5, "{limit:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_of_the_named_commands_is_needed() {
+    let server = Server::start();
+    for command in COMMANDS {
+        let rest: Vec<_> = COMMANDS
+            .into_iter()
+            .filter(|kept| *kept != command)
+            .collect();
+        let mut fails = false;
+        for limit in [BUCKET, WINDOW] {
+            server.command(&["FLUSHALL"]);
+            server.command(&["SCRIPT", "FLUSH"]);
+            let limiter = limiter(api(limit), user(&server, &rest).await).await;
+            for _ in 0..2 {
+                fails |= outcome(&limiter, "key").await == Outcome::StoreDown;
+            }
+            fails |= limiter.reset("api", "key").await.is_err();
+        }
+        assert!(fails, "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_ping_recovers() {
+    for limit in [BUCKET, WINDOW] {
+        let server = Server::start();
+        let redis = user(&server, &COMMANDS).await;
+        let limiter = limiter(api(limit), redis.clone()).await;
+        server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+        while !redis.is_down() {
+            assert_eq!(outcome(&limiter, "key").await, Outcome::StoreDown);
+        }
+        server.command(&["REPLICAOF", "NO", "ONE"]);
+        until(Outcome::Allowed, &limiter, "it takes writes again").await;
+    }
+}
+
+fn falling_back(limit: Limit, grace: Duration) -> Policy {
+    api(limit).on_outage(Outage::LocalFallback { grace })
+}
+
+#[tokio::test]
+async fn missing_rights_end_with_the_grace() {
+    let server = Server::start();
+    for (limit, missing) in [
+        (BUCKET, "+evalsha"),
+        (BUCKET, "+get"),
+        (BUCKET, "+set"),
+        (WINDOW, "+time"),
+        (WINDOW, "+set"),
+    ] {
+        server.command(&["FLUSHALL"]);
+        let rest: Vec<_> = COMMANDS
+            .into_iter()
+            .filter(|kept| *kept != missing)
+            .collect();
+        let grace = Duration::from_millis(700);
+        let limiter = limiter(falling_back(limit, grace), user(&server, &rest).await).await;
+        let start = now();
+        assert_eq!(
+            outcome(&limiter, "key").await,
+            Outcome::Allowed,
+            "{missing}"
+        );
+        until(Outcome::StoreDown, &limiter, missing).await;
+        assert!(start.elapsed() >= grace, "{missing}");
+        user(&server, &COMMANDS).await;
+        until(
+            Outcome::Limited,
+            &limiter,
+            "the user may do everything again",
+        )
+        .await;
+    }
+}
+
+/// What needs no write is answered as ever by a replica: it must not pass for health.
+#[tokio::test]
+async fn a_server_that_reads_and_cannot_write_ends_with_the_grace() {
+    for limit in [BUCKET, WINDOW] {
+        let server = Server::start();
+        let redis = patient(&server).await.remembered_refusals(0);
+        let grace = Duration::from_millis(700);
+        let limiter = limiter(falling_back(limit, grace), redis).await;
+        let spent = async || limiter.check("api", "spent", 5).await.outcome;
+        assert_eq!(spent().await, Outcome::Allowed);
+        assert_eq!(spent().await, Outcome::Limited);
+        server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+        let start = now();
+        while outcome(&limiter, "key").await != Outcome::StoreDown {
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "the grace has no end"
+            );
+            let _ = spent().await;
+            let _ = limiter.peek("api", "spent").await;
+            let _ = limiter.check("api", "spent", 0).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.command(&["REPLICAOF", "NO", "ONE"]);
+        until(Outcome::Allowed, &limiter, "it takes writes again").await;
+    }
+}
+
+/// One answer that was late says nothing about a Redis that refuses everybody since.
+#[tokio::test]
+async fn a_failure_is_forgotten_by_a_probe_where_nothing_fits() {
+    let server = Server::start();
+    let redis = patient(&server).await.remembered_refusals(0);
+    let grace = Duration::from_millis(300);
+    let limiter = limiter(falling_back(WINDOW, grace), redis.clone()).await;
+    assert_eq!(
+        limiter.check("api", "spent", 5).await.outcome,
+        Outcome::Allowed
+    );
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(
+        outcome(&limiter, "key").await,
+        Outcome::Allowed,
+        "counted here"
+    );
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    let start = now();
+    while start.elapsed() < Duration::from_secs(1) {
+        assert_eq!(outcome(&limiter, "spent").await, Outcome::Limited);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(
+        outcome(&limiter, "key").await,
+        Outcome::Allowed,
+        "the grace begins anew"
+    );
+}
+
+#[tokio::test]
+async fn during_an_outage_a_peek_answers_as_a_check_would() {
+    for (outage, expected) in [
+        (Outage::Deny, [Outcome::StoreDown; 2]),
+        (Outage::Allow, [Outcome::Allowed; 2]),
+        (Outage::default(), [Outcome::Allowed, Outcome::Limited]),
+        (
+            Outage::LocalFallback {
+                grace: Duration::ZERO,
+            },
+            [Outcome::StoreDown; 2],
+        ),
+    ] {
+        let mut server = Server::start();
+        let limiter = limiter(api(WINDOW).on_outage(outage), patient(&server).await).await;
+        server.kill();
+        for (cost, expected) in [4, 1].into_iter().zip(expected) {
+            let _ = limiter.check("api", "key", cost).await;
+            let peeked = limiter.peek("api", "key").await;
+            assert_eq!(peeked.outcome, expected, "{outage:?}");
+        }
+    }
+}
