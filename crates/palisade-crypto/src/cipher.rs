@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::format::Kind;
 use crate::keyring::Keys;
-use crate::session::{Alias, Options, Session, text, wrong_type};
-use crate::{Context, Error, Keyring, LegacyReader, Suite};
+use crate::session::{Alias, Options, Session, text, value_of, wrong_type};
+use crate::{Context, Error, Keyring, LegacyReader, Suite, Untyped};
 
 /// Seals values for their place, and opens them there.
 ///
@@ -91,6 +91,17 @@ impl FieldCipher {
         self.with(|options| options.plaintext_until = Some(time))
     }
 
+    /// Sets the type of values that do not carry one, which are legacy values and permitted plaintext; default
+    /// [`Untyped::Text`].
+    ///
+    /// It decides for [`reencrypt`](Self::reencrypt), for [`decrypt_value`](Self::decrypt_value) and for legacy values in
+    /// documents; [`decrypt_str`](Self::decrypt_str) and [`decrypt_bytes`](Self::decrypt_bytes) say the type themselves.
+    /// Where some fields hold bytes, use a clone with another type for them: clones share the keyring.
+    #[must_use]
+    pub fn untyped(self, untyped: Untyped) -> Self {
+        self.with(|options| options.untyped = untyped)
+    }
+
     /// Sets where the time comes from that ends the permission for plaintext; default the system's clock.
     #[must_use]
     pub fn clock(self, clock: WallClock) -> Self {
@@ -130,16 +141,14 @@ impl FieldCipher {
     /// # Errors
     ///
     /// [`Error::NotSealed`], [`Error::Malformed`], [`Error::UnknownKey`], [`Error::Refused`] when it does not belong
-    /// here, [`Error::WrongType`] when something else than a text was sealed.
+    /// here, [`Error::WrongType`] when something else than a text was sealed, or a legacy value is not UTF-8.
     pub fn decrypt_str(&self, sealed: &str, place: &Context<'_>) -> Result<String, Error> {
-        let session = self.session();
-        if session.lets_plaintext_pass(sealed) {
-            return Ok(sealed.to_owned());
-        }
-        session.open(sealed, place, |kind, content| match kind {
+        let read = |kind, content: &[u8]| match kind {
             Kind::Text => Ok(text(content)?.to_owned()),
             other => Err(wrong_type(Kind::Text, other)),
-        })
+        };
+        let opened = self.session().open(sealed, place, Untyped::Text, read)?;
+        Ok(opened.unwrap_or_else(|| sealed.to_owned()))
     }
 
     /// Seals bytes.
@@ -151,17 +160,18 @@ impl FieldCipher {
         self.encrypt(Kind::Bytes, bytes, place)
     }
 
-    /// Opens bytes.
+    /// Opens bytes. Of a legacy value they are whatever was sealed; permitted plaintext is its own bytes.
     ///
     /// # Errors
     ///
     /// As [`decrypt_str`](Self::decrypt_str).
     pub fn decrypt_bytes(&self, sealed: &str, place: &Context<'_>) -> Result<Vec<u8>, Error> {
-        self.session()
-            .open(sealed, place, |kind, content| match kind {
-                Kind::Bytes => Ok(content.to_vec()),
-                other => Err(wrong_type(Kind::Bytes, other)),
-            })
+        let read = |kind, content: &[u8]| match kind {
+            Kind::Bytes => Ok(content.to_vec()),
+            other => Err(wrong_type(Kind::Bytes, other)),
+        };
+        let opened = self.session().open(sealed, place, Untyped::Bytes, read)?;
+        Ok(opened.unwrap_or_else(|| sealed.as_bytes().to_vec()))
     }
 
     /// Seals any JSON value with its type: `"123"` comes back as a text and `123` as a number.
@@ -182,10 +192,10 @@ impl FieldCipher {
     /// As [`decrypt_str`](Self::decrypt_str); bytes are of the wrong type.
     pub fn decrypt_value(&self, sealed: &str, place: &Context<'_>) -> Result<Value, Error> {
         let session = self.session();
-        if session.lets_plaintext_pass(sealed) {
-            return Ok(Value::String(sealed.to_owned()));
+        match session.open_value(sealed, place)? {
+            Some(value) => Ok(value),
+            None => session.untyped().read(sealed.as_bytes(), value_of),
         }
-        session.open_value(sealed, place)
     }
 
     fn encrypt(&self, kind: Kind, content: &[u8], place: &Context<'_>) -> Result<String, Error> {

@@ -16,6 +16,7 @@ mod layer;
 mod reencrypt;
 mod session;
 mod suite;
+mod untyped;
 
 pub use blind_index::{BlindIndex, IndexToken, Normaliser};
 pub use cipher::FieldCipher;
@@ -33,3 +34,4 @@ pub use layer::{
 };
 pub use reencrypt::{Progress, Reencrypted, Reencryption};
 pub use suite::{LegacyReader, Suite};
+pub use untyped::Untyped;

@@ -17,17 +17,23 @@ pub enum Reencrypted {
 }
 
 impl FieldCipher {
-    /// Seals anew what an earlier key, another suite or a legacy format sealed; safe to repeat, and to run while others
-    /// read.
+    /// Seals anew what an earlier key, another suite or a legacy format sealed, and plaintext while it is
+    /// [permitted](Self::insecure_allow_plaintext_until); safe to repeat, and to run while others read.
+    ///
+    /// What was sealed keeps its type. Legacy values and plaintext carry none, and become what
+    /// [`untyped`](Self::untyped) says.
     ///
     /// # Errors
     ///
-    /// As [`decrypt_str`](Self::decrypt_str). A value under the primary key is not opened, so it is not checked either.
+    /// As [`decrypt_str`](Self::decrypt_str); [`Error::WrongType`] when a value without a type is not of the one that
+    /// [`untyped`](Self::untyped) says. A value under the primary key is not opened, so it is not checked either.
     pub fn reencrypt(&self, sealed: &str, place: &Context<'_>) -> Result<Reencrypted, Error> {
         reencrypt(&self.session(), sealed, place)
     }
 
     /// Seals the fields of a document anew, in place, and says how many had to be.
+    ///
+    /// Plaintext, while it is permitted, keeps the type that it has in the document.
     ///
     /// # Errors
     ///
@@ -40,11 +46,19 @@ impl FieldCipher {
     ) -> Result<usize, Error> {
         let session = self.session();
         replace_fields(document, fields, place, |value, place| {
-            let sealed = value.as_str().ok_or(Error::NotSealed)?;
-            Ok(match reencrypt(&session, sealed, place)? {
-                Reencrypted::Unchanged => None,
-                Reencrypted::Rotated(sealed) => Some(Value::String(sealed)),
-            })
+            let mut out = Vec::new();
+            match value.as_str() {
+                Some(stored) => match move_over(&session, stored, place, &mut out)? {
+                    Moved::Unchanged => return Ok(None),
+                    Moved::Rotated => {}
+                    Moved::Plaintext => session.seal_value(value, place, &mut out)?,
+                },
+                None if session.plaintext_allowed() => {
+                    session.seal_value(value, place, &mut out)?;
+                }
+                None => return Err(Error::NotSealed),
+            }
+            Ok(Some(Value::String(into_text(out)?)))
         })
     }
 
@@ -63,20 +77,50 @@ fn reencrypt(
     sealed: &str,
     place: &Context<'_>,
 ) -> Result<Reencrypted, Error> {
-    match format::inspect(sealed) {
+    let mut out = Vec::new();
+    match move_over(session, sealed, place, &mut out)? {
+        Moved::Unchanged => return Ok(Reencrypted::Unchanged),
+        Moved::Rotated => {}
+        Moved::Plaintext => session.untyped().read(sealed.as_bytes(), |kind, content| {
+            session.seal(kind, content, place, &mut out)
+        })?,
+    }
+    Ok(Reencrypted::Rotated(into_text(out)?))
+}
+
+enum Moved {
+    Unchanged,
+    Rotated,
+    /// It may pass, and was counted, but nothing was sealed yet.
+    Plaintext,
+}
+
+/// Appends the value sealed anew to `out`, if it is to be moved.
+fn move_over(
+    session: &Session<'_>,
+    stored: &str,
+    place: &Context<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Moved, Error> {
+    match format::inspect(stored) {
         Ok((suite, key)) if key == session.keys().sealing().id && suite == session.suite() => {
-            return Ok(Reencrypted::Unchanged);
+            return Ok(Moved::Unchanged);
         }
-        // A legacy format, if there is a reader for it.
+        // A legacy format, if there is a reader for it, or plaintext, if it may pass.
         Ok(_) | Err(Error::NotSealed) => {}
         Err(error) => return Err(error),
     }
-    let mut out = Vec::new();
-    session.open(sealed, place, |kind, content| {
-        session.seal(kind, content, place, &mut out)
-    })?;
-    let text = String::from_utf8(out).map_err(|_| Error::Malformed)?;
-    Ok(Reencrypted::Rotated(text))
+    let seal = |kind, content: &[u8]| session.seal(kind, content, place, out);
+    Ok(
+        match session.open(stored, place, session.untyped(), seal)? {
+            Some(()) => Moved::Rotated,
+            None => Moved::Plaintext,
+        },
+    )
+}
+
+fn into_text(sealed: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(sealed).map_err(|_| Error::Malformed)
 }
 
 /// A walk over stored values that seals anew what must be, and counts.

@@ -10,13 +10,14 @@ use zeroize::Zeroizing;
 
 use crate::format::{self, Kind};
 use crate::keyring::Keys;
-use crate::{Context, Error, LegacyReader, Suite};
+use crate::{Context, Error, LegacyReader, Suite, Untyped};
 
 #[derive(Clone, Default)]
 pub(crate) struct Options {
     pub(crate) suite: Suite,
     pub(crate) aliases: Vec<Alias>,
     pub(crate) legacy: Option<LegacyReader>,
+    pub(crate) untyped: Untyped,
     pub(crate) plaintext_until: Option<UnixTime>,
     pub(crate) plaintext_seen: Arc<AtomicU64>,
     pub(crate) clock: WallClock,
@@ -92,23 +93,45 @@ impl<'a> Session<'a> {
         self.seal(Kind::Json, json.as_bytes(), place, out)
     }
 
-    /// Opens a sealed value where it belongs, under its present path or an earlier one, and hands it to `read`.
+    /// The type of values that do not carry one, where the call does not say it.
+    pub(crate) fn untyped(&self) -> Untyped {
+        self.options.untyped
+    }
+
+    /// Hands what was stored to `read`, opened where it belongs, under its present path or an earlier one.
+    ///
+    /// `None` is plaintext, which may pass now and was counted. A legacy value is of the type `untyped`.
     pub(crate) fn open<T>(
+        &self,
+        stored: &str,
+        place: &Context<'_>,
+        untyped: Untyped,
+        read: impl FnOnce(Kind, &[u8]) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        if format::is_sealed(stored) {
+            return self.open_sealed(stored, place, read).map(Some);
+        }
+        if let Some(reader) = &self.options.legacy {
+            match reader.open(stored, self.options.clock.now()) {
+                Ok(plain) => return untyped.read(&plain, read).map(Some),
+                // It has not the form of a legacy value, so it may be plaintext.
+                Err(Error::Malformed) if self.plaintext_allowed() => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        if self.plaintext_allowed() {
+            Ok(None)
+        } else {
+            Err(Error::NotSealed)
+        }
+    }
+
+    fn open_sealed<T>(
         &self,
         sealed: &str,
         place: &Context<'_>,
         read: impl FnOnce(Kind, &[u8]) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if let Some(reader) = &self.options.legacy
-            && !format::is_sealed(sealed)
-        {
-            let plain = reader.open(sealed, self.options.clock.now())?;
-            let kind = match std::str::from_utf8(&plain) {
-                Ok(_) => Kind::Text,
-                Err(_) => Kind::Bytes,
-            };
-            return read(kind, &plain);
-        }
         let mut read = Some(read);
         let mut attempt = |place: &Context<'_>| self.open_at(sealed, place, &mut read);
         let mut outcome = attempt(place);
@@ -154,27 +177,13 @@ impl<'a> Session<'a> {
         })
     }
 
-    pub(crate) fn open_value(&self, sealed: &str, place: &Context<'_>) -> Result<Value, Error> {
-        self.open(sealed, place, |kind, content| match kind {
-            Kind::Text => Ok(Value::String(text(content)?.to_owned())),
-            Kind::Json => serde_json::from_slice(content).map_err(|_| Error::Malformed),
-            Kind::Bytes => Err(wrong_type(Kind::Json, kind)),
-        })
-    }
-
-    /// Whether `value` is not sealed and may pass all the same, for a while; if so, it is counted.
-    pub(crate) fn lets_plaintext_pass(&self, value: &str) -> bool {
-        !format::is_sealed(value) && !self.is_legacy(value) && self.plaintext_allowed()
-    }
-
-    /// Whether a value has the form that the legacy reader reads, be it good or not.
-    fn is_legacy(&self, value: &str) -> bool {
-        self.options.legacy.as_ref().is_some_and(|reader| {
-            !matches!(
-                reader.open(value, self.options.clock.now()),
-                Err(Error::Malformed)
-            )
-        })
+    /// As [`open`](Self::open), for a JSON value.
+    pub(crate) fn open_value(
+        &self,
+        stored: &str,
+        place: &Context<'_>,
+    ) -> Result<Option<Value>, Error> {
+        self.open(stored, place, self.untyped(), value_of)
     }
 
     /// Whether a value that is not sealed may pass now; if so, one is counted.
@@ -187,6 +196,14 @@ impl<'a> Session<'a> {
             self.options.plaintext_seen.fetch_add(1, Ordering::Relaxed);
         }
         allowed
+    }
+}
+
+pub(crate) fn value_of(kind: Kind, content: &[u8]) -> Result<Value, Error> {
+    match kind {
+        Kind::Text => Ok(Value::String(text(content)?.to_owned())),
+        Kind::Json => serde_json::from_slice(content).map_err(|_| Error::Malformed),
+        Kind::Bytes => Err(wrong_type(Kind::Json, kind)),
     }
 }
 

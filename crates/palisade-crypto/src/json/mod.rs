@@ -123,20 +123,24 @@ fn open_raw(
         }
         return Err(Error::NotSealed);
     };
-    if session.lets_plaintext_pass(&sealed) {
-        out.extend_from_slice(raw.as_bytes());
-        return Ok(());
-    }
-    session.open(&sealed, place, |kind, content| match kind {
+    let write = |kind, content: &[u8]| match kind {
         Kind::Text => {
-            serde_json::to_writer(out, session::text(content)?).map_err(|_| Error::Malformed)
+            serde_json::to_writer(&mut *out, session::text(content)?).map_err(|_| Error::Malformed)
         }
         Kind::Json => {
             out.extend_from_slice(content);
             Ok(())
         }
         Kind::Bytes => Err(session::wrong_type(Kind::Json, kind)),
-    })
+    };
+    if session
+        .open(&sealed, place, session.untyped(), write)?
+        .is_none()
+    {
+        // Plaintext that may pass stays as it was written.
+        out.extend_from_slice(raw.as_bytes());
+    }
+    Ok(())
 }
 
 /// What a JSON string says, if `raw` is one that a Rust string can hold.
