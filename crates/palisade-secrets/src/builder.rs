@@ -31,6 +31,7 @@ impl SecretsBuilder {
                 ttl: Duration::from_secs(300),
                 max_stale: Duration::from_secs(3600),
                 negative_ttl: Duration::from_secs(10),
+                provider: Duration::from_secs(20),
             },
             on_access: None,
         }
@@ -68,6 +69,15 @@ impl SecretsBuilder {
     /// Sets how long absence is remembered; default 10 seconds, because a missing secret is usually about to be made.
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
         self.times.negative_ttl = ttl;
+        self
+    }
+
+    /// Sets how long one provider may take to read one secret; default 20 seconds, which leaves time for the three attempts
+    /// of `AwsSecretsManager`. Then it counts as failed.
+    ///
+    /// The timer is tokio's, and is made only when a provider has to wait. Outside a runtime of tokio there is none.
+    pub fn provider_timeout(mut self, time: Duration) -> Self {
+        self.times.provider = time;
         self
     }
 
@@ -150,12 +160,16 @@ fn setting_problems(times: Times) -> Problems {
     if times.ttl < Duration::from_secs(1) {
         problems.push("ttl", "must be at least 1 second");
     }
+    if times.provider.is_zero() {
+        problems.push("provider_timeout", "must be longer than 0");
+    }
     // A year: far below where adding to a clock could overflow.
     let longest = Duration::from_secs(365 * 24 * 3600);
     for (field, time) in [
         ("ttl", times.ttl),
         ("max_stale", times.max_stale),
         ("negative_ttl", times.negative_ttl),
+        ("provider_timeout", times.provider),
     ] {
         if time > longest {
             problems.push(field, "must be at most 365 days");

@@ -16,6 +16,8 @@ pub(crate) struct Times {
     pub(crate) ttl: Duration,
     pub(crate) max_stale: Duration,
     pub(crate) negative_ttl: Duration,
+    /// How long a provider may take.
+    pub(crate) provider: Duration,
 }
 
 impl Times {

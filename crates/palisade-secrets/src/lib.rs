@@ -16,7 +16,9 @@ mod secrets;
 mod typed;
 mod watch;
 
-pub use bearer::{Bearer, BearerLayer, Once, Replay, ReplayFuture, ResponseFuture};
+#[cfg(feature = "reqwest")]
+pub use bearer::ReplayReqwest;
+pub use bearer::{Bearer, BearerLayer, Once, Outbound, Repeat, Replay, ResponseFuture};
 pub use builder::SecretsBuilder;
 #[cfg(feature = "metrics")]
 pub use counters::FAILURES_TOTAL;

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 use http::Extensions;
 use palisade_core::{Handle, Name, Problems, time};
+use tracing::Instrument;
 
 use crate::cache::{Decision, Known, Snapshot, Times};
 use crate::counters::Counters;
-use crate::provider::AnyProvider;
-use crate::{Environment, Error, Pair, Secret, SecretsBuilder, Stage, Watch};
+use crate::provider::{AnyProvider, fetch};
+use crate::{Environment, Error, Pair, ProviderError, Secret, SecretsBuilder, Stage, Watch};
 
 /// The secrets of a service, from a chain of providers, kept fresh.
 ///
@@ -103,7 +104,8 @@ impl Secrets {
     ///
     /// # Cancel safety
     ///
-    /// May be dropped at any time; another reader then asks the providers.
+    /// May be dropped at any time. In a runtime of tokio a read of the providers that it began goes on, for the readers
+    /// after it; elsewhere the next reader asks the providers again.
     pub async fn secret(&self, name: &str) -> Result<Secret, Error> {
         self.staged(name, Stage::Current).await
     }
@@ -234,14 +236,26 @@ impl Secrets {
 
     async fn read_anew(&self, name: &str, stage: Stage) -> Result<Secret, Error> {
         let seen = self.known(name, stage);
-        let flight = seen.flight.lock().await;
+        let flight = Arc::clone(&seen.flight).lock_owned().await;
         let now_known = self.known(name, stage);
         if now_known.attempt != seen.attempt {
             // Somebody asked while this reader waited; what they learned is as new as it gets.
             return settled(name, &now_known);
         }
-        let learned = self.ask(name, stage).await;
-        drop(flight);
+        let (secrets, asked) = (self.clone(), Box::<str>::from(name));
+        let read = async move {
+            let learned = secrets.ask(&asked, stage).await;
+            drop(flight);
+            learned
+        };
+        let learned = match tokio::runtime::Handle::try_current() {
+            Err(_) => read.await,
+            // Of its own, so that readers that give up before the answer leave it to those after them.
+            Ok(runtime) => match runtime.spawn(read.in_current_span()).await {
+                Ok(learned) => learned,
+                Err(_) => return Err(shutting_down(name)),
+            },
+        };
         settled(name, &learned)
     }
 
@@ -265,7 +279,7 @@ impl Secrets {
     async fn ask(&self, name: &str, stage: Stage) -> Arc<Known> {
         let mut answer = Ok(None);
         for (position, provider) in self.0.providers.iter().enumerate() {
-            match provider.fetch(name, stage).await {
+            match fetch(&**provider, name, stage, self.0.times.provider).await {
                 Ok(None) => {}
                 Ok(Some(fetched)) => {
                     let secret = fetched.secret.with_source(provider.name());
@@ -342,6 +356,15 @@ fn settled(name: &str, known: &Known) -> Result<Secret, Error> {
         return Err(stale(name, known));
     }
     outcome(name, known)
+}
+
+/// The only way in which a read can end without an answer: what a provider panics with is caught.
+fn shutting_down(name: &str) -> Error {
+    Error::Provider {
+        name: name.into(),
+        provider: Name::from_static("runtime"),
+        source: ProviderError::new("the runtime is shutting down"),
+    }
 }
 
 fn stale(name: &str, known: &Known) -> Error {

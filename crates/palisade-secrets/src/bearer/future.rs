@@ -3,62 +3,234 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
-use palisade_core::ResponseBody;
+use http::{StatusCode, header};
+use palisade_core::Handle;
+use tower_service::Service;
+
+use super::outbound::Outbound;
+use super::token::{Signature, Tokens};
+use crate::Error;
 
 pin_project_lite::pin_project! {
     /// The response future of [`Bearer`](super::Bearer).
-    pub struct ResponseFuture<F, B> {
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the request. A read of the token that it waited for goes on, for the calls after it.
+    pub struct ResponseFuture<S, Req>
+    where
+        S: Service<Req>,
+        Req: Outbound<S::Response>,
+    {
         #[pin]
-        kind: Kind<F, B>,
+        state: State<S, Req, S::Future, S::Response, Req::Output>,
     }
 }
 
 pin_project_lite::pin_project! {
-    #[project = KindProj]
-    enum Kind<F, B> {
-        Sent { #[pin] inner: F },
-        Refused { response: Option<Response<ResponseBody<B>>> },
+    // What is rare is boxed: the states of every call are as small as the call inside lets them be.
+    #[project = StateProj]
+    enum State<S, Req, F, Res, Out> {
+        Waiting { waiting: Option<Box<Waiting<S, Req>>> },
+        Sent { #[pin] inner: F, another: Option<Box<Another<S, Req>>> },
+        // The first answer is kept, in case there is no other token.
+        Asking { signature: BoxFuture<Option<Signature>>, refused: Option<Box<(Res, Box<Another<S, Req>>)>> },
+        Preparing { another: Option<Box<Another<S, Req>>> },
+        Refused { response: Option<Box<Out>> },
     }
 }
 
-impl<F, B> ResponseFuture<F, B> {
-    pub(super) const fn sent(inner: F) -> Self {
+pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A request whose token must be read first, with the service that is ready for it.
+pub(super) struct Waiting<S, Req> {
+    pub(super) signature: BoxFuture<Result<Signature, Error>>,
+    pub(super) request: Req,
+    pub(super) copy: Option<Req>,
+    pub(super) service: S,
+    pub(super) tokens: Handle<Tokens>,
+}
+
+/// What it takes to send a request a second time.
+pub(super) struct Another<S, Req> {
+    request: Req,
+    /// The signature that may be refused.
+    signature: Signature,
+    tokens: Handle<Tokens>,
+    service: S,
+}
+
+impl<S, Req> Another<S, Req> {
+    pub(super) fn new(
+        request: Req,
+        signature: Signature,
+        tokens: Handle<Tokens>,
+        service: S,
+    ) -> Box<Self> {
+        Box::new(Self {
+            request,
+            signature,
+            tokens,
+            service,
+        })
+    }
+}
+
+impl<S, Req> ResponseFuture<S, Req>
+where
+    S: Service<Req>,
+    Req: Outbound<S::Response>,
+{
+    #[inline]
+    pub(super) const fn sent(inner: S::Future, another: Option<Box<Another<S, Req>>>) -> Self {
         Self {
-            kind: Kind::Sent { inner },
+            state: State::Sent { inner, another },
         }
     }
 
-    pub(super) const fn refused(response: Response<ResponseBody<B>>) -> Self {
+    #[cold]
+    pub(super) fn waiting(waiting: Waiting<S, Req>) -> Self {
         Self {
-            kind: Kind::Refused {
-                response: Some(response),
+            state: State::Waiting {
+                waiting: Some(Box::new(waiting)),
             },
         }
     }
+
+    #[cold]
+    pub(super) fn refused(request: Req, error: &Error) -> Self {
+        Self {
+            state: refused::<S, Req>(request, error),
+        }
+    }
 }
 
-impl<F, B, E> Future for ResponseFuture<F, B>
+type StateOf<S, Req> = State<
+    S,
+    Req,
+    <S as Service<Req>>::Future,
+    <S as Service<Req>>::Response,
+    <Req as Outbound<<S as Service<Req>>::Response>>::Output,
+>;
+
+fn refused<S, Req>(request: Req, error: &Error) -> StateOf<S, Req>
 where
-    F: Future<Output = Result<Response<B>, E>>,
+    S: Service<Req>,
+    Req: Outbound<S::Response>,
 {
-    type Output = Result<Response<ResponseBody<B>>, E>;
+    tracing::error!(target: "palisade_secrets", %error, "no token to sign with");
+    State::Refused {
+        response: Some(Box::new(request.refuse())),
+    }
+}
+
+impl<S: Clone, Req> Waiting<S, Req> {
+    /// Sends the request once its token is known.
+    fn send(mut self, signature: Result<Signature, Error>) -> StateOf<S, Req>
+    where
+        S: Service<Req>,
+        Req: Outbound<S::Response>,
+    {
+        let signature = match signature {
+            Ok(signature) => signature,
+            Err(error) => return refused::<S, Req>(self.request, &error),
+        };
+        let headers = self.request.headers_mut();
+        headers.insert(header::AUTHORIZATION, signature.value.clone());
+        let (tokens, clone) = (self.tokens, &self.service);
+        let another = self
+            .copy
+            .map(|copy| Another::new(copy, signature, tokens, clone.clone()));
+        State::Sent {
+            inner: self.service.call(self.request),
+            another,
+        }
+    }
+}
+
+impl<S, Req> Future for ResponseFuture<S, Req>
+where
+    S: Service<Req> + Clone,
+    Req: Outbound<S::Response>,
+{
+    type Output = Result<Req::Output, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProj::Sent { inner } => Poll::Ready(
-                ready!(inner.poll(cx)).map(|response| response.map(ResponseBody::inner)),
-            ),
-            KindProj::Refused { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(response)),
-                // Only a future that is polled after it was ready has nothing left.
-                None => Poll::Pending,
-            },
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProj::Sent { inner, another } => {
+                    let response = ready!(inner.poll(cx))?;
+                    match another.take() {
+                        Some(another) if Req::status(&response) == StatusCode::UNAUTHORIZED => {
+                            let tokens = another.tokens.clone();
+                            State::Asking {
+                                signature: Tokens::another_than(tokens, another.signature.clone()),
+                                refused: Some(Box::new((response, another))),
+                            }
+                        }
+                        _ => return Poll::Ready(Ok(Req::output(response))),
+                    }
+                }
+                // Only a future that is polled after it was ready has nothing left; so below.
+                StateProj::Waiting { waiting } => {
+                    let Some(waited) = waiting else {
+                        return Poll::Pending;
+                    };
+                    let signature = ready!(waited.signature.as_mut().poll(cx));
+                    let Some(waited) = waiting.take() else {
+                        return Poll::Pending;
+                    };
+                    waited.send(signature)
+                }
+                StateProj::Asking { signature, refused } => {
+                    let signature = ready!(signature.as_mut().poll(cx));
+                    let Some(refused) = refused.take() else {
+                        return Poll::Pending;
+                    };
+                    let (response, mut another) = *refused;
+                    let Some(signature) = signature else {
+                        return Poll::Ready(Ok(Req::output(response)));
+                    };
+                    let headers = another.request.headers_mut();
+                    headers.insert(header::AUTHORIZATION, signature.value);
+                    State::Preparing {
+                        another: Some(another),
+                    }
+                }
+                StateProj::Preparing { another } => {
+                    if let Some(another) = another {
+                        ready!(another.service.poll_ready(cx))?;
+                    }
+                    let Some(another) = another.take() else {
+                        return Poll::Pending;
+                    };
+                    let Another {
+                        mut service,
+                        request,
+                        ..
+                    } = *another;
+                    State::Sent {
+                        inner: service.call(request),
+                        another: None,
+                    }
+                }
+                StateProj::Refused { response } => {
+                    return response
+                        .take()
+                        .map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)));
+                }
+            };
+            this.state.set(next);
         }
     }
 }
 
-impl<F, B> fmt::Debug for ResponseFuture<F, B> {
+impl<S, Req> fmt::Debug for ResponseFuture<S, Req>
+where
+    S: Service<Req>,
+    Req: Outbound<S::Response>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

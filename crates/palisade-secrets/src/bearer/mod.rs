@@ -1,7 +1,8 @@
 //! Outbound requests, signed.
 
 mod future;
-mod replay;
+mod outbound;
+mod repeat;
 mod service;
 mod token;
 
@@ -11,15 +12,24 @@ use palisade_core::Handle;
 use tower_layer::Layer;
 
 pub use self::future::ResponseFuture;
-pub use self::replay::{Replay, ReplayFuture};
-pub use self::service::{Bearer, Once};
+pub use self::outbound::Outbound;
+#[cfg(feature = "reqwest")]
+pub use self::repeat::ReplayReqwest;
+pub use self::repeat::{Once, Repeat, Replay};
+pub use self::service::Bearer;
 use self::token::Tokens;
 use crate::{Error, Secrets};
 
 /// Signs outbound requests with a bearer token (RFC 6750, section 2.1), which may rotate.
 ///
 /// It sets `Authorization`, in the place of whatever stands there. When no token can be had the request is not sent, and
-/// the answer is 503.
+/// the answer is 503. The service inside must be `Clone`.
+///
+/// A token that is not known yet, or too old, is read while the call waits for it: once for all calls, and to the end
+/// even when those calls are dropped. [`SecretsBuilder::provider_timeout`](crate::SecretsBuilder::provider_timeout)
+/// bounds that read, and a timeout around this layer bounds the wait of a call.
+///
+/// With feature `reqwest` it signs the requests of reqwest's client as well.
 ///
 /// # Example
 ///
@@ -51,7 +61,7 @@ impl BearerLayer {
     pub fn fixed(token: &str) -> Result<Self, Error> {
         Ok(Self {
             tokens: Some(Handle::new(Tokens::fixed(token)?)),
-            repeat: Once::new(),
+            repeat: Once,
         })
     }
 
@@ -60,7 +70,7 @@ impl BearerLayer {
     pub fn rotating(secrets: &Secrets, name: &str) -> Self {
         Self {
             tokens: Some(Handle::new(Tokens::rotating(secrets.clone(), name))),
-            repeat: Once::new(),
+            repeat: Once,
         }
     }
 
@@ -69,7 +79,7 @@ impl BearerLayer {
     pub const fn off() -> Self {
         Self {
             tokens: None,
-            repeat: Once::new(),
+            repeat: Once,
         }
     }
 
@@ -94,6 +104,19 @@ impl BearerLayer {
         BearerLayer {
             tokens: self.tokens,
             repeat: Replay::new(copy),
+        }
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl BearerLayer {
+    /// Sends a request of reqwest a second time, as [`repeat_unauthorized`](Self::repeat_unauthorized) does one of `http`,
+    /// unless its body is a stream.
+    #[must_use]
+    pub fn repeat_unauthorized_reqwest(self) -> BearerLayer<ReplayReqwest> {
+        BearerLayer {
+            tokens: self.tokens,
+            repeat: ReplayReqwest,
         }
     }
 }

@@ -1,9 +1,11 @@
 use std::fmt;
 
 use http::HeaderValue;
+use palisade_core::Handle;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
+use super::future::BoxFuture;
 use crate::{Error, Secret, Secrets};
 
 /// The token to sign with now, as the value of a header.
@@ -47,25 +49,38 @@ impl Tokens {
     }
 
     /// Another signature than the one that was refused, if there is one.
-    pub(super) async fn another_than(&self, refused: &Signature) -> Option<Signature> {
-        let Self::Rotating { secrets, name, .. } = self else {
-            return None;
-        };
-        let refused = refused.secret.as_ref()?;
-        secrets.report_rejected(name, refused);
-        let secret = secrets.secret(name).await.ok()?;
-        if secret.same_value(refused) {
-            return None;
-        }
-        self.sign_with(secret).ok()
+    pub(super) fn another_than(
+        tokens: Handle<Self>,
+        refused: Signature,
+    ) -> BoxFuture<Option<Signature>> {
+        Box::pin(async move {
+            let Self::Rotating { secrets, name } = &*tokens else {
+                return None;
+            };
+            let refused = refused.secret.as_ref()?;
+            secrets.report_rejected(name, refused);
+            let secret = secrets.secret(name).await.ok()?;
+            if secret.same_value(refused) {
+                return None;
+            }
+            tokens.sign_with(secret).ok()
+        })
     }
 
-    /// The secret, once it is there. Nothing to wait for with a fixed token.
-    pub(super) async fn wait(&self) {
-        if let Self::Rotating { secrets, name, .. } = self {
-            // What it is, or why there is none, is known from now on.
-            let _ = secrets.secret(name).await;
-        }
+    /// The signature, once its secret is read. Nothing to wait for with a fixed token.
+    pub(super) fn signature(tokens: Handle<Self>) -> BoxFuture<Result<Signature, Error>> {
+        Box::pin(async move {
+            match &*tokens {
+                Self::Fixed(value) => Ok(Signature {
+                    value: value.clone(),
+                    secret: None,
+                }),
+                Self::Rotating { secrets, name } => {
+                    let secret = secrets.secret(name).await?;
+                    tokens.sign_with(secret)
+                }
+            }
+        })
     }
 
     fn sign_with(&self, secret: Secret) -> Result<Signature, Error> {

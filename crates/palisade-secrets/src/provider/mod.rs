@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+mod bounded;
 mod directory;
 mod env;
 
@@ -13,6 +14,7 @@ use palisade_core::Name;
 
 #[cfg(feature = "aws")]
 pub use self::aws::AwsSecretsManager;
+pub(crate) use self::bounded::fetch;
 pub use self::directory::MountedDirectory;
 pub use self::env::EnvVars;
 use crate::{ProviderError, Secret};
@@ -60,8 +62,8 @@ pub trait Provider: Send + Sync + 'static {
     /// Reads a secret.
     ///
     /// `None` says with certainty that the secret is not here, and the next provider is asked. It may be dropped at any
-    /// time, is not called twice at once for the same secret, and must bound its own time: readers that have no value yet
-    /// wait for it.
+    /// time, and is not called twice at once for the same secret. Readers that have no value yet wait for it, for as long
+    /// as [`provider_timeout`](crate::SecretsBuilder::provider_timeout) says; where it panics it counts as failed.
     ///
     /// # Errors
     ///
