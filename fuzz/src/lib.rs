@@ -1,6 +1,7 @@
 //! What the fuzz targets do with their bytes, apart from libFuzzer, so that a plain test replays the corpus.
 
 mod answers;
+mod audit;
 mod breaker;
 mod client_ip;
 mod cors;
@@ -16,6 +17,8 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Each target.
 pub const TARGETS: &[Target] = &[
+    ("audit_redactor", audit::redactor),
+    ("audit_trail", audit::trail),
     ("breaker_config", breaker::check),
     ("client_ip", client_ip::check),
     ("cors", cors::check),

@@ -1,4 +1,5 @@
-use std::ops::Range;
+mod span;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +10,12 @@ use palisade_core::{
     TraceParent,
 };
 
+use self::span::Span;
 use crate::capture::{Capture, SharedCapture};
 use crate::class::Deliveries;
 use crate::hold::Hold;
+use crate::redact::Kept;
 use crate::{Audit, Class, Delivery, Level, Outcome};
-
-/// The longest part of a path, query or header that is kept, in bytes.
-const MAX_TEXT: usize = 4_096;
 
 /// Text buffers that grew beyond this are not kept for the next request.
 const KEEP_TEXT: usize = 2_048;
@@ -64,11 +64,11 @@ pub(crate) struct Entry {
     /// How much of the bodies is put on record; decided when the request is over.
     pub(crate) level: Option<Level>,
     text: Vec<u8>,
-    path: Range<usize>,
-    query: Option<Range<usize>>,
-    host: Option<Range<usize>>,
-    request_id: Option<Range<usize>>,
-    headers: Vec<(HeaderName, Range<usize>)>,
+    path: Span,
+    query: Option<Span>,
+    host: Option<Span>,
+    request_id: Option<Span>,
+    headers: Vec<(HeaderName, Span)>,
 }
 
 impl Entry {
@@ -103,10 +103,11 @@ impl Entry {
         self.method = method.clone();
         self.query = uri.query().map(|query| self.keep(query.as_bytes()));
         let host = match uri.authority() {
-            // An authority may carry user info, which is a credential.
-            Some(authority) => authority.as_str().rsplit('@').next().map(str::as_bytes),
+            Some(authority) => Some(authority.as_str().as_bytes()),
             None => host.map(HeaderValue::as_bytes),
         };
+        // An authority may carry user info, which is a credential.
+        let host = host.and_then(|host| host.rsplit(|byte| *byte == b'@').next());
         self.host = host.map(|host| self.keep(host));
     }
 
@@ -116,19 +117,16 @@ impl Entry {
     }
 
     pub(crate) fn add_header(&mut self, name: &HeaderName, value: &HeaderValue) {
-        let range = self.keep(value.as_bytes());
-        self.headers.push((name.clone(), range));
+        let span = self.keep(value.as_bytes());
+        self.headers.push((name.clone(), span));
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
-        let start = self.text.len();
-        self.text
-            .extend_from_slice(&bytes[..bytes.len().min(MAX_TEXT)]);
-        start..self.text.len()
+    fn keep(&mut self, bytes: &[u8]) -> Span {
+        Span::copy(&mut self.text, bytes)
     }
 
     pub(crate) fn path(&self) -> &str {
-        let bytes = self.text.get(self.path.clone()).unwrap_or_default();
+        let bytes = self.sent_path().text;
         match std::str::from_utf8(bytes) {
             Ok(path) => path,
             // A long path may have been cut inside a character.
@@ -136,23 +134,27 @@ impl Entry {
         }
     }
 
-    pub(crate) fn query(&self) -> Option<&[u8]> {
-        self.text.get(self.query.clone()?)
+    pub(crate) fn sent_path(&self) -> Kept<'_> {
+        self.path.of(&self.text)
     }
 
-    pub(crate) fn host(&self) -> Option<&[u8]> {
-        self.text.get(self.host.clone()?)
+    pub(crate) fn query(&self) -> Option<Kept<'_>> {
+        Some(self.query.as_ref()?.of(&self.text))
     }
 
-    pub(crate) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> {
+    pub(crate) fn host(&self) -> Option<Kept<'_>> {
+        Some(self.host.as_ref()?.of(&self.text))
+    }
+
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&HeaderName, Kept<'_>)> {
         self.headers
             .iter()
-            .map(|(name, range)| (name, self.text.get(range.clone()).unwrap_or_default()))
+            .map(|(name, span)| (name, span.of(&self.text)))
     }
 
     pub(crate) fn request_id(&self) -> Option<&str> {
-        let bytes = self.text.get(self.request_id.clone()?)?;
-        std::str::from_utf8(bytes).ok()
+        let id = self.request_id.as_ref()?.of(&self.text);
+        std::str::from_utf8(id.text).ok()
     }
 
     /// Notes what the scope knows of the request, so that the record can do without it: its memory is not the writer's
@@ -167,9 +169,7 @@ impl Entry {
         self.limited_by = limit.map(|limit| limit.policy);
         self.principal = principal;
         if let (Some(id), None) = (scope.request_id(), &self.request_id) {
-            let start = self.text.len();
-            self.text.extend_from_slice(id.as_str().as_bytes());
-            self.request_id = Some(start..self.text.len());
+            self.request_id = Some(self.keep(id.as_str().as_bytes()));
         }
     }
 
@@ -179,7 +179,7 @@ impl Entry {
         self.delivery = self.delivery.max(strictest.unwrap_or(Delivery::BestEffort));
     }
 
-    pub(crate) fn user_agent(&self) -> Option<&[u8]> {
+    pub(crate) fn user_agent(&self) -> Option<Kept<'_>> {
         let mut headers = self.headers();
         let agent = headers.find(|(name, _)| **name == http::header::USER_AGENT);
         agent.map(|(_, value)| value)

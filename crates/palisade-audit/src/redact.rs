@@ -2,9 +2,13 @@
 
 mod action;
 mod cleaner;
+mod finds;
 mod json;
+mod layers;
+mod marks;
 mod memo;
 mod names;
+mod pairs;
 mod query;
 mod text;
 mod value;
@@ -13,6 +17,7 @@ mod values;
 pub use self::action::{Action, MASK};
 pub use self::cleaner::Cleaner;
 pub use self::json::Unreadable;
+pub(crate) use self::text::Kept;
 
 use std::fmt;
 
@@ -49,10 +54,17 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// Masks the common names of secrets and personal data: passwords, tokens, keys, cookies, one-time codes, e-mail
-    /// addresses, phone, card, bank and identity numbers. Under any name it masks what is known by its form: bearer
-    /// and basic credentials, JSON Web Tokens, payment card numbers, user and password in URLs, private keys, and the
-    /// keys of AWS and of other issuers that mark theirs.
+    /// Masks the common names of secrets and personal data: passwords, tokens, keys, cookies, sessions, one-time codes,
+    /// e-mail addresses, phone, card, bank and identity numbers. Such names are known in JSON, forms, queries and
+    /// headers, and also inside other texts, as `name=value` and `"name": value`.
+    ///
+    /// Under any name it masks what is known by its form: `Bearer` and `Basic` credentials, JSON Web Tokens (signed and
+    /// encrypted), payment card numbers, user and password in URLs, private keys, and the secrets of issuers that mark
+    /// theirs, such as AWS, GitHub, Google, OpenAI, Slack and Stripe.
+    ///
+    /// Texts are looked at as they are and under up to 8 layers of percent-encoding and of JSON's escapes; one that is
+    /// encoded more often is masked as a whole. This holds for every text of a record that a client can choose: path,
+    /// query, host, method, headers, bodies, actor, issuer, tenant, reason, resource, details and their names.
     #[must_use]
     pub fn defaults() -> Self {
         Self {
@@ -124,18 +136,15 @@ impl Redactor {
         self
     }
 
-    fn token(&self, out: &mut Vec<u8>, value: &[u8]) {
-        let Some(key) = &self.key else {
-            out.extend_from_slice(MASK.as_bytes());
-            return;
-        };
-        let tag = hmac::sign(key, value);
-        let mut text = [0; 22];
-        let half = tag.as_ref().get(..16).unwrap_or_default();
+    fn token(&self, value: &[u8]) -> Option<[u8; 26]> {
+        let tag = hmac::sign(self.key.as_ref()?, value);
+        let half = tag.as_ref().get(..16)?;
+        let mut token = *b"tok_----------------------";
         // 16 bytes are 22 characters without padding.
-        let _ = URL_SAFE_NO_PAD.encode_slice(half, &mut text);
-        out.extend_from_slice(b"tok_");
-        out.extend_from_slice(&text);
+        URL_SAFE_NO_PAD
+            .encode_slice(half, token.get_mut(4..)?)
+            .ok()?;
+        Some(token)
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     tools.time.write(out, view.at);
     out.push(b'"');
     json::object(out, "ecs", |out| json::word(out, "version", VERSION));
-    event(out, seq, view);
+    event(out, seq, view, tools);
     json::object(out, "log", |out| {
         json::word(out, "level", level(view.severity));
     });
@@ -26,7 +26,7 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
         json::object(out, "client", |out| json::ip(out, "ip", ip));
         json::object(out, "source", |out| json::ip(out, "ip", ip));
     }
-    user(out, view);
+    user(out, view, tools);
     if let Some(trace) = view.trace {
         json::object(out, "trace", |out| {
             json::key(out, "id");
@@ -48,7 +48,7 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     native::extra(out, "palisade", view, tools);
 }
 
-fn event(out: &mut Vec<u8>, seq: u64, view: &View<'_>) {
+fn event(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Tools) {
     let (category, kind) = category(view);
     json::object(out, "event", |out| {
         json::word(out, "kind", "event");
@@ -64,7 +64,7 @@ fn event(out: &mut Vec<u8>, seq: u64, view: &View<'_>) {
             json::count(out, "duration", nanos);
         }
         if let Some(reason) = view.reason {
-            json::text(out, "reason", reason.as_bytes());
+            tools.member(out, "reason", "reason", reason);
         }
     });
 }
@@ -97,18 +97,18 @@ const fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn user(out: &mut Vec<u8>, view: &View<'_>) {
+fn user(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     if let Some(who) = view.who() {
         json::object(out, "user", |out| {
-            json::text(out, "id", who.as_bytes());
+            tools.member(out, "id", "actor", who);
             if let Some(principal) = view.principal {
-                json::text(out, "domain", principal.issuer().as_bytes());
+                tools.member(out, "domain", "issuer", principal.issuer());
             }
         });
     }
     if let Some(tenant) = view.principal.and_then(|principal| principal.tenant_name()) {
         json::object(out, "organization", |out| {
-            json::text(out, "id", tenant.as_bytes());
+            tools.member(out, "id", "tenant", tenant);
         });
     }
 }
@@ -117,16 +117,17 @@ fn http(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     let Some(entry) = view.request else {
         if let Some(id) = view.request_id {
             json::object(out, "http", |out| {
-                json::object(out, "request", |out| json::word(out, "id", id));
+                json::object(out, "request", |out| request_id(out, id, tools));
             });
         }
         return;
     };
     json::object(out, "http", |out| {
         json::object(out, "request", |out| {
-            json::text(out, "method", entry.method.as_str().as_bytes());
+            json::key(out, "method");
+            native::method(out, &entry.method, tools);
             if let Some(id) = view.request_id {
-                json::word(out, "id", id);
+                request_id(out, id, tools);
             }
         });
         if let (Some(status), Some(_)) = (entry.status, view.duration) {
@@ -138,19 +139,25 @@ fn http(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     });
     json::object(out, "url", |out| {
         json::key(out, "path");
-        tools.redaction.text(out, entry.path().as_bytes());
+        tools.redaction.kept(out, entry.sent_path());
         if let Some(query) = entry.query() {
             json::key(out, "query");
             tools.redaction.query(out, query);
         }
         if let Some(host) = entry.host() {
-            json::text(out, "domain", host);
+            json::key(out, "domain");
+            tools.redaction.kept(out, host);
         }
     });
     if let Some(agent) = entry.user_agent() {
         json::object(out, "user_agent", |out| {
             json::key(out, "original");
-            tools.redaction.text(out, agent);
+            tools.redaction.kept(out, agent);
         });
     }
+}
+
+fn request_id(out: &mut Vec<u8>, id: &str, tools: &mut Tools) {
+    json::key(out, "id");
+    tools.redaction.text(out, id.as_bytes());
 }

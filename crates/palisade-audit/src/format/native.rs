@@ -1,7 +1,10 @@
+use http::Method;
+
 use super::json::{self, TimeText};
 use super::view::View;
 use crate::capture::{BodyKind, Capture};
 use crate::entry::Entry;
+use crate::redact::Kept;
 use crate::{Cleaner, Level};
 
 /// What all lines of a trail share.
@@ -10,6 +13,19 @@ pub(crate) struct Tools {
     pub(crate) service: Box<str>,
     pub(crate) redaction: Cleaner,
     pub(crate) time: TimeText,
+}
+
+impl Tools {
+    /// Appends `,"member":"value"`, cleaned as a value of the name that palisade's own JSON has for it.
+    pub(super) fn member(&mut self, out: &mut Vec<u8>, member: &str, name: &str, value: &str) {
+        json::key(out, member);
+        self.redaction.named(out, name, value.as_bytes());
+    }
+}
+
+/// Appends a method, which a client may have made up.
+pub(super) fn method(out: &mut Vec<u8>, method: &Method, tools: &mut Tools) {
+    tools.redaction.text(out, method.as_str().as_bytes());
 }
 
 /// Appends a record without its closing brace, behind which the seal goes.
@@ -27,7 +43,8 @@ pub(crate) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     }
     who(out, view, tools);
     if let Some(id) = view.request_id {
-        json::word(out, "request_id", id);
+        json::key(out, "request_id");
+        tools.redaction.text(out, id.as_bytes());
     }
     if let Some(trace) = view.trace {
         json::key(out, "trace_id");
@@ -75,13 +92,13 @@ pub(super) fn extra(out: &mut Vec<u8>, name: &str, view: &View<'_>, tools: &mut 
 
 fn who(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     if let Some(who) = view.who() {
-        json::text(out, "actor", who.as_bytes());
+        tools.member(out, "actor", "actor", who);
     }
     if let Some(principal) = view.principal {
         json::word(out, "actor_type", principal.kind().as_str());
-        json::text(out, "issuer", principal.issuer().as_bytes());
+        tools.member(out, "issuer", "issuer", principal.issuer());
         if let Some(tenant) = principal.tenant_name() {
-            json::text(out, "tenant", tenant.as_bytes());
+            tools.member(out, "tenant", "tenant", tenant);
         }
     }
     for (name, value) in [("action", view.action), ("resource", view.resource)] {
@@ -97,9 +114,10 @@ fn who(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
 
 fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     let Some(entry) = view.request else { return };
-    json::text(out, "method", entry.method.as_str().as_bytes());
+    json::key(out, "method");
+    method(out, &entry.method, tools);
     json::key(out, "path");
-    tools.redaction.text(out, entry.path().as_bytes());
+    tools.redaction.kept(out, entry.sent_path());
     let Some(duration) = view.duration else {
         return;
     };
@@ -108,11 +126,12 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
         tools.redaction.query(out, query);
     }
     if let Some(host) = entry.host() {
-        json::text(out, "host", host);
+        json::key(out, "host");
+        tools.redaction.kept(out, host);
     }
     if let Some(agent) = entry.user_agent() {
         json::key(out, "user_agent");
-        tools.redaction.text(out, agent);
+        tools.redaction.kept(out, agent);
     }
     headers(out, entry, tools);
     if let Some(status) = entry.status {
@@ -146,7 +165,7 @@ fn headers(out: &mut Vec<u8>, entry: &Entry, tools: &mut Tools) {
     json::object(out, "headers", |out| {
         for (name, value) in others() {
             json::key(out, name.as_str());
-            tools.redaction.named(out, name.as_str(), value);
+            tools.redaction.named_kept(out, name.as_str(), value);
         }
     });
 }
@@ -185,7 +204,7 @@ fn body(out: &mut Vec<u8>, keys: [&str; 3], capture: &Capture, tools: &mut Tools
         }
         Some((BodyKind::Form, whole)) => {
             json::key(out, key);
-            tools.redaction.query(out, whole);
+            tools.redaction.query(out, Kept::whole(whole));
             true
         }
         _ => false,
@@ -204,7 +223,7 @@ fn why(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
         json::text(out, "policy", policy.as_bytes());
     }
     if let Some(reason) = view.reason {
-        json::text(out, "reason", reason.as_bytes());
+        tools.member(out, "reason", "reason", reason);
     }
     if let Some(text) = view.text {
         json::key(out, "detail");

@@ -21,7 +21,7 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     json::count(out, "activity_id", activity);
     json::count(out, "type_uid", class * 100 + activity);
     severity(out, view.severity);
-    status(out, view);
+    status(out, view, tools);
     metadata(out, seq, view, tools);
     if let Some(duration) = view.duration {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -36,13 +36,13 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
         None => json::word(out, "name", "unknown"),
     });
     if category == 3 {
-        user(out, view);
+        user(out, view, tools);
     } else {
         json::object(out, "actor", |out| {
             if view.who().is_none() && view.request.is_none() {
                 json::text(out, "app_name", tools.service.as_bytes());
             } else {
-                user(out, view);
+                user(out, view, tools);
             }
         });
         api(out, view, tools);
@@ -86,7 +86,7 @@ fn severity(out: &mut Vec<u8>, severity: Severity) {
     json::word(out, "severity", name);
 }
 
-fn status(out: &mut Vec<u8>, view: &View<'_>) {
+fn status(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     let (id, name) = match view.outcome {
         None => (0, "Unknown"),
         Some(Outcome::Success) => (1, "Success"),
@@ -99,11 +99,11 @@ fn status(out: &mut Vec<u8>, view: &View<'_>) {
         json::word(out, "status_code", status.as_str());
     }
     if let Some(reason) = view.reason {
-        json::text(out, "status_detail", reason.as_bytes());
+        tools.member(out, "status_detail", "reason", reason);
     }
 }
 
-fn metadata(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &Tools) {
+fn metadata(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Tools) {
     json::object(out, "metadata", |out| {
         json::word(out, "version", VERSION);
         json::object(out, "product", |out| {
@@ -115,22 +115,23 @@ fn metadata(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &Tools) {
         json::text(out, "event_code", view.event.as_bytes());
         json::count(out, "sequence", seq);
         if let Some(id) = view.request_id {
-            json::word(out, "correlation_uid", id);
+            json::key(out, "correlation_uid");
+            tools.redaction.text(out, id.as_bytes());
         }
         if let Some(tenant) = view.principal.and_then(|principal| principal.tenant_name()) {
-            json::text(out, "tenant_uid", tenant.as_bytes());
+            tools.member(out, "tenant_uid", "tenant", tenant);
         }
     });
 }
 
-fn user(out: &mut Vec<u8>, view: &View<'_>) {
+fn user(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     json::object(out, "user", |out| {
         match view.who() {
-            Some(who) => json::text(out, "uid", who.as_bytes()),
+            Some(who) => tools.member(out, "uid", "actor", who),
             None => json::word(out, "name", "anonymous"),
         }
         if let Some(principal) = view.principal {
-            json::text(out, "domain", principal.issuer().as_bytes());
+            tools.member(out, "domain", "issuer", principal.issuer());
             let kind = if principal.kind() == PrincipalKind::User {
                 1
             } else {
@@ -149,7 +150,8 @@ fn api(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
                 tools.redaction.text(out, action.as_bytes());
             }
             (None, Some(entry)) => {
-                json::text(out, "operation", entry.method.as_str().as_bytes());
+                json::key(out, "operation");
+                native::method(out, &entry.method, tools);
             }
             (None, None) => json::text(out, "operation", view.event.as_bytes()),
         }
@@ -168,24 +170,27 @@ fn api(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
 fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     let Some(entry) = view.request else { return };
     json::object(out, "http_request", |out| {
-        json::text(out, "http_method", entry.method.as_str().as_bytes());
+        json::key(out, "http_method");
+        native::method(out, &entry.method, tools);
         json::object(out, "url", |out| {
             json::key(out, "path");
-            tools.redaction.text(out, entry.path().as_bytes());
+            tools.redaction.kept(out, entry.sent_path());
             if let Some(query) = entry.query() {
                 json::key(out, "query_string");
                 tools.redaction.query(out, query);
             }
             if let Some(host) = entry.host() {
-                json::text(out, "hostname", host);
+                json::key(out, "hostname");
+                tools.redaction.kept(out, host);
             }
         });
         if let Some(agent) = entry.user_agent() {
             json::key(out, "user_agent");
-            tools.redaction.text(out, agent);
+            tools.redaction.kept(out, agent);
         }
         if let Some(id) = view.request_id {
-            json::word(out, "uid", id);
+            json::key(out, "uid");
+            tools.redaction.text(out, id.as_bytes());
         }
     });
 }

@@ -1,7 +1,8 @@
+use super::Redactor;
 use super::action::{Action, MASK};
+use super::finds::{Finds, Put};
+use super::layers::Layer;
 use super::memo::Memo;
-use super::{Redactor, values};
-use crate::format::json;
 
 /// A [`Redactor`] at work; see [`Redactor::cleaner`].
 ///
@@ -20,17 +21,19 @@ use crate::format::json;
 pub struct Cleaner {
     redactor: Redactor,
     memo: Memo,
-    pub(super) scratch: Vec<u8>,
+    pub(super) finds: Finds,
+    pub(super) layers: [Layer; 2],
 }
 
 impl Redactor {
-    /// A copy at work, which remembers the names that it has seen.
+    /// Returns a copy at work, which remembers the names that it has seen.
     #[must_use]
     pub fn cleaner(&self) -> Cleaner {
         Cleaner {
             redactor: self.clone(),
             memo: Memo::default(),
-            scratch: Vec::new(),
+            finds: Finds::default(),
+            layers: Default::default(),
         }
     }
 }
@@ -40,25 +43,30 @@ impl Cleaner {
         self.memo.decide(&self.redactor.names, name)
     }
 
-    /// Appends the inside of a JSON string, with secrets masked that are known by their form.
-    pub(super) fn scrubbed(&self, out: &mut Vec<u8>, text: &[u8]) {
-        let mut done = 0;
-        if self.redactor.finds_values {
-            values::find(text, |secret| {
-                json::escaped(out, &text[done..secret.start]);
-                out.extend_from_slice(MASK.as_bytes());
-                done = secret.end;
-            });
-        }
-        json::escaped(out, &text[done..]);
+    /// Whether secrets are known by their form.
+    pub(super) fn finds_values(&self) -> bool {
+        self.redactor.finds_values
+    }
+
+    /// Whether a text that is no value of a known name can hold anything that is taken out.
+    pub(super) fn looks_at_texts(&self) -> bool {
+        self.redactor.finds_values || self.redactor.names.len() > 0
     }
 
     /// Appends what stands in the place of a value, which needs no escape.
     pub(super) fn replace(&self, out: &mut Vec<u8>, action: Action, value: &[u8]) {
         match action {
             Action::Mask | Action::Keep => out.extend_from_slice(MASK.as_bytes()),
-            Action::Tokenize => self.redactor.token(out, value),
+            Action::Tokenize => match self.token(value) {
+                Put::Token(token) => out.extend_from_slice(&token),
+                Put::Mask | Put::Nothing => out.extend_from_slice(MASK.as_bytes()),
+            },
             Action::Drop => {}
         }
+    }
+
+    /// The token of a value, or the mask where there is no key.
+    pub(super) fn token(&self, value: &[u8]) -> Put {
+        self.redactor.token(value).map_or(Put::Mask, Put::Token)
     }
 }

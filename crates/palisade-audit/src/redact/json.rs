@@ -2,7 +2,7 @@
 
 use super::action::{Action, MASK};
 use super::cleaner::Cleaner;
-use crate::format::json as line;
+use super::values;
 
 /// How deep a body may be nested; readers of the trail have limits, too.
 const MAX_DEPTH: usize = 64;
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
             b'"' => {
                 let raw = self.string()?;
                 self.out.push(b'"');
-                self.copy_string(raw, true)?;
+                self.copy_string(raw)?;
                 self.out.push(b'"');
                 Ok(())
             }
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
                 }
                 first = false;
                 self.out.push(b'"');
-                self.copy_string(name, false)?;
+                self.copy_string(name)?;
                 self.out.extend_from_slice(b"\":");
                 match action {
                     Some(action) if action != Action::Keep && !stays => {
@@ -230,22 +230,14 @@ impl<'a> Reader<'a> {
         Ok(raw)
     }
 
-    /// Appends the inside of a string; escapes stay, other text is made safe, secrets of a known form are masked.
-    fn copy_string(&mut self, raw: &[u8], is_value: bool) -> Result<(), Unreadable> {
-        if !raw.contains(&b'\\') {
-            if is_value {
-                self.cleaner.scrubbed(self.out, raw);
-            } else {
-                line::escaped(self.out, raw);
-            }
-            return Ok(());
-        }
-        // What is written with escapes may hide a secret as well.
-        let text = unescaped(raw)?;
-        if is_value {
-            self.cleaner.scrubbed(self.out, text.as_bytes());
+    /// Appends the inside of a string, made safe; what is known to be a secret is taken out, also of a name, and also
+    /// where it is written with escapes.
+    fn copy_string(&mut self, raw: &[u8]) -> Result<(), Unreadable> {
+        if raw.contains(&b'\\') {
+            let text = unescaped(raw)?;
+            self.cleaner.inside(self.out, text.as_bytes());
         } else {
-            line::escaped(self.out, text.as_bytes());
+            self.cleaner.inside(self.out, raw);
         }
         Ok(())
     }
@@ -266,17 +258,21 @@ impl<'a> Reader<'a> {
     }
 
     fn copy_scalar(&mut self, scalar: &[u8]) {
-        if scalar.len() >= 13 {
-            let before = self.out.len();
-            self.cleaner.scrubbed(self.out, scalar);
-            if self.out.get(before..) != Some(scalar) {
-                // A card's number was masked, and is text now.
-                self.out.insert(before, b'"');
-                self.out.push(b'"');
-            }
-            return;
+        self.cleaner.number(self.out, scalar);
+    }
+}
+
+impl Cleaner {
+    /// Appends a number, `true`, `false` or `null`; the number of a payment card becomes a text.
+    pub(super) fn number(&mut self, out: &mut Vec<u8>, scalar: &[u8]) {
+        let is_long = scalar.len() >= values::SHORTEST_CARD;
+        if is_long && self.finds_values() && values::is_card(scalar) {
+            out.push(b'"');
+            out.extend_from_slice(MASK.as_bytes());
+            out.push(b'"');
+        } else {
+            out.extend_from_slice(scalar);
         }
-        self.out.extend_from_slice(scalar);
     }
 }
 

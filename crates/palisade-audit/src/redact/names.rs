@@ -19,11 +19,28 @@ const SENSITIVE: &[&str] = &[
     "cookie",
     "session_id",
     "session_key",
+    "session_token",
     "sessionid",
     "jsessionid",
     "phpsessid",
+    "aspsessionid",
+    "asp_net_sessionid",
+    "cfid",
+    "cftoken",
     "csrf",
     "xsrf",
+    "csrfmiddlewaretoken",
+    "request_verification_token",
+    "code_verifier",
+    "device_code",
+    "user_code",
+    "auth_code",
+    "authorization_code",
+    "auth_key",
+    "license_key",
+    "webhook_key",
+    "hmac_key",
+    "host_key",
     "api_key",
     "access_key",
     "private_key",
@@ -45,6 +62,12 @@ const SENSITIVE: &[&str] = &[
     "backup_code",
     "recovery_code",
     "one_time_code",
+    "login_code",
+    "sms_code",
+    "reset_code",
+    "activation_code",
+    "security_code",
+    "magic_link",
     "security_answer",
     "mnemonic",
     "seed_phrase",
@@ -57,10 +80,14 @@ const SENSITIVE: &[&str] = &[
     "phone",
     "telephone",
     "mobile_number",
+    "mobile_no",
+    "cell_number",
     "msisdn",
     "ssn",
     "social_security",
     "national_id",
+    "national_insurance",
+    "aadhaar",
     "tax_id",
     "passport",
     "driver_license",
@@ -97,6 +124,13 @@ const WHOLE: &[&str] = &[
     "pw",
 ];
 
+/// Sensitive as the last word of a name, such as `laravel_session` and `connect.sid`, and not before others:
+/// `session_title`, `mobile_app`.
+const LAST: &[&str] = &["session", "sess", "sid", "mobile", "auth", "pwd"];
+
+/// Sensitive at the end of a word that is longer: `xsrftoken`, `mysecret`.
+const TAILS: &[&str] = &["token", "secret", "passcode", "cookie"];
+
 /// So long that they are found inside a longer word as well: `userpassword`.
 const INSIDE: &[&str] = &[
     "password",
@@ -116,6 +150,9 @@ const INSIDE: &[&str] = &[
     "sessionid",
     "emailaddress",
     "phonenumber",
+    "csrf",
+    "xsrf",
+    "sessid",
 ];
 
 /// A name that ends with one of these tells about a secret and holds none: `token_type`, `password_policy`.
@@ -169,6 +206,8 @@ pub(super) struct Names {
     parts: HashMap<Box<str>, Action>,
     whole: HashMap<Box<str>, Action>,
     inside: Vec<&'static str>,
+    last: &'static [&'static str],
+    tails: &'static [&'static str],
     longest: usize,
 }
 
@@ -181,10 +220,12 @@ impl Names {
         for name in SENSITIVE {
             names.set(name, Action::Mask);
         }
-        for name in WHOLE {
+        for name in WHOLE.iter().chain(LAST) {
             let (joined, _) = words(name);
             names.whole.insert(joined.into(), Action::Mask);
         }
+        names.last = LAST;
+        names.tails = TAILS;
         names
     }
 
@@ -219,9 +260,21 @@ impl Names {
         }
         let found = self.run_of_words(&joined, &ends);
         found.or_else(|| {
-            let inside = self.inside.iter().find(|known| joined.contains(**known))?;
-            Some(self.parts.get(*inside).copied().unwrap_or(Action::Mask))
+            let inside = self.inside.iter().find(|known| joined.contains(**known));
+            let known = inside.or_else(|| self.at_the_end(&joined, &ends))?;
+            Some(self.parts.get(*known).copied().unwrap_or(Action::Mask))
         })
+    }
+
+    fn at_the_end(&self, joined: &str, ends: &[usize]) -> Option<&&'static str> {
+        let start = match ends {
+            [.., before, _] => *before,
+            _ => 0,
+        };
+        let word = joined.get(start..)?;
+        let is_flag = matches!(joined.get(..2), Some("is")) && ends.first() == Some(&2);
+        let last = self.last.iter().find(|known| **known == word && !is_flag);
+        last.or_else(|| self.tails.iter().find(|known| word.ends_with(**known)))
     }
 
     /// The longest run of words that is on the list, so that what was set for a longer name wins.

@@ -1,5 +1,8 @@
 use super::action::Action;
 use super::cleaner::Cleaner;
+use super::finds::Put;
+use super::pairs;
+use super::text::Kind;
 
 /// Names that are credentials in a query and ordinary words elsewhere: OAuth's `code`, signed links, single sign-on.
 const IN_QUERIES: [&str; 8] = [
@@ -18,85 +21,65 @@ impl Cleaner {
     ///
     /// The result is not made safe for a line of a log; a client may have put anything into it.
     pub fn form(&mut self, body: &[u8], out: &mut Vec<u8>) {
-        write(self, out, body);
+        self.look(body, Kind::Query, false);
+        self.finds.write(out, body, false);
     }
 }
 
-/// Appends a query, or a form, with the values of sensitive names replaced.
-pub(super) fn write(redaction: &mut Cleaner, out: &mut Vec<u8>, query: &[u8]) {
-    let mut first = true;
-    for pair in query.split(|byte| matches!(byte, b'&' | b';')) {
-        let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
-            Some(at) => (&pair[..at], Some(&pair[at + 1..])),
-            None => (pair, None),
-        };
-        let action = match value {
-            Some(value) if !value.is_empty() => decide(redaction, name),
-            _ => None,
-        };
-        if action == Some(Action::Drop) {
+/// Finds the values of sensitive names in a query, or in a form.
+///
+/// A pair begins behind `&` or `;`, because servers differ, and a value that is taken out reaches to the next `&`.
+pub(super) fn look(cleaner: &mut Cleaner, query: &[u8]) {
+    let mut start = 0;
+    while start < query.len() {
+        let name = pairs::run(query, start, |byte| !matches!(byte, b'=' | b'&' | b';'));
+        let name = start..start + name;
+        if query.get(name.end) != Some(&b'=') {
+            start = name.end + 1;
             continue;
         }
-        if !first {
-            out.push(b'&');
-        }
-        first = false;
-        match (action, value) {
-            (None | Some(Action::Keep), _) => out.extend_from_slice(pair),
-            (Some(action), value) => {
-                out.extend_from_slice(name);
-                out.push(b'=');
-                let value = decoded(value.unwrap_or_default());
-                redaction.replace(out, action, &value);
+        let value = name.end + 1;
+        let value = value..value + pairs::run(query, value, |byte| byte != b'&');
+        let action = match value.is_empty() {
+            true => None,
+            false => decide(cleaner, &query[name.clone()]),
+        };
+        start = match action {
+            None | Some(Action::Keep) => {
+                value.start
+                    + pairs::run(query, value.start, |byte| !matches!(byte, b'&' | b';'))
+                    + 1
+            }
+            Some(_) => value.end + 1,
+        };
+        match action {
+            None | Some(Action::Keep) => {}
+            Some(Action::Mask) => cleaner.finds.add(value, Put::Mask),
+            Some(Action::Drop) => {
+                let end = query.len().min(value.end + 1);
+                cleaner.finds.add(name.start..end, Put::Nothing);
+            }
+            Some(Action::Tokenize) => {
+                let token = cleaner.token(&decoded(&query[value.clone()]));
+                cleaner.finds.add(value, token);
             }
         }
     }
 }
 
-/// Appends a text with the queries of the URLs in it cleaned, such as the value of `Referer`. Answers whether there were
-/// any; nothing was appended if not.
-pub(super) fn in_urls(redaction: &mut Cleaner, out: &mut Vec<u8>, text: &[u8]) -> bool {
-    let mut rest = text;
-    let mut found = false;
-    while let Some((query, end)) = next_query(rest) {
-        found = true;
-        out.extend_from_slice(&rest[..query]);
-        write(redaction, out, &rest[query..end]);
-        rest = &rest[end..];
-    }
-    if found {
-        out.extend_from_slice(rest);
-    }
-    found
-}
-
-/// Where the query of the first URL that has one begins and ends (RFC 3986, section 3.4).
-fn next_query(text: &[u8]) -> Option<(usize, usize)> {
-    let mut from = 0;
-    loop {
-        let scheme = from + text[from..].windows(3).position(|part| part == b"://")?;
-        let ends_url = |byte: &u8| *byte <= b' ' || matches!(byte, b'"' | b'<' | b'>' | b'#');
-        let url = &text[scheme..];
-        let end = scheme + url.iter().position(ends_url).unwrap_or(url.len());
-        match text[scheme..end].iter().position(|byte| *byte == b'?') {
-            Some(mark) => return Some((scheme + mark + 1, end)),
-            None => from = end.max(scheme + 3),
-        }
-    }
-}
-
-fn decide(redaction: &mut Cleaner, name: &[u8]) -> Option<Action> {
+/// What happens to the value of a name in a query.
+pub(super) fn decide(cleaner: &mut Cleaner, name: &[u8]) -> Option<Action> {
     let plain = decoded(name);
-    redaction.decide(&plain).or_else(|| {
-        IN_QUERIES
+    cleaner.decide(&plain).or_else(|| {
+        let is_known = IN_QUERIES
             .iter()
-            .any(|known| plain.eq_ignore_ascii_case(known.as_bytes()))
-            .then_some(Action::Mask)
+            .any(|known| plain.eq_ignore_ascii_case(known.as_bytes()));
+        (is_known && cleaner.finds_values()).then_some(Action::Mask)
     })
 }
 
 /// Undoes `%xx` and `+`, so that an encoded name is still known, and the same value gives the same token.
-fn decoded(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+pub(super) fn decoded(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return text.into();
     }
@@ -122,12 +105,11 @@ fn decoded(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::Redactor;
 
     fn clean(redactor: &Redactor, query: &str) -> String {
         let mut out = Vec::new();
-        write(&mut redactor.cleaner(), &mut out, query.as_bytes());
+        redactor.cleaner().form(query.as_bytes(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -167,20 +149,17 @@ mod tests {
     fn queries_of_urls_inside_a_text_are_cleaned() {
         let clean = |text: &str| {
             let mut out = Vec::new();
-            let found = in_urls(
-                &mut Redactor::defaults().cleaner(),
-                &mut out,
-                text.as_bytes(),
-            );
-            found.then(|| String::from_utf8(out).unwrap())
+            Redactor::defaults()
+                .cleaner()
+                .inside(&mut out, text.as_bytes());
+            String::from_utf8(out).unwrap()
         };
         assert_eq!(
-            clean("https://a.example/?token=x&page=2#top").unwrap(),
+            clean("https://a.example/?token=x&page=2#top"),
             "https://a.example/?token=[redacted]&page=2#top"
         );
         assert_eq!(
-            clean("see http://a.example/b and <http://c.example/?code=y>, http://d.example?otp=1")
-                .unwrap(),
+            clean("see http://a.example/b and <http://c.example/?code=y>, http://d.example?otp=1"),
             "see http://a.example/b and <http://c.example/?code=[redacted]>, http://d.example?otp=[redacted]"
         );
         for plain in [
@@ -190,7 +169,7 @@ mod tests {
             "https://a.example/b",
             "a://b c?d=e",
         ] {
-            assert_eq!(clean(plain), None, "{plain}");
+            assert_eq!(clean(plain), plain);
         }
     }
 

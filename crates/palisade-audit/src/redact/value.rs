@@ -47,7 +47,7 @@ fn write_object<'a>(
             out.push(b',');
         }
         first = false;
-        json::string(out, name.as_bytes());
+        redaction.text(out, name.as_bytes());
         out.push(b':');
         match action {
             None | Some(Action::Keep) => write(redaction, out, value, depth + 1),
@@ -87,7 +87,7 @@ fn write(redaction: &mut Cleaner, out: &mut Vec<u8>, value: &Value, depth: usize
             out.push(b']');
         }
         Value::String(text) => redaction.text(out, text.as_bytes()),
-        Value::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Number(number) => redaction.number(out, number.to_string().as_bytes()),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Null => out.extend_from_slice(b"null"),

@@ -42,6 +42,34 @@ fn names_match_over_case_separators_and_camel_case() {
         "X-Amz-Security-Token",
         "aws_secret_access_key",
         "tokens",
+        "session",
+        "csrfmiddlewaretoken",
+        "connect.sid",
+        "mobile",
+        "code_verifier",
+        "mytoken",
+        "authtoken",
+        "user_mobile",
+        "mobilePhone",
+        "__RequestVerificationToken",
+        "x-auth",
+        "device_code",
+        // The deny list of Sentry's SDK for Python (`sentry_sdk/scrubber.py`, read on
+        // 2026-11-29), but for addresses of clients and the name of a framework.
+        "mysql_pwd",
+        "privatekey",
+        "csrftoken",
+        "x_csrftoken",
+        "x_api_key",
+        "aiohttp_session",
+        "csrf_token",
+        "_csrf",
+        "_csrf_token",
+        "PHPSESSID",
+        "_session",
+        "user_session",
+        "_xsrf",
+        "XSRF-TOKEN",
     ] {
         assert_eq!(names.decide(name), Some(Action::Mask), "{name}");
     }
@@ -74,6 +102,16 @@ fn ordinary_names_and_names_about_secrets_stay() {
         "description",
         "company",
         "status_code",
+        "session_title",
+        "session_count",
+        "sessions",
+        "mobile_app",
+        "is_mobile",
+        "author",
+        "oauth_provider",
+        "confirmation_code",
+        "error_code",
+        "inside",
     ] {
         assert_eq!(names.decide(name), None, "{name}");
     }

@@ -1,0 +1,79 @@
+use std::ops::Range;
+
+use crate::redact::Kept;
+
+/// The longest part of a path, query or header that is kept, in bytes.
+const MAX_TEXT: usize = 4_096;
+
+/// So much is taken off the end of a text that is cut, in bytes: what may be the greater part of a secret that can no
+/// longer be known by its form.
+const MAX_PARTIAL: usize = 1_024;
+
+/// Where a text lies among a request's texts, and how long it was.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Span {
+    place: Range<usize>,
+    whole: usize,
+}
+
+impl Span {
+    /// Copies as much of a text as is kept.
+    pub(crate) fn copy(texts: &mut Vec<u8>, text: &[u8]) -> Self {
+        let start = texts.len();
+        texts.extend_from_slice(beginning(text));
+        Self {
+            place: start..texts.len(),
+            whole: text.len(),
+        }
+    }
+
+    pub(crate) fn of<'a>(&self, texts: &'a [u8]) -> Kept<'a> {
+        Kept {
+            text: texts.get(self.place.clone()).unwrap_or_default(),
+            whole: self.whole,
+        }
+    }
+}
+
+/// A text, or its beginning to the end of a word: a secret that is cut in two has no form to be known by.
+fn beginning(text: &[u8]) -> &[u8] {
+    let Some(kept) = text.get(..MAX_TEXT).filter(|_| text.len() > MAX_TEXT) else {
+        return text;
+    };
+    let in_word =
+        |byte: &u8| byte.is_ascii_alphanumeric() || *byte >= 0x80 || b"-_.~+=%".contains(byte);
+    let in_number = |byte: &u8| byte.is_ascii_digit() || b" -+\t./_".contains(byte);
+    let behind = |text: &[u8], part: &dyn Fn(&u8) -> bool, most: usize| {
+        text.iter()
+            .rev()
+            .take(most)
+            .take_while(|byte| part(byte))
+            .count()
+    };
+    let word = behind(kept, &in_word, MAX_PARTIAL);
+    let kept = &kept[..kept.len() - word];
+    let number = behind(kept, &in_number, 64);
+    &kept[..kept.len() - number]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(end: &str) -> usize {
+        // `end` lies across the limit.
+        let text = format!("{}{end}{}", "a ".repeat(2_040), " z".repeat(100));
+        beginning(text.as_bytes()).len()
+    }
+
+    #[test]
+    fn a_text_is_cut_before_what_may_be_part_of_a_secret() {
+        assert_eq!(beginning(&[b'x'; 4_096]).len(), 4_096);
+        // The first 4,080 bytes, without the space before the word.
+        assert_eq!(kept("ghp_abcdefghijklmnopqrstuvwxyz0123456789"), 4_079);
+        assert_eq!(kept("4111 1111 1111 1111"), 4_079);
+        assert_eq!(kept("sk%5Flive%5Fabcdefghijklmn"), 4_079);
+        // A word without end loses no more than 1,024 bytes.
+        assert_eq!(beginning(&[b'x'; 5_000]).len(), 4_096 - 1_024);
+    }
+}

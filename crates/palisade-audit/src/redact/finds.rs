@@ -1,0 +1,77 @@
+use std::ops::Range;
+
+use super::action::MASK;
+use crate::format::json;
+
+/// What takes the place of something that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    Mask,
+    Token([u8; 26]),
+    /// It goes with its name.
+    Nothing,
+}
+
+/// What is to be taken out of a text.
+#[derive(Debug, Default)]
+pub(super) struct Finds(Vec<(Range<usize>, Put)>);
+
+impl Finds {
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn add(&mut self, place: Range<usize>, put: Put) {
+        if !place.is_empty() {
+            self.0.push((place, put));
+        }
+    }
+
+    /// Puts what was found in order. Of places that overlap one remains: the one around the others, or else all of them,
+    /// masked.
+    pub(super) fn settle(&mut self) {
+        // Of equal places the first that was found stays first.
+        self.0
+            .sort_by_key(|(place, _)| (place.start, std::cmp::Reverse(place.end)));
+        self.0.dedup_by(|(next, _), (place, put)| {
+            if next.start >= place.end {
+                return false;
+            }
+            if next.end > place.end {
+                place.end = next.end;
+                *put = Put::Mask;
+            }
+            true
+        });
+    }
+
+    /// Appends the text without what was found; as the inside of a JSON string, or as it is.
+    pub(super) fn write(&self, out: &mut Vec<u8>, text: &[u8], is_json: bool) {
+        let copy = |out: &mut Vec<u8>, part: Option<&[u8]>| {
+            let part = part.unwrap_or_default();
+            if is_json {
+                json::escaped(out, part);
+            } else {
+                out.extend_from_slice(part);
+            }
+        };
+        let begin = out.len();
+        let mut done = 0;
+        for (place, put) in &self.0 {
+            copy(out, text.get(done..place.start));
+            match put {
+                Put::Mask => out.extend_from_slice(MASK.as_bytes()),
+                Put::Token(token) => out.extend_from_slice(token),
+                // The separator before the last pair goes with it.
+                Put::Nothing if place.end == text.len() && out.len() > begin => {
+                    if out.last() == Some(&b'&') {
+                        out.pop();
+                    }
+                }
+                Put::Nothing => {}
+            }
+            done = place.end;
+        }
+        copy(out, text.get(done..));
+    }
+}

@@ -1,0 +1,218 @@
+use super::*;
+
+fn secrets(text: &str) -> Vec<&str> {
+    let mut secrets = Vec::new();
+    find(text.as_bytes(), false, |place| secrets.push(&text[place]));
+    secrets
+}
+
+#[test]
+fn known_forms_are_found() {
+    // The token of RFC 7519, section 3.1, and the credential of RFC 7617, section 2.
+    let jwt = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    assert_eq!(secrets(&format!("got {jwt}, thanks")), [jwt]);
+    assert_eq!(
+        secrets("Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ["QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]
+    );
+    // The token of RFC 6750, section 2.1.
+    assert_eq!(secrets("bearer mF_9.B5f-4.1JqM"), ["mF_9.B5f-4.1JqM"]);
+    // The example keys in AWS' documentation.
+    assert_eq!(
+        secrets("id=AKIAIOSFODNN7EXAMPLE;"),
+        ["AKIAIOSFODNN7EXAMPLE"]
+    );
+    assert_eq!(secrets("see postgres://app:s3cr3t@db/x?y"), ["app:s3cr3t"]);
+    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQ\n";
+    assert_eq!(secrets(&format!("{pem}-----END PRIVATE KEY-----")), [pem]);
+}
+
+#[test]
+fn card_numbers_are_known_by_issuer_and_check_digit() {
+    // Test numbers that payment providers publish.
+    for number in [
+        "4242424242424242",
+        "4242 4242 4242 4242",
+        "5555-5555-5555-4444",
+        "378282246310005",
+        "6011111111111117",
+        "30569309025904",
+        "2223003122003222",
+    ] {
+        assert_eq!(secrets(&format!("card {number}.")), [number]);
+    }
+    for other in [
+        "4242424242424241",
+        "1795190400250",
+        "20261120160000123",
+        "00000000000000000",
+        "9999999999999995",
+        "42424242424242424242",
+        "id4242424242424242",
+    ] {
+        assert_eq!(secrets(&format!("no {other}.")), [""; 0], "{other}");
+    }
+}
+
+#[test]
+fn prose_and_ordinary_values_stay() {
+    for text in [
+        "basic training and bearer bonds",
+        "a bearer of news",
+        "basic access",
+        "2026-11-20T16:00:00Z",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "https://example.org/a@b",
+        "mailto",
+        "eyJust a word",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0",
+        "+1 (555) 010-9999",
+    ] {
+        assert_eq!(secrets(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn places_are_in_order_and_inside() {
+    use proptest::prelude::*;
+    proptest!(|(text in "[ -~]{0,60}(://|eyJ|bearer |4242424242424242|AKIA)[ -~]{0,60}", is_cut in any::<bool>())| {
+        let mut last = 0;
+        find(text.as_bytes(), is_cut, |place| {
+            assert!(last <= place.start && place.start < place.end && place.end <= text.len());
+            last = place.start;
+        });
+    });
+}
+
+#[test]
+fn card_numbers_are_found_before_and_behind_other_digits() {
+    let visa = "4111 1111 1111 1111";
+    for text in [
+        "4111 1111 1111 1111 12/26",
+        "4111 1111 1111 1111 123",
+        "4111 1111 1111 1111 12 26 123",
+        "12 4111 1111 1111 1111",
+        "2026-11-29 4111 1111 1111 1111",
+        "4111 1111 1111 1111/12/26",
+        "4111 1111 1111 1111,5",
+    ] {
+        assert!(secrets(text).contains(&visa), "{text}: {:?}", secrets(text));
+    }
+    assert_eq!(secrets("4111111111111111 123"), ["4111111111111111"]);
+    assert_eq!(
+        secrets("4111111111111111 5555555555554444"),
+        ["4111111111111111", "5555555555554444"]
+    );
+    assert_eq!(
+        secrets("4111-1111-1111-1111-5555-5555-5555-4444"),
+        ["4111-1111-1111-1111", "5555-5555-5555-4444"]
+    );
+    // Written with other separators than space and hyphen.
+    for text in [
+        "4111+1111+1111+1111",
+        "4111.1111.1111.1111",
+        "4111_1111_1111_1111",
+        "4111\t1111\t1111\t1111",
+        "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+        "3782.822463.10005",
+    ] {
+        assert_eq!(secrets(text), [text]);
+    }
+    assert_eq!(secrets("card_4111111111111111"), ["4111111111111111"]);
+}
+
+#[test]
+fn credentials_of_schemes_are_found_however_they_are_spaced() {
+    for gap in [" ", "  ", "\t", "+", " \t "] {
+        assert_eq!(
+            secrets(&format!("Authorization: Bearer{gap}abc123def")),
+            ["abc123def"]
+        );
+        // `user:pass` in base64, which has no digit.
+        assert_eq!(
+            secrets(&format!("sent basic{gap}dXNlcjpwYXNz, refused")),
+            ["dXNlcjpwYXNz"]
+        );
+    }
+    assert_eq!(secrets("Bearer opaque"), ["opaque"]);
+    assert_eq!(secrets("Bearer 12|aBcDeF/x"), ["12|aBcDeF/x"]);
+}
+
+#[test]
+fn encrypted_tokens_are_found() {
+    // RFC 7516, appendix A.1: the first characters of each part. `dir` has an empty second one.
+    for token in [
+        "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.OKOawDo13gRp2ojaHV7LFpZcgV7T6DVZKTyKOMTYUmKoTCVJRgckCL9kiMT03JGe.48V1_ALb6US04U3b.5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6ji.XFBoMYUZodetZdvTiFvSkQ",
+        "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZodetZdvTiFvSkQ",
+        // A header that begins with a space or a line's end.
+        "eyAiYWxnIjogIm5vbmUifQ.eyJzdWIiOiJhZGEifQ.",
+        "ewogImFsZyI6ICJub25lIn0.eyJzdWIiOiJhZGEifQ.",
+    ] {
+        assert_eq!(secrets(&format!("got {token} there")), [token]);
+    }
+}
+
+#[test]
+fn passwords_in_urls_are_found_also_with_raw_delimiters() {
+    for password in [
+        "/w", "123456/w", "p/w", "p?w", "p#w", "p/w?x#y", "p@w", "p@w/x", "12a",
+    ] {
+        let user_info = format!("user:{password}");
+        assert_eq!(
+            secrets(&format!("see https://{user_info}@db.example/x?y=1, or not")),
+            [user_info.as_str()],
+        );
+    }
+    assert_eq!(secrets("//user:pw@db/x"), ["user:pw"]);
+    assert_eq!(secrets("amqp://:pw@db"), [":pw"]);
+    for text in [
+        "https://example.org:8443/a@b",
+        "https://[::1]:8443/a@b",
+        "https://example.org/x:y@z",
+        "https://example.org/?to=ada@example.org",
+        "http://localhost:3000",
+        "// a comment: with mail@example.org",
+    ] {
+        assert_eq!(secrets(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn every_mark_is_found_with_what_follows_it() {
+    for (mark, least) in marks::MARKS {
+        let mark = std::str::from_utf8(mark).unwrap();
+        let secret = format!("{mark}{}", "aB3".repeat(least / 3 + 1));
+        for text in [
+            secret.clone(),
+            format!("x={secret}&y"),
+            format!("key_{secret}"),
+            format!("({secret})"),
+        ] {
+            assert_eq!(secrets(&text), [secret.as_str()], "{text}");
+        }
+    }
+}
+
+#[test]
+fn numbers_are_cards_in_every_notation() {
+    for number in [
+        "4111111111111111",
+        "4111111111111111.0",
+        "4.111111111111111e15",
+        "4.111111111111111E+15",
+        "-4111111111111111",
+        "378282246310005",
+    ] {
+        assert!(is_card(number.as_bytes()), "{number}");
+    }
+    for number in [
+        "1795190400250",
+        "4111111111111112",
+        "4.1111111111111e3",
+        "52.520006599999996",
+        "1e400",
+        "true",
+    ] {
+        assert!(!is_card(number.as_bytes()), "{number}");
+    }
+}
