@@ -1,13 +1,14 @@
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU8;
 use std::str::FromStr;
 
 use http::HeaderMap;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use crate::forwarded::{self, NotAnAddress};
-use crate::{Problems, peer};
+
+use crate::{Problems, peer, proxies};
 
 /// The address of a client, and the group of addresses that one client commonly owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +35,9 @@ impl ClientAddr {
 
     /// The first address of the client's group, for limits: one household or one virtual machine commonly owns a whole
     /// /64 of v6, and would otherwise get a fresh limit with each of its addresses.
+    ///
+    /// A v4 client that NAT64 has put into `64:ff9b::/96` (RFC 6052, section 2.1) is its own group, under its v4 address:
+    /// all v4 clients share these 96 bits.
     #[must_use]
     pub fn group(self) -> IpAddr {
         self.group_of(self.v6_prefix)
@@ -44,6 +48,7 @@ impl ClientAddr {
     pub fn group_of(self, v6_prefix: u8) -> IpAddr {
         match self.ip {
             IpAddr::V4(_) => self.ip,
+            IpAddr::V6(v6) if is_translated(v6) => Ipv4Addr::from_bits(v6.to_bits() as u32).into(),
             IpAddr::V6(v6) => {
                 let mask = u128::MAX
                     .checked_shl(128_u32.saturating_sub(v6_prefix.into()))
@@ -52,6 +57,11 @@ impl ClientAddr {
             }
         }
     }
+}
+
+/// Whether the last 32 bits are the address of a v4 client behind NAT64.
+fn is_translated(ip: Ipv6Addr) -> bool {
+    matches!(ip.segments(), [0x64, 0xff9b, 0, 0, 0, 0, _, _])
 }
 
 impl fmt::Display for ClientAddr {
@@ -128,9 +138,17 @@ impl ClientIp {
 
     /// Believes proxies whose addresses lie in these networks, such as `10.0.0.0/8` or `2001:db8::1`.
     ///
+    /// Three names stand for networks: `loopback` (127.0.0.0/8 and ::1), `private` (10.0.0.0/8, 172.16.0.0/12,
+    /// 192.168.0.0/16 and fc00::/7; RFC 1918 and RFC 4193) and `link-local` (169.254.0.0/16 and fe80::/10).
+    ///
+    /// # Security
+    ///
+    /// Whoever can send from a trusted network chooses its own address. `private` trusts every machine of yours, and
+    /// whatever else shares its networks: prefer the addresses of the proxies.
+    ///
     /// # Errors
     ///
-    /// Names every text that is neither an address nor a network. A network of all addresses is refused too: it
+    /// Names every text that is neither an address nor a network, nor one of these names. A network of all addresses is refused too: it
     /// would believe everybody.
     pub fn trusting<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
@@ -139,11 +157,11 @@ impl ClientIp {
         let mut trusted = Vec::new();
         for text in networks {
             let text = text.as_ref().trim();
-            match network(text) {
-                Ok(net) if net.prefix_len() == 0 => {
+            match proxies::networks(text) {
+                Ok(nets) if nets.iter().any(|net| net.prefix_len() == 0) => {
                     problems.push(text, "would trust every address");
                 }
-                Ok(net) => trusted.push(net),
+                Ok(nets) => trusted.extend(nets),
                 Err(reason) => problems.push(text, reason),
             }
         }
@@ -183,6 +201,15 @@ impl ClientIp {
             _ => bits,
         };
         self
+    }
+
+    /// The client at this address, in the group that [`resolve`](Self::resolve) would put it in.
+    #[must_use]
+    pub fn client(&self, ip: IpAddr) -> ClientAddr {
+        ClientAddr {
+            ip: ip.to_canonical(),
+            v6_prefix: self.v6_prefix,
+        }
     }
 
     /// Whether this peer is a proxy whose headers may be believed; for headers other than the client's address, such as
@@ -251,30 +278,6 @@ impl ClientIp {
     }
 }
 
-/// A network or a single address; one that is written as v4-mapped v6 becomes v4, as the addresses do.
-fn network(text: &str) -> Result<IpNet, &'static str> {
-    let net = match text.parse::<IpNet>() {
-        Ok(net) => net,
-        Err(_) => text
-            .parse::<IpAddr>()
-            .map(IpNet::from)
-            .map_err(|_| "is neither an address nor a network")?,
-    };
-    let mapped = match net {
-        IpNet::V6(v6) if v6.prefix_len() >= 96 => v6
-            .addr()
-            .to_ipv4_mapped()
-            .map(|v4| (v4, v6.prefix_len() - 96)),
-        _ => None,
-    };
-    match mapped {
-        Some((v4, bits)) => Ipv4Net::new(v4, bits)
-            .map(IpNet::V4)
-            .map_err(|_| "has too many bits"),
-        None => Ok(net),
-    }
-}
-
 impl Default for ClientIp {
     fn default() -> Self {
         Self::peer()
@@ -285,7 +288,7 @@ impl FromStr for ClientIp {
     type Err = ClientIpError;
 
     /// Reads the form that environment variables use: nothing for the peer's address, `hops:2`, or a list of networks
-    /// with commas between them.
+    /// with commas between them, of which the last may be followed by nothing.
     fn from_str(text: &str) -> Result<Self, ClientIpError> {
         let text = text.trim();
         if text.is_empty() {
@@ -299,7 +302,10 @@ impl FromStr for ClientIp {
                     "is not a number of hops from 1 to 255",
                 ))),
             },
-            None => Self::trusting(text.split(',')),
+            None => {
+                let networks = text.split(',').filter(|text| !text.trim().is_empty());
+                Self::trusting(networks)
+            }
         }
     }
 }
@@ -309,6 +315,58 @@ crate::debug_as_display!(ClientIpError);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn named_networks_and_empty_entries_of_a_list_are_understood() {
+        let trusts = |setting: &str, peer: &str| {
+            let setting: ClientIp = setting.parse().unwrap();
+            setting.trusts(peer.parse().unwrap())
+        };
+        for (name, inside, outside) in [
+            ("loopback", "127.255.255.255", "128.0.0.1"),
+            ("loopback", "::1", "::2"),
+            ("private", "10.255.0.1", "11.0.0.1"),
+            ("private", "172.31.255.255", "172.32.0.0"),
+            ("private", "192.168.7.7", "192.169.0.0"),
+            ("private", "fdff::1", "fe00::1"),
+            ("link-local", "169.254.169.254", "169.255.0.0"),
+            ("link-local", "febf::1", "fec0::1"),
+            ("loopback, private,", "192.168.0.1", "169.254.0.1"),
+            ("10.0.0.0/8,", "10.1.1.1", "127.0.0.1"),
+            (" , 10.0.0.0/8 ,, ", "10.1.1.1", "127.0.0.1"),
+        ] {
+            assert!(trusts(name, inside), "{name}: {inside}");
+            assert!(!trusts(name, outside), "{name}: {outside}");
+        }
+        let error = "loopbak".parse::<ClientIp>().unwrap_err().to_string();
+        assert!(error.contains("loopbak: is neither"), "{error}");
+        assert!(
+            ClientIp::trusting(["10.0.0.0/8", ""]).is_err(),
+            "an entry that is empty by mistake"
+        );
+    }
+
+    #[test]
+    fn v4_clients_behind_nat64_are_each_its_own_group() {
+        let group = |ip: &str, bits| {
+            ClientAddr::new(ip.parse().unwrap())
+                .group_of(bits)
+                .to_string()
+        };
+        assert_eq!(group("64:ff9b::203.0.113.7", 64), "203.0.113.7");
+        assert_eq!(group("64:ff9b::203.0.113.8", 48), "203.0.113.8");
+        assert_eq!(group("64:ff9b:1::203.0.113.7", 64), "64:ff9b:1::");
+        assert_eq!(group("64:ff9b:0:0:0:1:cb00:7107", 64), "64:ff9b::");
+    }
+
+    #[test]
+    fn a_client_is_grouped_as_its_requests_are() {
+        let setting = ClientIp::peer().v6_prefix(56);
+        let ip: IpAddr = "2001:db8:0:1ff::1".parse().unwrap();
+        let seen = setting.resolve(Some(ip), &HeaderMap::new()).unwrap();
+        assert_eq!(setting.client(ip), seen);
+        assert_eq!(seen.group().to_string(), "2001:db8:0:100::");
+    }
 
     #[test]
     fn a_proxy_is_trusted_and_a_client_is_not() {

@@ -1,5 +1,6 @@
 //! Reads the hops of `X-Forwarded-For` and `Forwarded`, from the nearest to the farthest.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::{HeaderMap, header};
@@ -78,29 +79,53 @@ fn last_unquoted_comma(line: &[u8]) -> Option<usize> {
     None
 }
 
-/// The `for` parameter of one element of `Forwarded` (RFC 7239, section 4).
+/// The `for` parameter of one element of `Forwarded` (RFC 7239, section 4): pairs with `;` between them, of which each may
+/// be missing. Spaces around them are against the grammar, and some proxies write them.
 fn forwarded_for(element: &str) -> Result<IpAddr, NotAnAddress> {
     let mut rest = element;
     let mut found = None;
     loop {
+        rest = rest.trim_start_matches([';', ' ', '\t']);
+        if rest.is_empty() {
+            return found.ok_or(NotAnAddress);
+        }
         let (name, value) = rest.split_once('=').ok_or(NotAnAddress)?;
         if !is_token(name) {
             return Err(NotAnAddress);
         }
         let (value, after) = match value.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').ok_or(NotAnAddress)?,
-            None => value.split_at(value.find(';').unwrap_or(value.len())),
+            Some(quoted) => unquoted(quoted).ok_or(NotAnAddress)?,
+            None => {
+                let (value, after) = value.split_at(value.find(';').unwrap_or(value.len()));
+                (Cow::Borrowed(value.trim_ascii_end()), after)
+            }
         };
         if name.eq_ignore_ascii_case("for") {
             // Two `for` in one element are against the grammar, and one of them is a lie.
-            if found.replace(node(value)?).is_some() {
+            if found.replace(node(&value)?).is_some() {
                 return Err(NotAnAddress);
             }
         }
-        match after.strip_prefix(';') {
-            Some(more) => rest = more,
-            None if after.is_empty() => return found.ok_or(NotAnAddress),
-            None => return Err(NotAnAddress),
+        rest = after.trim_ascii_start();
+        if !rest.is_empty() && !rest.starts_with(';') {
+            return Err(NotAnAddress);
+        }
+    }
+}
+
+/// What a quoted string holds whose opening quote is gone, and what comes behind it (RFC 9110, section 5.6.4).
+fn unquoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    let end = text.find(['"', '\\'])?;
+    if let Some(after) = text[end..].strip_prefix('"') {
+        return Some((Cow::Borrowed(&text[..end]), after));
+    }
+    let mut held = String::new();
+    let mut characters = text.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some((Cow::Owned(held), characters.as_str())),
+            '\\' => held.push(characters.next()?),
+            other => held.push(other),
         }
     }
 }
@@ -258,12 +283,40 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_a_host_smuggles_in_makes_the_hop_unreadable() {
+    fn a_quote_that_is_escaped_stays_inside_its_host() {
         let hops = all(
             ForwardedHeader::Forwarded,
             &[r#"for=203.0.113.7;host="x, for=6.6.6.6;a=\"b""#],
         );
-        assert_eq!(hops[0], Err(NotAnAddress));
+        assert_eq!(hops, [ip("203.0.113.7")]);
+    }
+
+    #[test]
+    fn a_quote_that_is_not_escaped_makes_the_hop_unreadable() {
+        for element in [
+            r#"for=203.0.113.7;host="x;for=6.6.6.6;a="b""#,
+            r#"for=203.0.113.7;host="x" ;b"#,
+            r#"for=203.0.113.7;host="x\"#,
+            r#"for="203.0.113.7"#,
+        ] {
+            assert_eq!(forwarded_for(element), Err(NotAnAddress), "{element}");
+        }
+    }
+
+    // RFC 7239, section 4: `[ forwarded-pair ] *( ";" [ forwarded-pair ] )`.
+    #[test]
+    fn pairs_may_be_missing_and_quoted_pairs_stand_for_themselves() {
+        for element in [
+            "for=203.0.113.7;",
+            ";for=203.0.113.7",
+            ";;proto=https;;for=203.0.113.7;;",
+            "proto=https; for=203.0.113.7 ; by=10.0.0.1",
+            r#"for="203.0.113.7";host="a\"b\\""#,
+            r#"host="\"";for="203.0.113.7\:80""#,
+        ] {
+            assert_eq!(forwarded_for(element), ip("203.0.113.7"), "{element}");
+        }
+        assert_eq!(forwarded_for(";;"), Err(NotAnAddress));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod paths;
 mod peer;
 mod principal;
 mod problems;
+mod proxies;
 pub mod random;
 mod rejection;
 mod request_id;
