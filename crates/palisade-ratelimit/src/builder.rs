@@ -324,6 +324,7 @@ impl RateLimitBuilder {
         let routes = route::compile(&self.routes, position, &mut problems);
         match (problems.into_result(()), hasher, chain) {
             (Ok(()), Some(hasher), Some(chain)) => {
+                chosen.check_soon();
                 Ok(RateLimitLayer::new(Handle::new(adopted(Limits {
                     policies,
                     backstop,

@@ -2,11 +2,17 @@
 
 #[cfg(feature = "serde")]
 mod file;
+#[cfg(feature = "serde")]
+mod policy;
+#[cfg(feature = "serde")]
+mod text;
 
 use palisade_core::Problems;
 
 #[cfg(feature = "serde")]
-pub use self::file::{LimitConfig, PolicyConfig, RateLimitConfig, WindowKind};
+pub use self::file::RateLimitConfig;
+#[cfg(feature = "serde")]
+pub use self::policy::{LimitConfig, PolicyConfig, WindowKind};
 use crate::error::Error;
 use crate::limit::{Limit, burst, per_second};
 
@@ -16,7 +22,7 @@ const BURST: &str = "RATE_LIMIT_BURST";
 
 impl Limit {
     /// The token bucket that `RATE_LIMIT_REQUESTS_PER_SECOND` (or `RATE_LIMIT_PER_SECOND`) and `RATE_LIMIT_BURST` name,
-    /// or `None` where neither is set. A rate alone has bursts of twice as many.
+    /// or `None` where neither is set. A rate alone has bursts of twice as many. A variable without a value is not set.
     ///
     /// `read` answers the value of a variable: `|name| std::env::var(name).ok()`.
     ///
@@ -40,6 +46,7 @@ impl Limit {
     /// ```
     pub fn from_env(read: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Error> {
         let mut problems = Problems::none();
+        let read = |name: &str| read(name).filter(|text| !text.trim().is_empty());
         let mut number = |name: &str| {
             let text = read(name)?;
             let number = text.trim().parse::<u32>().ok().filter(|number| *number > 0);

@@ -1,5 +1,7 @@
 //! From a chosen policy and a key to a verdict: charges all counts of a request, or none.
 
+use std::net::IpAddr;
+
 #[cfg(feature = "redis")]
 use palisade_core::time::Instant;
 use palisade_core::time::UnixTime;
@@ -159,8 +161,9 @@ impl Limits {
             None => self.shared_key(),
         });
         let site = client
-            .filter(|client| client.ip().is_ipv6())
-            .map(|client| self.hasher.address(client.group_of(SITE_PREFIX)));
+            .map(|client| client.group_of(SITE_PREFIX))
+            .filter(IpAddr::is_ipv6)
+            .map(|site| self.hasher.address(site));
         Beside {
             backstop,
             site,

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, header};
-use palisade_core::{ClientAddr, Principal, Problems};
+use palisade_core::{ClientAddr, ClientIp, Principal, Problems};
 
 use crate::digest::{HashedKey, Hasher};
 use crate::view::RequestView;
@@ -24,24 +24,34 @@ pub struct Key<'a>(Kind<'a>);
 
 #[derive(Clone, Copy)]
 enum Kind<'a> {
+    /// The address of a client, whose group depends on who asks.
     Ip(IpAddr),
-    Principal { issuer: &'a str, subject: &'a str },
-    Claimed { name: &'a str, value: &'a [u8] },
+    /// The first address of a client's group.
+    Group(IpAddr),
+    Principal {
+        issuer: &'a str,
+        subject: &'a str,
+    },
+    Claimed {
+        name: &'a str,
+        value: &'a [u8],
+    },
     Authorization(&'a [u8]),
     Text(&'a str),
 }
 
 impl<'a> Key<'a> {
-    /// The client at this address; a v6 one together with its /64.
+    /// The client at this address: a v6 one together with its /64, or as the
+    /// [`client_ip`](crate::RateLimitBuilder::client_ip) of the layer groups addresses that is asked.
     #[must_use]
-    pub fn ip(ip: IpAddr) -> Self {
-        Self::client(ClientAddr::new(ip))
+    pub const fn ip(ip: IpAddr) -> Self {
+        Self(Kind::Ip(ip))
     }
 
-    /// The client that this address belongs to.
+    /// The client that this address belongs to, in the group that it names itself.
     #[must_use]
     pub fn client(client: ClientAddr) -> Self {
-        Self(Kind::Ip(client.group()))
+        Self(Kind::Group(client.group()))
     }
 
     /// A verified principal, by its issuer and subject.
@@ -71,12 +81,21 @@ impl<'a> Key<'a> {
         Self(Kind::Text(text))
     }
 
-    /// The address, if the key is one.
+    /// The first address of the client's group, if the key is an address.
     #[must_use]
-    pub const fn as_ip(&self) -> Option<IpAddr> {
+    pub fn as_ip(&self) -> Option<IpAddr> {
         match self.0 {
-            Kind::Ip(ip) => Some(ip),
+            Kind::Ip(ip) => Some(ClientAddr::new(ip).group()),
+            Kind::Group(group) => Some(group),
             _ => None,
+        }
+    }
+
+    /// The same key, of a client in the group that this setting makes.
+    pub(crate) fn grouped_by(self, client_ip: &ClientIp) -> Self {
+        match self.0 {
+            Kind::Ip(ip) => Self::client(client_ip.client(ip)),
+            _ => self,
         }
     }
 
@@ -88,7 +107,7 @@ impl<'a> Key<'a> {
     #[must_use]
     pub const fn as_bytes(&self) -> Option<&'a [u8]> {
         match self.0 {
-            Kind::Ip(_) => None,
+            Kind::Ip(_) | Kind::Group(_) => None,
             Kind::Principal { subject, .. } => Some(subject.as_bytes()),
             Kind::Claimed { value, .. } | Kind::Authorization(value) => Some(value),
             Kind::Text(text) => Some(text.as_bytes()),
@@ -98,7 +117,8 @@ impl<'a> Key<'a> {
     #[inline]
     pub(crate) fn hashed(&self, hasher: &Hasher) -> HashedKey {
         match self.0 {
-            Kind::Ip(ip) => hasher.address(ip),
+            Kind::Ip(ip) => hasher.address(ClientAddr::new(ip).group()),
+            Kind::Group(group) => hasher.address(group),
             Kind::Principal { issuer, subject } => {
                 hasher.text(1, [issuer.as_bytes(), subject.as_bytes()])
             }
@@ -130,7 +150,7 @@ impl<'a> From<&'a Principal> for Key<'a> {
 impl fmt::Debug for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::Ip(_) => "Key::ip",
+            Kind::Ip(_) | Kind::Group(_) => "Key::ip",
             Kind::Principal { .. } => "Key::principal",
             Kind::Claimed { .. } => "Key::claimed_header",
             Kind::Authorization(_) => "Key::authorization",
@@ -320,7 +340,7 @@ impl Chain {
             hashed.claimed = trust == Trust::Claimed;
             Found {
                 key: hashed,
-                is_address: matches!(key.0, Kind::Ip(_)),
+                is_address: key.as_ip().is_some(),
             }
         })
     }

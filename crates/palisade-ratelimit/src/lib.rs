@@ -70,4 +70,7 @@ mod guides {
     struct ChoosingALimit;
     #[doc = include_str!("../../../docs/guides/from-tower-governor.md")]
     struct FromTowerGovernor;
+    #[cfg(feature = "redis")]
+    #[doc = include_str!("../../../docs/guides/limits-in-redis.md")]
+    struct LimitsInRedis;
 }

@@ -82,6 +82,7 @@ impl RateLimiter {
         let Some((limits, number)) = self.policy(policy) else {
             return (unknown(), None);
         };
+        let key = key.grouped_by(&limits.client_ip);
         let plan = plan(limits, number, &key, cost);
         let counted = &limits.policies[number];
         let (decision, to) = match &counted.engine {
@@ -116,7 +117,8 @@ impl RateLimiter {
         let Some((limits, number)) = self.policy(policy) else {
             return unknown();
         };
-        let plan = plan(limits, number, &key.into(), 1);
+        let key = key.into().grouped_by(&limits.client_ip);
+        let plan = plan(limits, number, &key, 1);
         let counted = &limits.policies[number];
         #[cfg(feature = "redis")]
         if let Engine::Redis(policy) = &counted.engine {
@@ -135,7 +137,8 @@ impl RateLimiter {
         let unknown = || Error::UnknownPolicy(policy.into());
         let (limits, number) = self.policy(policy).ok_or_else(unknown)?;
         let counted = &limits.policies[number];
-        let key = key.into().hashed(&limits.hasher);
+        let key = key.into().grouped_by(&limits.client_ip);
+        let key = key.hashed(&limits.hasher);
         counted.table.reset(&key);
         #[cfg(feature = "redis")]
         if let Engine::Redis(redis) = &counted.engine {

@@ -23,6 +23,8 @@ mod redis_policy;
 mod reply;
 #[cfg(feature = "redis")]
 mod script;
+#[cfg(feature = "redis")]
+mod server;
 mod set;
 mod shard;
 mod slot;
@@ -86,6 +88,14 @@ impl Store {
         }
     }
 
+    /// Looks at the server of a layer that was built, if there is one.
+    pub(crate) fn check_soon(&self) {
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis {
+            redis.check_server_soon();
+        }
+    }
+
     #[cfg(feature = "redis")]
     pub(crate) const fn redis(&self) -> Option<&Redis> {
         self.redis.as_ref()
@@ -106,7 +116,7 @@ impl From<Memory> for Store {
 impl From<Redis> for Store {
     fn from(redis: Redis) -> Self {
         Self {
-            memory: Memory::default(),
+            memory: redis.memory(),
             redis: Some(redis),
         }
     }

@@ -41,6 +41,74 @@ fn the_environment_names_a_token_bucket() {
 }
 
 #[test]
+fn a_variable_without_a_value_is_not_set() {
+    let bucket = |rate, size| Ok(Some(Limit::token_bucket(per_second(rate), burst(size))));
+    assert_eq!(
+        env(&[("RATE_LIMIT_PER_SECOND", ""), ("RATE_LIMIT_BURST", " ")]),
+        Ok(None)
+    );
+    let rate = ("RATE_LIMIT_PER_SECOND", "5");
+    assert_eq!(env(&[rate, ("RATE_LIMIT_BURST", "")]), bucket(5, 10));
+    assert_eq!(
+        env(&[rate, ("RATE_LIMIT_REQUESTS_PER_SECOND", "")]),
+        bucket(5, 10)
+    );
+    let alone = env(&[("RATE_LIMIT_BURST", "5"), ("RATE_LIMIT_PER_SECOND", "")]);
+    assert!(alone.unwrap_err().contains("RATE_LIMIT_BURST: is set, but"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_names_proxies_and_the_statuses_that_are_refunded() {
+    let config = read(
+        r#"{
+            "policies": [{
+                "name": "api",
+                "limits": [{ "quota": 3, "window": "1h", "kind": "fixed" }],
+                "refund": ["304", "4xx"]
+            }],
+            "client_ip": "10.0.0.0/8, loopback,",
+            "forwarded_header": "forwarded",
+            "v6_prefix": 48
+        }"#,
+    );
+    let service = serve(&config.builder().unwrap().build().unwrap());
+    let request = |peer: &str, client: &str, want: &str| {
+        let request = with(from(peer), "forwarded", &format!("for=\"[{client}]\""));
+        with(request, "want", want)
+    };
+    for want in ["304", "400", "499"] {
+        let refunded = || request("10.0.0.1", "2001:db8:1:2::3", want);
+        assert_eq!(send(&service, refunded()).await.status().as_str(), want);
+    }
+    let behind = |client: &'static str| move || request("127.0.0.1", client, "200");
+    assert_eq!(passed(&service, 9, behind("2001:db8:1:4::5")).await, 3);
+    assert_eq!(
+        passed(&service, 9, behind("2001:db8:1:6::7")).await,
+        0,
+        "the same /48"
+    );
+    assert_eq!(passed(&service, 9, behind("2001:db8:2::")).await, 3);
+    for want in ["303", "305", "399", "500"] {
+        let charged = request("10.0.0.1", "2001:db8:3::", want);
+        let expected = if want == "500" { "429" } else { want };
+        assert_eq!(send(&service, charged).await.status().as_str(), expected);
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+#[test]
+fn what_needs_redis_says_so() {
+    let config = read(r#"{ "policies": [{ "preset": "login", "outage": "allow", "lease": 2 }] }"#);
+    let error = config.builder().unwrap_err().to_string();
+    for field in [
+        "policies[0].outage: needs the feature redis",
+        "policies[0].lease: needs",
+    ] {
+        assert!(error.contains(field), "{error}");
+    }
+}
+
+#[test]
 fn every_bad_variable_is_named() {
     let error = env(&[
         ("RATE_LIMIT_REQUESTS_PER_SECOND", "ten"),
@@ -177,10 +245,14 @@ fn every_bad_field_is_named() {
                 { "name": "a", "limits": [{ "quota": 3, "window": "1 fortnight" }, { "quota": 1, "rate": 1 }] },
                 { "preset": "loging" },
                 { "limits": [] },
-                { "name": "d", "limits": [{ "quota": 5 }, { "rate": 5, "window": "1s" }] }
+                { "name": "d", "limits": [{ "quota": 5 }, { "rate": 5, "window": "1s" }] },
+                { "name": "e", "limits": [{ "rate": 1 }], "refund": ["2x", "600", "2xx", "6xx", "ok"] }
             ],
             "key": ["cookie"],
             "ip_backstop": { "rate": 1, "per": "soon" },
+            "client_ip": "hops:0",
+            "forwarded_header": "x-real-ip",
+            "v6_prefix": 129,
             "headers": "some"
         }"#,
     );
@@ -192,9 +264,16 @@ fn every_bad_field_is_named() {
         "policies[2].name: is missing",
         "policies[3].limits[0].window: is missing",
         "policies[3].limits[1].window: belongs to a quota",
+        "policies[4].refund[0]: \"2x\" is neither",
+        "policies[4].refund[1]: \"600\"",
+        "policies[4].refund[3]: \"6xx\"",
+        "policies[4].refund[4]: \"ok\"",
         "key[0]: \"cookie\" is not",
         "ip_backstop.per: \"soon\" is not a time",
         "headers: must be",
+        "client_ip: trusted proxies: hops:0",
+        "forwarded_header: must be",
+        "v6_prefix: must be 1 to 128",
     ] {
         assert!(error.contains(part), "{part:?} is missing in: {error}");
     }

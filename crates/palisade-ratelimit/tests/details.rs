@@ -1,11 +1,14 @@
 //! What is easy to get almost right: one test for each detail that a change could lose unseen.
 
+#[path = "support/logged.rs"]
+mod logged;
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use logged::Logged;
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_ratelimit::{
     DAY, HOUR, Key, KeyChain, Limit, MINUTE, Memory, NoKey, Outcome, Policy, Rate,
@@ -239,39 +242,11 @@ fn a_preallocated_store_asks_for_all_of_its_memory_at_once() {
     );
 }
 
-/// Keeps the errors and warnings that are logged by this crate on this thread.
-#[derive(Clone, Default)]
-struct Errors(Arc<Mutex<Vec<String>>>);
-
-impl tracing::field::Visit for Errors {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.0.lock().unwrap().push(format!("{value:?}"));
-        }
-    }
-}
-
-impl tracing::Subscriber for Errors {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::WARN && metadata.target() == "palisade_ratelimit"
-    }
-    fn event(&self, event: &tracing::Event<'_>) {
-        event.record(&mut self.clone());
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_layer_that_misses_addresses_or_policies_says_so_once() {
-    let errors = Errors::default();
+    let errors = Logged::default();
     let _listening = tracing::subscriber::set_default(errors.clone());
-    let said = || std::mem::take(&mut *errors.0.lock().unwrap());
+    let said = || errors.take();
     for outcome in [NoKey::Share, NoKey::Refuse] {
         let layer = limited(Limit::fixed(2, HOUR)).no_key(outcome).build();
         let service = serve(&layer.unwrap());
@@ -302,7 +277,7 @@ async fn a_layer_that_misses_addresses_or_policies_says_so_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_quota_above_65535_needs_room_and_says_so_without() {
-    let errors = Errors::default();
+    let errors = Logged::default();
     let _listening = tracing::subscriber::set_default(errors.clone());
     let left = async |policy: Policy| {
         let builder = RateLimitLayer::builder().policy(policy).cost(|_| 65_535);
@@ -318,9 +293,9 @@ async fn a_quota_above_65535_needs_room_and_says_so_without() {
     };
     let daily = || Policy::new("api").limit(Limit::sliding(5_000, DAY));
     assert_eq!(left(daily().quotas_up_to(100_000)).await, "34465");
-    assert!(errors.0.lock().unwrap().is_empty());
+    assert!(errors.is_empty());
     assert_eq!(left(daily()).await, "0", "brought down to 65,535");
-    let lines = std::mem::take(&mut *errors.0.lock().unwrap());
+    let lines = errors.take();
     assert!(
         matches!(&lines[..], [one] if one.contains("quotas_up_to")),
         "{lines:?}"
@@ -333,12 +308,12 @@ async fn a_quota_above_65535_needs_room_and_says_so_without() {
         left(Policy::new("api").limit(Limit::fixed(5, DAY))).await,
         "34465"
     );
-    assert!(errors.0.lock().unwrap().is_empty());
+    assert!(errors.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_layer_that_stands_in_a_stack_twice_is_noticed_once() {
-    let warnings = Errors::default();
+    let warnings = Logged::default();
     let _listening = tracing::subscriber::set_default(warnings.clone());
     let layer = limited(Limit::fixed(9, HOUR)).build().unwrap();
     let scoped = |ip| {
@@ -348,12 +323,12 @@ async fn a_layer_that_stands_in_a_stack_twice_is_noticed_once() {
     };
     let once = serve(&layer);
     let _ = send(&once, scoped(A)).await;
-    assert!(warnings.0.lock().unwrap().is_empty());
+    assert!(warnings.is_empty());
     let twice = tower::Layer::layer(&layer, once);
     for _ in 0..3 {
         let _ = send(&twice, scoped(A)).await;
     }
-    let lines = warnings.0.lock().unwrap();
+    let lines = warnings.take();
     assert!(
         matches!(&lines[..], [one] if one.contains("in the stack twice")),
         "{lines:?}"

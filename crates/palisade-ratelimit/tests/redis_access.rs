@@ -1,13 +1,16 @@
 //! What the user and the server must be allowed, and servers that answer but may not or cannot write.
 
+#[path = "support/logged.rs"]
+mod logged;
 #[path = "support/redis.rs"]
 mod server;
 
 use std::time::Duration;
 
+use logged::Logged;
 use palisade_core::time::now;
 use palisade_ratelimit::{
-    HOUR, Limit, Outage, Outcome, Policy, RateLimiter, Redis, burst, per_hour,
+    Error, HOUR, Limit, Memory, Outage, Outcome, Policy, RateLimiter, Redis, burst, per_hour,
 };
 use server::{Server, api, limiter, multiplexed, patient};
 
@@ -240,4 +243,121 @@ async fn during_an_outage_a_peek_answers_as_a_check_would() {
             assert_eq!(peeked.outcome, expected, "{outage:?}");
         }
     }
+}
+
+const EVICTING: [&str; 4] = ["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"];
+
+#[tokio::test]
+async fn a_server_that_is_not_set_up_for_limits_is_told_of() {
+    let server = Server::start();
+    assert_eq!(patient(&server).await.check_server().await, Ok(()));
+    let mut without_info = COMMANDS.to_vec();
+    let unknown = user(&server, &without_info).await.check_server().await;
+    assert!(matches!(unknown, Err(Error::Store(_))), "{unknown:?}");
+    without_info.push("+info");
+    assert_eq!(
+        user(&server, &without_info).await.check_server().await,
+        Ok(())
+    );
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let replica = patient(&server).await.check_server().await.unwrap_err();
+    assert!(
+        replica.to_string().contains("store.role: is a replica"),
+        "{replica}"
+    );
+
+    let evicting = Server::start_with(&EVICTING);
+    let error = patient(&evicting)
+        .await
+        .check_server()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("store.maxmemory-policy: is allkeys-lru"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_first_layer_looks_at_the_server_once() {
+    let logged = Logged::default();
+    let _listening = tracing::subscriber::set_default(logged.clone());
+    let evicting = Server::start_with(&EVICTING);
+    let redis = patient(&evicting).await;
+    for _ in 0..3 {
+        let limiter = limiter(api(WINDOW), redis.clone()).await;
+        assert_eq!(outcome(&limiter, "key").await, Outcome::Allowed);
+    }
+    let start = now();
+    while logged.is_empty() && start.elapsed() < Duration::from_secs(5) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let lines = logged.take();
+    assert_eq!(lines.len(), 2, "a message and what it is about: {lines:?}");
+    assert!(
+        lines.iter().any(|line| line.contains("allkeys-lru")),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_redis_does_not_count_lies_in_a_memory_of_ones_own() {
+    let mut server = Server::start();
+    let memory = Memory::with_capacity(1_000);
+    let redis = patient(&server).await.local(memory.clone());
+    let limiter = limiter(api(WINDOW).on_outage(Outage::default()), redis).await;
+    assert_eq!(outcome(&limiter, "key").await, Outcome::Allowed);
+    assert_eq!(memory.live_keys(), 0);
+    server.kill();
+    for key in ["one", "another"] {
+        assert_eq!(outcome(&limiter, key).await, Outcome::Allowed);
+    }
+    assert_eq!(memory.live_keys(), 2);
+}
+
+#[cfg(feature = "serde")]
+#[tokio::test]
+async fn a_file_says_what_an_outage_means_and_how_much_is_leased() {
+    let mut server = Server::start();
+    let config: palisade_ratelimit::RateLimitConfig = serde_json::from_str(
+        r#"{ "policies": [
+            { "name": "deny", "limits": [{ "quota": 9, "window": "1h" }], "outage": "deny", "lease": 4 },
+            { "preset": "login", "outage": "allow" },
+            { "name": "local", "limits": [{ "quota": 1, "window": "1h" }], "outage": "local" },
+            { "name": "over", "limits": [{ "quota": 1, "window": "1h" }], "outage": "local:0s" }
+        ] }"#,
+    )
+    .unwrap();
+    let redis = patient(&server).await;
+    let limiter = config
+        .builder()
+        .unwrap()
+        .store(redis)
+        .build()
+        .unwrap()
+        .limiter();
+    let check = async |policy| limiter.check(policy, "key", 1).await.outcome;
+    assert_eq!(check("deny").await, Outcome::Allowed);
+    server.kill();
+    for expected in [
+        Outcome::Allowed,
+        Outcome::Allowed,
+        Outcome::Allowed,
+        Outcome::StoreDown,
+    ] {
+        assert_eq!(check("deny").await, expected, "three of the four are left");
+    }
+    assert_eq!(check("login").await, Outcome::Allowed);
+    assert_eq!(check("local").await, Outcome::Allowed);
+    assert_eq!(check("local").await, Outcome::Limited);
+    assert_eq!(check("over").await, Outcome::StoreDown);
+
+    let wrong = r#"{ "policies": [{ "preset": "login", "outage": "local:soon" }] }"#;
+    let config: palisade_ratelimit::RateLimitConfig = serde_json::from_str(wrong).unwrap();
+    let error = config.builder().unwrap_err().to_string();
+    assert!(
+        error.contains("policies[0].outage: \"local:soon\" is not"),
+        "{error}"
+    );
 }

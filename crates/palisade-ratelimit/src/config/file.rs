@@ -1,17 +1,15 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use palisade_core::{PathSet, Problems};
+use palisade_core::{ClientIp, ForwardedHeader, PathSet, Problems};
 use serde::Deserialize;
 
+use super::policy::{LimitConfig, PolicyConfig};
+use super::text::chain;
 use crate::builder::RateLimitBuilder;
 use crate::error::Error;
 use crate::headers::Headers;
-use crate::key::KeyChain;
 use crate::layer::RateLimitLayer;
-use crate::limit::{Limit, Rate, burst};
-use crate::policy::Policy;
 use crate::store::Memory;
 
 /// A layer as a configuration file states it; what a file leaves out is as [`RateLimitBuilder`] has it.
@@ -66,55 +64,13 @@ pub struct RateLimitConfig {
     pub headers: Option<String>,
     /// For how many keys a policy has room, where counts are kept in memory.
     pub capacity: Option<usize>,
-}
-
-/// A policy: one that is shipped, by its name, or limits under a name of your own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct PolicyConfig {
-    /// `public`, `authenticated`, `admin`, `strict`, `login`, `standard` or `clients`.
-    pub preset: Option<String>,
-    /// The name of a policy that is no preset.
-    pub name: Option<String>,
-    /// Its limits.
-    pub limits: Vec<LimitConfig>,
-    /// Where its keys come from, if not where the layer's do.
-    pub key: Vec<String>,
-    /// Whether it refuses nothing.
-    pub shadow: bool,
-}
-
-/// A limit: `rate`, `per` and `burst` for a token bucket, or `quota`, `window` and `kind`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct LimitConfig {
-    /// How many requests a bucket refills.
-    pub rate: Option<u32>,
-    /// In which time; default `1s`.
-    pub per: Option<String>,
-    /// How many requests it lets through at once; default twice the rate.
-    pub burst: Option<u32>,
-    /// How many requests a window admits.
-    pub quota: Option<u32>,
-    /// How long the window is.
-    pub window: Option<String>,
-    /// How it counts; default sliding.
-    pub kind: Option<WindowKind>,
-}
-
-/// How a window counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum WindowKind {
-    /// [`Limit::sliding`].
-    Sliding,
-    /// [`Limit::fixed`].
-    Fixed,
-    /// [`Limit::exact`].
-    Exact,
+    /// Which proxies may be believed: `hops:1`, or networks with commas between them, such as `10.0.0.0/8, loopback`; see
+    /// [`ClientIp`]. Default none.
+    pub client_ip: Option<String>,
+    /// Which header these proxies write: `x-forwarded-for`, the default, or `forwarded`.
+    pub forwarded_header: Option<String>,
+    /// By how many leading bits v6 clients are grouped, 1 to 128; default 64.
+    pub v6_prefix: Option<u8>,
 }
 
 impl RateLimitConfig {
@@ -172,6 +128,9 @@ impl RateLimitConfig {
             Some("off") => builder = builder.headers(Headers::Off),
             Some(_) => problems.push("headers", "must be both, x-rate-limit, rate-limit or off"),
         }
+        if let Some(client_ip) = self.client_ip(&mut problems) {
+            builder = builder.client_ip(client_ip);
+        }
         if let Some(capacity) = self.capacity {
             builder = builder.store(Memory::with_capacity(capacity));
         }
@@ -180,131 +139,33 @@ impl RateLimitConfig {
         }
         Ok(problems.into_result(builder)?)
     }
-}
 
-impl PolicyConfig {
-    fn read(&self) -> Result<Policy, Problems> {
-        let mut problems = Problems::none();
-        let mut policy = match (self.preset.as_deref(), self.name.as_deref()) {
-            (Some(preset), None) => shipped(preset).unwrap_or_else(|| {
-                problems.push("preset", format!("there is none named {preset:?}"));
-                Policy::clients()
-            }),
-            (None, Some(name)) => Policy::new(name),
-            (Some(_), Some(_)) => return Err(Problems::one("name", "a preset has its own name")),
-            (None, None) => return Err(Problems::one("name", "is missing")),
-        };
-        if self.preset.is_some() && !self.limits.is_empty() {
-            problems.push("limits", "a preset has its own limits");
-        }
-        for (position, limit) in self.limits.iter().enumerate() {
-            match limit.read() {
-                Ok(limit) => policy = policy.limit(limit),
-                Err(part) => problems.append(&format!("limits[{position}]."), part),
+    /// How clients' addresses are found, if anything is said about that.
+    fn client_ip(&self, problems: &mut Problems) -> Option<ClientIp> {
+        let mut client_ip = match self
+            .client_ip
+            .as_deref()
+            .unwrap_or_default()
+            .parse::<ClientIp>()
+        {
+            Ok(client_ip) => client_ip,
+            Err(error) => {
+                problems.push("client_ip", error.to_string());
+                ClientIp::peer()
             }
+        };
+        match self.forwarded_header.as_deref() {
+            None | Some("x-forwarded-for") => {}
+            Some("forwarded") => client_ip = client_ip.header(ForwardedHeader::Forwarded),
+            Some(_) => problems.push("forwarded_header", "must be x-forwarded-for or forwarded"),
         }
-        if let Some(chain) = chain(&self.key, &mut problems) {
-            policy = policy.key(chain);
+        match self.v6_prefix {
+            None => {}
+            Some(bits @ 1..=128) => client_ip = client_ip.v6_prefix(bits),
+            Some(_) => problems.push("v6_prefix", "must be 1 to 128"),
         }
-        problems.into_result(if self.shadow { policy.shadow() } else { policy })
+        let said =
+            self.client_ip.is_some() || self.forwarded_header.is_some() || self.v6_prefix.is_some();
+        said.then_some(client_ip)
     }
-}
-
-fn shipped(name: &str) -> Option<Policy> {
-    let all = [
-        Policy::public(),
-        Policy::authenticated(),
-        Policy::admin(),
-        Policy::strict(),
-        Policy::login(),
-        Policy::standard(),
-        Policy::clients(),
-    ];
-    all.into_iter()
-        .find(|policy| policy.name().as_str() == name)
-}
-
-impl LimitConfig {
-    fn read(&self) -> Result<Limit, Problems> {
-        let mut problems = Problems::none();
-        let mut time = |field: &str, text: &str| {
-            duration(text).unwrap_or_else(|| {
-                problems.push(
-                    field,
-                    format!("{text:?} is not a time such as 500ms, 10s, 1m, 1h or 1d"),
-                );
-                Duration::from_secs(1)
-            })
-        };
-        let limit = match (self.rate, self.quota) {
-            (Some(rate), None) => {
-                let per = time("per", self.per.as_deref().unwrap_or("1s"));
-                let size = self.burst.unwrap_or(rate.saturating_mul(2));
-                Limit::token_bucket(Rate::new(rate, per), burst(size))
-            }
-            (None, Some(quota)) => {
-                let Some(window) = &self.window else {
-                    return Err(Problems::one("window", "is missing"));
-                };
-                let window = time("window", window);
-                match self.kind.unwrap_or(WindowKind::Sliding) {
-                    WindowKind::Sliding => Limit::sliding(quota, window),
-                    WindowKind::Fixed => Limit::fixed(quota, window),
-                    WindowKind::Exact => Limit::exact(quota, window),
-                }
-            }
-            _ => {
-                return Err(Problems::one(
-                    "rate",
-                    "there must be either a rate or a quota",
-                ));
-            }
-        };
-        let of_a_window = self.window.is_some() || self.kind.is_some();
-        if self.rate.is_some() && of_a_window {
-            problems.push("window", "belongs to a quota, not to a rate");
-        }
-        if self.quota.is_some() && (self.per.is_some() || self.burst.is_some()) {
-            problems.push("burst", "belongs to a rate, not to a quota");
-        }
-        problems.into_result(limit)
-    }
-}
-
-fn chain(sources: &[String], problems: &mut Problems) -> Option<KeyChain> {
-    let mut chain = KeyChain::new();
-    for (position, source) in sources.iter().enumerate() {
-        chain = match source.as_str() {
-            "principal" => chain.principal(),
-            "client-ip" => chain.client_ip(),
-            "authorization" => chain.authorization(),
-            other => match other.strip_prefix("header:") {
-                Some(name) => chain.claimed_header(name),
-                None => {
-                    let reason = format!(
-                        "{other:?} is not principal, client-ip, authorization or header:NAME"
-                    );
-                    problems.push(format!("key[{position}]"), reason);
-                    chain
-                }
-            },
-        };
-    }
-    (!sources.is_empty()).then_some(chain)
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    let seconds = match unit {
-        "ms" => return Some(Duration::from_millis(number)),
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    Some(Duration::from_secs(number.checked_mul(seconds)?))
 }

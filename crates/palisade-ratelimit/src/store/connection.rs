@@ -17,13 +17,13 @@ use super::script::{Question, is_unknown_script};
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Reply, Silence>> + Send>>;
 
 /// What becomes of any other command.
-type Done = Pin<Box<dyn Future<Output = Result<(), Silence>> + Send>>;
+type Done = Pin<Box<dyn Future<Output = Result<Value, Silence>> + Send>>;
 
 pub(super) trait Connection: Send + Sync {
     /// Asks once, and once more with the whole script where the server does not know it.
     fn ask(&self, health: Arc<Health>, timeout: Duration, question: Question) -> Answer;
 
-    /// Sends a command whose answer says no more than that there is one.
+    /// Sends a command that is no question to a script.
     fn send(&self, command: Cmd, timeout: Duration) -> Done;
 }
 
@@ -72,7 +72,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
         let mut connection = self.clone();
         Box::pin(async move {
             match tokio::time::timeout(timeout, request(&mut connection, &command)).await {
-                Ok(answer) => answer.map(drop).map_err(Silence::Failed),
+                Ok(answer) => answer.map_err(Silence::Failed),
                 Err(_) => Err(Silence::TimedOut),
             }
         })

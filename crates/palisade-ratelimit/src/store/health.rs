@@ -1,5 +1,5 @@
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use palisade_core::StoreGate;
@@ -11,6 +11,8 @@ pub(super) struct Health {
     started: Instant,
     /// When Redis may next be probed, in nanoseconds since `started`.
     next_probe: AtomicU64,
+    /// Whether the server was looked at, or is about to be.
+    examined: AtomicBool,
 }
 
 /// After so many failures in a row Redis is taken to be down: one may be chance.
@@ -24,11 +26,17 @@ impl Health {
             gate: StoreGate::new(FAILURES, PAUSE),
             started: time::now(),
             next_probe: AtomicU64::new(0),
+            examined: AtomicBool::new(false),
         }
     }
 
     pub(super) const fn gate(&self) -> &StoreGate {
         &self.gate
+    }
+
+    /// Whether nobody has looked at the server yet; then the caller is to.
+    pub(super) fn claim_examination(&self) -> bool {
+        !self.examined.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn nanos(&self, now: Instant) -> u64 {

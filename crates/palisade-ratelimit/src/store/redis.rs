@@ -9,8 +9,14 @@ use redis::aio::ConnectionLike;
 
 use super::connection::{Answer, Connection, Silence};
 use super::health::Health;
+use super::memory::Memory;
 use super::script::Question;
+use super::server;
 use crate::digest::SharedKeys;
+use crate::error::Error;
+
+/// How long the server's `INFO` is waited for: nobody's request depends on it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What happens to requests while Redis does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +60,14 @@ impl Default for Outage {
 ///
 /// # What the server must be
 ///
-/// Redis from 6.0 or Valkey from 7.2, because the scripts keep times to live with `SET ... KEEPTTL`. The user may be
-/// allowed no more than `EVALSHA`, `EVAL`, `TIME`, `GET`, `SET`, `INCRBY`, `PEXPIRE` and, for
+/// Redis from 6.0 or any Valkey, because the scripts keep times to live with `SET ... KEEPTTL`. The user may be allowed no
+/// more than `EVALSHA`, `EVAL`, `TIME`, `GET`, `SET`, `INCRBY`, `PEXPIRE` and, for
 /// [`reset`](crate::RateLimiter::reset), `DEL`, on keys that begin with the prefix. Set `maxmemory-policy` to `noeviction`:
 /// a server that is full is an outage then, and each policy says what that means. Every other setting evicts keys of
-/// clients that are over their limit, who are free again with that; nothing checks it.
+/// clients that are over their limit, who are free again with that.
+///
+/// [`check_server`](Self::check_server) looks at all of that, where the user may call `INFO`. The first layer that is built
+/// on this store, within a Tokio runtime, does so in the background, and warns in the log.
 ///
 /// # Security
 ///
@@ -76,6 +85,7 @@ struct Settings {
     clock: Option<WallClock>,
     keys: SharedKeys,
     remembered: usize,
+    local: Memory,
 }
 
 impl Redis {
@@ -89,6 +99,7 @@ impl Redis {
             clock: None,
             keys: SharedKeys::plain(),
             remembered: 10_000,
+            local: Memory::default(),
         }))
     }
 
@@ -125,6 +136,53 @@ impl Redis {
         self.with(|settings| settings.remembered = keys)
     }
 
+    /// Sets where this process counts what Redis does not: the backstop, the limit of v6 sites, and everything that falls
+    /// back during an outage. Default a [`Memory`] of its own for 100,000 keys a policy.
+    #[must_use]
+    pub fn local(self, memory: Memory) -> Self {
+        self.with(|settings| settings.local = memory)
+    }
+
+    /// Looks whether the server is one that limits can be kept in: its version, its eviction policy, and whether it is a
+    /// replica. For the start of a service that would rather not run without.
+    ///
+    /// Waits 5 seconds at most, whatever the [timeout](Self::timeout) is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] with every problem. [`Error::Store`] where it does not answer `INFO`, be it that the user may not
+    /// call that, which then tells nothing about the server.
+    ///
+    /// # Cancel safety
+    ///
+    /// It changes nothing, and can be dropped at any time.
+    pub async fn check_server(&self) -> Result<(), Error> {
+        self.0.health.claim_examination();
+        let info = self.0.connection.send(redis::cmd("INFO"), PATIENCE).await;
+        let info = info.map_err(|silence| Error::Store(silence.reason().into()))?;
+        Ok(server::problems(&info).into_result(())?)
+    }
+
+    /// The same in the background, once, with a warning in the log.
+    pub(super) fn check_server_soon(&self) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && self.0.health.claim_examination()
+        {
+            let redis = self.clone();
+            runtime.spawn(async move {
+                match redis.check_server().await {
+                    Err(Error::Config(problems)) => {
+                        tracing::warn!(target: "palisade_ratelimit", %problems, "Redis is not set up for limits");
+                    }
+                    Err(error) => {
+                        tracing::debug!(target: "palisade_ratelimit", %error, "Redis could not be checked");
+                    }
+                    Ok(()) => {}
+                }
+            });
+        }
+    }
+
     /// Whether Redis is taken to be down at the moment.
     #[must_use]
     pub fn is_down(&self) -> bool {
@@ -135,6 +193,10 @@ impl Redis {
         let mut settings = Settings::clone(&self.0);
         change(&mut settings);
         Self(Arc::new(settings))
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        self.0.local.clone()
     }
 
     pub(super) fn prefix_text(&self) -> &str {
@@ -173,7 +235,8 @@ impl Redis {
 
     /// Sends a command that is no question to a script.
     pub(super) async fn send(&self, command: Cmd) -> Result<(), Silence> {
-        self.0.connection.send(command, self.0.timeout).await
+        let answer = self.0.connection.send(command, self.0.timeout).await;
+        answer.map(drop)
     }
 
     /// For how long Redis has given no answer that is of use.

@@ -1,0 +1,205 @@
+use std::time::Duration;
+
+use palisade_core::Problems;
+use serde::Deserialize;
+
+#[cfg(feature = "redis")]
+use super::text::outage;
+use super::text::{Statuses, chain, duration};
+use crate::limit::{Limit, Rate, burst};
+use crate::policy::Policy;
+
+/// A policy: one that is shipped, by its name, or limits under a name of your own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct PolicyConfig {
+    /// `public`, `authenticated`, `admin`, `strict`, `login`, `standard` or `clients`.
+    pub preset: Option<String>,
+    /// The name of a policy that is no preset.
+    pub name: Option<String>,
+    /// Its limits.
+    pub limits: Vec<LimitConfig>,
+    /// Where its keys come from, if not where the layer's do.
+    pub key: Vec<String>,
+    /// Whether it refuses nothing.
+    pub shadow: bool,
+    /// With which statuses a response gives its charge back: `304`, or a class such as `2xx`; see
+    /// [`Policy::refund_when`]. Default none.
+    pub refund: Vec<String>,
+    /// What happens while Redis is down: `deny`, `allow`, `local` or `local:10m`, with the grace; see
+    /// `Policy::on_outage`. Needs the feature `redis`.
+    pub outage: Option<String>,
+    /// How many units are taken from Redis at once; see `Policy::lease`. Needs the feature `redis`.
+    pub lease: Option<u32>,
+}
+
+/// A limit: `rate`, `per` and `burst` for a token bucket, or `quota`, `window` and `kind`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct LimitConfig {
+    /// How many requests a bucket refills.
+    pub rate: Option<u32>,
+    /// In which time; default `1s`.
+    pub per: Option<String>,
+    /// How many requests it lets through at once; default twice the rate.
+    pub burst: Option<u32>,
+    /// How many requests a window admits.
+    pub quota: Option<u32>,
+    /// How long the window is.
+    pub window: Option<String>,
+    /// How it counts; default sliding.
+    pub kind: Option<WindowKind>,
+}
+
+/// How a window counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum WindowKind {
+    /// [`Limit::sliding`].
+    Sliding,
+    /// [`Limit::fixed`].
+    Fixed,
+    /// [`Limit::exact`].
+    Exact,
+}
+
+impl PolicyConfig {
+    pub(super) fn read(&self) -> Result<Policy, Problems> {
+        let mut problems = Problems::none();
+        let mut policy = match (self.preset.as_deref(), self.name.as_deref()) {
+            (Some(preset), None) => shipped(preset).unwrap_or_else(|| {
+                problems.push("preset", format!("there is none named {preset:?}"));
+                Policy::clients()
+            }),
+            (None, Some(name)) => Policy::new(name),
+            (Some(_), Some(_)) => return Err(Problems::one("name", "a preset has its own name")),
+            (None, None) => return Err(Problems::one("name", "is missing")),
+        };
+        if self.preset.is_some() && !self.limits.is_empty() {
+            problems.push("limits", "a preset has its own limits");
+        }
+        for (position, limit) in self.limits.iter().enumerate() {
+            match limit.read() {
+                Ok(limit) => policy = policy.limit(limit),
+                Err(part) => problems.append(&format!("limits[{position}]."), part),
+            }
+        }
+        if let Some(chain) = chain(&self.key, &mut problems) {
+            policy = policy.key(chain);
+        }
+        policy = self.read_refund(policy, &mut problems);
+        policy = self.read_store(policy, &mut problems);
+        problems.into_result(if self.shadow { policy.shadow() } else { policy })
+    }
+
+    fn read_refund(&self, policy: Policy, problems: &mut Problems) -> Policy {
+        let mut refunded = Vec::with_capacity(self.refund.len());
+        for (position, text) in self.refund.iter().enumerate() {
+            match Statuses::parse(text) {
+                Some(statuses) => refunded.push(statuses),
+                None => problems.push(
+                    format!("refund[{position}]"),
+                    format!("{text:?} is neither a status such as 304 nor a class such as 2xx"),
+                ),
+            }
+        }
+        if refunded.is_empty() {
+            return policy;
+        }
+        policy.refund_when(move |status| refunded.iter().any(|refunded| refunded.contain(status)))
+    }
+
+    #[cfg(feature = "redis")]
+    fn read_store(&self, mut policy: Policy, problems: &mut Problems) -> Policy {
+        if let Some(text) = &self.outage {
+            match outage(text) {
+                Some(outage) => policy = policy.on_outage(outage),
+                None => problems.push(
+                    "outage",
+                    format!("{text:?} is not deny, allow, local or a time such as local:10m"),
+                ),
+            }
+        }
+        match self.lease {
+            Some(units) => policy.lease(units),
+            None => policy,
+        }
+    }
+
+    #[cfg(not(feature = "redis"))]
+    fn read_store(&self, policy: Policy, problems: &mut Problems) -> Policy {
+        for (field, is_set) in [
+            ("outage", self.outage.is_some()),
+            ("lease", self.lease.is_some()),
+        ] {
+            if is_set {
+                problems.push(field, "needs the feature redis, which was not built in");
+            }
+        }
+        policy
+    }
+}
+
+fn shipped(name: &str) -> Option<Policy> {
+    let all = [
+        Policy::public(),
+        Policy::authenticated(),
+        Policy::admin(),
+        Policy::strict(),
+        Policy::login(),
+        Policy::standard(),
+        Policy::clients(),
+    ];
+    all.into_iter()
+        .find(|policy| policy.name().as_str() == name)
+}
+
+impl LimitConfig {
+    pub(super) fn read(&self) -> Result<Limit, Problems> {
+        let mut problems = Problems::none();
+        let mut time = |field: &str, text: &str| {
+            duration(text).unwrap_or_else(|| {
+                problems.push(
+                    field,
+                    format!("{text:?} is not a time such as 500ms, 10s, 1m, 1h or 1d"),
+                );
+                Duration::from_secs(1)
+            })
+        };
+        let limit = match (self.rate, self.quota) {
+            (Some(rate), None) => {
+                let per = time("per", self.per.as_deref().unwrap_or("1s"));
+                let size = self.burst.unwrap_or(rate.saturating_mul(2));
+                Limit::token_bucket(Rate::new(rate, per), burst(size))
+            }
+            (None, Some(quota)) => {
+                let Some(window) = &self.window else {
+                    return Err(Problems::one("window", "is missing"));
+                };
+                let window = time("window", window);
+                match self.kind.unwrap_or(WindowKind::Sliding) {
+                    WindowKind::Sliding => Limit::sliding(quota, window),
+                    WindowKind::Fixed => Limit::fixed(quota, window),
+                    WindowKind::Exact => Limit::exact(quota, window),
+                }
+            }
+            _ => {
+                return Err(Problems::one(
+                    "rate",
+                    "there must be either a rate or a quota",
+                ));
+            }
+        };
+        let of_a_window = self.window.is_some() || self.kind.is_some();
+        if self.rate.is_some() && of_a_window {
+            problems.push("window", "belongs to a quota, not to a rate");
+        }
+        if self.quota.is_some() && (self.per.is_some() || self.burst.is_some()) {
+            problems.push("burst", "belongs to a rate, not to a quota");
+        }
+        problems.into_result(limit)
+    }
+}

@@ -1,0 +1,91 @@
+//! How settings are written as text.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use palisade_core::Problems;
+
+use crate::key::KeyChain;
+
+/// A chain of these sources, if there are any.
+pub(super) fn chain(sources: &[String], problems: &mut Problems) -> Option<KeyChain> {
+    let mut chain = KeyChain::new();
+    for (position, source) in sources.iter().enumerate() {
+        chain = match source.as_str() {
+            "principal" => chain.principal(),
+            "client-ip" => chain.client_ip(),
+            "authorization" => chain.authorization(),
+            other => match other.strip_prefix("header:") {
+                Some(name) => chain.claimed_header(name),
+                None => {
+                    let reason = format!(
+                        "{other:?} is not principal, client-ip, authorization or header:NAME"
+                    );
+                    problems.push(format!("key[{position}]"), reason);
+                    chain
+                }
+            },
+        };
+    }
+    (!sources.is_empty()).then_some(chain)
+}
+
+/// A number with a unit: `500ms`, `10s`, `1m`, `1h` or `1d`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let seconds = match unit {
+        "ms" => return Some(Duration::from_millis(number)),
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
+}
+
+/// Some statuses: one, such as `304`, or a class of them, such as `2xx`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Statuses {
+    first: u16,
+    last: u16,
+}
+
+impl Statuses {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|number| (100..600).contains(number))
+        };
+        let (first, last) = match text.strip_suffix("xx") {
+            Some(class) => (
+                number(&format!("{class}00"))?,
+                number(&format!("{class}99"))?,
+            ),
+            None => (number(text)?, number(text)?),
+        };
+        Some(Self { first, last })
+    }
+
+    pub(super) fn contain(self, status: StatusCode) -> bool {
+        (self.first..=self.last).contains(&status.as_u16())
+    }
+}
+
+/// What happens while Redis is down.
+#[cfg(feature = "redis")]
+pub(super) fn outage(text: &str) -> Option<crate::Outage> {
+    match (text, text.strip_prefix("local:")) {
+        ("deny", _) => Some(crate::Outage::Deny),
+        ("allow", _) => Some(crate::Outage::Allow),
+        ("local", _) => Some(crate::Outage::default()),
+        (_, Some(grace)) => Some(crate::Outage::LocalFallback {
+            grace: duration(grace)?,
+        }),
+        _ => None,
+    }
+}
