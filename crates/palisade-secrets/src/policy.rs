@@ -1,5 +1,7 @@
 //! What a secret must be like to be accepted at the start.
 
+mod connection;
+
 use palisade_core::{Problems, secret as weak};
 use secrecy::ExposeSecret;
 
@@ -35,34 +37,21 @@ impl Rule {
 
     /// What is wrong with a value, for an operator to read.
     pub(crate) fn judge(self, value: &str) -> Option<String> {
-        match url_password(value) {
+        let Some(inside) = connection::passwords(value) else {
+            return weak::check(value.as_bytes(), self.min_len)
+                .err()
+                .map(|weakness| weakness.to_string());
+        };
+        match inside {
+            Err(reason) => Some(reason.to_owned()),
             // Of a URL the password alone is secret; one without is somebody else's concern.
-            Some(None) => None,
-            Some(Some(password)) => weak::check(password.as_bytes(), 12)
-                .err()
-                .map(|weakness| format!("holds a password that {weakness}")),
-            None => weak::check(value.as_bytes(), self.min_len)
-                .err()
-                .map(|weakness| weakness.to_string()),
+            Ok(passwords) => passwords.iter().find_map(|password| {
+                weak::check(password.as_bytes(), 12)
+                    .err()
+                    .map(|weakness| format!("holds a password that {weakness}"))
+            }),
         }
     }
-}
-
-/// `Some` if the value is a URL with an authority, and then its password.
-fn url_password(value: &str) -> Option<Option<&str>> {
-    let (scheme, rest) = value.split_once("://")?;
-    if !scheme
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-    {
-        return None;
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
-    Some(
-        user.and_then(|user| user.split_once(':'))
-            .map(|(_, password)| password),
-    )
 }
 
 /// Judges the secrets that were found, each by its rule and all of them together.
@@ -113,13 +102,49 @@ mod tests {
     #[test]
     fn of_a_url_the_password_is_judged() {
         let rule = Rule::for_name("DATABASE_URL");
-        let reason = rule.judge("postgres://app:changeme@db/app").unwrap();
-        assert!(reason.starts_with("holds a password that is a well-known placeholder"));
-        assert_eq!(
-            rule.judge("postgres://app:kD2vGq0yX8mT@db:5432/app?x=@y"),
-            None
-        );
-        assert_eq!(rule.judge("postgres://db/app"), None);
+        for weak in [
+            "postgres://app:changeme@db/app",
+            "postgres://app:chang%65me@db/app",
+            "postgres://db/app?user=app&password=changeme",
+            "postgres://db/app?sslmode=require&PASSWORD=change%4De#x",
+            "jdbc:postgresql://db/app?password=changeme",
+            "host=db user=app password=changeme",
+            "Server=db;Database=app;Pwd='changeme'",
+            "https://hooks.example/x?token=changeme",
+        ] {
+            let reason = rule.judge(weak).unwrap_or_default();
+            let expected = "holds a password that is a well-known placeholder";
+            assert!(reason.starts_with(expected), "{weak}: {reason}");
+        }
+        for good in [
+            "postgres://app:kD2vGq0yX8mT@db:5432/app?x=@y",
+            "postgres://app:p%40%2F%3F%23kD2vGq0y@db/app",
+            "postgres://db/app",
+            "postgres://db:5432,[::1]:5433/app?user=me@corp",
+            "postgres://[2001:db8::1]/app",
+            "host=db user=app password=kD2vGq0yX8mT",
+            "https://app:8080/@scope/package",
+        ] {
+            assert_eq!(rule.judge(good), None, "{good}");
+        }
         assert!(rule.judge("db/app").is_some());
+    }
+
+    #[test]
+    fn a_url_with_a_raw_sign_in_its_password_is_refused_for_that() {
+        let rule = Rule::for_name("DATABASE_URL");
+        for sign in ['/', '?', '#'] {
+            for password in [
+                format!("change{sign}me"),
+                format!("kD2vGq{sign}0yX8mT5cWb"),
+                // What stands before the sign looks like a port.
+                format!("7{sign}changeme"),
+                format!("kD@vGq{sign}0yX8mT5cWb"),
+            ] {
+                let url = format!("postgres://app:{password}@db:5432/app");
+                let reason = rule.judge(&url).unwrap_or_default();
+                assert!(reason.contains("percent-encode"), "{url}: {reason}");
+            }
+        }
     }
 }
