@@ -1,5 +1,7 @@
 //! The words of which placeholders are made.
 
+use std::collections::BTreeSet;
+
 /// Words that say "this is not a secret". Each alone, or joined with others and with [`FILLERS`], is a placeholder.
 const TELLING: &[&str] = &[
     "admin",
@@ -26,8 +28,10 @@ const TELLING: &[&str] = &[
     "fake",
     "fixme",
     "foobar",
+    "generate",
     "guest",
     "hello",
+    "here",
     "hunter2",
     "insecure",
     "insert",
@@ -98,17 +102,17 @@ const FILLERS: &[&str] = &[
     "bits",
     "bytes",
     "char",
+    "character",
     "characters",
     "chars",
     "database",
     "db",
     "do",
     "env",
+    "url",
     "for",
     "from",
-    "generate",
     "hash",
-    "here",
     "hs256",
     "i",
     "in",
@@ -180,6 +184,8 @@ const PHRASES: &[&str] = &[
     "replaceme",
     "replacethis",
     "replacewith",
+    "opensslrand",
+    "devurandom",
     "yoursecret",
     "yourjwt",
     "yourapi",
@@ -214,25 +220,31 @@ pub(super) fn is_placeholder(secret: &[u8]) -> bool {
     // `P@ssw0rd` and `s3cr3t`: the usual substitutions, read back.
     let read_back: Vec<u8> = secret
         .iter()
-        .map(|byte| letter_behind(byte.to_ascii_lowercase()))
+        .map(|byte| match byte.to_ascii_lowercase() {
+            b'0' => b'o',
+            b'1' | b'!' => b'i',
+            b'3' => b'e',
+            b'4' | b'@' => b'a',
+            b'5' | b'$' => b's',
+            b'7' => b't',
+            other => other,
+        })
         .filter(u8::is_ascii_alphanumeric)
         .collect();
+    let is_dressed = is_mostly_marks(secret, plain.len());
     [plain, read_back]
         .iter()
-        .any(|text| holds_phrase(text) || is_made_of_words(text))
+        .any(|text| holds_phrase(text) || (!is_dressed && is_made_of_words(text)))
 }
 
-/// The letter that a digit or a sign stands for, where one does.
-pub(super) const fn letter_behind(byte: u8) -> u8 {
-    match byte {
-        b'0' => b'o',
-        b'1' | b'!' => b'i',
-        b'3' => b'e',
-        b'4' | b'@' => b'a',
-        b'5' | b'$' => b's',
-        b'7' => b't',
-        other => other,
-    }
+/// More marks than letters and digits, of many kinds: the few letters between them spell a short word by chance.
+fn is_mostly_marks(secret: &[u8], letters: usize) -> bool {
+    let marks: BTreeSet<u8> = secret
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_alphanumeric())
+        .collect();
+    letters * 2 < secret.len() && marks.len() > 4
 }
 
 /// Mostly printable. The few letters in a raw key, read by themselves, spell short words too often.
