@@ -2,6 +2,10 @@
 //!
 //! One check for every crate that takes a secret, so that what one refuses no other accepts.
 
+mod encoded;
+mod language;
+mod patterns;
+mod published;
 mod template;
 mod vocabulary;
 
@@ -12,7 +16,7 @@ pub enum Weakness {
     /// Nothing there, or only white space.
     #[error("is empty")]
     Empty,
-    /// Made of the words that examples and templates use.
+    /// Made of the words that examples and templates use, or a sample from documentation itself.
     #[error("is a well-known placeholder; make one with `openssl rand -base64 32`")]
     Placeholder,
     /// Too few bytes.
@@ -31,8 +35,10 @@ pub enum Weakness {
 /// Looks for a weakness in a secret that should have at least `min_len` bytes.
 ///
 /// Placeholders are found in any case and with any separators, and so are instructions of which a placeholder is made
-/// (`INSERT_ETHERSCAN_API_KEY`, `<random 32 bytes>`). A secret from a random generator, in base64, hex or raw bytes,
-/// passes.
+/// (`INSERT_ETHERSCAN_API_KEY`, `<random 32 bytes>`) and the samples of widely read documentation. Text that somebody
+/// wrote in words, walks over the keyboard and repeated patterns are too regular, also as hexadecimal digits or base64; a
+/// passphrase of dictionary words is among them, however long. A secret from a random generator, in base64, hex or raw
+/// bytes, passes.
 ///
 /// # Errors
 ///
@@ -51,7 +57,13 @@ pub fn check(secret: &[u8], min_len: usize) -> Result<(), Weakness> {
     if secret.trim_ascii().is_empty() {
         return Err(Weakness::Empty);
     }
-    if vocabulary::is_placeholder(secret) || template::is_template(secret) {
+    let decoded = encoded::text_in(secret);
+    let as_meant = decoded.as_deref().unwrap_or(secret);
+    if [secret, as_meant].into_iter().any(|text| {
+        vocabulary::is_placeholder(text)
+            || template::is_template(text)
+            || published::is_published(text)
+    }) {
         return Err(Weakness::Placeholder);
     }
     if secret.len() < min_len {
@@ -63,6 +75,9 @@ pub fn check(secret: &[u8], min_len: usize) -> Result<(), Weakness> {
     // Of 32 random decimal digits, the poorest alphabet in use, one secret in a million measures 2.3 bits a character.
     let wanted = (secret.len().min(32) as f64) * 2.0;
     if shannon_bits(secret) < wanted || is_sequence(secret) || is_repetition(secret) {
+        return Err(Weakness::LowEntropy);
+    }
+    if patterns::is_pattern(as_meant) || language::is_written(as_meant) {
         return Err(Weakness::LowEntropy);
     }
     Ok(())

@@ -220,21 +220,26 @@ pub(super) fn is_placeholder(secret: &[u8]) -> bool {
     // `P@ssw0rd` and `s3cr3t`: the usual substitutions, read back.
     let read_back: Vec<u8> = secret
         .iter()
-        .map(|byte| match byte.to_ascii_lowercase() {
-            b'0' => b'o',
-            b'1' | b'!' => b'i',
-            b'3' => b'e',
-            b'4' | b'@' => b'a',
-            b'5' | b'$' => b's',
-            b'7' => b't',
-            other => other,
-        })
+        .map(|byte| letter_behind(byte.to_ascii_lowercase()))
         .filter(u8::is_ascii_alphanumeric)
         .collect();
     let is_dressed = is_mostly_marks(secret, plain.len());
     [plain, read_back]
         .iter()
         .any(|text| holds_phrase(text) || (!is_dressed && is_made_of_words(text)))
+}
+
+/// The letter that a digit or a sign stands for, where one does.
+pub(super) const fn letter_behind(byte: u8) -> u8 {
+    match byte {
+        b'0' => b'o',
+        b'1' | b'!' => b'i',
+        b'3' => b'e',
+        b'4' | b'@' => b'a',
+        b'5' | b'$' => b's',
+        b'7' => b't',
+        other => other,
+    }
 }
 
 /// More marks than letters and digits, of many kinds: the few letters between them spell a short word by chance.
