@@ -232,7 +232,10 @@ impl Verifier {
                     return Err(Fault::Chain);
                 }
             }
-            Some((last, _)) if seq != last + 1 => return Err(Fault::Sequence),
+            // Numbers are missing where lines could not be written, and the next line says so.
+            Some((last, _)) if seq <= last || (seq > last + 1 && !says_missing(line)) => {
+                return Err(Fault::Sequence);
+            }
             Some((_, head)) if !is_hex_of(prev, &head) => return Err(Fault::Chain),
             Some(_) => {}
         }

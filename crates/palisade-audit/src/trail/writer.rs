@@ -59,6 +59,8 @@ pub(crate) struct Work {
     written: Written,
     records: u64,
     settles: Vec<Settle>,
+    /// Whether lines since then could not be written, which is to be the next thing on record.
+    missed: bool,
     /// The time when the items were taken, near enough for rotation and checkpoints.
     now: UnixTime,
     clock: Option<Instant>,
@@ -171,6 +173,9 @@ impl Writer {
     }
 
     fn write_line(&mut self, view: &View<'_>, signed_at: Option<Instant>) {
+        if std::mem::take(&mut self.work.missed) {
+            self.tell_missed();
+        }
         self.work.seq += 1;
         self.queue.meters().record(view.class, view.outcome);
         for stream in &mut self.streams {
@@ -242,8 +247,8 @@ impl Writer {
                 told_lost: self.work.told_lost,
             };
         } else {
-            // The numbers and the chain go on from what is there.
-            self.work.seq = self.work.written.seq;
+            // The chain goes on from what is there. The numbers do not: other sinks have seen them.
+            self.work.missed = true;
             self.work.told_lost = self.work.written.told_lost;
             self.streams[0].rewind(self.work.written.head);
         }

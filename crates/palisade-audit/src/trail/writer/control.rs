@@ -57,6 +57,22 @@ impl Writer {
         }
     }
 
+    /// Writes which numbers are missing, because the lines that had them could not be written.
+    pub(super) fn tell_missed(&mut self) {
+        let class = Class::Operations;
+        let lost = self.queue.lost_of(class);
+        let fresh = lost - self.work.told_lost[class as usize];
+        self.work.told_lost[class as usize] = lost;
+        let record = gap()
+            .reason("not_written")
+            .detail("of_class", class.as_str())
+            .detail("lost", fresh)
+            .detail("lost_in_all", lost)
+            .detail("first_seq", self.work.written.seq + 1)
+            .detail("last_seq", self.work.seq);
+        self.control(&record, None);
+    }
+
     /// Writes how many records were lost since this was written last.
     pub(super) fn tell_lost(&mut self) {
         for class in Class::ALL {
