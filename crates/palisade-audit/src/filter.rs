@@ -52,6 +52,11 @@ impl Filter for AuditLayer {
     }
 
     #[inline]
+    fn needs_response(&self, flight: &InFlight) -> bool {
+        !flight.is_over()
+    }
+
+    #[inline]
     fn poll_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,

@@ -2,9 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::Request;
 use palisade_core::Principal;
-use palisade_core::filter::{Exchange, Filter, Filtered, Park, ReplaceBody, Step, Wait};
+use palisade_core::filter::{Exchange, Filter, Filtered, Park, Step, Wait};
 use tower_layer::Layer;
 
 use crate::Refusal;
@@ -49,7 +49,9 @@ impl Filter for AuthLayer {
     }
 
     #[inline]
-    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
+    fn needs_response(&self, (): &()) -> bool {
+        false
+    }
 }
 
 /// Lets the principal in, or says no.

@@ -103,6 +103,16 @@ pub trait Filter: Sized {
     /// Decides about a request, and may change it.
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self>;
 
+    /// Whether the hooks below have something to do for a request that has passed with this; default: they do.
+    ///
+    /// Where no filter of the service has, none of these hooks is called, and what they kept is dropped before the
+    /// inner service is called.
+    #[inline]
+    fn needs_response(&self, kept: &Self::Kept) -> bool {
+        let _ = kept;
+        true
+    }
+
     /// Waits before the response may leave, for as long as it is pending; default: not at all.
     ///
     /// The response is kept meanwhile, and may be replaced.
@@ -118,13 +128,17 @@ pub trait Filter: Sized {
         Poll::Ready(())
     }
 
-    /// Changes the response, and returns the observer of its body.
+    /// Changes the response, and returns the observer of its body; default: leaves both alone.
+    #[inline]
     fn on_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
         kept: Self::Kept,
         response: &mut Response<B>,
-    ) -> Self::Watch;
+    ) -> Self::Watch {
+        let _ = (exchange, kept, response);
+        Self::Watch::default()
+    }
 
     /// Settles a request that got no response; default: drops what was kept.
     #[inline]

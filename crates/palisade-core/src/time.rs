@@ -4,6 +4,7 @@
 //! runtime otherwise. Wall time is read only where a protocol shows it (`exp`, timestamps), through a [`WallClock`]
 //! that tests can set.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -132,6 +133,33 @@ impl WallClock {
     }
 }
 
+/// The time for which wall time is told from monotonic time, before the system's clock is read again: as long as a
+/// change of that clock may go unnoticed.
+const WALL_HOLDS: Duration = Duration::from_millis(20);
+
+thread_local! {
+    /// Both clocks, as they were read last one right after the other.
+    static READ: Cell<Option<(Instant, UnixTime)>> = const { Cell::new(None) };
+}
+
+/// The system's wall time at a time that was read just now. A second clock is read once in [`WALL_HOLDS`] instead of
+/// for every request.
+#[inline]
+pub(crate) fn system_at(now: Instant) -> UnixTime {
+    let held = READ.get().and_then(|(read, wall)| {
+        let since = now.checked_duration_since(read)?;
+        (since < WALL_HOLDS).then(|| wall.saturating_add(since))
+    });
+    held.unwrap_or_else(read_both)
+}
+
+#[cold]
+fn read_both() -> UnixTime {
+    let wall = system_now();
+    READ.set(Some((now(), wall)));
+    wall
+}
+
 #[allow(clippy::disallowed_methods, reason = "this is the one place that may")]
 fn system_now() -> UnixTime {
     UnixTime(
@@ -163,6 +191,24 @@ mod tests {
         let mut millis = Vec::new();
         time.write_rfc3339_millis(&mut millis);
         assert_eq!(millis, b"1985-04-12T23:20:50.520Z");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wall_time_goes_on_with_monotonic_time_until_it_is_read_again() {
+        let began = now();
+        let wall = system_at(began);
+        let later = began + Duration::from_millis(3);
+        assert_eq!(
+            system_at(later).saturating_since(wall),
+            Duration::from_millis(3)
+        );
+        // An hour of paused time: the system's clock has not moved so far.
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+        let again = system_at(now());
+        assert!(again.saturating_since(wall) < Duration::from_secs(60));
+        assert!(again >= wall);
+        // A time before both were read last, as on another runtime.
+        assert!(system_at(began).saturating_since(wall) < Duration::from_secs(60));
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Filter for RateLimitLayer {
     }
 
     #[inline]
+    fn needs_response(&self, ticket: &Ticket) -> bool {
+        ticket.needs_response()
+    }
+
+    #[inline]
     fn on_response<B: ReplaceBody>(
         &self,
         _: &mut Exchange,

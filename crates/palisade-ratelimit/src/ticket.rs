@@ -69,6 +69,12 @@ impl Ticket {
         Self::rare(own, numbers, refund)
     }
 
+    /// Whether there is anything to write or to give back.
+    #[inline]
+    pub(crate) const fn needs_response(&self) -> bool {
+        !matches!(self.0, Kind::Done)
+    }
+
     #[cold]
     fn rare(shown: Shown, numbers: Numbers, refund: Option<PendingRefund>) -> Self {
         Self(Kind::Rare(Box::new(Rare {

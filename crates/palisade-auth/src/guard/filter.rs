@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 
-use http::{Request, Response};
-use palisade_core::filter::{Exchange, Filter, Filtered, ReplaceBody, Step};
+use http::Request;
+use palisade_core::filter::{Exchange, Filter, Filtered, Step};
 use tower_layer::Layer;
 
 use super::Guard;
@@ -39,5 +39,7 @@ impl Filter for Guard {
     }
 
     #[inline]
-    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
+    fn needs_response(&self, (): &()) -> bool {
+        false
+    }
 }

@@ -11,7 +11,6 @@ use crate::{ClientAddr, Rejection, RejectionContext, RequestScope};
 pub struct Exchange {
     found: Found,
     now: Option<Instant>,
-    wall: Option<UnixTime>,
 }
 
 /// The part of an exchange that lies in its future: what the clock said is past by the response.
@@ -48,11 +47,7 @@ impl Exchange {
     /// Goes on with an exchange. What the clock said before is past.
     #[inline]
     pub(super) const fn resume(found: Found) -> Self {
-        Self {
-            found,
-            now: None,
-            wall: None,
-        }
+        Self { found, now: None }
     }
 
     /// The part that outlives this look at the clock.
@@ -118,11 +113,12 @@ impl Exchange {
         *self.now.get_or_insert_with(time::now)
     }
 
-    /// The wall time that goes with [`now`](Self::now), by this clock. The system's is read once for all filters.
+    /// The wall time that goes with [`now`](Self::now), by this clock. The system's is told from the monotonic time
+    /// for 20 ms at most, and then read again.
     #[inline]
     pub fn unix_now(&mut self, clock: &WallClock) -> UnixTime {
         match clock.is_system() {
-            true => *self.wall.get_or_insert_with(|| clock.now()),
+            true => time::system_at(self.now()),
             false => clock.now(),
         }
     }

@@ -23,9 +23,8 @@ pin_project_lite::pin_project! {
         S: Service<Request<Rq>>,
         F: Filter,
     {
-        filter: F,
         found: Found,
-        kept: Option<F::Kept>,
+        held: Option<Held<F>>,
         #[pin]
         state: State<S, F, Rq, B>,
     }
@@ -37,9 +36,8 @@ pin_project_lite::pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.found.running && let Some(kept) = this.kept.take() {
-                let mut exchange = Exchange::resume(std::mem::take(this.found));
-                this.filter.on_failure(&mut exchange, kept, Failure::Panic);
+            if this.found.running && let Some(held) = this.held.take() {
+                held.fail(this.found, Failure::Panic);
             }
         }
     }
@@ -58,21 +56,53 @@ pin_project_lite::pin_project! {
     }
 }
 
+/// What the filters kept of a request until its response, and the filters themselves.
+pub(super) struct Held<F: Filter> {
+    filter: F,
+    kept: F::Kept,
+}
+
+impl<F: Filter> Held<F> {
+    #[inline(always)]
+    pub(super) const fn new(filter: F, kept: F::Kept) -> Self {
+        Self { filter, kept }
+    }
+
+    /// Nothing is held where the response concerns no filter.
+    #[inline(always)]
+    pub(super) fn until_response(filter: &F, kept: F::Kept) -> Option<Self>
+    where
+        F: Clone,
+    {
+        match filter.needs_response(&kept) {
+            true => Some(Self::new(filter.clone(), kept)),
+            false => None,
+        }
+    }
+
+    fn fail(self, found: &mut Found, failure: Failure) {
+        let mut exchange = Exchange::resume(std::mem::take(found));
+        self.filter.on_failure(&mut exchange, self.kept, failure);
+    }
+}
+
 /// A request that waits for a query, with the service that was ready for it.
 pub(super) struct Parked<S, F: Filter, Rq>(Option<Waiting<S, F, Rq>>);
 
 struct Waiting<S, F: Filter, Rq> {
     // Dropped first: what the outer filters keep of the request is settled with it.
     wait: F::Wait,
+    filter: F,
     service: S,
     request: Request<Rq>,
 }
 
 impl<S, F: Filter, Rq> Parked<S, F, Rq> {
     #[cold]
-    pub(super) fn new(service: S, request: Request<Rq>, wait: F::Wait) -> Box<Self> {
+    pub(super) fn new(filter: F, service: S, request: Request<Rq>, wait: F::Wait) -> Box<Self> {
         Box::new(Self(Some(Waiting {
             wait,
+            filter,
             service,
             request,
         })))
@@ -87,36 +117,32 @@ where
 {
     /// Waits for the response of the inner service, which was called.
     #[inline(always)]
-    pub(super) const fn running(inner: S::Future, filter: F, found: Found, kept: F::Kept) -> Self {
+    pub(super) const fn running(inner: S::Future, found: Found, held: Option<Held<F>>) -> Self {
         Self {
-            filter,
             found,
-            kept: Some(kept),
+            held,
             state: State::Running { inner },
         }
     }
 
     pub(super) fn answer(
         answer: Response<Bytes>,
-        filter: F,
         exchange: Exchange,
-        kept: Option<F::Kept>,
+        held: Option<Held<F>>,
     ) -> Self {
         Self {
-            filter,
             found: exchange.pause(),
-            kept,
+            held,
             state: State::Leaving {
                 response: Some(Box::new(answer.map(ResponseBody::unwatched_full))),
             },
         }
     }
 
-    pub(super) fn wait(parked: Box<Parked<S, F, Rq>>, filter: F, exchange: Exchange) -> Self {
+    pub(super) fn wait(parked: Box<Parked<S, F, Rq>>, exchange: Exchange) -> Self {
         Self {
-            filter,
             found: exchange.pause(),
-            kept: None,
+            held: None,
             state: State::Waiting { parked },
         }
     }
@@ -125,7 +151,7 @@ where
 impl<S, F, Rq, B> Future for ResponseFuture<S, F, Rq, B>
 where
     S: Service<Request<Rq>, Response = Response<B>>,
-    F: Filter,
+    F: Filter + Clone,
     B: Body<Data = Bytes>,
 {
     type Output = Result<Response<ResponseBody<B, F::Watch>>, S::Error>;
@@ -148,15 +174,14 @@ where
                     let response = match ready!(polled) {
                         Ok(response) => response,
                         Err(error) => {
-                            if let Some(kept) = this.kept.take() {
-                                let mut exchange = Exchange::resume(std::mem::take(this.found));
-                                this.filter.on_failure(&mut exchange, kept, Failure::Error);
+                            if let Some(held) = this.held.take() {
+                                held.fail(this.found, Failure::Error);
                             }
                             return Poll::Ready(Err(error));
                         }
                     };
                     let mut response = response.map(ResponseBody::unwatched);
-                    if release(this.filter, this.found, this.kept, &mut response, cx).is_pending() {
+                    if release(this.found, this.held, &mut response, cx).is_pending() {
                         let response = Some(Box::new(response));
                         this.state.set(State::Leaving { response });
                         return Poll::Pending;
@@ -164,8 +189,8 @@ where
                     return Poll::Ready(Ok(response));
                 }
                 StateProj::Waiting { parked } => {
-                    ready!(parked.poll(this.filter, cx));
-                    match parked.resume(this.filter, this.found, this.kept) {
+                    ready!(parked.poll(cx));
+                    match parked.resume(this.found, this.held) {
                         Some(state) => this.state.set(state),
                         None => return Poll::Pending,
                     }
@@ -175,7 +200,7 @@ where
                     let Some(mut response) = leaving.take() else {
                         return Poll::Pending;
                     };
-                    if release(this.filter, this.found, this.kept, &mut response, cx).is_pending() {
+                    if release(this.found, this.held, &mut response, cx).is_pending() {
                         *leaving = Some(response);
                         return Poll::Pending;
                     }
@@ -189,24 +214,23 @@ where
 /// Lets the filters change the response, unless one of them waits before it may leave.
 #[inline(always)]
 fn release<F: Filter, B: Body<Data = Bytes>>(
-    filter: &F,
     found: &mut Found,
-    kept: &mut Option<F::Kept>,
+    held: &mut Option<Held<F>>,
     response: &mut Response<ResponseBody<B, F::Watch>>,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
-    let Some(held) = kept else {
+    let Some(Held { filter, kept }) = held else {
         return Poll::Ready(());
     };
     let mut exchange = Exchange::resume(std::mem::take(found));
     if filter
-        .poll_response(&mut exchange, held, response, cx)
+        .poll_response(&mut exchange, kept, response, cx)
         .is_pending()
     {
         *found = exchange.pause();
         return Poll::Pending;
     }
-    if let Some(kept) = kept.take() {
+    if let Some(Held { filter, kept }) = held.take() {
         let watch = filter.on_response(&mut exchange, kept, response);
         response.body_mut().watch(watch);
     }
@@ -214,9 +238,9 @@ fn release<F: Filter, B: Body<Data = Bytes>>(
 }
 
 impl<S, F: Filter, Rq> Parked<S, F, Rq> {
-    fn poll(&mut self, filter: &F, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.0 {
-            Some(waiting) => waiting.wait.poll_wait(filter, cx),
+            Some(Waiting { wait, filter, .. }) => wait.poll_wait(filter, cx),
             None => Poll::Pending,
         }
     }
@@ -224,36 +248,37 @@ impl<S, F: Filter, Rq> Parked<S, F, Rq> {
     /// Goes on with the request, with what is kept of it. Returns no state only where there is no request any more.
     fn resume<B>(
         &mut self,
-        filter: &F,
         found: &mut Found,
-        kept: &mut Option<F::Kept>,
+        held: &mut Option<Held<F>>,
     ) -> Option<State<S, F, Rq, B>>
     where
+        F: Clone,
         S: Service<Request<Rq>, Response = Response<B>>,
         B: Body<Data = Bytes>,
     {
         let Waiting {
             wait,
+            filter,
             mut service,
             mut request,
         } = self.0.take()?;
         let mut exchange = Exchange::resume(std::mem::take(found));
-        let step = wait.resume(filter, &mut exchange, &mut request);
+        let step = wait.resume(&filter, &mut exchange, &mut request);
         *found = exchange.pause();
         match step {
             Step::Pass(pass) => {
-                *kept = Some(pass);
+                *held = Held::until_response(&filter, pass);
                 let _entered = found.span().map(tracing::Span::enter);
                 let inner = service.call(request);
                 Some(State::Running { inner })
             }
             Step::Answer(answer, left) => {
-                *kept = left;
+                *held = left.map(|left| Held::new(filter, left));
                 let response = Some(Box::new(answer.map(ResponseBody::unwatched_full)));
                 Some(State::Leaving { response })
             }
             Step::Wait(wait) => {
-                let parked = Self::new(service, request, wait);
+                let parked = Self::new(filter, service, request, wait);
                 Some(State::Waiting { parked })
             }
         }

@@ -27,6 +27,16 @@ impl<A: Filter, B: Filter> Filter for (A, B) {
     }
 
     #[inline(always)]
+    fn needs_response(&self, kept: &Self::Kept) -> bool {
+        match &kept.0 {
+            Kept::Both(outer, inner) => {
+                self.1.needs_response(inner) || self.0.needs_response(outer)
+            }
+            Kept::Outer(outer) => self.0.needs_response(outer),
+        }
+    }
+
+    #[inline(always)]
     fn poll_response<Rs: ReplaceBody>(
         &self,
         exchange: &mut Exchange,

@@ -8,7 +8,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tracing::Span;
 
-use super::future::Parked;
+use super::future::{Held, Parked};
 use super::{Exchange, Filter, Park, ResponseFuture, Step};
 use crate::ResponseBody;
 
@@ -51,23 +51,26 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<Rq>) -> Self::Future {
-        let filter = self.filter.clone();
         let mut exchange = Exchange::begin();
-        match filter.on_request(&mut exchange, &mut request) {
+        match self.filter.on_request(&mut exchange, &mut request) {
             Step::Pass(kept) => {
+                let held = Held::until_response(&self.filter, kept);
                 let found = exchange.pause();
                 // Here and not in a function of its own: that would move the request once more.
                 let inner = match found.span() {
                     None => self.inner.call(request),
                     Some(span) => call_in_span(&mut self.inner, request, span),
                 };
-                ResponseFuture::running(inner, filter, found, kept)
+                ResponseFuture::running(inner, found, held)
             }
-            Step::Answer(answer, kept) => ResponseFuture::answer(*answer, filter, exchange, kept),
+            Step::Answer(answer, kept) => {
+                let held = kept.map(|kept| Held::new(self.filter.clone(), kept));
+                ResponseFuture::answer(*answer, exchange, held)
+            }
             Step::Wait(wait) => {
                 let service = wait.park(&mut self.inner);
-                let parked = Parked::new(service, request, wait);
-                ResponseFuture::wait(parked, filter, exchange)
+                let parked = Parked::new(self.filter.clone(), service, request, wait);
+                ResponseFuture::wait(parked, exchange)
             }
         }
     }

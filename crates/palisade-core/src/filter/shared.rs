@@ -118,6 +118,12 @@ impl<F: Filter> Filter for SharedFilter<F> {
     }
 
     #[inline(always)]
+    fn needs_response(&self, kept: &Self::Kept) -> bool {
+        let filter = self.met(kept.loaded.as_deref());
+        filter.is_some_and(|filter| filter.needs_response(&kept.kept))
+    }
+
+    #[inline(always)]
     fn poll_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,

@@ -4,6 +4,7 @@
 
 mod probe;
 mod reload;
+mod unseen;
 
 use std::convert::Infallible;
 use std::future::{Future, pending, ready};

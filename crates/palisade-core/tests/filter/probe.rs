@@ -29,6 +29,8 @@ impl Log {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plan {
     Pass,
+    /// Passes, and the response does not concern it.
+    PassUnseen,
     Answer,
     /// Answers, and wants to see its own answer.
     AnswerSeen,
@@ -36,6 +38,8 @@ pub(crate) enum Plan {
     Wait,
     /// Waits until its gate opens, and then answers.
     WaitThenAnswer,
+    /// Waits until its gate opens, and then passes, and the response does not concern it.
+    WaitUnseen,
     /// Holds the response until its gate opens.
     Hold,
 }
@@ -134,11 +138,15 @@ impl Filter for Probe {
         self.times.borrow_mut().push(exchange.now());
         self.note("request");
         match self.plan {
-            Plan::Pass | Plan::Hold => Step::Pass(self.kept()),
+            Plan::Pass | Plan::PassUnseen | Plan::Hold => Step::Pass(self.kept()),
             Plan::Answer => Step::answer(self.answer()),
             Plan::AnswerSeen => Step::Answer(Box::new(self.answer()), Some(self.kept())),
-            Plan::Wait | Plan::WaitThenAnswer => Step::Wait(Query),
+            Plan::Wait | Plan::WaitUnseen | Plan::WaitThenAnswer => Step::Wait(Query),
         }
+    }
+
+    fn needs_response(&self, _: &Kept) -> bool {
+        !matches!(self.plan, Plan::PassUnseen | Plan::WaitUnseen)
     }
 
     fn poll_response<B: ReplaceBody>(

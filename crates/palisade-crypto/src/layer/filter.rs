@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 
-use http::{Request, Response};
-use palisade_core::filter::{Exchange, Filter, ReplaceBody, Step};
+use http::Request;
+use palisade_core::filter::{Exchange, Filter, Step};
 
 use super::FieldCryptoLayer;
 use super::config::Configured;
@@ -23,5 +23,7 @@ impl Filter for FieldCryptoLayer {
     }
 
     #[inline]
-    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
+    fn needs_response(&self, (): &()) -> bool {
+        false
+    }
 }

@@ -30,6 +30,11 @@ impl Filter for CookieLayer {
     }
 
     #[inline]
+    fn needs_response(&self, (): &()) -> bool {
+        self.0.is_some()
+    }
+
+    #[inline]
     fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), response: &mut Response<B>) {
         if let Some(rules) = &self.0
             && response.headers().contains_key(header::SET_COOKIE)

@@ -45,6 +45,11 @@ impl Filter for CorsLayer {
     }
 
     #[inline]
+    fn needs_response(&self, access: &Option<Access>) -> bool {
+        access.is_some()
+    }
+
+    #[inline]
     fn on_response<B: ReplaceBody>(
         &self,
         _: &mut Exchange,

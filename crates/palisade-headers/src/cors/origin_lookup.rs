@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, HeaderValue, Request, Response, header};
-use palisade_core::filter::{Exchange, Filter, Filtered, Park, ReplaceBody, Step, Wait};
+use http::{HeaderMap, HeaderValue, Request, header};
+use palisade_core::filter::{Exchange, Filter, Filtered, Park, Step, Wait};
 use tower_layer::Layer;
 
 use crate::origin::{LookedUp, is_written};
@@ -119,7 +119,9 @@ impl Filter for OriginLookupLayer {
     }
 
     #[inline]
-    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
+    fn needs_response(&self, (): &()) -> bool {
+        false
+    }
 }
 
 /// The one origin of a request, if it is written as browsers write it and is not known to be the service's own.

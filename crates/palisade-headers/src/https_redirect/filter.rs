@@ -2,7 +2,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use palisade_core::filter::{Exchange, Filter, Filtered, ReplaceBody, Step};
+use palisade_core::filter::{Exchange, Filter, Filtered, Step};
 use palisade_core::{Code, Rejection};
 use tower_layer::Layer;
 
@@ -40,7 +40,9 @@ impl Filter for HttpsRedirectLayer {
     }
 
     #[inline]
-    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
+    fn needs_response(&self, (): &()) -> bool {
+        false
+    }
 }
 
 fn redirect(status: StatusCode, location: HeaderValue) -> Response<Bytes> {

@@ -33,13 +33,21 @@ impl Filter for RequestIdLayer {
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
         if let Some(settings) = &self.0 {
             settings.identify(exchange, request);
-            if let Some(id) = exchange.scope().and_then(RequestScope::request_id) {
+            // Asked before, because a span that nobody reads would still be filled in.
+            if tracing::span_enabled!(target: crate::TARGET, tracing::Level::INFO)
+                && let Some(id) = exchange.scope().and_then(RequestScope::request_id)
+            {
                 let span =
                     tracing::info_span!(target: crate::TARGET, "request", request_id = id.as_str());
                 exchange.set_span(span);
             }
         }
         Step::Pass(())
+    }
+
+    #[inline]
+    fn needs_response(&self, (): &()) -> bool {
+        self.0.is_some()
     }
 
     #[inline]

@@ -48,6 +48,11 @@ impl Filter for SecurityHeadersLayer {
     }
 
     #[inline]
+    fn needs_response(&self, _: &RequestFacts) -> bool {
+        self.policy.is_some()
+    }
+
+    #[inline]
     fn on_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,

@@ -45,5 +45,7 @@ impl Filter for Absent {
     }
 
     #[inline(always)]
-    fn on_response<B: ReplaceBody>(&self, _: &mut Exchange, (): (), _: &mut Response<B>) {}
+    fn needs_response(&self, (): &()) -> bool {
+        false
+    }
 }

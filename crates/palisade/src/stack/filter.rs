@@ -129,6 +129,11 @@ impl Filter for Filters {
     }
 
     #[inline(always)]
+    fn needs_response(&self, kept: &Self::Kept) -> bool {
+        kept.is_some()
+    }
+
+    #[inline(always)]
     fn poll_response<B: ReplaceBody>(
         &self,
         exchange: &mut Exchange,
