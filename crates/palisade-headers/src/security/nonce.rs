@@ -6,7 +6,7 @@ use http::Extensions;
 /// 128 bits, as CSP Level 3, section 7.1, asks for at least.
 const BYTES: usize = 16;
 /// Characters of base64url without padding.
-const CHARS: usize = 22;
+pub(super) const CHARS: usize = 22;
 
 /// The nonce of one response, for `<script nonce="...">`.
 ///
@@ -57,9 +57,9 @@ impl CspNonce {
         }))
     }
 
-    /// The nonce if somebody has read it.
-    pub(super) fn if_read(&self) -> Option<&str> {
-        self.0.get().map(text).filter(|nonce| !nonce.is_empty())
+    /// The characters of the nonce if somebody has read it.
+    pub(super) fn if_read(&self) -> Option<&[u8; CHARS]> {
+        self.0.get()?.as_ref()
     }
 }
 
@@ -145,7 +145,10 @@ mod tests {
         let nonce = CspNonce::unread();
         assert_eq!(nonce.if_read(), None);
         assert_eq!(nonce.clone().as_str(), nonce.as_str());
-        assert_eq!(nonce.if_read().map(str::len), Some(22));
+        assert_eq!(
+            nonce.if_read().map(|read| &read[..]),
+            Some(nonce.as_str().as_bytes())
+        );
         assert_ne!(nonce.as_str(), CspNonce::unread().as_str());
     }
 

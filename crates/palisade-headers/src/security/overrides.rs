@@ -1,5 +1,6 @@
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
+use super::nonce::CHARS;
 use super::prepared::Prepared;
 use super::{ClearSiteData, Csp};
 
@@ -75,7 +76,7 @@ impl HeaderOverrides {
         &self,
         ours: &mut http::HeaderMap,
         status: StatusCode,
-        nonce: Option<&str>,
+        nonce: Option<&[u8; CHARS]>,
     ) {
         for change in &self.0 {
             match change {

@@ -1,6 +1,7 @@
 use http::{HeaderName, HeaderValue, header};
 
 use super::csp::Csp;
+use super::nonce::CHARS;
 
 /// A policy made ready for sending.
 #[derive(Debug, Clone)]
@@ -46,13 +47,13 @@ impl Prepared {
     }
 
     /// The policy with this nonce in it.
-    pub(super) fn with_nonce(&self, nonce: &str) -> Option<HeaderValue> {
+    pub(super) fn with_nonce(&self, nonce: &[u8; CHARS]) -> Option<HeaderValue> {
         let around = self.around.as_ref()?;
         let texts: usize = around.iter().map(|text| text.len()).sum();
-        let mut value = Vec::with_capacity(texts + nonce.len() * (around.len() - 1));
+        let mut value = Vec::with_capacity(texts + CHARS * (around.len() - 1));
         for (at, text) in around.iter().enumerate() {
             if at > 0 {
-                value.extend_from_slice(nonce.as_bytes());
+                value.extend_from_slice(nonce);
             }
             value.extend_from_slice(text.as_bytes());
         }
