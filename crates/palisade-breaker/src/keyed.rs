@@ -5,5 +5,6 @@ mod key;
 mod layer;
 mod store;
 
+pub(crate) use self::bound::bounded;
 pub use self::key::{ByAuthority, ByHeader, ExtractKey, KeyFn, key_fn};
 pub use self::layer::{KeyedBreaker, KeyedBreakerLayer, KeyedHandle};

@@ -50,9 +50,9 @@ pub use permit::{Outcome, Permit};
 pub use refuse::{FailWhenOpen, Refuse, RespondWhenOpen};
 #[cfg(feature = "retry")]
 pub use retry::{
-    CloneBodies, HttpRetry, HttpRetryBoxed, Judge, Replay, ReplayBodies, ReplayBody, ReplayError,
-    Retry, RetryAdvice, RetryConfig, RetryEvent, RetryFuture, RetryIf, RetryLayer, RetryPolicy,
-    retry_if,
+    CloneBodies, HttpRetry, HttpRetryBoxed, Judge, OneBudget, Replay, ReplayBodies, ReplayBody,
+    ReplayError, Retry, RetryAdvice, RetryConfig, RetryEvent, RetryFuture, RetryIf, RetryLayer,
+    RetryPolicy, retry_if,
 };
 pub use service::Breaker;
 #[cfg(feature = "redis")]

@@ -2,6 +2,7 @@
 //! because tower's rounds what a call is worth.
 
 mod budget;
+mod by_key;
 mod config;
 mod event;
 mod judge;
@@ -11,7 +12,9 @@ mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod settings;
+mod unprocessed;
 
+pub use self::by_key::OneBudget;
 pub use self::config::RetryConfig;
 pub use self::event::RetryEvent;
 pub use self::judge::{HttpRetry, HttpRetryBoxed, Judge, RetryAdvice, RetryIf, retry_if};

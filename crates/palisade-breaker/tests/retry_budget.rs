@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{advance, secs};
 use http::{Request, Response};
-use palisade_breaker::RetryLayer;
+use palisade_breaker::{ByAuthority, ByHeader, ExtractKey, RetryLayer, key_fn};
 use tower::{Layer, ServiceExt, service_fn};
 
 const AT_ONCE: Duration = Duration::ZERO;
@@ -75,4 +75,84 @@ async fn calls_and_retries_count_for_ten_seconds() {
     assert_eq!(retries(&layer, 100).await, 30);
     advance(secs(60)).await;
     assert_eq!(retries(&layer, 100).await, 30);
+}
+
+/// How many retries the calls to each of these hosts got, in their order, which all failed.
+async fn retries_of<K>(layer: &KeyedLayer<K>, hosts: impl IntoIterator<Item = String>) -> Vec<usize>
+where
+    K: ExtractKey<Request<String>> + Clone,
+{
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let service = layer.layer(service_fn(move |_: Request<String>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { Err::<Response<String>, _>(std::io::Error::other("reset")) }
+    }));
+    let mut retries = Vec::new();
+    for host in hosts {
+        let request = Request::get(format!("https://{host}/"))
+            .header("x-tenant", &host)
+            .body(String::new());
+        let _ = service.clone().oneshot(request.unwrap()).await;
+        retries.push(attempts.swap(0, Ordering::Relaxed) - 1);
+    }
+    retries
+}
+
+type KeyedLayer<K> = RetryLayer<palisade_breaker::HttpRetry, palisade_breaker::CloneBodies, K>;
+
+/// Ten retries in ten seconds, a hundred attempts a call.
+fn reserve_only() -> RetryLayer {
+    layer(0.0, 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_host_has_a_budget_of_its_own() {
+    let hosts = || {
+        [
+            "down.example",
+            "down.example",
+            "DOWN.example:443",
+            "well.example",
+        ]
+        .map(str::to_owned)
+    };
+    let one = retries_of(&reserve_only(), hosts()).await;
+    assert_eq!(one, [10, 0, 0, 0]);
+    let by_host = reserve_only().budget_by(ByAuthority::new());
+    assert_eq!(retries_of(&by_host, hosts()).await, [10, 0, 0, 10]);
+    advance(secs(10)).await;
+    assert_eq!(retries_of(&by_host, hosts()).await, [10, 0, 0, 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_can_be_that_of_a_header_or_of_what_a_closure_finds() {
+    let tenants = || ["a", "b", "a"].map(str::to_owned);
+    let by_header = reserve_only().budget_by(ByHeader(http::HeaderName::from_static("x-tenant")));
+    assert_eq!(retries_of(&by_header, tenants()).await, [10, 10, 0]);
+    let by_closure = reserve_only().budget_by(key_fn(|request: &Request<String>| {
+        let host = request.uri().host()?;
+        (host != "b").then(|| host.to_owned())
+    }));
+    assert_eq!(retries_of(&by_closure, tenants()).await, [10, 10, 0]);
+    // Those without a key have one together, beside those that have one.
+    let without = reserve_only().budget_by(key_fn(|_: &Request<String>| None));
+    assert_eq!(retries_of(&without, tenants()).await, [10, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn budgets_are_bounded_and_those_that_count_nothing_go_first() {
+    let layer = reserve_only().budget_by(ByAuthority::new());
+    let hosts = |from: usize, to: usize| (from..to).map(|host| format!("h{host}.example"));
+    let many = retries_of(&layer, hosts(0, 10_000)).await;
+    assert!(many.iter().all(|retries| *retries == 10));
+    // No room: these share one.
+    assert_eq!(retries_of(&layer, hosts(10_000, 10_003)).await, [10, 0, 0]);
+    assert_eq!(
+        retries_of(&layer, hosts(0, 1)).await,
+        [0],
+        "it is remembered"
+    );
+    advance(secs(11)).await;
+    assert_eq!(retries_of(&layer, hosts(10_000, 10_003)).await, [10; 3]);
 }

@@ -11,7 +11,7 @@ const MARK: usize = 1 + 64;
 
 /// A key that takes a bounded memory: a longer one is cut, and told from others by its digest, which is the same in every
 /// process.
-pub(super) fn bounded(key: &str) -> Cow<'_, str> {
+pub(crate) fn bounded(key: &str) -> Cow<'_, str> {
     if key.len() <= LONGEST {
         return Cow::Borrowed(key);
     }

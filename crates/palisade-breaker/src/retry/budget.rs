@@ -74,6 +74,16 @@ impl Budget {
         is_left
     }
 
+    /// Whether it counts nothing any more, so that a new one would be the same.
+    pub(super) fn is_unused(&self, now: Instant) -> bool {
+        let mut counts = self.counts();
+        counts.slide(now);
+        counts
+            .slices
+            .iter()
+            .all(|slice| slice.calls == 0 && slice.retries == 0)
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -129,7 +129,7 @@ impl RetryConfig {
     }
 }
 
-impl<J, R> RetryLayer<J, R> {
+impl<J, R, K> RetryLayer<J, R, K> {
     fn take_over(
         self,
         config: &RetryConfig,
@@ -142,7 +142,7 @@ impl<J, R> RetryLayer<J, R> {
     }
 }
 
-impl<J> RetryLayer<J, CloneBodies> {
+impl<J, K> RetryLayer<J, CloneBodies, K> {
     /// Takes over what is set in `config`.
     ///
     /// # Errors
@@ -158,7 +158,7 @@ impl<J> RetryLayer<J, CloneBodies> {
     }
 }
 
-impl<J> RetryLayer<J, ReplayBodies> {
+impl<J, K> RetryLayer<J, ReplayBodies, K> {
     /// Takes over what is set in `config`.
     ///
     /// # Errors

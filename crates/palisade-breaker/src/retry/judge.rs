@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 use palisade_core::time::WallClock;
 
+use super::unprocessed::was_not_processed;
 use crate::classify::comes_from_the_caller;
 use crate::hint::{self, Pushback};
 use crate::{BreakerError, Rejected};
@@ -20,6 +21,8 @@ pub enum RetryAdvice {
     Again,
     /// Try again, but not before so long. If that is longer than the longest wait, the result is final.
     NotBefore(Duration),
+    /// Try again after the usual wait, whatever the method, because no server has processed the request.
+    Unprocessed,
 }
 
 /// Judges whether a result is worth another attempt; [`retry_if`] makes one of a closure.
@@ -32,7 +35,8 @@ pub trait Judge<Res, Err> {
 ///
 /// | result | retried |
 /// |---|---|
-/// | an error: no connection, a timeout, a broken stream | yes |
+/// | no connection; a request that never left; over HTTP/2 `REFUSED_STREAM`, or a `GOAWAY` whose last stream is lower (RFC 9113, section 8.7): surely not processed | yes, whatever the method |
+/// | another error: a timeout, a broken stream | yes |
 /// | an error that is, or comes from, an open breaker, and the response that one gives in its place | no |
 /// | an error of the caller's own: the request's body broke off, the request could not be built | no |
 /// | 5xx other than 501 and 505 | yes |
@@ -166,6 +170,8 @@ impl<B> Judge<Response<B>, BreakerError<BoxError>> for HttpRetryBoxed {
 pub(super) fn judge_error(error: &(dyn Error + 'static)) -> RetryAdvice {
     if comes_from_a_breaker(error) || comes_from_the_caller(error) {
         RetryAdvice::No
+    } else if was_not_processed(error) {
+        RetryAdvice::Unprocessed
     } else {
         RetryAdvice::Again
     }

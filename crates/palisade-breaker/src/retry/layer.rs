@@ -9,16 +9,18 @@ use tower::retry::{Policy, Retry as TowerRetry};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::by_key::OneBudget;
 use super::judge::{HttpRetry, HttpRetryBoxed, Judge};
 use super::policy::{RetryPolicy, Setup, Shared};
 use super::replay::{CloneBodies, ReplayBodies, ReplayBody};
-use crate::BreakerConfigError;
+use crate::{BreakerConfigError, ExtractKey};
 
 /// Tries again what may do better next time, and is its own builder.
 ///
 /// - 3 attempts, waiting up to 1 s and 2 s between them, at random (full jitter), so that clients do not come back in
 ///   step.
-/// - Only idempotent methods (RFC 9110, section 9.2.2) and requests with an `Idempotency-Key`.
+/// - Only idempotent methods (RFC 9110, section 9.2.2) and requests with an `Idempotency-Key`; and whatever the method,
+///   what no server has processed, such as a call whose connection was refused.
 /// - What is retried is up to a [`Judge`]; [`HttpRetry`] is the default.
 /// - Retries stop at a budget of 20 % of the calls, so that they do not turn an outage into a storm.
 ///
@@ -51,10 +53,11 @@ use crate::BreakerConfigError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct RetryLayer<J = HttpRetry, R = CloneBodies> {
+pub struct RetryLayer<J = HttpRetry, R = CloneBodies, K = OneBudget> {
     shared: Handle<Shared>,
     judge: J,
     replay: R,
+    key: K,
 }
 
 impl Default for RetryLayer {
@@ -63,6 +66,7 @@ impl Default for RetryLayer {
             shared: Handle::new(Shared::new(Setup::default())),
             judge: HttpRetry::default(),
             replay: CloneBodies,
+            key: OneBudget,
         }
     }
 }
@@ -75,7 +79,7 @@ impl RetryLayer<HttpRetryBoxed> {
     }
 }
 
-impl<R> RetryLayer<HttpRetry, R> {
+impl<R, K> RetryLayer<HttpRetry, R, K> {
     /// Retries these gRPC statuses too; see [`HttpRetry::retry_on_grpc`].
     #[must_use]
     pub fn retry_on_grpc(mut self, codes: impl IntoIterator<Item = u8>) -> Self {
@@ -91,7 +95,7 @@ impl<R> RetryLayer<HttpRetry, R> {
     }
 }
 
-impl<J, R> RetryLayer<J, R> {
+impl<J, R, K> RetryLayer<J, R, K> {
     pub(super) fn setup(&self) -> &Setup {
         &self.shared.setup
     }
@@ -142,11 +146,12 @@ impl<J, R> RetryLayer<J, R> {
 
     /// Judges by this judge what is worth another attempt.
     #[must_use]
-    pub fn judge<K>(self, judge: K) -> RetryLayer<K, R> {
+    pub fn judge<I>(self, judge: I) -> RetryLayer<I, R, K> {
         RetryLayer {
             shared: self.shared,
             judge,
             replay: self.replay,
+            key: self.key,
         }
     }
 
@@ -154,11 +159,36 @@ impl<J, R> RetryLayer<J, R> {
     /// sent is not retried. The guarded service gets a [`ReplayBody`] then; `tower::util::MapRequestLayer` makes of it what
     /// a client wants that has a body type of its own.
     #[must_use]
-    pub fn replay_bodies(self, cap: usize) -> RetryLayer<J, ReplayBodies> {
+    pub fn replay_bodies(self, cap: usize) -> RetryLayer<J, ReplayBodies, K> {
         RetryLayer {
             shared: self.shared,
             judge: self.judge,
             replay: ReplayBodies { cap },
+            key: self.key,
+        }
+    }
+
+    /// Keeps a budget for each key, such as each host that a client talks to, so that the retries of one that is in trouble
+    /// take none from the others: [`budget`](Self::budget) is then that of a key.
+    ///
+    /// Up to 10,000 budgets are remembered, those that count something any more before all others. A call that finds no
+    /// room shares one budget with all such calls, and with those without a key.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_breaker::{ByAuthority, RetryLayer};
+    ///
+    /// let layer = RetryLayer::default().budget(0.1, 2).budget_by(ByAuthority::new());
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn budget_by<I>(self, key: I) -> RetryLayer<J, R, I> {
+        RetryLayer {
+            shared: self.shared,
+            judge: self.judge,
+            replay: self.replay,
+            key,
         }
     }
 
@@ -171,17 +201,16 @@ impl<J, R> RetryLayer<J, R> {
     }
 }
 
-impl<S, J: Clone, R: Clone> Layer<S> for RetryLayer<J, R> {
-    type Service = Retry<S, J, R>;
+impl<S, J: Clone, R: Clone, K: Clone> Layer<S> for RetryLayer<J, R, K> {
+    type Service = Retry<S, J, R, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let policy = RetryPolicy {
-            shared: self.shared.clone(),
-            judge: self.judge.clone(),
-            replay: self.replay.clone(),
-            made: 0,
-            began: None,
-        };
+        let policy = RetryPolicy::new(
+            self.shared.clone(),
+            self.judge.clone(),
+            self.replay.clone(),
+            self.key.clone(),
+        );
         Retry {
             inner: TowerRetry::new(policy, inner),
             replay: self.replay.clone(),
@@ -189,7 +218,7 @@ impl<S, J: Clone, R: Clone> Layer<S> for RetryLayer<J, R> {
     }
 }
 
-impl<J: fmt::Debug, R: fmt::Debug> fmt::Debug for RetryLayer<J, R> {
+impl<J: fmt::Debug, R: fmt::Debug, K> fmt::Debug for RetryLayer<J, R, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryLayer")
             .field("setup", &self.shared.setup)
@@ -201,12 +230,12 @@ impl<J: fmt::Debug, R: fmt::Debug> fmt::Debug for RetryLayer<J, R> {
 
 /// The service made by [`RetryLayer`].
 #[derive(Clone)]
-pub struct Retry<S, J = HttpRetry, R = CloneBodies> {
-    pub(super) inner: TowerRetry<RetryPolicy<J, R>, S>,
+pub struct Retry<S, J = HttpRetry, R = CloneBodies, K = OneBudget> {
+    pub(super) inner: TowerRetry<RetryPolicy<J, R, K>, S>,
     replay: R,
 }
 
-impl<S: fmt::Debug, J: fmt::Debug, R> fmt::Debug for Retry<S, J, R> {
+impl<S: fmt::Debug, J, R, K> fmt::Debug for Retry<S, J, R, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retry")
             .field("inner", self.inner.get_ref())
@@ -214,15 +243,16 @@ impl<S: fmt::Debug, J: fmt::Debug, R> fmt::Debug for Retry<S, J, R> {
     }
 }
 
-impl<S, J, T> Service<Request<T>> for Retry<S, J, CloneBodies>
+impl<S, J, K, T> Service<Request<T>> for Retry<S, J, CloneBodies, K>
 where
     S: Service<Request<T>> + Clone,
     J: Judge<S::Response, S::Error> + Clone,
+    K: ExtractKey<Request<T>> + Clone,
     T: Clone,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = RetryFuture<RetryPolicy<J, CloneBodies>, S, Request<T>>;
+    type Future = RetryFuture<RetryPolicy<J, CloneBodies, K>, S, Request<T>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Service::<Request<T>>::poll_ready(&mut self.inner, cx)
@@ -235,15 +265,16 @@ where
     }
 }
 
-impl<S, J, B> Service<Request<B>> for Retry<S, J, ReplayBodies>
+impl<S, J, K, B> Service<Request<B>> for Retry<S, J, ReplayBodies, K>
 where
     S: Service<Request<ReplayBody<B>>> + Clone,
     J: Judge<S::Response, S::Error> + Clone,
+    K: ExtractKey<Request<ReplayBody<B>>> + Clone,
     B: Body<Data = bytes::Bytes>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = RetryFuture<RetryPolicy<J, ReplayBodies>, S, Request<ReplayBody<B>>>;
+    type Future = RetryFuture<RetryPolicy<J, ReplayBodies, K>, S, Request<ReplayBody<B>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Service::<Request<ReplayBody<B>>>::poll_ready(&mut self.inner, cx)

@@ -1,4 +1,6 @@
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
@@ -8,12 +10,12 @@ use palisade_core::{Handle, Problems};
 use tokio::time::Sleep;
 use tower::retry::Policy;
 
-use crate::metrics;
-
 use super::budget::Budget;
+use super::by_key::{Budgets, OneBudget};
 use super::event::{Observers, RetryEvent};
 use super::judge::{Judge, RetryAdvice};
 use super::replay::Replay;
+use crate::{ExtractKey, metrics};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
@@ -21,7 +23,7 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 /// What a retry layer was told, and the budget that its clones share.
 pub(crate) struct Shared {
     pub(crate) setup: Setup,
-    budget: Budget,
+    budgets: Budgets,
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) budget: f32,
     pub(crate) reserve: u32,
     pub(crate) any_method: bool,
+    /// Whether requests of any method are kept, in case no server processed them.
+    pub(crate) unprocessed: bool,
     pub(crate) deadline: Option<Duration>,
     pub(crate) observers: Observers,
     /// What does not do of what was set.
@@ -51,6 +55,7 @@ impl Default for Setup {
             budget: 0.2,
             reserve: 1,
             any_method: false,
+            unprocessed: true,
             deadline: None,
             observers: Observers::default(),
             problems: Problems::none(),
@@ -66,8 +71,24 @@ pub(crate) const MOST_RESERVE: u32 = 1_000_000;
 
 impl Shared {
     pub(crate) fn new(setup: Setup) -> Self {
-        let budget = Budget::new(setup.budget, setup.reserve);
-        Self { setup, budget }
+        let budgets = Budgets::new(setup.budget, setup.reserve);
+        Self { setup, budgets }
+    }
+
+    /// The budget that a call takes its retries from.
+    fn budget<'a>(&'a self, call: &'a Call) -> &'a Budget {
+        call.budget.as_deref().unwrap_or(&self.budgets.common)
+    }
+
+    /// Whether an attempt after this wait would begin after the deadline.
+    fn is_too_late(&self, call: &Call, wait: Duration) -> bool {
+        match (call.began, self.setup.deadline) {
+            (Some(began), Some(deadline)) => {
+                let past = time::now().saturating_duration_since(began);
+                past.saturating_add(wait) > deadline
+            }
+            _ => false,
+        }
     }
 
     /// The wait before the attempt after `made` ones: up to the base times the factor for each attempt made but the
@@ -91,28 +112,68 @@ impl fmt::Debug for Shared {
 
 /// Decides over the retries of one request; a [`tower::retry::Policy`], made by [`RetryLayer`](crate::RetryLayer).
 #[derive(Debug, Clone)]
-pub struct RetryPolicy<J, R> {
-    pub(crate) shared: Handle<Shared>,
-    pub(crate) judge: J,
-    pub(crate) replay: R,
-    pub(crate) made: u32,
-    /// When the first attempt began, where there is a deadline.
-    pub(crate) began: Option<Instant>,
+pub struct RetryPolicy<J, R, K = OneBudget> {
+    shared: Handle<Shared>,
+    judge: J,
+    replay: R,
+    key: K,
+    call: Call,
 }
 
-impl<J, R> RetryPolicy<J, R> {
-    /// Whether a copy of the request is to be kept for another attempt; asked before each of them.
-    pub(super) fn wants_copy(&mut self, method: &Method, headers: &HeaderMap) -> bool {
-        let is_last = self.made.saturating_add(1) >= self.shared.setup.attempts;
-        if self.made == 0 && !is_last {
-            self.shared.budget.deposit();
-            self.began = self.shared.setup.deadline.map(|_| time::now());
+/// What is known of the call that is being tried.
+#[derive(Debug, Clone, Default)]
+struct Call {
+    made: u32,
+    /// Of these attempts, those that no server has processed.
+    unprocessed: u32,
+    /// Whether it may be tried again after a server may have processed it.
+    is_repeatable: bool,
+    /// When the first attempt began, where there is a deadline.
+    began: Option<Instant>,
+    /// The budget of its key.
+    budget: Option<Arc<Budget>>,
+}
+
+impl<J, R, K> RetryPolicy<J, R, K> {
+    pub(super) fn new(shared: Handle<Shared>, judge: J, replay: R, key: K) -> Self {
+        Self {
+            shared,
+            judge,
+            replay,
+            key,
+            call: Call::default(),
         }
-        // RFC 9110, section 9.2.2, and draft-ietf-httpapi-idempotency-key-header.
-        let may_repeat = self.shared.setup.any_method
-            || method.is_idempotent()
-            || headers.contains_key(IDEMPOTENCY_KEY);
-        may_repeat && !is_last
+    }
+
+    pub(super) fn judge<Res, Err>(&self, result: Result<&Res, &Err>) -> RetryAdvice
+    where
+        J: Judge<Res, Err>,
+    {
+        self.judge.judge(result)
+    }
+
+    /// Whether a copy of the request is to be kept for another attempt; asked before each of them. `key` is asked once a
+    /// call.
+    pub(super) fn wants_copy<'a>(
+        &mut self,
+        method: &Method,
+        headers: &HeaderMap,
+        key: impl FnOnce(&K) -> Option<Cow<'a, str>>,
+    ) -> bool {
+        let (shared, call) = (&*self.shared, &mut self.call);
+        if call.made.saturating_add(1) >= shared.setup.attempts {
+            return false;
+        }
+        if call.made == 0 {
+            call.budget = key(&self.key).and_then(|key| shared.budgets.of(&key));
+            shared.budget(call).deposit();
+            call.began = shared.setup.deadline.map(|_| time::now());
+            // RFC 9110, section 9.2.2, and draft-ietf-httpapi-idempotency-key-header.
+            call.is_repeatable = shared.setup.any_method
+                || method.is_idempotent()
+                || headers.contains_key(IDEMPOTENCY_KEY);
+        }
+        call.is_repeatable || shared.setup.unprocessed
     }
 
     /// The wait before another attempt, if there is to be one.
@@ -124,18 +185,23 @@ impl<J, R> RetryPolicy<J, R> {
         is_whole: bool,
         take_over: impl FnOnce(&R) -> bool,
     ) -> Option<Sleep> {
-        self.made = self.made.saturating_add(1);
+        let (shared, call) = (&*self.shared, &mut self.call);
+        call.made = call.made.saturating_add(1);
         let not_before = match advice {
             RetryAdvice::No => return None,
+            RetryAdvice::Unprocessed => {
+                call.unprocessed = call.unprocessed.saturating_add(1);
+                Duration::ZERO
+            }
+            RetryAdvice::Again | RetryAdvice::NotBefore(_) if !call.is_repeatable => return None,
             RetryAdvice::Again => Duration::ZERO,
             RetryAdvice::NotBefore(wait) => wait,
         };
-        let shared = &*self.shared;
-        if self.made >= shared.setup.attempts || not_before > shared.setup.longest {
+        if call.made >= shared.setup.attempts || not_before > shared.setup.longest {
             return None;
         }
-        let wait = shared.wait(self.made, unit()).max(not_before);
-        if self.is_too_late(wait) {
+        let wait = shared.wait(call.made, unit()).max(not_before);
+        if shared.is_too_late(call, wait) {
             metrics::retry("too_late");
             return None;
         }
@@ -143,7 +209,7 @@ impl<J, R> RetryPolicy<J, R> {
             metrics::retry("body_lost");
             return None;
         }
-        if !shared.budget.withdraw() {
+        if !shared.budget(call).withdraw() {
             metrics::retry("budget_spent");
             tracing::debug!(target: "palisade_breaker", "no retry: the budget is spent");
             return None;
@@ -153,7 +219,7 @@ impl<J, R> RetryPolicy<J, R> {
             return None;
         }
         metrics::retry("retried");
-        let attempt = self.made.saturating_add(1);
+        let attempt = call.made.saturating_add(1);
         tracing::debug!(
             target: "palisade_breaker",
             attempt, wait_ms = wait.as_millis() as u64, "retry"
@@ -162,33 +228,24 @@ impl<J, R> RetryPolicy<J, R> {
         Some(tokio::time::sleep(wait))
     }
 
-    /// Whether an attempt after this wait would begin after the deadline.
-    fn is_too_late(&self, wait: Duration) -> bool {
-        match (self.began, self.shared.setup.deadline) {
-            (Some(began), Some(deadline)) => {
-                let past = time::now().saturating_duration_since(began);
-                past.saturating_add(wait) > deadline
-            }
-            _ => false,
-        }
-    }
-
-    /// Tells a gRPC server how often the call was attempted before (gRPC proposal A6).
+    /// Tells a gRPC server how often the call was attempted before, but for attempts that none has processed (gRPC
+    /// proposal A6).
     pub(super) fn count_attempts(&self, headers: &mut HeaderMap) {
+        let before = self.call.made.saturating_sub(self.call.unprocessed);
         let is_grpc = headers
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-        if is_grpc {
-            let before = self.made.saturating_add(1);
+        if is_grpc && before > 0 {
             headers.insert(PREVIOUS_ATTEMPTS, HeaderValue::from(before));
         }
     }
 }
 
-impl<J, R, T, Res, Err> Policy<Request<T>, Res, Err> for RetryPolicy<J, R>
+impl<J, R, K, T, Res, Err> Policy<Request<T>, Res, Err> for RetryPolicy<J, R, K>
 where
     J: Judge<Res, Err>,
     R: Replay<T>,
+    K: ExtractKey<Request<T>>,
 {
     type Future = Sleep;
 
@@ -196,11 +253,14 @@ where
         let advice = self.judge.judge(result.as_ref());
         let is_whole = self.replay.is_whole(request.body());
         let body = request.body();
-        self.decide(advice, is_whole, |replay| replay.take_over(body))
+        let wait = self.decide(advice, is_whole, |replay| replay.take_over(body))?;
+        self.count_attempts(request.headers_mut());
+        Some(wait)
     }
 
     fn clone_request(&mut self, request: &Request<T>) -> Option<Request<T>> {
-        if !self.wants_copy(request.method(), request.headers()) {
+        let (method, headers) = (request.method(), request.headers());
+        if !self.wants_copy(method, headers, |key| key.extract(request)) {
             return None;
         }
         let body = self.replay.again(request.body())?;
@@ -210,7 +270,6 @@ where
         *clone.version_mut() = request.version();
         *clone.headers_mut() = request.headers().clone();
         *clone.extensions_mut() = request.extensions().clone();
-        self.count_attempts(clone.headers_mut());
         Some(clone)
     }
 }

@@ -10,7 +10,7 @@ use super::judge::{BoxError, HttpRetry, HttpRetryBoxed, Judge, RetryAdvice, judg
 use super::layer::{Retry, RetryFuture};
 use super::policy::RetryPolicy;
 use super::replay::CloneBodies;
-use crate::BreakerError;
+use crate::{BreakerError, ExtractKey};
 
 impl<Err: Error + 'static> Judge<Response, Err> for HttpRetry {
     fn judge(&self, result: Result<&Response, &Err>) -> RetryAdvice {
@@ -48,36 +48,43 @@ impl Judge<Response, BreakerError<BoxError>> for HttpRetryBoxed {
     }
 }
 
-impl<J, Err> Policy<Request, Response, Err> for RetryPolicy<J, CloneBodies>
+impl<J, K, Err> Policy<Request, Response, Err> for RetryPolicy<J, CloneBodies, K>
 where
     J: Judge<Response, Err>,
+    K: ExtractKey<Request>,
 {
     type Future = Sleep;
 
-    fn retry(&mut self, _: &mut Request, result: &mut Result<Response, Err>) -> Option<Sleep> {
-        let advice = self.judge.judge(result.as_ref());
-        self.decide(advice, true, |_| true)
+    fn retry(
+        &mut self,
+        request: &mut Request,
+        result: &mut Result<Response, Err>,
+    ) -> Option<Sleep> {
+        let advice = self.judge(result.as_ref());
+        let wait = self.decide(advice, true, |_| true)?;
+        self.count_attempts(request.headers_mut());
+        Some(wait)
     }
 
     fn clone_request(&mut self, request: &Request) -> Option<Request> {
-        if !self.wants_copy(request.method(), request.headers()) {
+        let (method, headers) = (request.method(), request.headers());
+        if !self.wants_copy(method, headers, |key| key.extract(request)) {
             return None;
         }
         // There is none of a body that is a stream.
-        let mut clone = request.try_clone()?;
-        self.count_attempts(clone.headers_mut());
-        Some(clone)
+        request.try_clone()
     }
 }
 
-impl<S, J> Service<Request> for Retry<S, J, CloneBodies>
+impl<S, J, K> Service<Request> for Retry<S, J, CloneBodies, K>
 where
     S: Service<Request, Response = Response> + Clone,
     J: Judge<Response, S::Error> + Clone,
+    K: ExtractKey<Request> + Clone,
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = RetryFuture<RetryPolicy<J, CloneBodies>, S, Request>;
+    type Future = RetryFuture<RetryPolicy<J, CloneBodies, K>, S, Request>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Service::<Request>::poll_ready(&mut self.inner, cx)

@@ -5,7 +5,7 @@ use super::layer::RetryLayer;
 use super::policy::{MOST_RESERVE, MOST_SHARE};
 
 /// How often, and after which waits.
-impl<J, R> RetryLayer<J, R> {
+impl<J, R, K> RetryLayer<J, R, K> {
     /// Attempts in all, the first one included; default 3, at least 1, which never retries.
     #[must_use]
     pub fn attempts(self, attempts: u32) -> Self {
@@ -78,6 +78,14 @@ impl<J, R> RetryLayer<J, R> {
                     setup.deadline = Some(time);
                 }
             })
+    }
+
+    /// Whether what no server has processed is tried again whatever the method; default yes. A copy of each request is
+    /// kept for it until the answer is here, also of one that is not idempotent: its head is cloned, and its body as
+    /// those of the others are. The attempts, the waits and the budget are those of every retry.
+    #[must_use]
+    pub fn retry_unprocessed(self, retry: bool) -> Self {
+        self.set(|setup| setup.unprocessed = retry)
     }
 
     /// Observes retries, after they are decided and before their wait, besides those that observe them already. Keep it
