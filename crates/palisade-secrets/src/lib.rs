@@ -5,6 +5,7 @@ mod bearer;
 mod builder;
 mod cache;
 mod counters;
+mod database;
 mod environment;
 mod error;
 pub mod generate;
@@ -22,6 +23,7 @@ pub use bearer::{Bearer, BearerLayer, Once, Outbound, Repeat, Replay, ResponseFu
 pub use builder::SecretsBuilder;
 #[cfg(feature = "metrics")]
 pub use counters::FAILURES_TOTAL;
+pub use database::Database;
 pub use environment::{Environment, flag};
 pub use error::{Error, ProviderError};
 pub use layer::{SecretsLayer, SecretsService};
@@ -32,5 +34,4 @@ pub use provider::{EnvVars, Fetched, MountedDirectory, Provider, Stage};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use secret::{Pair, Secret};
 pub use secrets::{Access, Secrets};
-pub use typed::Database;
 pub use watch::Watch;

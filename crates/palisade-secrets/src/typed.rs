@@ -1,11 +1,9 @@
 //! Secrets with a form.
 
-use std::fmt;
-
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Pair, Secret, Secrets};
+use crate::{Error, Pair, Secrets};
 
 impl Secrets {
     /// A secret that is JSON, as a type of yours.
@@ -61,25 +59,6 @@ impl Secrets {
         Ok(value)
     }
 
-    /// Where the database is: `DATABASE_URL`, or `DB_HOST`, `DB_NAME`, `DB_USER` and `DB_PASSWORD`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Missing`] with the first name that is not there, or as [`secret`](Self::secret).
-    pub async fn database(&self) -> Result<Database, Error> {
-        match self.secret("DATABASE_URL").await {
-            Ok(url) => return Ok(Database::Url(url)),
-            Err(Error::Missing { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(Database::Parts {
-            host: self.secret("DB_HOST").await?,
-            name: self.secret("DB_NAME").await?,
-            user: self.secret("DB_USER").await?,
-            password: self.secret("DB_PASSWORD").await?,
-        })
-    }
-
     /// `ENCRYPTION_KEY` and the one before it.
     ///
     /// # Errors
@@ -115,65 +94,10 @@ impl Secrets {
     }
 }
 
-fn invalid(name: &str, field: String, reason: String) -> Error {
+pub(crate) fn invalid(name: &str, field: String, reason: String) -> Error {
     Error::Invalid {
         name: name.into(),
         field,
         reason,
-    }
-}
-
-/// Where a database is, and how to sign in there.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Database {
-    /// In one text, with the password in it.
-    Url(Secret),
-    /// In parts.
-    Parts {
-        /// The host, with the port if it is not the usual one.
-        host: Secret,
-        /// The name of the database.
-        name: Secret,
-        /// The user.
-        user: Secret,
-        /// The password.
-        password: Secret,
-    },
-}
-
-impl Database {
-    /// As a URL of this scheme, such as `postgres`; one that was given as a URL is returned as it is.
-    #[must_use]
-    pub fn to_url(&self, scheme: &str) -> SecretString {
-        match self {
-            Self::Url(url) => url.expose_secret().into(),
-            Self::Parts {
-                host,
-                name,
-                user,
-                password,
-            } => {
-                let [user, password, name] =
-                    [user, password, name].map(|part| Encoded(part.expose_secret()));
-                let host = host.expose_secret();
-                format!("{scheme}://{user}:{password}@{host}/{name}").into()
-            }
-        }
-    }
-}
-
-/// All but the unreserved characters percent-encoded (RFC 3986, section 2.1).
-struct Encoded<'a>(&'a str);
-
-impl fmt::Display for Encoded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.bytes().try_for_each(|byte| {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                write!(f, "{}", char::from(byte))
-            } else {
-                write!(f, "%{byte:02X}")
-            }
-        })
     }
 }

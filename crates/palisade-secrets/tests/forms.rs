@@ -39,6 +39,76 @@ async fn a_database_is_a_url_or_its_parts() {
     let database = secrets.database().await.unwrap();
     assert!(matches!(database, Database::Url(_)));
     assert_eq!(database.to_url("postgres").expose_secret(), "mysql://x");
+    for (host, port, expected) in [
+        ("::1", None, "[::1]"),
+        ("2001:db8::5", Some("5433"), "[2001:db8::5]:5433"),
+        ("[::1]", Some("5433"), "[::1]:5433"),
+        ("[::1]:5433", None, "[::1]:5433"),
+        ("fe80::1%eth0", None, "[fe80::1%25eth0]"),
+        ("db.internal", Some(" 6432\n"), "db.internal:6432"),
+        ("10.0.0.7", Some("5432"), "10.0.0.7:5432"),
+        ("/var/run/postgresql", None, "%2Fvar%2Frun%2Fpostgresql"),
+    ] {
+        let store = Store::of([
+            ("DB_HOST", host),
+            ("DB_NAME", "n"),
+            ("DB_USER", "u"),
+            ("DB_PASSWORD", "p"),
+        ]);
+        if let Some(port) = port {
+            store.set("DB_PORT", port);
+        }
+        let database = of(&store).await.database().await.unwrap();
+        let url = database.to_url("postgres");
+        assert_eq!(url.expose_secret(), format!("postgres://u:p@{expected}/n"));
+    }
+    for (host, port, said) in [
+        (
+            "db",
+            "0",
+            "secret DB_PORT: value is not a number from 1 to 65535",
+        ),
+        (
+            "db",
+            "65536",
+            "secret DB_PORT: value is not a number from 1 to 65535",
+        ),
+        (
+            "db",
+            "x",
+            "secret DB_PORT: value is not a number from 1 to 65535",
+        ),
+        (
+            "db:5432",
+            "5432",
+            "secret DB_PORT: value is set beside a port in DB_HOST",
+        ),
+        (
+            "[::1]:5432",
+            "5432",
+            "secret DB_PORT: value is set beside a port in DB_HOST",
+        ),
+        (
+            "db/x",
+            "5432",
+            "secret DB_HOST: value is not the name or address of a host",
+        ),
+        (
+            "a@db",
+            "5432",
+            "secret DB_HOST: value is not the name or address of a host",
+        ),
+    ] {
+        let store = Store::of([
+            ("DB_HOST", host),
+            ("DB_PORT", port),
+            ("DB_NAME", "n"),
+            ("DB_USER", "u"),
+            ("DB_PASSWORD", "p"),
+        ]);
+        let error = of(&store).await.database().await.unwrap_err();
+        assert_eq!(error.to_string(), said, "{host}");
+    }
     let error = of(&Store::of([("DB_HOST", "x")])).await.database().await;
     assert!(matches!(error, Err(Error::Missing { name }) if *name == *"DB_NAME"));
 }

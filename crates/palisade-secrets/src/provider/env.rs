@@ -5,7 +5,7 @@ use std::sync::Arc;
 use palisade_core::Name;
 use zeroize::Zeroizing;
 
-use super::{Fetched, Provider, Stage, read_file};
+use super::{Fetched, Provider, Stage, file};
 use crate::{ProviderError, Secret};
 
 /// Environment variables, and with a suffix the files that variables name.
@@ -70,12 +70,16 @@ impl EnvVars {
                 let message = format!("variable {name} is empty or not UTF-8");
                 Err(ProviderError::new(message))
             }
+            (Some(value), None, _) if value.trim().is_empty() => {
+                let message = format!("variable {name} holds nothing but blanks");
+                Err(ProviderError::new(message))
+            }
             (Some(value), None, _) => Ok(Some(Fetched::fixed(Secret::new(value.as_str())))),
             (Some(_), Some(_), file_name) => Err(ProviderError::new(format!(
                 "variables {name} and {} are both set",
                 file_name.unwrap_or_default()
             ))),
-            (None, Some(path), file_name) => match read_file(Path::new(&path))? {
+            (None, Some(path), file_name) => match file::read(Path::new(&path))? {
                 Some(value) => Ok(Some(Fetched::new(Secret::new(value)))),
                 None => Err(ProviderError::new(format!(
                     "variable {} names {path}, which is not there",

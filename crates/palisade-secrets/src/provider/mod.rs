@@ -5,6 +5,7 @@ mod aws;
 mod bounded;
 mod directory;
 mod env;
+mod file;
 
 use std::fmt;
 use std::future::Future;
@@ -132,41 +133,4 @@ impl fmt::Debug for dyn AnyProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.name().fmt(f)
     }
-}
-
-/// The most bytes that a file with a secret may have.
-const MAX_FILE: u64 = 1024 * 1024;
-
-/// The secret in a file, without the line break at its end. `None` if there is no such file.
-fn read_file(path: &std::path::Path) -> Result<Option<secrecy::SecretString>, ProviderError> {
-    use std::io::{ErrorKind, Read};
-
-    use zeroize::Zeroizing;
-
-    let failed = |error: std::io::Error| {
-        let message = format!("{} cannot be read: {}", path.display(), error.kind());
-        ProviderError::new(message)
-    };
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let len = file.metadata().map_err(failed)?.len();
-    // Room for all of it, because a buffer that grows leaves copies behind.
-    let room = usize::try_from(len.min(MAX_FILE)).unwrap_or(0) + 1;
-    let mut text = Zeroizing::new(String::with_capacity(room));
-    file.take(MAX_FILE + 1)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    if text.len() as u64 > MAX_FILE {
-        let message = format!("{} is larger than 1 MiB", path.display());
-        return Err(ProviderError::new(message));
-    }
-    let value = text.strip_suffix('\n').unwrap_or(&text);
-    let value = value.strip_suffix('\r').unwrap_or(value);
-    if value.is_empty() {
-        return Err(ProviderError::new(format!("{} is empty", path.display())));
-    }
-    Ok(Some(value.into()))
 }
