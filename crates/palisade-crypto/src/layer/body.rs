@@ -11,10 +11,22 @@ pub(super) fn form(headers: &HeaderMap) -> Option<Form> {
         .iter()
         .find_map(|value| form_of(value.as_bytes()))?;
     // A part of a document may be JSON by chance, such as one string of it.
-    if headers.contains_key(header::CONTENT_RANGE) {
+    if headers
+        .get_all(header::CONTENT_RANGE)
+        .iter()
+        .any(|range| is_of_a_part(range.as_bytes()))
+    {
         return Some(Form::Unreadable);
     }
     Some(form)
+}
+
+/// Whether a `Content-Range` names the part that the body is. In `bytes */42`, which goes with 416, it names none (RFC
+/// 9110, section 14.4), and the body is a whole one that says what is wrong.
+fn is_of_a_part(range: &[u8]) -> bool {
+    let range = range.trim_ascii();
+    let unit = range.iter().position(u8::is_ascii_whitespace);
+    !unit.is_some_and(|end| range[end..].trim_ascii_start().starts_with(b"*/"))
 }
 
 fn form_of(content_type: &[u8]) -> Option<Form> {
@@ -23,13 +35,21 @@ fn form_of(content_type: &[u8]) -> Option<Form> {
         .position(|byte| matches!(byte, b';' | b','))
         .unwrap_or(content_type.len());
     let essence = content_type[..end].trim_ascii().to_ascii_lowercase();
-    match essence.as_slice() {
-        b"application/json" | b"text/json" => Some(Form::Document),
-        b"application/x-ndjson" | b"application/ndjson" | b"application/jsonl" => Some(Form::Lines),
-        suffixed if suffixed.ends_with(b"+json") => Some(Form::Document),
-        // Such as application/json-seq (RFC 7464), or parts of a document that were asked for by Range.
+    if essence == b"multipart/byteranges" {
+        return Some(Form::Unreadable);
+    }
+    let subtype = essence.splitn(2, |byte| *byte == b'/').nth(1)?;
+    match subtype.strip_prefix(b"x-").unwrap_or(subtype) {
+        b"ndjson" | b"jsonl" | b"jsonlines" | b"json-lines" | b"ldjson" | b"stream+json" => {
+            Some(Form::Lines)
+        }
+        b"json-seq" => Some(Form::Sequence),
+        // AWS names the version of its protocol there.
+        b"json" | b"amz-json-1.0" | b"amz-json-1.1" => Some(Form::Document),
+        other if other.ends_with(b"+json") => Some(Form::Document),
+        other if other.ends_with(b"+json-seq") => Some(Form::Sequence),
+        // Such as application/jsonp or application/json5.
         other if other.windows(4).any(|window| window == b"json") => Some(Form::Unreadable),
-        b"multipart/byteranges" => Some(Form::Unreadable),
         _ => None,
     }
 }
@@ -81,7 +101,18 @@ mod tests {
             ("text/json", Some(Form::Document)),
             ("application/x-ndjson", Some(Form::Lines)),
             ("application/jsonl", Some(Form::Lines)),
-            ("application/json-seq", Some(Form::Unreadable)),
+            ("application/jsonlines", Some(Form::Lines)),
+            ("application/x-jsonlines; charset=utf-8", Some(Form::Lines)),
+            ("application/x-ldjson", Some(Form::Lines)),
+            ("text/x-ndjson", Some(Form::Lines)),
+            ("application/stream+json", Some(Form::Lines)),
+            ("application/x-json", Some(Form::Document)),
+            ("text/x-json", Some(Form::Document)),
+            ("application/x-amz-json-1.1", Some(Form::Document)),
+            ("application/json-seq", Some(Form::Sequence)),
+            ("application/geo+json-seq", Some(Form::Sequence)),
+            ("application/json5", Some(Form::Unreadable)),
+            ("application/xjson", Some(Form::Unreadable)),
             ("application/jsonp", Some(Form::Unreadable)),
             ("multipart/byteranges; boundary=x", Some(Form::Unreadable)),
             ("application/javascript", None),
@@ -89,6 +120,22 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(form_of(value.as_bytes()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_range_that_names_no_part_is_told_from_one_that_does() {
+        for (range, is_part) in [
+            ("bytes */42", false),
+            ("bytes  */42", false),
+            ("items */*", false),
+            ("bytes 0-4/42", true),
+            ("bytes 0-4/*", true),
+            // Not well formed, so that nobody knows.
+            ("*/42", true),
+            ("", true),
+        ] {
+            assert_eq!(is_of_a_part(range.as_bytes()), is_part, "{range}");
         }
     }
 }

@@ -119,6 +119,8 @@ pub(super) enum Task {
 pub(super) enum Form {
     Document,
     Lines,
+    /// A record separator before each document (RFC 7464).
+    Sequence,
     /// JSON in a form that is not read here, or a part of a body.
     Unreadable,
 }
@@ -173,22 +175,35 @@ impl Config {
     ) -> Result<Option<Vec<u8>>, Error> {
         match form {
             Form::Document => self.rewrite_document(task, body, binding),
-            Form::Lines => {
-                let mut out = Vec::with_capacity(body.len() + 512);
-                for line in body.split_inclusive(|byte| *byte == b'\n') {
-                    if line.trim_ascii().is_empty() {
-                        out.extend_from_slice(line);
-                        continue;
-                    }
-                    match self.rewrite_document(task, line, binding)? {
-                        Some(changed) => out.extend_from_slice(&changed),
-                        None => out.extend_from_slice(line),
-                    }
-                }
-                Ok(Some(out))
-            }
+            Form::Lines => self.rewrite_each(task, body, b'\n', binding).map(Some),
+            Form::Sequence => self.rewrite_each(task, body, 0x1e, binding).map(Some),
             Form::Unreadable => Err(Error::InvalidJson { offset: 0 }),
         }
+    }
+
+    /// Rewrites the documents that `separator` separates, which is not part of any.
+    fn rewrite_each(
+        &self,
+        task: &Task,
+        body: &[u8],
+        separator: u8,
+        binding: &Binding,
+    ) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::with_capacity(body.len() + 512);
+        for (position, part) in body.split(|byte| *byte == separator).enumerate() {
+            if position > 0 {
+                out.push(separator);
+            }
+            if part.trim_ascii().is_empty() {
+                out.extend_from_slice(part);
+                continue;
+            }
+            match self.rewrite_document(task, part, binding)? {
+                Some(changed) => out.extend_from_slice(&changed),
+                None => out.extend_from_slice(part),
+            }
+        }
+        Ok(out)
     }
 
     fn rewrite_document(

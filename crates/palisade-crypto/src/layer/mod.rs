@@ -26,14 +26,15 @@ use crate::{FieldCipher, Fields};
 
 /// Seals named fields of JSON responses on their way out, or opens them.
 ///
-/// A response with one of the types `application/json`, `application/*+json`, `text/json`, `application/x-ndjson`,
-/// `application/ndjson` or `application/jsonl` is collected up to a limit and rewritten: every byte outside the fields
-/// stays, `Content-Length` is set anew, and `ETag`, `Content-MD5`, `Digest`, `Content-Digest`, `Repr-Digest`,
-/// `Accept-Ranges` and trailers are dropped, because they speak of the body as it was. Newline-delimited JSON is
-/// rewritten line by line. Everything else passes at no cost.
+/// A response of JSON is collected up to a limit and rewritten: a document (`application/json`, `application/*+json`,
+/// `text/json`, `application/x-json`, `application/x-amz-json-1.1`), documents by line (`application/x-ndjson`,
+/// `application/jsonl`, `application/jsonlines` and their like), or a sequence (`application/json-seq`, RFC 7464). Every
+/// byte outside the fields stays, `Content-Length` is set anew, and `ETag`, `Content-MD5`, `Digest`, `Content-Digest`, `Repr-Digest`,
+/// `Accept-Ranges` and trailers are dropped, because they speak of the body as it was. Everything else passes
+/// at no cost.
 ///
 /// What cannot be rewritten is refused with 500 and never passed in clear: a body over the limit, compressed, cut short
-/// or malformed, a part of one (206), or JSON in another form, such as `application/json-seq`. Compression belongs
+/// or malformed, a part of one (206), or JSON in another form, such as `application/json5`. Compression belongs
 /// outside this layer.
 ///
 /// Values are bound to a record type, the path of the field, and the tenant of the principal that the request's scope
