@@ -60,6 +60,8 @@ impl Assembly<'_> {
             refund: policy.refund.clone(),
             engine: Engine::Local,
             counters: Counters::new(name),
+            #[cfg(feature = "wait")]
+            queue: policy.wait.map(|(_, most)| crate::queue::Queue::new(most)),
             fixed: rules
                 .iter()
                 .map(|rule| Fixed::of(name, rule.quota().into(), rule.window()))

@@ -24,6 +24,9 @@ pub(crate) struct Counted {
     pub(crate) refund: Option<Arc<Refund>>,
     pub(crate) engine: Engine,
     pub(crate) counters: Counters,
+    /// Where requests wait that are over the limit, if they do.
+    #[cfg(feature = "wait")]
+    pub(crate) queue: Option<crate::queue::Queue>,
     /// The header fields of its limits that never change.
     pub(crate) fixed: Box<[&'static Fixed]>,
 }

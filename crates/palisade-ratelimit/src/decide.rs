@@ -12,6 +12,7 @@ use crate::ask::Question;
 use crate::counted::{Counted, Engine};
 use crate::decision::{Decision, Outcome};
 use crate::headers::{Fixed, Headers, Shown};
+use crate::limit::Assessment;
 use crate::limits::Limits;
 use crate::plan::{Beside, PaidTo, Plan};
 use crate::store::{Charge, Charged, MAX_CHARGES, charge, charge_one};
@@ -180,11 +181,31 @@ impl Limits {
         charged: &Charged,
         view: &RequestView<'_>,
     ) -> Verdict {
-        let counted = &handle.policies[plan.policy];
         let assessment = &charged.assessment;
         if !assessment.fits() {
             return handle.over(Decision::new(name, assessment), plan, view);
         }
+        let to = PaidTo::Table { at: charged.at };
+        #[cfg(feature = "wait")]
+        if handle.policies[plan.policy].queue.is_some() {
+            let delay = handle.delay_here(&plan, name, charged);
+            let pass = |to| Self::pass(handle, plan, name, assessment, to, view);
+            return Self::in_turn(handle, plan, delay, to, view, pass);
+        }
+        Self::pass(handle, plan, name, assessment, to, view)
+    }
+
+    /// Lets a request pass that was charged in this process.
+    #[inline]
+    fn pass(
+        handle: &Handle<Self>,
+        plan: Plan,
+        name: Name,
+        assessment: &Assessment,
+        to: PaidTo,
+        view: &RequestView<'_>,
+    ) -> Verdict {
+        let counted = &handle.policies[plan.policy];
         counted
             .counters
             .allowed(&plan, assessment.remaining, assessment.quota.into());
@@ -202,7 +223,6 @@ impl Limits {
             }
             None => own,
         };
-        let to = PaidTo::Table { at: charged.at };
         Verdict::Counted(Ticket::new(handle, shown, &plan, to))
     }
 
@@ -246,6 +266,26 @@ impl Limits {
             handle.refund_beside(beside);
             return handle.over(decision, plan, view);
         }
+        #[cfg(feature = "wait")]
+        {
+            let reset = u64::try_from(decision.reset_after.as_nanos()).unwrap_or(u64::MAX);
+            let delay = handle.policies[plan.policy].delay(&plan, reset);
+            let pass = |to| Self::pass_beside(handle, decision, to, plan, view);
+            Self::in_turn(handle, plan, delay, to, view, pass)
+        }
+        #[cfg(not(feature = "wait"))]
+        Self::pass_beside(handle, decision, to, plan, view)
+    }
+
+    /// Lets a request pass that was charged elsewhere.
+    #[cfg(any(feature = "governor", feature = "redis"))]
+    fn pass_beside(
+        handle: &Handle<Self>,
+        decision: Decision,
+        to: PaidTo,
+        plan: Plan,
+        view: &RequestView<'_>,
+    ) -> Verdict {
         let counted = &handle.policies[plan.policy];
         counted
             .counters

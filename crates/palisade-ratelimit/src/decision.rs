@@ -23,6 +23,9 @@ pub struct Decision {
     pub reset_after: Duration,
     /// When the same request passes, if nobody else uses the key. `None` for what passed, and for what never will.
     pub retry_after: Option<Duration>,
+    /// For how long what passes is to wait before it goes on: zero, unless its policy lets requests wait (`Policy::wait`,
+    /// feature `wait`).
+    pub delay: Duration,
 }
 
 /// Whether a request may pass.
@@ -80,6 +83,7 @@ impl Decision {
             window: Duration::from_nanos(assessment.window),
             reset_after: Duration::from_nanos(assessment.reset),
             retry_after,
+            delay: Duration::ZERO,
         }
     }
 
@@ -93,6 +97,7 @@ impl Decision {
             window: Duration::ZERO,
             reset_after: Duration::ZERO,
             retry_after: None,
+            delay: Duration::ZERO,
         }
     }
 }

@@ -81,17 +81,27 @@ fn carry_out<B>(
             Step::Pass(Ticket::default())
         }
         Verdict::Over(ruling) => Step::answer(refuse(exchange, request, &ruling, limits)),
+        #[cfg(feature = "wait")]
+        Verdict::Delay(delay) => Step::Wait(Query(Pending::Turn(delay))),
         #[cfg(feature = "redis")]
-        Verdict::Ask(question) => Step::Wait(Query(question)),
+        Verdict::Ask(question) => Step::Wait(Query(Pending::Answer(question))),
     }
 }
 
-/// The query to Redis that a request waits for.
-#[cfg(feature = "redis")]
-pub struct Query(Box<crate::ask::Question>);
+/// What a request waits for: the answer of Redis, or its turn.
+#[cfg(any(feature = "redis", feature = "wait"))]
+pub struct Query(Pending);
 
-/// Without a store over the network there is nothing to wait for.
-#[cfg(not(feature = "redis"))]
+#[cfg(any(feature = "redis", feature = "wait"))]
+enum Pending {
+    #[cfg(feature = "redis")]
+    Answer(Box<crate::ask::Question>),
+    #[cfg(feature = "wait")]
+    Turn(Box<crate::delay::Delay>),
+}
+
+/// Without a store over the network and without queues there is nothing to wait for.
+#[cfg(not(any(feature = "redis", feature = "wait")))]
 pub enum Query {}
 
 impl fmt::Debug for Query {
@@ -107,10 +117,15 @@ impl<S: Clone> Park<S> for Query {
     }
 }
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "wait"))]
 impl Wait<RateLimitLayer> for Query {
     fn poll_wait(&mut self, _: &RateLimitLayer, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.poll(cx)
+        match &mut self.0 {
+            #[cfg(feature = "redis")]
+            Pending::Answer(question) => question.poll(cx),
+            #[cfg(feature = "wait")]
+            Pending::Turn(delay) => delay.poll(cx),
+        }
     }
 
     fn resume<B>(
@@ -119,20 +134,30 @@ impl Wait<RateLimitLayer> for Query {
         exchange: &mut Exchange,
         request: &mut Request<B>,
     ) -> Step<RateLimitLayer> {
-        let Some(limits) = &layer.0 else {
-            return Step::Pass(Ticket::default());
-        };
-        let now = exchange.now();
-        let verdict = {
-            let scope = exchange.find_scope(request.extensions());
-            let view = RequestView::new(request, scope, &limits.client_ip);
-            Limits::conclude(*self.0, &view, now)
-        };
-        carry_out(verdict, limits, exchange, request)
+        match self.0 {
+            #[cfg(feature = "redis")]
+            Pending::Answer(question) => {
+                let Some(limits) = &layer.0 else {
+                    return Step::Pass(Ticket::default());
+                };
+                let now = exchange.now();
+                let verdict = {
+                    let scope = exchange.find_scope(request.extensions());
+                    let view = RequestView::new(request, scope, &limits.client_ip);
+                    Limits::conclude(*question, &view, now)
+                };
+                carry_out(verdict, limits, exchange, request)
+            }
+            #[cfg(feature = "wait")]
+            Pending::Turn(delay) => {
+                let _ = (layer, exchange, request);
+                Step::Pass(delay.into_ticket())
+            }
+        }
     }
 }
 
-#[cfg(not(feature = "redis"))]
+#[cfg(not(any(feature = "redis", feature = "wait")))]
 impl Wait<RateLimitLayer> for Query {
     fn poll_wait(&mut self, _: &RateLimitLayer, _: &mut Context<'_>) -> Poll<()> {
         match *self {}

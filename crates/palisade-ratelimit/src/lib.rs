@@ -11,6 +11,8 @@ mod counted;
 mod counters;
 mod decide;
 mod decision;
+#[cfg(feature = "wait")]
+mod delay;
 mod digest;
 mod error;
 mod filter;
@@ -24,6 +26,8 @@ mod limiter;
 mod limits;
 mod plan;
 mod policy;
+#[cfg(feature = "wait")]
+mod queue;
 mod receipt;
 mod refund;
 mod refusal;
@@ -34,6 +38,8 @@ mod sync;
 #[cfg(test)]
 mod test_support;
 mod ticket;
+#[cfg(feature = "wait")]
+mod turn;
 mod verdict;
 mod view;
 

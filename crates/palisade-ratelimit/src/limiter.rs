@@ -1,4 +1,6 @@
 use std::fmt;
+#[cfg(feature = "wait")]
+use std::time::Duration;
 
 use palisade_core::{Handle, Name, time};
 
@@ -8,6 +10,8 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::limits::Limits;
 use crate::plan::{Paid, PaidTo, Plan};
+#[cfg(feature = "wait")]
+use crate::queue::Queue;
 use crate::receipt::Receipt;
 use crate::store::charge_one;
 
@@ -85,7 +89,8 @@ impl RateLimiter {
         let key = key.grouped_by(&limits.client_ip);
         let plan = plan(limits, number, &key, cost);
         let counted = &limits.policies[number];
-        let (decision, to) = match &counted.engine {
+        #[cfg_attr(not(feature = "wait"), expect(unused_mut, reason = "nothing waits"))]
+        let (mut decision, to) = match &counted.engine {
             Engine::Local => match charge_one(&counted.charge_of(&plan), plan.now) {
                 Some(charged) => (
                     Decision::new(counted.name, &charged.assessment),
@@ -102,6 +107,11 @@ impl RateLimiter {
             #[cfg(feature = "redis")]
             Engine::Redis(policy) => crate::ask::check(limits, counted, policy, plan).await,
         };
+        #[cfg(feature = "wait")]
+        if decision.is_allowed() {
+            let reset = u64::try_from(decision.reset_after.as_nanos()).unwrap_or(u64::MAX);
+            decision.delay = Duration::from_nanos(counted.delay(&plan, reset));
+        }
         match decision.is_allowed() {
             true => counted
                 .counters
@@ -109,6 +119,44 @@ impl RateLimiter {
             false => counted.counters.refused(),
         }
         (decision, Some(Paid { plan, to }))
+    }
+
+    /// Decides in the same way, and answers when it may go on: for policies that let requests
+    /// [wait](crate::Policy::wait). A use that is refused is answered at once.
+    ///
+    /// Needs a Tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`check`](Self::check): a use that is dropped while it waits stays charged, and those behind it wait as long as
+    /// before.
+    #[cfg(feature = "wait")]
+    pub async fn until_ready<'a>(
+        &self,
+        policy: &str,
+        key: impl Into<Key<'a>>,
+        cost: u32,
+    ) -> Decision {
+        let receipt = match self.charge(policy, key, cost).await {
+            Ok(receipt) => receipt,
+            Err(refused) => return refused,
+        };
+        let decision = *receipt.decision();
+        if decision.delay == Duration::ZERO {
+            return decision;
+        }
+        let until = time::now() + decision.delay;
+        let Some((limits, number)) = self.policy(policy) else {
+            return decision;
+        };
+        let counted = &limits.policies[number];
+        let Some(_place) = counted.queue.as_ref().and_then(Queue::enter) else {
+            receipt.refund().await;
+            let delay = u64::try_from(decision.delay.as_nanos()).unwrap_or(u64::MAX);
+            return counted.without_place(delay).unwrap_or_else(unknown);
+        };
+        tokio::time::sleep_until(until).await;
+        decision
     }
 
     /// Says what `key` has left, without a charge: allowed where at least one unit is left. While Redis is down it answers

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+#[cfg(feature = "wait")]
+use std::time::Duration;
 
 use http::StatusCode;
 use palisade_core::{Name, Problems};
@@ -30,6 +32,8 @@ pub struct Policy {
     pub(crate) refund: Option<Arc<Refund>>,
     #[cfg(feature = "governor")]
     pub(crate) governor: Option<Arc<dyn crate::governor::check::Check>>,
+    #[cfg(feature = "wait")]
+    pub(crate) wait: Option<(Duration, usize)>,
     #[cfg(feature = "redis")]
     pub(crate) outage: Option<crate::Outage>,
     #[cfg(feature = "redis")]
@@ -54,6 +58,8 @@ impl Policy {
             refund: None,
             #[cfg(feature = "governor")]
             governor: None,
+            #[cfg(feature = "wait")]
+            wait: None,
             #[cfg(feature = "redis")]
             outage: None,
             #[cfg(feature = "redis")]
@@ -182,6 +188,38 @@ impl Policy {
         self
     }
 
+    /// Lets requests that are over the limit wait for their turn, `longest` at most, instead of refusing them.
+    ///
+    /// For policies of a single [token bucket](Limit::token_bucket). Each key's requests go on in the order in which they
+    /// were decided, at the bucket's rate, as with nginx's `limit_req` without `nodelay`. A key can have as many waiting as
+    /// the bucket refills in `longest`; a process has at most `requests`, so that a flood of keys fills no memory. Others are
+    /// refused as ever, and may come again when there is a place. The places to wait in count as
+    /// [remaining](crate::Decision::remaining).
+    ///
+    /// The layer waits in a timer of Tokio's, and needs a runtime that has one; a request that is dropped meanwhile keeps
+    /// its charge. [`RateLimiter`](crate::RateLimiter) answers with a [`delay`](crate::Decision::delay), and
+    /// [`until_ready`](crate::RateLimiter::until_ready) waits for it. Not for policies with [leases](Self::lease), nor for a
+    /// governor limiter. In shadow mode nothing waits.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use palisade_ratelimit::{Limit, Policy, burst, per_second};
+    ///
+    /// // One at once, then one in 100 ms for up to 20 more.
+    /// let even = Policy::new("even")
+    ///     .limit(Limit::token_bucket(per_second(10), burst(1)))
+    ///     .wait(Duration::from_secs(2), 1_000);
+    /// # let _ = even;
+    /// ```
+    #[cfg(feature = "wait")]
+    #[must_use]
+    pub const fn wait(mut self, longest: Duration, requests: usize) -> Self {
+        self.wait = Some((longest, requests));
+        self
+    }
+
     /// Sets what happens while Redis does not answer; default [`Outage::Deny`](crate::Outage::Deny) for
     /// [`login`](Self::login) and [`strict`](Self::strict), and for others counting in this process for an hour.
     #[cfg(feature = "redis")]
@@ -236,11 +274,44 @@ impl Policy {
                 Err(part) => problems.append(&format!("limits[{position}]."), part),
             }
         }
+        #[cfg(feature = "wait")]
+        self.add_places(&mut rules, &mut problems);
         match Rules::new(&rules) {
             Some(rules) => {
                 problems.into_result(self.room.map_or(rules, |quota| rules.with_room(quota)))
             }
             None => Err(problems),
+        }
+    }
+}
+
+#[cfg(feature = "wait")]
+impl Policy {
+    /// Makes the bucket deeper by what waits.
+    fn add_places(&self, rules: &mut [crate::limit::Rule], problems: &mut Problems) {
+        let Some((longest, _)) = self.wait else {
+            return;
+        };
+        let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+        match rules {
+            [only @ crate::limit::Rule::TokenBucket(_)] => match only.queueing(nanos) {
+                Some(queueing) => *only = queueing,
+                None => problems.push(
+                    "wait",
+                    format!(
+                        "is {longest:?}, must be from the time between two requests to 366 days"
+                    ),
+                ),
+            },
+            _ => problems.push("wait", "needs a single limit, which is a token bucket"),
+        }
+        #[cfg(feature = "governor")]
+        if self.governor.is_some() {
+            problems.push("wait", "is not for a governor limiter");
+        }
+        #[cfg(feature = "redis")]
+        if self.lease > 1 {
+            problems.push("wait", "is not for a policy with leases");
         }
     }
 }

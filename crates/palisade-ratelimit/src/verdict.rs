@@ -12,6 +12,9 @@ pub(crate) enum Verdict {
     Counted(Ticket),
     /// It is over a limit. Kept out of line: what passes should not carry its weight.
     Over(Box<Ruling>),
+    /// It passes after a while.
+    #[cfg(feature = "wait")]
+    Delay(Box<crate::delay::Delay>),
     /// A store has to be asked first.
     #[cfg(feature = "redis")]
     Ask(Box<crate::ask::Question>),

@@ -45,6 +45,15 @@ impl Rule {
         each!(self, rule => rule.commit(state, now, cost));
     }
 
+    /// The same bucket with places to wait in; `None` for everything else, and where there is no place.
+    #[cfg(feature = "wait")]
+    pub(crate) fn queueing(&self, longest: u64) -> Option<Self> {
+        match self {
+            Self::TokenBucket(rule) => rule.queueing(longest).map(Self::TokenBucket),
+            _ => None,
+        }
+    }
+
     /// The beginning of the window or of the step that is charged at the moment.
     pub(crate) fn charged_by(&self, state: &[Word]) -> u64 {
         match self {

@@ -126,6 +126,15 @@ impl Rules {
         latest
     }
 
+    /// For how long a request waits that leaves its bucket full in so many nanoseconds.
+    #[cfg(feature = "wait")]
+    pub(crate) fn delay(&self, reset: u64) -> u64 {
+        match self.iter().next() {
+            Some(Rule::TokenBucket(bucket)) => bucket.delay(reset),
+            _ => 0,
+        }
+    }
+
     /// Charges every rule a cost that [`assess`](Self::assess) found to fit.
     #[inline]
     pub(crate) fn commit(&self, state: &[Word], now: u64, cost: u64) {

@@ -17,13 +17,16 @@ pub(crate) struct TokenBucket {
     /// Time to fill the whole bucket.
     pub(super) depth: u64,
     burst: u32,
+    /// How many of the burst pass without waiting.
+    at_once: u32,
     quota: u32,
     period: u64,
 }
 
 impl TokenBucket {
     pub(super) fn new(rate: Rate, burst: Burst, problems: &mut Problems) -> Option<Self> {
-        let bucket = Self::from_numbers(rate.count(), nanos(rate.period()), burst.count());
+        let size = burst.count();
+        let bucket = Self::from_numbers(rate.count(), nanos(rate.period()), size, size);
         if bucket
             .interval
             .checked_mul(burst.count().into())
@@ -38,15 +41,32 @@ impl TokenBucket {
         Some(bucket)
     }
 
-    fn from_numbers(quota: u32, period: u64, burst: u32) -> Self {
+    fn from_numbers(quota: u32, period: u64, burst: u32, at_once: u32) -> Self {
         let interval = period.div_ceil(u64::from(quota.max(1)));
         Self {
             interval,
             depth: interval.saturating_mul(burst.into()),
             burst,
+            at_once,
             quota,
             period,
         }
+    }
+
+    /// The same bucket, deeper by what it refills in this time: who takes of that waits until the bucket as it was would
+    /// have admitted it. `None` where nothing is refilled in the time, or the bucket would be too deep.
+    #[cfg(feature = "wait")]
+    pub(super) fn queueing(&self, longest: u64) -> Option<Self> {
+        let places = u32::try_from(longest / self.interval).ok()?;
+        let burst = self.burst.checked_add(places).filter(|_| places > 0)?;
+        let deeper = Self::from_numbers(self.quota, self.period, burst, self.burst);
+        (deeper.depth <= nanos(LONGEST)).then_some(deeper)
+    }
+
+    /// For how long a request waits that leaves the bucket with this debt.
+    #[cfg(feature = "wait")]
+    pub(super) fn delay(&self, debt: u64) -> u64 {
+        debt.saturating_sub(self.interval.saturating_mul(self.at_once.into()))
     }
 
     pub(super) fn words(&self) -> usize {
@@ -109,6 +129,7 @@ impl TokenBucket {
     }
 
     pub(super) fn scaled(&self, scale: impl Fn(u32) -> u32) -> Self {
-        Self::from_numbers(scale(self.quota), self.period, scale(self.burst))
+        let (burst, at_once) = (scale(self.burst), scale(self.at_once));
+        Self::from_numbers(scale(self.quota), self.period, burst, at_once)
     }
 }
