@@ -8,7 +8,7 @@ use palisade_core::Handle;
 use tower_service::Service;
 
 use super::outbound::Outbound;
-use super::token::{Signature, Tokens};
+use super::token::{BoxFuture, Signature, Tokens};
 use crate::Error;
 
 pin_project_lite::pin_project! {
@@ -39,8 +39,6 @@ pin_project_lite::pin_project! {
         Refused { response: Option<Box<Out>> },
     }
 }
-
-pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A request whose token must be read first, with the service that is ready for it.
 pub(super) struct Waiting<S, Req> {

@@ -1,12 +1,14 @@
 use std::fmt;
+use std::pin::Pin;
 
 use http::HeaderValue;
 use palisade_core::Handle;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use super::future::BoxFuture;
 use crate::{Error, Secret, Secrets};
+
+pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The token to sign with now, as the value of a header.
 pub(super) enum Tokens {
