@@ -1,6 +1,7 @@
 //! Requests that are sent to HTTPS, and their targets.
 
 use std::convert::Infallible;
+use std::num::NonZeroU16;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -208,7 +209,9 @@ async fn a_host_that_is_none_or_not_ours_is_refused() {
 
 #[tokio::test]
 async fn port_and_status_are_as_they_were_set() {
-    let layer = HttpsRedirectLayer::new().port(8443).temporary();
+    let layer = HttpsRedirectLayer::new()
+        .port(NonZeroU16::new(8443).unwrap())
+        .temporary();
     let location = Some("https://shop.example:8443/x".to_owned());
     for method in ["GET", "POST"] {
         let answer = ask(&layer, request(method, "/x", CLIENT, &[HOST])).await;

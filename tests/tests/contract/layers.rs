@@ -9,11 +9,11 @@ use palisade_auth::{AuthLayer, Guard, RequireRole, RequireScope, Roles, ServiceT
 use palisade_breaker::{
     BreakerLayer, HttpHealth, RespondWhenOpen, RetryAdvice, RetryLayer, retry_if,
 };
-use palisade_core::{PeerAddr, Principal, RequestScope, ScopeLayer};
+use palisade_core::{PathSet, PeerAddr, Principal, RequestScope, ScopeLayer};
 use palisade_crypto::{FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
 use palisade_headers::{
-    CookieLayer, CorsLayer, CrossOriginGuardLayer, OriginLookupLayer, PropagateRequestIdLayer,
-    RequestIdLayer, SecurityHeadersLayer,
+    CookieLayer, CorsLayer, CrossOriginGuardLayer, HttpsRedirectLayer, OriginLookupLayer,
+    PropagateRequestIdLayer, RequestIdLayer, SecurityHeadersLayer,
 };
 use palisade_ratelimit::RateLimitLayer;
 use palisade_secrets::{BearerLayer, EnvVars, Environment, Secrets, SecretsLayer};
@@ -57,6 +57,11 @@ pub(crate) fn security_headers() -> SecurityHeadersLayer {
 
 pub(crate) fn cookies() -> CookieLayer {
     CookieLayer::new()
+}
+
+/// The request comes over plain HTTP, so its path must be one that may.
+pub(crate) fn https_redirect() -> HttpsRedirectLayer {
+    HttpsRedirectLayer::new().exempt(PathSet::of(["/"]))
 }
 
 pub(crate) fn origin_lookup() -> OriginLookupLayer {

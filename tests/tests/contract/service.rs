@@ -188,6 +188,8 @@ contract! {
     cors_off: palisade_headers::CorsLayer::off();
     cookies: layers::cookies();
     cookies_off: palisade_headers::CookieLayer::off();
+    https_redirect: layers::https_redirect();
+    https_redirect_leaked: layers::https_redirect().leak();
     https_redirect_off: palisade_headers::HttpsRedirectLayer::off();
     origin_lookup: layers::origin_lookup();
     origin_lookup_off: palisade_headers::OriginLookupLayer::off();

@@ -1,3 +1,5 @@
+use std::num::NonZeroU16;
+
 use palisade_core::{ClientIp, Problems};
 
 use super::HttpsRedirectLayer;
@@ -58,9 +60,9 @@ impl HttpsRedirectConfig {
                 Err(error) => problems.append("", error.problems().clone()),
             }
         }
-        match self.port {
-            Some(0) => problems.push("port", "is 0, which no server has"),
-            Some(port) => layer = layer.port(port),
+        match self.port.map(NonZeroU16::new) {
+            Some(None) => problems.push("port", "is 0, which no server has"),
+            Some(Some(port)) => layer = layer.port(port),
             None => {}
         }
         if self.temporary {

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use http::uri::Authority;
 use http::{Method, Request, StatusCode, header};
@@ -89,8 +90,8 @@ impl HttpsRedirectLayer {
     }
 
     /// Sets the port of HTTPS; default 443, which addresses leave out.
-    pub fn port(self, port: u16) -> Self {
-        self.change(|rules| rules.port = (port != 443).then_some(port))
+    pub fn port(self, port: NonZeroU16) -> Self {
+        self.change(|rules| rules.port = Some(port.get()).filter(|port| *port != 443))
     }
 
     /// Sends these hosts alone to HTTPS, and refuses requests for others with 400; default every host that a client
