@@ -88,7 +88,7 @@ mod tests {
         };
         assert_eq!(
             config.try_build().unwrap_err().to_string(),
-            "redirect to HTTPS: trusted_proxies: trusted proxies: proxy: is neither an address nor a network; hosts \
+            "redirect to HTTPS: trusted_proxies: trusted proxies: proxy: is neither an address nor a network, nor loopback, private or link-local; hosts \
              \"https://a.example\": is not a host; port: is 0, which no server has"
         );
     }

@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(
             config.try_build().unwrap_err().to_string(),
             "request ids: trusted_proxies: mean nothing while trust_callers is on; trusted_proxies: trusted proxies: \
-             10.0.0.0/33: is neither an address nor a network"
+             10.0.0.0/33: is neither an address nor a network, nor loopback, private or link-local"
         );
     }
 
