@@ -42,12 +42,13 @@ pub use error::AuthError;
 pub use extract::{Auth, Claims, OptionalAuth};
 pub use filter::AuthService;
 pub use guard::{Guard, Guarded, RequirePermission, RequireRole, RequireScope, RequireService};
+pub use jwt::{
+    ClientClaim, HmacKeys, InvalidClaims, IssuedToken, Issuer, JwtVerifier, JwtVerifierBuilder,
+    KeySet, SigningKey, SigningKeys, TokenClaims, TokenIssuer, TokenIssuerBuilder, TokenType,
+    VerifyingKey,
+};
 #[cfg(feature = "jwks")]
 pub use jwt::{FetchError, Jwks, JwksResponse};
-pub use jwt::{
-    HmacKeys, InvalidClaims, IssuedToken, Issuer, JwtVerifier, JwtVerifierBuilder, KeySet,
-    SigningKey, SigningKeys, TokenClaims, TokenIssuer, TokenIssuerBuilder, TokenType, VerifyingKey,
-};
 pub use layer::{AccountStatus, AuthLayer};
 #[cfg(feature = "password")]
 pub use password::{Held, PasswordError, Passwords, PasswordsBuilder};

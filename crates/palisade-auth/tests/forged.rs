@@ -497,11 +497,6 @@ fn table() -> Vec<(&'static str, String, Refusal)> {
         with_claims(json!({"scope": 1})),
         ClaimsMalformed,
     );
-    add(
-        "roles an object",
-        with_claims(json!({"roles": {"admin": true}})),
-        ClaimsMalformed,
-    );
     table
 }
 

@@ -5,7 +5,7 @@ mod support;
 use palisade_auth::{HmacKeys, JwtVerifier, Refusal, TokenIssuer};
 use palisade_core::Principal;
 use serde_json::{Value, json};
-use support::{HEADER, SECRET, clock, hs256, verifier};
+use support::{HEADER, SECRET, clock, hs256, unb64, verifier};
 
 fn tokens() -> TokenIssuer {
     TokenIssuer::hmac("bookings", HmacKeys::current(SECRET).unwrap())
@@ -80,4 +80,35 @@ fn a_token_bound_to_a_key_is_no_bearer_token() {
 fn a_logout_token_is_no_access_token() {
     let events = json!({"http://schemas.openid.net/event/backchannel-logout": {}});
     assert_eq!(refused(json!({"events": events})), Refusal::WrongType);
+}
+
+fn claims_of(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&unb64(payload)).unwrap()
+}
+
+/// RFC 9068, section 2.2: `client_id` is required.
+#[test]
+fn every_token_names_its_client() {
+    let issued = tokens().issue(&alice()).unwrap();
+    assert_eq!(claims_of(issued.as_str())["client_id"], "bookings");
+    let service = Principal::service("bookings", "crm");
+    let issued = tokens().issue(&service).unwrap();
+    assert_eq!(claims_of(issued.as_str())["client_id"], "crm");
+
+    let builder = || {
+        TokenIssuer::hmac("bookings", HmacKeys::current(SECRET).unwrap()).audience("api://bookings")
+    };
+    let tokens = builder().client_id("web").build().unwrap();
+    for principal in [&alice(), &service] {
+        let issued = tokens.issue(principal).unwrap();
+        assert_eq!(claims_of(issued.as_str())["client_id"], "web");
+    }
+    let issued = tokens.issue_with(&alice(), &json!({"client_id": "app"}));
+    assert_eq!(claims_of(issued.unwrap().as_str())["client_id"], "app");
+    for bad in [json!(""), json!(7), Value::Null] {
+        let issued = tokens.issue_with(&alice(), &json!({ "client_id": bad }));
+        assert!(issued.is_err(), "{bad}");
+    }
+    assert!(builder().client_id("").build().is_err());
 }

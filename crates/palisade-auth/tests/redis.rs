@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use palisade_auth::revocation::{MemoryRevocation, RedisRevocation, SubjectRevocation};
-use palisade_auth::{AuthLayer, HmacKeys, JwtVerifier, RedisRefreshTokens, Refusal};
+use palisade_auth::{AuthLayer, HmacKeys, JwtVerifier, RedisRefreshTokens, Refusal, TokenClaims};
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{EventKind, Principal, RequestScope};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -317,6 +317,26 @@ async fn families_in_redis_rotate_forgive_and_revoke_as_those_in_memory_do() {
         .map(palisade_core::SecurityEvent::kind)
         .collect();
     assert!(kinds.contains(&EventKind::RefreshReuse), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn claims_of_the_applications_own_are_kept_in_redis_as_in_memory() {
+    let server = Server::start().await;
+    let here = families(&server, &Arc::default()).await;
+    let scope = RequestScope::detached();
+    let own = serde_json::json!({"plan": {"name": "gold", "seats": 3}});
+    let first = alice().claims(TokenClaims::of(&own).unwrap());
+    let begun = here.begin(&first).await.unwrap();
+    let rotated = here.rotate(begun.as_str(), &scope).await.unwrap();
+    for token in [&begun, &rotated] {
+        let kept = token.principal().claims_as::<TokenClaims>().unwrap();
+        assert_eq!(kept.parse::<serde_json::Value>().unwrap(), own);
+    }
+    let plain = here.begin(&alice()).await.unwrap();
+    assert!(!plain.principal().has_claims());
+    // What cannot be kept is said when it begins, and not noticed when it is gone.
+    let unknown = here.begin(&alice().claims(7_u32)).await;
+    assert!(unknown.unwrap_err().to_string().contains("claims"));
 }
 
 #[tokio::test]

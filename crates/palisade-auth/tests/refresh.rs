@@ -355,7 +355,7 @@ fn tokens_are_issued_as_rfc_9068_says() {
     let expected = serde_json::json!({
         "iss": "bookings", "sub": "alice", "aud": "api", "iat": NOW, "exp": NOW + 900,
         "jti": issued.id(), "scope": "read write", "roles": ["user"], "permissions": ["move room"],
-        "tenant": "acme", "sid": "s-1", "team": "blue",
+        "tenant": "acme", "sid": "s-1", "team": "blue", "client_id": "bookings",
     });
     assert_eq!(claims, expected);
     let back = house.jwt.verify(issued.as_str()).unwrap();

@@ -199,6 +199,12 @@ impl Principal {
         self.expires_at
     }
 
+    /// Whether the application attached claims of its own, of whatever type.
+    #[must_use]
+    pub const fn has_claims(&self) -> bool {
+        self.claims.is_some()
+    }
+
     /// The application's own claims, if they are of this type.
     #[must_use]
     pub fn claims_as<T: Any>(&self) -> Option<&T> {
@@ -305,5 +311,7 @@ mod tests {
         let principal = Principal::user("iss", "alice").claims(7_u32);
         assert_eq!(principal.claims_as::<u32>(), Some(&7));
         assert_eq!(principal.claims_as::<u64>(), None);
+        assert!(principal.has_claims());
+        assert!(!Principal::user("iss", "alice").has_claims());
     }
 }

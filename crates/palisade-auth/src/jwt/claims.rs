@@ -5,7 +5,7 @@ use std::fmt;
 use palisade_core::{Principal, PrincipalKind};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::json::{Names, Text, TextOrOther, Unique, Words};
+use super::json::{Names, Text, TextOrOther, Unique, Words, WordsOrOther};
 use crate::Refusal;
 
 /// 9999-12-31T23:59:59Z, past which a date is a mistake (often milliseconds for seconds).
@@ -39,7 +39,9 @@ impl<'de> Deserialize<'de> for NumericDate {
     }
 }
 
-/// The claims that decide, each at most once and of its own JSON type.
+/// The claims that decide, each at most once and of its own JSON type. Those that describe and are common names in which
+/// issuers write what they like (`roles`, `permissions`, `tenant`, `kind`, `client_id`, `azp`) say nothing where they have
+/// another type, and are left to [`Issuer::adapt`](crate::Issuer::adapt).
 #[derive(Debug, Default)]
 pub(crate) struct Registered<'a> {
     pub(crate) iss: Option<Text<'a>>,
@@ -52,10 +54,12 @@ pub(crate) struct Registered<'a> {
     pub(crate) sid: Option<Text<'a>>,
     scope: Option<Words<'a>>,
     scp: Option<Words<'a>>,
-    roles: Option<Words<'a>>,
-    permissions: Option<Words<'a>>,
-    tenant: Option<Text<'a>>,
-    kind: Option<Text<'a>>,
+    pub(crate) client_id: Option<TextOrOther<'a>>,
+    pub(crate) azp: Option<TextOrOther<'a>>,
+    roles: Option<WordsOrOther<'a>>,
+    permissions: Option<WordsOrOther<'a>>,
+    tenant: Option<TextOrOther<'a>>,
+    kind: Option<TextOrOther<'a>>,
     nonce: bool,
     other_use: bool,
     bound: bool,
@@ -86,8 +90,8 @@ impl<'a> Registered<'a> {
 
     /// Whether the claim `kind` says that this is the token of a service.
     pub(crate) fn says_service(&self) -> bool {
-        let kind = self.kind.as_ref();
-        kind.is_some_and(|kind| kind.0 == PrincipalKind::Service.as_str())
+        let kind = self.kind.as_ref().and_then(TextOrOther::text);
+        kind == Some(PrincipalKind::Service.as_str())
     }
 
     /// The principal with what these claims say about it.
@@ -96,14 +100,14 @@ impl<'a> Registered<'a> {
             principal = principal.scopes(scope.iter());
         }
         // A role or a permission may be a name with a space in it; only a scope is a list in one text.
-        if let Some(roles) = &self.roles {
+        if let Some(WordsOrOther(Some(roles))) = &self.roles {
             principal = principal.roles(roles.elements());
         }
-        if let Some(permissions) = &self.permissions {
+        if let Some(WordsOrOther(Some(permissions))) = &self.permissions {
             principal = principal.permissions(permissions.elements());
         }
-        if let Some(tenant) = &self.tenant {
-            principal = principal.tenant(&tenant.0);
+        if let Some(tenant) = self.tenant.as_ref().and_then(TextOrOther::text) {
+            principal = principal.tenant(tenant);
         }
         if let Some(session) = &self.sid {
             principal = principal.session(&session.0);
@@ -137,6 +141,8 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                 "sid" => once(&mut c.sid, &mut members)?,
                 "scope" => once(&mut c.scope, &mut members)?,
                 "scp" => once(&mut c.scp, &mut members)?,
+                "client_id" => once(&mut c.client_id, &mut members)?,
+                "azp" => once(&mut c.azp, &mut members)?,
                 "roles" => once(&mut c.roles, &mut members)?,
                 "permissions" => once(&mut c.permissions, &mut members)?,
                 "tenant" => once(&mut c.tenant, &mut members)?,

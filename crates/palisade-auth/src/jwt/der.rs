@@ -1,4 +1,5 @@
-//! The little of DER (ITU-T X.690) that an RSA public key needs: `SEQUENCE { n INTEGER, e INTEGER }` (RFC 8017, A.1.1).
+//! The little of DER (ITU-T X.690) that keys need: `SEQUENCE { n INTEGER, e INTEGER }` of an RSA public key (RFC 8017,
+//! A.1.1), and the private key of an elliptic curve (RFC 5915, section 3).
 
 /// The modulus and the exponent, without leading zeros.
 pub(super) fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -6,6 +7,21 @@ pub(super) fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (modulus, content) = element(0x02, content)?;
     let (exponent, content) = element(0x02, content)?;
     (rest.is_empty() && content.is_empty()).then(|| (unsigned(modulus), unsigned(exponent)))
+}
+
+/// The private number and the public point of `SEQUENCE { 1 INTEGER, OCTET STRING, [0] curve OPTIONAL, [1] point
+/// OPTIONAL }`; nothing without the point.
+pub(super) fn ec_private_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (content, rest) = element(0x30, der)?;
+    let (version, content) = element(0x02, content)?;
+    let (private, content) = element(0x04, content)?;
+    let content = element(0xa0, content).map_or(content, |(_, content)| content);
+    let (tagged, content) = element(0xa1, content)?;
+    let (bits, after) = element(0x03, tagged)?;
+    // The first byte says how many bits at the end do not count.
+    let (unused, point) = bits.split_first()?;
+    let whole = version == [1] && *unused == 0;
+    (whole && rest.is_empty() && content.is_empty() && after.is_empty()).then_some((private, point))
 }
 
 /// A positive number has a zero in front where its first bit would be taken for a sign.
@@ -41,6 +57,19 @@ fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_number_and_a_point() {
+        let der = [
+            0x30, 0x10, 0x02, 1, 1, 0x04, 2, 7, 8, 0xa0, 1, 6, 0xa1, 4, 0x03, 2, 0, 9,
+        ];
+        assert_eq!(ec_private_key(&der), Some((&[7, 8][..], &[9][..])));
+        for length in 0..der.len() {
+            assert_eq!(ec_private_key(&der[..length]), None, "{length} bytes");
+        }
+        let without_point = [0x30, 0x07, 0x02, 1, 1, 0x04, 2, 7, 8];
+        assert_eq!(ec_private_key(&without_point), None);
+    }
 
     #[test]
     fn two_numbers_in_a_sequence() {

@@ -11,7 +11,7 @@ use super::hmac::HmacKeys;
 use super::key_set::KeySet;
 #[cfg(feature = "jwks")]
 use super::remote::Jwks;
-use super::rules::ClaimRules;
+use super::rules::{ClaimRules, ClientClaim};
 use super::token_type::TokenType;
 use super::trusted::{Adapt, Keys, TrustedIssuer};
 use crate::TokenClaims;
@@ -36,6 +36,7 @@ pub struct Issuer {
     pub(crate) keys: Keys,
     algorithms: Option<Vec<Algorithm>>,
     audiences: Vec<Box<str>>,
+    clients: Vec<(ClientClaim, Box<str>)>,
     token_type: TokenType,
     max_lifetime: Duration,
     leeway: Duration,
@@ -97,6 +98,7 @@ impl Issuer {
             keys,
             algorithms: None,
             audiences: Vec::new(),
+            clients: Vec::new(),
             token_type: TokenType::Common,
             max_lifetime: Self::FOREIGN_LIFETIME,
             leeway: Self::DEFAULT_LEEWAY,
@@ -114,10 +116,26 @@ impl Issuer {
         self
     }
 
-    /// Adds a name of ours, one of which must stand in `aud`. At least one is required.
+    /// Adds a name of ours, one of which must stand in `aud`. At least one is required, or a
+    /// [client](Self::client_without_audience).
     #[must_use]
     pub fn audience(mut self, audience: &str) -> Self {
         self.audiences.push(audience.into());
+        self
+    }
+
+    /// Accepts tokens that have no `aud` and name this client of ours instead, for issuers that write none: the access
+    /// tokens of Amazon Cognito have `client_id`, the session tokens of Clerk `azp`.
+    ///
+    /// A token that has an `aud` must match one of the [audiences](Self::audience) all the same.
+    ///
+    /// # Security
+    ///
+    /// `aud` says whom a token is for, these claims whom it was given to. A client of ours that uses other services of the
+    /// same issuer presents such a token there too, and each of them could present it here.
+    #[must_use]
+    pub fn client_without_audience(mut self, claim: ClientClaim, client: &str) -> Self {
+        self.clients.push((claim, client.into()));
         self
     }
 
@@ -167,7 +185,8 @@ impl Issuer {
         self
     }
 
-    /// Completes the principal from the issuer's own claims, such as roles that stand elsewhere than in `roles`.
+    /// Completes the principal from the issuer's own claims, such as roles that stand elsewhere than in `roles`, or are no
+    /// list of texts there.
     ///
     /// Runs once per token, not per request, while the token is in the cache. It may return another principal, even one
     /// of another name: revocation goes by what the token itself says, and the principal lasts no longer than the token.
@@ -185,7 +204,11 @@ impl Issuer {
         if let Some(reason) = name_problem(&self.name) {
             problems.push("name", reason);
         }
-        if self.audiences.iter().all(|audience| audience.is_empty()) {
+        let is_empty = |name: &str| name.is_empty();
+        if self.clients.iter().any(|(_, client)| is_empty(client)) {
+            problems.push("client", "is empty");
+        }
+        if self.clients.is_empty() && self.audiences.iter().all(|audience| is_empty(audience)) {
             problems.push(
                 "audience",
                 "is missing: without one a token for another service passes",
@@ -201,7 +224,7 @@ impl Issuer {
         match &mut keys {
             Keys::Fixed(keys) => {
                 if let Some(allowed) = &self.algorithms {
-                    keys.retain(|algorithm| allowed.contains(&algorithm));
+                    keys.settle(|algorithm| allowed.contains(&algorithm));
                 }
                 if keys.is_empty() {
                     problems.push("algorithms", "leaves no key that could be used");
@@ -228,6 +251,7 @@ impl Issuer {
             token_type: self.token_type,
             rules: ClaimRules {
                 audiences: self.audiences,
+                clients: self.clients,
                 max_lifetime: self.max_lifetime,
                 leeway: self.leeway,
                 issued_at_required: self.issued_at_required,

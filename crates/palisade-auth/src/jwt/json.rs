@@ -112,7 +112,15 @@ impl<'de> Visitor<'de> for Unique {
 }
 
 /// A text if it is one, and otherwise any value whose objects name no member twice.
+#[derive(Debug)]
 pub(crate) struct TextOrOther<'a>(pub(crate) Option<Text<'a>>);
+
+impl TextOrOther<'_> {
+    /// The text, if it is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.0.as_ref().map(|text| text.0.as_ref())
+    }
+}
 
 struct TextOrOtherVisitor;
 
@@ -230,6 +238,72 @@ impl<'de> Deserialize<'de> for Words<'de> {
     }
 }
 
+/// A list of texts if it is one, and otherwise any value whose objects name no member twice.
+#[derive(Debug)]
+pub(crate) struct WordsOrOther<'a>(pub(crate) Option<Words<'a>>);
+
+struct WordsOrOtherVisitor;
+
+impl<'de> Visitor<'de> for WordsOrOtherVisitor {
+    type Value = WordsOrOther<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value whose members differ")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<WordsOrOther<'de>, E> {
+        Ok(WordsOrOther(Some(Words::One(Text(Cow::Borrowed(text))))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<WordsOrOther<'de>, E> {
+        Ok(WordsOrOther(Some(Words::One(Text(Cow::Owned(
+            text.to_owned(),
+        ))))))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<WordsOrOther<'de>, E> {
+        Ok(WordsOrOther(None))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<WordsOrOther<'de>, E> {
+        Ok(WordsOrOther(None))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<WordsOrOther<'de>, E> {
+        Ok(WordsOrOther(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<WordsOrOther<'de>, E> {
+        Ok(WordsOrOther(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<WordsOrOther<'de>, E> {
+        Ok(WordsOrOther(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<WordsOrOther<'de>, A::Error> {
+        let mut texts = Some(Vec::new());
+        while let Some(TextOrOther(item)) = items.next_element()? {
+            // One that is no text leaves nobody knowing what the others mean.
+            texts = texts.zip(item).map(|(mut texts, text)| {
+                texts.push(text);
+                texts
+            });
+        }
+        Ok(WordsOrOther(texts.map(Words::List)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<WordsOrOther<'de>, A::Error> {
+        Unique.visit_map(members).map(|()| WordsOrOther(None))
+    }
+}
+
+impl<'de> Deserialize<'de> for WordsOrOther<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordsOrOtherVisitor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +325,27 @@ mod tests {
             let parsed: Words<'_> = serde_json::from_str(json).unwrap();
             assert_eq!(parsed.iter().collect::<Vec<_>>(), words, "{json}");
         }
+    }
+
+    #[test]
+    fn a_list_with_something_else_in_it_is_none() {
+        fn words(json: &str) -> serde_json::Result<Option<Words<'_>>> {
+            let words: WordsOrOther<'_> = serde_json::from_str(json)?;
+            Ok(words.0)
+        }
+        let all = words(r#"["read",""]"#).unwrap().unwrap();
+        assert_eq!(all.elements().collect::<Vec<_>>(), ["read", ""]);
+        for other in [
+            r#"["read",7]"#,
+            r#"[["read"]]"#,
+            r#"{"admin":true}"#,
+            "7",
+            "null",
+        ] {
+            assert_eq!(words(other).unwrap(), None, "{other}");
+        }
+        assert!(words(r#"{"a":1,"a":2}"#).is_err());
+        assert!(words(r#"[{"a":1,"a":2}]"#).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Sets of keys as JSON (RFC 7517, section 5), in and out.
 
+use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::AlgorithmParameters;
 use palisade_core::Problems;
 use serde_json::{Value, json};
@@ -11,6 +12,17 @@ use crate::AuthError;
 
 /// More keys than any issuer publishes.
 const MAX_KEYS: usize = 100;
+
+/// The algorithms that a key may be used with without being the usual one of its type.
+const IMPLIED: [Algorithm; 7] = [
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::HS384,
+    Algorithm::HS512,
+];
 
 /// What a document of keys holds, and what of it is of no use here.
 #[derive(Debug)]
@@ -71,7 +83,8 @@ impl Document {
 impl KeySet {
     /// Reads a JWK set (RFC 7517, section 5) from a trusted place, such as a file.
     ///
-    /// One bad key leaves out only itself, and is logged. RSA keys that name no algorithm are for `RS256`.
+    /// One bad key leaves out only itself, and is logged. RSA keys that name no algorithm are for `RS256`, and secrets for
+    /// `HS256`, unless [`Issuer::algorithms`](crate::Issuer::algorithms) lists others that they fit.
     ///
     /// # Errors
     ///
@@ -82,7 +95,21 @@ impl KeySet {
         for skipped in document.skipped.iter() {
             tracing::warn!(target: "palisade_auth", %skipped, "a key is left out");
         }
-        Ok(document.keys)
+        let is_known = |key: &VerifyingKey| {
+            document.keys.iter().any(|known| {
+                known.algorithm() == key.algorithm()
+                    && known.key_id() == key.key_id()
+                    && !known.differs_from(key)
+            })
+        };
+        let mut implied = Vec::new();
+        for algorithm in IMPLIED {
+            let others = Document::parse(json.as_bytes(), Unnamed(Some(&[algorithm])));
+            let others = others.iter().flat_map(|others| others.keys.iter());
+            let of_it = others.filter(|key| key.algorithm() == algorithm && !is_known(key));
+            implied.extend(of_it.cloned());
+        }
+        Ok(document.keys.implying(implied))
     }
 
     /// The public keys as a JWK set, to be served at `/.well-known/jwks.json`. Shared secrets are left out.

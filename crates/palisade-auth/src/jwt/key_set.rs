@@ -7,7 +7,11 @@ use crate::{AuthError, Refusal};
 
 /// The keys of one issuer.
 #[derive(Debug, Clone, Default)]
-pub struct KeySet(Vec<VerifyingKey>);
+pub struct KeySet {
+    keys: Vec<VerifyingKey>,
+    /// Keys of the same material for the algorithms that it could be used with too, where nobody named one.
+    implied: Vec<VerifyingKey>,
+}
 
 impl KeySet {
     /// These keys.
@@ -39,26 +43,40 @@ impl KeySet {
         if symmetric != 0 && symmetric != kept.len() {
             problems.push("keys", "mixes shared secrets with public keys");
         }
-        Ok(problems.into_result(Self(kept))?)
+        Ok(problems.into_result(Self::of(kept))?)
     }
 
     /// The one or two secrets of an issuer, which cannot be confused.
     pub(crate) fn of_hmac(keys: &HmacKeys) -> Self {
-        Self(keys.verifying())
+        Self::of(keys.verifying())
+    }
+
+    const fn of(keys: Vec<VerifyingKey>) -> Self {
+        Self {
+            keys,
+            implied: Vec::new(),
+        }
+    }
+
+    /// Adds keys that are used once the issuer's list of algorithms names theirs.
+    pub(super) fn implying(mut self, keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
+        self.implied.extend(keys);
+        self
     }
 
     /// The keys in their order.
     pub fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
-        self.0.iter()
+        self.keys.iter()
     }
 
-    /// Keeps what the issuer's list of algorithms allows.
-    pub(crate) fn retain(&mut self, allowed: impl Fn(Algorithm) -> bool) {
-        self.0.retain(|key| allowed(key.algorithm()));
+    /// Keeps what the issuer's list of algorithms allows, and what it implies.
+    pub(crate) fn settle(&mut self, allowed: impl Fn(Algorithm) -> bool) {
+        self.keys.append(&mut self.implied);
+        self.keys.retain(|key| allowed(key.algorithm()));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// Verifies with the key that `kid` names, or, without one, with the only ones that it can be.
@@ -69,7 +87,7 @@ impl KeySet {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), Refusal> {
-        let mut candidates = self.0.iter().filter(|key| {
+        let mut candidates = self.keys.iter().filter(|key| {
             key.algorithm() == algorithm && kid.is_none_or(|kid| key.key_id() == Some(kid))
         });
         let first = candidates.next().ok_or(Refusal::UnknownKey)?;

@@ -31,6 +31,7 @@ pub use self::key_set::KeySet;
 pub use self::keys::VerifyingKey;
 #[cfg(feature = "jwks")]
 pub use self::remote::{FetchError, Jwks, JwksResponse};
+pub use self::rules::ClientClaim;
 pub use self::signing::{SigningKey, SigningKeys};
 pub use self::token_claims::{InvalidClaims, TokenClaims};
 pub use self::token_type::TokenType;

@@ -5,12 +5,25 @@ use std::time::Duration;
 use palisade_core::time::UnixTime;
 
 use super::claims::{NumericDate, Registered};
+use super::json::TextOrOther;
 use crate::Refusal;
+
+/// The claim in which an issuer that writes no `aud` names the client that a token was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientClaim {
+    /// `client_id` (RFC 9068, section 2.2), as in access tokens of Amazon Cognito.
+    ClientId,
+    /// `azp` (OpenID Connect Core, section 2), as in session tokens of Clerk.
+    AuthorizedParty,
+}
 
 /// What one issuer's tokens must say.
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimRules {
     pub(crate) audiences: Vec<Box<str>>,
+    /// The clients whose tokens are accepted without `aud`.
+    pub(crate) clients: Vec<(ClientClaim, Box<str>)>,
     pub(crate) max_lifetime: Duration,
     pub(crate) leeway: Duration,
     pub(crate) issued_at_required: bool,
@@ -24,18 +37,29 @@ impl ClaimRules {
         now: UnixTime,
     ) -> Result<(UnixTime, &'c str), Refusal> {
         let expires_at = self.check_times(claims, now)?;
-        let audience_matches = claims.aud.as_ref().is_some_and(|given| {
-            given
+        let is_for_us = match &claims.aud {
+            Some(given) => given
                 .elements()
-                .any(|one| self.audiences.iter().any(|known| **known == *one))
-        });
-        if !audience_matches {
+                .any(|one| self.audiences.iter().any(|known| **known == *one)),
+            None => self.is_of_known_client(claims),
+        };
+        if !is_for_us {
             return Err(Refusal::WrongAudience);
         }
         match &claims.sub {
             Some(subject) if !subject.0.is_empty() => Ok((expires_at, &subject.0)),
             _ => Err(Refusal::SubjectMissing),
         }
+    }
+
+    fn is_of_known_client(&self, claims: &Registered<'_>) -> bool {
+        self.clients.iter().any(|(claim, known)| {
+            let given = match claim {
+                ClientClaim::ClientId => &claims.client_id,
+                ClientClaim::AuthorizedParty => &claims.azp,
+            };
+            given.as_ref().and_then(TextOrOther::text) == Some(known)
+        })
     }
 
     fn check_times(&self, claims: &Registered<'_>, now: UnixTime) -> Result<UnixTime, Refusal> {
@@ -76,6 +100,7 @@ mod tests {
     fn rules() -> ClaimRules {
         ClaimRules {
             audiences: vec!["api".into()],
+            clients: Vec::new(),
             max_lifetime: Duration::from_secs(900),
             leeway: Duration::from_secs(30),
             issued_at_required: false,

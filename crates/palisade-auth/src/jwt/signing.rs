@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey};
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
@@ -10,6 +12,9 @@ use ring::signature::{
     RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
 
+use zeroize::Zeroizing;
+
+use super::der;
 use super::key_set::KeySet;
 use super::keys::VerifyingKey;
 use crate::AuthError;
@@ -22,6 +27,9 @@ pub struct SigningKey {
     public: VerifyingKey,
     pair: Arc<Pair>,
 }
+
+/// How a private key of an elliptic curve begins that is not wrapped in PKCS#8.
+const SEC1: &str = "-----BEGIN EC PRIVATE KEY-----";
 
 enum Pair {
     Ed25519(Ed25519KeyPair),
@@ -99,7 +107,8 @@ impl SigningKey {
         Self::of(algorithm, pair.map_err(|_| rejected())?)
     }
 
-    /// Reads a private key in PEM (`PRIVATE KEY`, or `RSA PRIVATE KEY`).
+    /// Reads a private key in PEM: `PRIVATE KEY`, `RSA PRIVATE KEY`, or `EC PRIVATE KEY` (RFC 5915), which must hold its
+    /// public point, as OpenSSL writes it.
     ///
     /// # Errors
     ///
@@ -115,6 +124,7 @@ impl SigningKey {
                 let pair = RsaKeyPair::from_der(key.as_bytes()).map_err(|_| rejected())?;
                 Self::of(algorithm, Pair::Rsa(pair))
             }
+            AlgorithmFamily::Ec if pem.contains(SEC1) => Self::from_sec1(algorithm, pem),
             AlgorithmFamily::Ec => {
                 let key = EncodingKey::from_ec_pem(bytes).map_err(|_| rejected())?;
                 Self::from_pkcs8(algorithm, key.as_bytes())
@@ -125,6 +135,21 @@ impl SigningKey {
             }
             AlgorithmFamily::Hmac => Err(rejected()),
         }
+    }
+
+    fn from_sec1(algorithm: Algorithm, pem: &str) -> Result<Self, AuthError> {
+        let ecdsa = ecdsa(algorithm).ok_or_else(rejected)?;
+        let (_, rest) = pem.split_once(SEC1).ok_or_else(rejected)?;
+        let (body, _) = rest
+            .split_once("-----END EC PRIVATE KEY-----")
+            .ok_or_else(rejected)?;
+        let body: Zeroizing<String> = body.split_whitespace().collect::<String>().into();
+        let der = STANDARD.decode(body.as_bytes()).map_err(|_| rejected())?;
+        let der = Zeroizing::new(der);
+        let (private, point) = der::ec_private_key(&der).ok_or_else(rejected)?;
+        let random = SystemRandom::new();
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(ecdsa, private, point, &random);
+        Self::of(algorithm, Pair::Ecdsa(pair.map_err(|_| rejected())?))
     }
 
     fn of(algorithm: Algorithm, pair: Pair) -> Result<Self, AuthError> {

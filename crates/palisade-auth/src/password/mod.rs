@@ -128,8 +128,18 @@ impl Passwords {
     /// Verifies a password against what is kept of the account's, or against a stand-in if there is no such account.
     ///
     /// Reads PHC strings of argon2id, and PBKDF2-HMAC-SHA-256 in Werkzeug's form; with feature `password-legacy` scrypt
-    /// in Werkzeug's form and bcrypt too. An account whose hash is of another
-    /// kind or cost than new ones takes its own time, until its password is hashed anew.
+    /// in Werkzeug's form and bcrypt too. An account whose hash is of another kind or cost than new ones takes its own time,
+    /// until its password is hashed anew.
+    ///
+    /// A hash that asks for more work than these ceilings counts as one that cannot be read, so that nobody who can write
+    /// one takes the service down:
+    ///
+    /// | kind | ceiling |
+    /// |---|---|
+    /// | argon2id | 256 MiB (`m=262144`), 16 passes, 16 lanes; a salt of 8 to 64 bytes, a hash of 16 to 64 |
+    /// | PBKDF2 | 2,000,000 rounds |
+    /// | scrypt | 128 MiB (`n * r * 128` bytes), `r` up to 16, `p` up to 4 |
+    /// | bcrypt | cost 15, which takes some two seconds |
     ///
     /// # Errors
     ///

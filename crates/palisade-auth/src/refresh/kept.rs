@@ -1,6 +1,8 @@
 use palisade_core::{Principal, PrincipalKind};
 use serde::{Deserialize, Serialize};
 
+use crate::{AuthError, TokenClaims};
+
 /// A principal as it is kept.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Kept {
@@ -11,11 +13,22 @@ pub(super) struct Kept {
     scopes: Vec<String>,
     permissions: Vec<String>,
     tenant: Option<String>,
+    /// The JSON of its own claims.
+    #[serde(default)]
+    claims: Option<String>,
 }
 
 impl Kept {
-    pub(super) fn of(principal: &Principal) -> Self {
-        Self {
+    pub(super) fn of(principal: &Principal) -> Result<Self, AuthError> {
+        let claims = principal
+            .claims_as::<TokenClaims>()
+            .and_then(TokenClaims::json);
+        if claims.is_none() && principal.has_claims() {
+            return Err(AuthError::Issue(
+                "its claims are of a type that cannot be kept; use `TokenClaims::of`",
+            ));
+        }
+        Ok(Self {
             service: principal.kind() == PrincipalKind::Service,
             issuer: principal.issuer().to_owned(),
             subject: principal.subject().to_owned(),
@@ -23,7 +36,8 @@ impl Kept {
             scopes: principal.scope_names().map(str::to_owned).collect(),
             permissions: principal.permission_names().map(str::to_owned).collect(),
             tenant: principal.tenant_name().map(str::to_owned),
-        }
+            claims: claims.map(str::to_owned),
+        })
     }
 
     pub(super) fn principal(&self, session: &str) -> Principal {
@@ -35,8 +49,12 @@ impl Kept {
         .scopes(&self.scopes)
         .permissions(&self.permissions)
         .session(session);
-        match &self.tenant {
+        let principal = match &self.tenant {
             Some(tenant) => principal.tenant(tenant),
+            None => principal,
+        };
+        match &self.claims {
+            Some(json) => principal.claims(TokenClaims::new(json.clone().into_bytes())),
             None => principal,
         }
     }

@@ -99,14 +99,16 @@ impl RedisRefreshTokens {
         self
     }
 
-    /// Starts a family for a principal that has just signed in, and gives the principal its session.
+    /// Starts a family for a principal that has just signed in, and gives the principal its session. Its own claims are
+    /// kept where they are [`TokenClaims`](crate::TokenClaims).
     ///
     /// # Errors
     ///
-    /// Fails when the operating system gives no random bytes, or when Redis could not be told.
+    /// Fails when the operating system gives no random bytes, when Redis could not be told, and for a principal with claims
+    /// of another type, which memory can keep and Redis cannot.
     pub async fn begin(&self, principal: &Principal) -> Result<RefreshToken, AuthError> {
         let token = Token::first()?;
-        let kept = Kept::of(principal);
+        let kept = Kept::of(principal)?;
         let json = serde_json::to_string(&kept)
             .map_err(|_| AuthError::Issue("the principal cannot be written"))?;
         let now = self.now_argument();

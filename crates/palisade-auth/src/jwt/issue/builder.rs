@@ -18,6 +18,7 @@ use crate::jwt::signing::SigningKeys;
 pub struct TokenIssuerBuilder {
     name: Box<str>,
     audiences: Vec<Box<str>>,
+    client: Option<Box<str>>,
     lifetime: Duration,
     clock: WallClock,
     signer: Signer,
@@ -40,6 +41,7 @@ impl TokenIssuer {
         TokenIssuerBuilder {
             name: name.into(),
             audiences: Vec::new(),
+            client: None,
             lifetime: Issuer::OWN_LIFETIME,
             clock: WallClock::system(),
             signer,
@@ -52,6 +54,17 @@ impl TokenIssuerBuilder {
     #[must_use]
     pub fn audience(mut self, audience: &str) -> Self {
         self.audiences.push(audience.into());
+        self
+    }
+
+    /// Sets the `client_id` of tokens (RFC 9068, section 2.2): the client that asks for them. Default the subject for the
+    /// token of a service, which asks for itself, and else the issuer's name, as the application signs users in itself.
+    ///
+    /// A `client_id` among the claims of [`issue_with`](TokenIssuer::issue_with) goes before it, for servers with several
+    /// clients.
+    #[must_use]
+    pub fn client_id(mut self, client: &str) -> Self {
+        self.client = Some(client.into());
         self
     }
 
@@ -112,6 +125,9 @@ impl TokenIssuerBuilder {
         if self.audiences.iter().all(|audience| audience.is_empty()) {
             problems.push("audience", "is missing");
         }
+        if self.client.as_deref() == Some("") {
+            problems.push("client_id", "is empty");
+        }
         let seconds = Duration::from_secs(1)..=TokenIssuer::MAX_LIFETIME;
         if !seconds.contains(&self.lifetime) {
             problems.push("lifetime", "is not from 1 second to 24 hours");
@@ -133,9 +149,11 @@ impl TokenIssuerBuilder {
         let lifetime = Duration::from_secs(self.lifetime.as_secs());
         Ok(problems.into_result(TokenIssuer {
             name: self.name,
+            client: self.client,
             lifetime,
             rules: ClaimRules {
                 audiences: self.audiences,
+                clients: Vec::new(),
                 max_lifetime: lifetime,
                 leeway: Duration::ZERO,
                 issued_at_required: true,

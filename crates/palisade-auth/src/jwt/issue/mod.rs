@@ -47,6 +47,7 @@ use crate::scope::is_scope;
 #[derive(Clone)]
 pub struct TokenIssuer {
     name: Box<str>,
+    client: Option<Box<str>>,
     lifetime: Duration,
     /// What a verifier asks of the tokens.
     rules: ClaimRules,
@@ -131,7 +132,8 @@ impl TokenIssuer {
     ///
     /// # Errors
     ///
-    /// As for [`issue`](Self::issue), and when `claims` is not an object, names a registered claim, or makes of the token
+    /// As for [`issue`](Self::issue), and when `claims` is not an object, names a registered claim other than `client_id`,
+    /// has a `client_id` that is no text, or makes of the token
     /// one of another kind: an ID token (`at_hash`, `c_hash`), a refresh token (`type`), a logout token (`events`), or one
     /// bound to a key (`cnf`).
     pub fn issue_with(
@@ -144,6 +146,12 @@ impl TokenIssuer {
         };
         if RESERVED.iter().any(|name| claims.contains_key(*name)) {
             return Err(AuthError::Issue("the claims name a registered claim"));
+        }
+        if claims
+            .get("client_id")
+            .is_some_and(|client| client.as_str().is_none_or(str::is_empty))
+        {
+            return Err(AuthError::Issue("the client_id is not a name"));
         }
         let now = UnixTime::from_secs(self.clock.now().as_secs());
         let expires_at = now.saturating_add(self.lifetime);
@@ -167,6 +175,15 @@ impl TokenIssuer {
     }
 
     fn write_claims(&self, claims: &mut Map<String, Value>, principal: &Principal, id: &str) {
+        let is_service = principal.kind() == PrincipalKind::Service;
+        claims.entry("client_id").or_insert_with(|| {
+            let by_default = if is_service {
+                principal.subject()
+            } else {
+                &*self.name
+            };
+            self.client.as_deref().unwrap_or(by_default).into()
+        });
         let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         set("iss", (*self.name).into());
         set("sub", principal.subject().into());
@@ -195,7 +212,7 @@ impl TokenIssuer {
         if let Some(session) = principal.session_id() {
             set("sid", session.into());
         }
-        if principal.kind() == PrincipalKind::Service {
+        if is_service {
             set("kind", PrincipalKind::Service.as_str().into());
         }
     }

@@ -272,7 +272,7 @@ impl Jwks {
         }
         let mut keys = document.keys;
         // A secret that is published is none.
-        keys.retain(|algorithm| algorithm.family() != jsonwebtoken::AlgorithmFamily::Hmac);
+        keys.settle(|algorithm| algorithm.family() != jsonwebtoken::AlgorithmFamily::Hmac);
         if keys.is_empty() {
             return failed(&"it publishes a secret");
         }
