@@ -25,11 +25,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         tools::system(program, package)?;
     }
     tools::python_program("moto", MOTO, "moto_server")?;
+    tools::python_program("ocsf", OCSF, "python")?;
     let mut tests = wanted.command();
-    if wanted.full {
-        let python = tools::python_program("ocsf", OCSF, "python")?;
-        tests.env("PALISADE_OCSF_PYTHON", python);
-    }
     let plain = command::run(&mut tests);
     let suites = loom_suites();
     let with_loom = suites

@@ -1,6 +1,7 @@
 //! How a record becomes a line.
 
 mod ecs;
+mod host;
 pub(crate) mod json;
 pub(crate) mod native;
 mod ocsf;

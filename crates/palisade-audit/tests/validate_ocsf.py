@@ -32,9 +32,12 @@ MODELS = {
     6003: load("events/application/api.py")["APIActivity"],
 }
 
+valid = 0
 for line in open(sys.argv[1], encoding="utf-8"):
     record = json.loads(line)
     try:
         MODELS[record["class_uid"]].model_validate(record)
     except pydantic.ValidationError as error:
         sys.exit(f"{error}\n{line}")
+    valid += 1
+print(valid)

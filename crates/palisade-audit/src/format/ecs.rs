@@ -2,6 +2,7 @@
 
 use palisade_core::Severity;
 
+use super::host;
 use super::json;
 use super::native::{self, Tools};
 use super::view::View;
@@ -49,13 +50,11 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
 }
 
 fn event(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Tools) {
-    let (category, kind) = category(view);
+    let (category, types) = category(view);
     json::object(out, "event", |out| {
         json::word(out, "kind", "event");
         json::list(out, "category", &[category]);
-        let types = [kind, "denied"];
-        let denied = view.outcome == Some(Outcome::Denied);
-        json::list(out, "type", &types[..1 + usize::from(denied)]);
+        json::list(out, "type", types);
         json::text(out, "action", view.event.as_bytes());
         json::word(out, "outcome", outcome(view.outcome));
         json::count(out, "sequence", seq);
@@ -69,15 +68,19 @@ fn event(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Tools) {
     });
 }
 
-const fn category(view: &View<'_>) -> (&'static str, &'static str) {
+/// A category, and types that the schema expects in it.
+const fn category(view: &View<'_>) -> (&'static str, &'static [&'static str]) {
     match view.class {
-        Class::Authentication => ("authentication", "info"),
-        Class::Authorization => ("iam", "info"),
-        Class::Admin => ("iam", "admin"),
-        Class::Configuration => ("configuration", "change"),
-        Class::Data => ("database", "access"),
-        Class::Access => ("web", "access"),
-        Class::Operations => ("process", "info"),
+        Class::Authentication => ("authentication", &["info"]),
+        Class::Authorization => ("iam", &["info"]),
+        Class::Admin => ("iam", &["admin"]),
+        Class::Configuration => ("configuration", &["change"]),
+        Class::Data => ("database", &["access"]),
+        Class::Access => match view.outcome {
+            Some(Outcome::Error | Outcome::Panic) => ("web", &["access", "error"]),
+            _ => ("web", &["access"]),
+        },
+        Class::Operations => ("process", &["info"]),
     }
 }
 
@@ -144,9 +147,12 @@ fn http(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
             json::key(out, "query");
             tools.redaction.query(out, query);
         }
-        if let Some(host) = entry.host() {
+        if let Some((name, port)) = entry.host().map(|host| host::split(host.text)) {
             json::key(out, "domain");
-            tools.redaction.kept(out, host);
+            tools.redaction.text(out, name);
+            if let Some(port) = port {
+                json::count(out, "port", port.into());
+            }
         }
     });
     if let Some(agent) = entry.user_agent() {

@@ -3,12 +3,27 @@
 use http::Method;
 use palisade_core::{PrincipalKind, Severity};
 
+use super::host;
 use super::json;
 use super::native::{self, Tools};
 use super::view::View;
 use crate::{Class, Outcome};
 
 const VERSION: &str = "1.3.0";
+
+const AUTHENTICATION: u64 = 3002;
+
+/// The values that the schema has for `http_method`.
+const METHODS: [Method; 8] = [
+    Method::CONNECT,
+    Method::DELETE,
+    Method::GET,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::POST,
+    Method::PUT,
+    Method::TRACE,
+];
 
 /// Appends a record; it ends inside the object `unmapped`, which holds what the schema has no attribute for.
 pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Tools) {
@@ -37,6 +52,11 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     });
     if category == 3 {
         user(out, view, tools);
+        if class == AUTHENTICATION {
+            service(out, tools);
+        } else {
+            privileges(out, view, tools);
+        }
     } else {
         json::object(out, "actor", |out| {
             if view.who().is_none() && view.request.is_none() {
@@ -49,6 +69,7 @@ pub(super) fn open(out: &mut Vec<u8>, seq: u64, view: &View<'_>, tools: &mut Too
     }
     request(out, view, tools);
     native::extra(out, "unmapped", view, tools);
+    unmapped(out, view, tools);
 }
 
 /// Category, class and activity.
@@ -60,7 +81,7 @@ fn class(view: &View<'_>) -> (u64, u64, u64) {
                 "authn_token_created" => 4,
                 _ => 1,
             };
-            (3, 3002, activity)
+            (3, AUTHENTICATION, activity)
         }
         Class::Authorization => (3, 3003, 1),
         _ => {
@@ -155,9 +176,7 @@ fn api(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
             }
             (None, None) => json::text(out, "operation", view.event.as_bytes()),
         }
-        json::object(out, "service", |out| {
-            json::text(out, "name", tools.service.as_bytes());
-        });
+        service(out, tools);
     });
     if let Some(resource) = view.resource {
         json::key(out, "resources");
@@ -167,11 +186,34 @@ fn api(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     }
 }
 
+/// What the user was authenticated to, or which service was called.
+fn service(out: &mut Vec<u8>, tools: &Tools) {
+    json::object(out, "service", |out| {
+        json::text(out, "name", tools.service.as_bytes());
+    });
+}
+
+/// What the principal asked to be allowed: the action, or else the request's method and path.
+fn privileges(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
+    json::key(out, "privileges");
+    out.push(b'[');
+    match (view.action, view.request) {
+        (Some(action), _) => tools.redaction.text(out, action.as_bytes()),
+        (None, Some(entry)) => {
+            let asked = format!("{} {}", entry.method, entry.path());
+            tools.redaction.text(out, asked.as_bytes());
+        }
+        (None, None) => json::string(out, view.event.as_bytes()),
+    }
+    out.push(b']');
+}
+
 fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     let Some(entry) = view.request else { return };
     json::object(out, "http_request", |out| {
-        json::key(out, "http_method");
-        native::method(out, &entry.method, tools);
+        if METHODS.contains(&entry.method) {
+            json::word(out, "http_method", entry.method.as_str());
+        }
         json::object(out, "url", |out| {
             json::key(out, "path");
             tools.redaction.kept(out, entry.sent_path());
@@ -179,9 +221,14 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
                 json::key(out, "query_string");
                 tools.redaction.query(out, query);
             }
-            if let Some(host) = entry.host() {
-                json::key(out, "hostname");
-                tools.redaction.kept(out, host);
+            if let Some((name, port)) = entry.host().map(|host| host::split(host.text)) {
+                if host::is_name(name) {
+                    json::key(out, "hostname");
+                    tools.redaction.text(out, name);
+                }
+                if let Some(port) = port {
+                    json::count(out, "port", port.into());
+                }
             }
         });
         if let Some(agent) = entry.user_agent() {
@@ -193,4 +240,20 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
             tools.redaction.text(out, id.as_bytes());
         }
     });
+}
+
+/// What the schema has an attribute for that does not take every value: methods beyond its list, and what is no name of
+/// a host.
+fn unmapped(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
+    let Some(entry) = view.request else { return };
+    if !METHODS.contains(&entry.method) {
+        json::key(out, "method");
+        native::method(out, &entry.method, tools);
+    }
+    if let Some(host) = entry.host()
+        && !host::is_name(host::split(host.text).0)
+    {
+        json::key(out, "host");
+        tools.redaction.kept(out, host);
+    }
 }
