@@ -70,6 +70,9 @@ impl Limits {
             cost,
             now: limits.store.nanos(now),
         };
+        if let Some(decision) = limits.policies[policy].blocked(&plan) {
+            return limits.over(decision, plan, view);
+        }
         Self::decide(handle, plan, found.is_address, view)
     }
 

@@ -1,17 +1,22 @@
 use std::sync::Arc;
 
-use palisade_core::{Handle, Problems};
+use palisade_core::{Handle, Name, Problems};
 
+use crate::block::{Block, Kept};
 use crate::counted::{Counted, Engine};
 use crate::counters::Counters;
 use crate::digest::Hasher;
 use crate::headers::Fixed;
 use crate::key::KeyChain;
+use crate::limit::Rules;
 use crate::limits::Limits;
 use crate::policy::Policy;
-use crate::store::Memory;
+use crate::store::{Memory, Table};
 #[cfg(feature = "redis")]
 use crate::store::{RedisPolicy, Store};
+
+const OTHER_LIMITS: &str = "another layer on the same store has a policy of this name with other limits; say `replacing` if this one is to \
+                            take its place";
 
 /// What a policy needs in order to be counted.
 pub(crate) struct Assembly<'a> {
@@ -35,19 +40,10 @@ impl Assembly<'_> {
         let chain = policy.key.as_ref().map(KeyChain::compile).transpose();
         let chain = chain.map_err(|part| problems.append(&prefix, part)).ok()?;
         let rules = rules?;
-        let replaced = |table: &Arc<_>| {
-            let mut replaced = self.replaced.iter();
-            replaced.any(|limits| limits.counts_in(table))
-        };
-        let table = self
-            .store
-            .table(name, &rules, self.hasher?.spots(), replaced);
+        let table = self.table(name, &rules);
+        let block = self.block(policy, problems)?;
         let Some((table, rules)) = table else {
-            problems.push(
-                format!("policies.{name}"),
-                "another layer on the same store has a policy of this name with other limits; say `replacing` if this \
-                 one is to take its place",
-            );
+            problems.push(format!("policies.{name}"), OTHER_LIMITS);
             return None;
         };
         Some(Counted {
@@ -60,6 +56,7 @@ impl Assembly<'_> {
             refund: policy.refund.clone(),
             engine: Engine::Local,
             counters: Counters::new(name),
+            block: block.map(Box::new),
             #[cfg(feature = "wait")]
             queue: policy.wait.map(|(_, most)| crate::queue::Queue::new(most)),
             fixed: rules
@@ -71,6 +68,41 @@ impl Assembly<'_> {
 }
 
 impl Assembly<'_> {
+    /// The table of a name, and the rules as they read its states.
+    fn table(&self, name: Name, rules: &Rules) -> Option<(Arc<Table>, Rules)> {
+        let replaced = |table: &Arc<Table>| {
+            let mut replaced = self.replaced.iter();
+            replaced.any(|limits| limits.counts_in(table))
+        };
+        self.store
+            .table(name, rules, self.hasher?.spots(), replaced)
+    }
+
+    /// The tables of refusals and of what is blocked, where the policy blocks; `None` where that cannot be.
+    fn block(&self, policy: &Policy, problems: &mut Problems) -> Option<Option<Block>> {
+        let name = policy.name();
+        let compiled = policy
+            .compile_block()
+            .map_err(|part| problems.append(&format!("policies.{name}."), part));
+        let Some([refusals, blocked]) = compiled.ok()? else {
+            return Some(None);
+        };
+        // No policy of a user's has a space in its name.
+        let mut kept = |suffix: &str, rules: &Rules| {
+            let table = self.table(Name::new(&format!("{name} {suffix}")), rules);
+            if table.is_none() {
+                problems.push(format!("policies.{name}.block_after"), OTHER_LIMITS);
+            }
+            table.map(|(table, rules)| Kept { table, rules })
+        };
+        let refusals = kept("refusals", &refusals);
+        let blocked = kept("blocked", &blocked);
+        Some(Some(Block {
+            refusals: refusals?,
+            blocked: blocked?,
+        }))
+    }
+
     /// The policy as its engine counts it; what the layer adds by itself is always counted in this process.
     pub(crate) fn count_by_engine(
         &self,

@@ -374,8 +374,8 @@ impl RateLimitBuilder {
 
 /// Notes the numbers of a layer that could be built: from now on others on its store must have them.
 fn adopted(limits: Limits) -> Limits {
-    for counted in limits.counts() {
-        limits.store.adopt(&counted.table, &counted.rules);
+    for (table, rules) in limits.tables() {
+        limits.store.adopt(table, rules);
     }
     limits
 }

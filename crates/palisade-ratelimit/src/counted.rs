@@ -1,9 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use palisade_core::Name;
 
+use crate::block::Block;
 use crate::counters::Counters;
-use crate::decision::Decision;
+use crate::decision::{Decision, Outcome};
 use crate::digest::HashedKey;
 use crate::headers::Fixed;
 use crate::key::Chain;
@@ -24,6 +26,8 @@ pub(crate) struct Counted {
     pub(crate) refund: Option<Arc<Refund>>,
     pub(crate) engine: Engine,
     pub(crate) counters: Counters,
+    /// Which keys are refused for a time, if any can be.
+    pub(crate) block: Option<Box<Block>>,
     /// Where requests wait that are over the limit, if they do.
     #[cfg(feature = "wait")]
     pub(crate) queue: Option<crate::queue::Queue>,
@@ -59,6 +63,34 @@ impl Counted {
             rules: &self.rules,
             key: plan.key,
             cost: plan.cost,
+        }
+    }
+
+    /// The decision about a request that is refused for so many nanoseconds, whatever the limits say.
+    pub(crate) fn refused_for(&self, outcome: Outcome, wait: u64) -> Decision {
+        let mut decision = Decision::bare(outcome, self.name);
+        decision.reset_after = Duration::from_nanos(wait);
+        decision.retry_after = Some(decision.reset_after);
+        if let Some(rule) = self.rules.iter().next() {
+            decision.limit = rule.quota().into();
+            decision.window = Duration::from_nanos(rule.window());
+        }
+        decision
+    }
+
+    /// The decision about a key that is blocked.
+    pub(crate) fn blocked(&self, plan: &Plan) -> Option<Decision> {
+        let left = self.block.as_ref()?.left(&plan.key, plan.now)?;
+        Some(self.refused_for(Outcome::Blocked, left))
+    }
+
+    /// Notes what was refused by a limit of the policy's own.
+    pub(crate) fn note_refusal(&self, decision: &Decision, plan: &Plan) {
+        if let Some(block) = &self.block
+            && decision.outcome == Outcome::Limited
+            && decision.policy == self.name
+        {
+            block.note(&plan.key, plan.now);
         }
     }
 

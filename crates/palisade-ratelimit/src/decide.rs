@@ -309,7 +309,9 @@ impl Limits {
     #[cold]
     pub(crate) fn over(&self, decision: Decision, plan: Plan, view: &RequestView<'_>) -> Verdict {
         let ruling = self.ruling(decision, plan);
-        self.policies[plan.policy].counters.refused();
+        let counted = &self.policies[plan.policy];
+        counted.counters.refused();
+        counted.note_refusal(&decision, &plan);
         tracing::debug!(target: "palisade_ratelimit",
             policy = %decision.policy,
             key = %plan.key.short(),

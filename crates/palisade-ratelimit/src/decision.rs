@@ -36,6 +36,9 @@ pub enum Outcome {
     Allowed,
     /// It is over a limit; nothing was charged.
     Limited,
+    /// Its key was refused so often that it is refused for a while; see
+    /// [`Policy::block_after`](crate::Policy::block_after). Nothing was charged.
+    Blocked,
     /// It costs more than the limit ever admits at once; nothing was charged.
     CostOverCapacity,
     /// Nothing says whom to charge, and the layer refuses such requests.
@@ -53,6 +56,7 @@ impl Outcome {
         match self {
             Self::Allowed => "allowed",
             Self::Limited => "limited",
+            Self::Blocked => "blocked",
             Self::CostOverCapacity => "cost_over_capacity",
             Self::NoKey => "no_key",
             Self::UnknownPolicy => "unknown_policy",

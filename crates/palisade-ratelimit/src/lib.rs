@@ -5,6 +5,7 @@ mod admit;
 #[cfg(feature = "redis")]
 mod ask;
 mod assembly;
+mod block;
 mod builder;
 mod config;
 mod counted;
@@ -45,7 +46,7 @@ mod view;
 
 pub use builder::RateLimitBuilder;
 #[cfg(feature = "serde")]
-pub use config::{LimitConfig, PolicyConfig, RateLimitConfig, WindowKind};
+pub use config::{BlockConfig, LimitConfig, PolicyConfig, RateLimitConfig, WindowKind};
 pub use decision::{Decision, Outcome};
 pub use error::Error;
 pub use filter::RateLimit;

@@ -89,6 +89,10 @@ impl RateLimiter {
         let key = key.grouped_by(&limits.client_ip);
         let plan = plan(limits, number, &key, cost);
         let counted = &limits.policies[number];
+        if let Some(blocked) = counted.blocked(&plan) {
+            counted.counters.refused();
+            return (blocked, None);
+        }
         #[cfg_attr(not(feature = "wait"), expect(unused_mut, reason = "nothing waits"))]
         let (mut decision, to) = match &counted.engine {
             Engine::Local => match charge_one(&counted.charge_of(&plan), plan.now) {
@@ -116,7 +120,10 @@ impl RateLimiter {
             true => counted
                 .counters
                 .allowed(&plan, decision.remaining, decision.limit),
-            false => counted.counters.refused(),
+            false => {
+                counted.counters.refused();
+                counted.note_refusal(&decision, &plan);
+            }
         }
         (decision, Some(Paid { plan, to }))
     }
@@ -153,7 +160,7 @@ impl RateLimiter {
         let Some(_place) = counted.queue.as_ref().and_then(Queue::enter) else {
             receipt.refund().await;
             let delay = u64::try_from(decision.delay.as_nanos()).unwrap_or(u64::MAX);
-            return counted.without_place(delay).unwrap_or_else(unknown);
+            return counted.refused_for(Outcome::Limited, delay);
         };
         tokio::time::sleep_until(until).await;
         decision
@@ -168,6 +175,9 @@ impl RateLimiter {
         let key = key.into().grouped_by(&limits.client_ip);
         let plan = plan(limits, number, &key, 1);
         let counted = &limits.policies[number];
+        if let Some(blocked) = counted.blocked(&plan) {
+            return blocked;
+        }
         #[cfg(feature = "redis")]
         if let Engine::Redis(policy) = &counted.engine {
             let peeked = crate::ask::peek(counted, policy, plan).await;
@@ -188,6 +198,9 @@ impl RateLimiter {
         let key = key.into().grouped_by(&limits.client_ip);
         let key = key.hashed(&limits.hasher);
         counted.table.reset(&key);
+        if let Some(block) = &counted.block {
+            block.forget(&key);
+        }
         #[cfg(feature = "redis")]
         if let Engine::Redis(redis) = &counted.engine {
             let failed = |silence: crate::store::Silence| Error::Store(silence.reason().into());

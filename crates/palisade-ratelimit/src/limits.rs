@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use palisade_core::{ClientIp, Name, PathSet};
 
+use crate::block::Block;
 use crate::counted::Counted;
 use crate::digest::{HashedKey, Hasher};
 use crate::headers::{Headers, WallTime};
 use crate::key::{Chain, Found, Key};
-use crate::limit::Limit;
+use crate::limit::{Limit, Rules};
 use crate::route::Route;
 use crate::select::Select;
 use crate::store::{Memory, Table};
@@ -94,10 +95,20 @@ impl Limits {
         self.policies.iter().chain(own)
     }
 
-    /// Whether one of them is kept in this table.
+    /// Every table, with the rules by which it is counted in.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (&Arc<Table>, &Rules)> {
+        self.counts().flat_map(|counted| {
+            let own = [(&counted.table, &counted.rules)];
+            let block = counted.block.as_deref().map(Block::tables);
+            let block = block.into_iter().flatten();
+            own.into_iter()
+                .chain(block.map(|kept| (&kept.table, &kept.rules)))
+        })
+    }
+
+    /// Whether one of them is this.
     pub(crate) fn counts_in(&self, table: &Arc<Table>) -> bool {
-        self.counts()
-            .any(|counted| Arc::ptr_eq(&counted.table, table))
+        self.tables().any(|(kept, _)| Arc::ptr_eq(kept, table))
     }
 
     #[cold]

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-#[cfg(feature = "wait")]
 use std::time::Duration;
 
 use http::StatusCode;
@@ -28,6 +27,8 @@ pub struct Policy {
     limits: Vec<Limit>,
     pub(crate) key: Option<KeyChain>,
     pub(crate) shadow: bool,
+    /// How many refusals in which time, and for how long the key is refused then.
+    block: Option<[Limit; 2]>,
     room: Option<NonZeroU32>,
     pub(crate) refund: Option<Arc<Refund>>,
     #[cfg(feature = "governor")]
@@ -54,6 +55,7 @@ impl Policy {
             limits: Vec::new(),
             key: None,
             shadow: false,
+            block: None,
             room: None,
             refund: None,
             #[cfg(feature = "governor")]
@@ -166,6 +168,35 @@ impl Policy {
         self
     }
 
+    /// Refuses everything from a key for a while that was refused `refusals` times `within` this time, counted from its
+    /// first refusal; default never.
+    ///
+    /// The policy's limits let a client on as soon as there is room. One that does not heed them is shut out for `time`, and
+    /// told so by `Retry-After`: further requests do not make it longer. Blocks are kept in this process's
+    /// [`Memory`](crate::Memory), also where the policy counts in Redis. What the backstop refuses does not count.
+    /// [`reset`](crate::RateLimiter::reset) ends a block.
+    ///
+    /// `refusals` is at least 1, and each time 1 ms to 366 days.
+    ///
+    /// # Security
+    ///
+    /// Whoever can send under somebody else's key can have it shut out. Block by addresses and principals, not by what
+    /// clients claim.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_ratelimit::{HOUR, MINUTE, Policy};
+    ///
+    /// let login = Policy::login().block_after(20, 10 * MINUTE, HOUR);
+    /// # let _ = login;
+    /// ```
+    #[must_use]
+    pub const fn block_after(mut self, refusals: u32, within: Duration, time: Duration) -> Self {
+        self.block = Some([Limit::fixed(refusals, within), Limit::fixed(1, time)]);
+        self
+    }
+
     /// Gives the charge back when the response has such a status, say 304, or for a login anything that is not a
     /// failure.
     ///
@@ -245,6 +276,21 @@ impl Policy {
     #[must_use]
     pub const fn name(&self) -> Name {
         self.name
+    }
+
+    /// The rules by which it counts refusals and blocks, if it does.
+    pub(crate) fn compile_block(&self) -> Result<Option<[Rules; 2]>, Problems> {
+        let Some(limits) = self.block else {
+            return Ok(None);
+        };
+        let mut problems = Problems::none();
+        let [refusals, blocked] = limits.map(|limit| {
+            let rule = limit
+                .compile()
+                .map_err(|part| problems.append("block_after.", part));
+            Rules::new(&[rule.ok()?])
+        });
+        problems.into_result(refusals.zip(blocked).map(|(first, second)| [first, second]))
     }
 
     /// The rules that decide this policy.

@@ -5,9 +5,8 @@ use std::time::Duration;
 use palisade_core::{Handle, Name};
 
 use crate::counted::Counted;
-use crate::decision::Decision;
+use crate::decision::Outcome;
 use crate::delay::Delay;
-use crate::limit::{Assessment, Fit};
 use crate::limits::Limits;
 use crate::plan::{Paid, PaidTo, Plan};
 use crate::store::Charged;
@@ -25,19 +24,6 @@ impl Counted {
             Some(quota) => self.rules.scaled(quota).delay(reset),
             None => self.rules.delay(reset),
         }
-    }
-
-    /// The decision about a request for which there is no place to wait.
-    pub(crate) fn without_place(&self, delay: u64) -> Option<Decision> {
-        let rule = self.rules.iter().next()?;
-        let refused = Assessment {
-            fit: Fit::Wait(delay),
-            remaining: 0,
-            reset: delay,
-            quota: rule.quota(),
-            window: rule.window(),
-        };
-        Some(Decision::new(self.name, &refused))
     }
 }
 
@@ -70,10 +56,8 @@ impl Limits {
         };
         let Some(place) = queue.enter() else {
             handle.refund_soon(Paid { plan, to });
-            return match counted.without_place(delay) {
-                Some(decision) => handle.over(decision, plan, view),
-                None => Verdict::Pass,
-            };
+            let decision = counted.refused_for(Outcome::Limited, delay);
+            return handle.over(decision, plan, view);
         };
         let ticket = match pass(to) {
             Verdict::Counted(ticket) => ticket,

@@ -1,11 +1,9 @@
-use std::time::Duration;
-
 use palisade_core::Problems;
 use serde::Deserialize;
 
 #[cfg(feature = "redis")]
 use super::text::outage;
-use super::text::{Statuses, chain, duration};
+use super::text::{Statuses, chain, time};
 use crate::limit::{Limit, Rate, burst};
 use crate::policy::Policy;
 
@@ -24,6 +22,8 @@ pub struct PolicyConfig {
     pub key: Vec<String>,
     /// Whether it refuses nothing.
     pub shadow: bool,
+    /// When a key is refused for a time, whatever its limits say; see [`Policy::block_after`]. Default never.
+    pub block_after: Option<BlockConfig>,
     /// With which statuses a response gives its charge back: `304`, or a class such as `2xx`; see
     /// [`Policy::refund_when`]. Default none.
     pub refund: Vec<String>,
@@ -32,6 +32,19 @@ pub struct PolicyConfig {
     pub outage: Option<String>,
     /// How many units are taken from Redis at once; see `Policy::lease`. Needs the feature `redis`.
     pub lease: Option<u32>,
+}
+
+/// A block after repeated refusals; all fields are needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct BlockConfig {
+    /// How many refusals lead to it.
+    pub refusals: u32,
+    /// In which time, such as `10m`.
+    pub within: String,
+    /// How long it lasts, such as `1h`.
+    pub time: String,
 }
 
 /// A limit: `rate`, `per` and `burst` for a token bucket, or `quota`, `window` and `kind`.
@@ -89,6 +102,11 @@ impl PolicyConfig {
         }
         if let Some(chain) = chain(&self.key, &mut problems) {
             policy = policy.key(chain);
+        }
+        if let Some(block) = &self.block_after {
+            let within = time(&mut problems, "block_after.within", &block.within);
+            let length = time(&mut problems, "block_after.time", &block.time);
+            policy = policy.block_after(block.refusals, within, length);
         }
         policy = self.read_refund(policy, &mut problems);
         policy = self.read_store(policy, &mut problems);
@@ -160,18 +178,9 @@ fn shipped(name: &str) -> Option<Policy> {
 impl LimitConfig {
     pub(super) fn read(&self) -> Result<Limit, Problems> {
         let mut problems = Problems::none();
-        let mut time = |field: &str, text: &str| {
-            duration(text).unwrap_or_else(|| {
-                problems.push(
-                    field,
-                    format!("{text:?} is not a time such as 500ms, 10s, 1m, 1h or 1d"),
-                );
-                Duration::from_secs(1)
-            })
-        };
         let limit = match (self.rate, self.quota) {
             (Some(rate), None) => {
-                let per = time("per", self.per.as_deref().unwrap_or("1s"));
+                let per = time(&mut problems, "per", self.per.as_deref().unwrap_or("1s"));
                 let size = self.burst.unwrap_or(rate.saturating_mul(2));
                 Limit::token_bucket(Rate::new(rate, per), burst(size))
             }
@@ -179,7 +188,7 @@ impl LimitConfig {
                 let Some(window) = &self.window else {
                     return Err(Problems::one("window", "is missing"));
                 };
-                let window = time("window", window);
+                let window = time(&mut problems, "window", window);
                 match self.kind.unwrap_or(WindowKind::Sliding) {
                     WindowKind::Sliding => Limit::sliding(quota, window),
                     WindowKind::Fixed => Limit::fixed(quota, window),

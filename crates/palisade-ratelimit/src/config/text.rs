@@ -30,8 +30,17 @@ pub(super) fn chain(sources: &[String], problems: &mut Problems) -> Option<KeyCh
     (!sources.is_empty()).then_some(chain)
 }
 
+/// A time of a field; any where it cannot be read.
+pub(super) fn time(problems: &mut Problems, field: &str, text: &str) -> Duration {
+    duration(text).unwrap_or_else(|| {
+        let reason = format!("{text:?} is not a time such as 500ms, 10s, 1m, 1h or 1d");
+        problems.push(field, reason);
+        Duration::from_secs(1)
+    })
+}
+
 /// A number with a unit: `500ms`, `10s`, `1m`, `1h` or `1d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
