@@ -17,6 +17,7 @@ pub mod metric_names;
 mod metrics;
 mod permit;
 mod refuse;
+mod release;
 #[cfg(feature = "retry")]
 mod retry;
 #[cfg(feature = "serde")]
@@ -48,6 +49,7 @@ pub use last_good::{KeepBody, LastGood};
 pub use layer::BreakerLayer;
 pub use permit::{Outcome, Permit};
 pub use refuse::{FailWhenOpen, Refuse, RespondWhenOpen};
+pub use release::{KeepReserved, Release};
 #[cfg(feature = "retry")]
 pub use retry::{
     CloneBodies, HttpRetry, HttpRetryBoxed, Judge, OneBudget, Replay, ReplayBodies, ReplayBody,

@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::future::ResponseFuture;
 use crate::shared::Shared;
 use crate::state::grant::Refusal;
-use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Rejected};
+use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Rejected, Release};
 
 /// The service made by [`BreakerLayer`](crate::BreakerLayer): calls the guarded service while its breaker lets it.
 ///
@@ -17,8 +17,8 @@ use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, R
 /// place. It never calls a service that it has not polled ready.
 ///
 /// When a call is refused after the guarded service was polled, a clone takes that service's place, so that what it
-/// reserved, such as a place under a concurrency limit, is free again. A service that cannot be cloned goes behind
-/// `tower::buffer`.
+/// reserved, such as a place under a concurrency limit, is free again. A service that cannot be cloned goes into a
+/// [`KeepReserved`](crate::KeepReserved).
 pub struct Breaker<S, C = ErrorsFail, A = FailWhenOpen> {
     inner: S,
     shared: Handle<Shared>,
@@ -86,7 +86,7 @@ impl<S, C, A> Breaker<S, C, A> {
 
 impl<S, Req, C, A> Service<Req> for Breaker<S, C, A>
 where
-    S: Service<Req> + Clone,
+    S: Service<Req> + Release,
     C: Classify<Req, S::Response, S::Error> + Clone,
     A: Refuse<Req, C::Output, S::Error> + Clone,
 {
@@ -191,11 +191,11 @@ impl<S, C, A> Breaker<S, C, A> {
     }
 }
 
-impl<S: Clone, C, A> Breaker<S, C, A> {
-    /// Gives back what the guarded service may have reserved for a call that is not made: a clone has reserved nothing.
+impl<S: Release, C, A> Breaker<S, C, A> {
+    /// Gives back what the guarded service may have reserved for a call that is not made.
     fn release(&mut self) {
         if matches!(self.readiness, Readiness::Pending | Readiness::Ready) {
-            self.inner = self.inner.clone();
+            self.inner.release();
         }
         self.readiness = Readiness::Unasked;
     }

@@ -10,7 +10,9 @@ use super::key::ExtractKey;
 use super::store::Store;
 use crate::future::ResponseFuture;
 use crate::permit::Permit;
-use crate::{BreakerHandle, BreakerLayer, Classify, ErrorsFail, FailWhenOpen, Refuse, State};
+use crate::{
+    BreakerHandle, BreakerLayer, Classify, ErrorsFail, FailWhenOpen, Refuse, Release, State,
+};
 
 /// Puts a breaker of its own around the calls of each key, such as each host that a client talks to.
 ///
@@ -27,7 +29,7 @@ use crate::{BreakerHandle, BreakerLayer, Classify, ErrorsFail, FailWhenOpen, Ref
 ///
 /// The guarded service is polled ready before the key is known, even if its breaker turns out to be open; a clone then
 /// takes its place, so that what it reserved, such as a place under a concurrency limit, is free again. One that cannot be
-/// cloned goes behind `tower::buffer`.
+/// cloned goes into a [`KeepReserved`](crate::KeepReserved).
 ///
 /// # Example
 ///
@@ -193,7 +195,7 @@ impl<S, K, C, A> KeyedBreaker<S, K, C, A> {
 
 impl<S, Req, K, C, A> Service<Req> for KeyedBreaker<S, K, C, A>
 where
-    S: Service<Req> + Clone,
+    S: Service<Req> + Release,
     K: ExtractKey<Req>,
     C: Classify<Req, S::Response, S::Error> + Clone,
     A: Refuse<Req, C::Output, S::Error> + Clone,
@@ -229,7 +231,7 @@ where
             Err(rejected) => {
                 let refused = parts.refuse.refuse(request, rejected);
                 // The one that is ready may hold a place that others wait for.
-                self.inner = self.inner.clone();
+                self.inner.release();
                 ResponseFuture::refused(refused)
             }
         }
