@@ -31,7 +31,7 @@ pub use guard::{Guard, Shutdown};
 pub use layer::AuditLayer;
 pub use policy::{Level, Matcher, Policy, any, path, prefix};
 pub use record::{Outcome, Record};
-pub use redact::{Action, Cleaner, MASK, Redactor, Unreadable};
+pub use redact::{Action, Censor, Cleaner, MASK, Redactor, Unreadable};
 pub use sink::{CriticalSink, MemorySink, RollingFile, Sink, StdoutSink, SyslogSink};
 pub use trail::batch::{Batch, Line};
 pub use trail::seal::{Seal, SigningKey};

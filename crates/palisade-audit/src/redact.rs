@@ -9,6 +9,7 @@ mod marks;
 mod memo;
 mod names;
 mod pairs;
+mod path;
 mod query;
 mod text;
 mod value;
@@ -17,6 +18,7 @@ mod values;
 pub use self::action::{Action, MASK};
 pub use self::cleaner::Cleaner;
 pub use self::json::Unreadable;
+pub use self::path::Censor;
 pub(crate) use self::text::Kept;
 
 use std::fmt;
@@ -27,6 +29,7 @@ use palisade_core::Problems;
 use ring::hmac;
 
 use self::names::Names;
+use self::path::Paths;
 use crate::AuditError;
 
 /// Takes secrets and personal data out of records, by the names of their values.
@@ -51,6 +54,7 @@ pub struct Redactor {
     names: Names,
     finds_values: bool,
     key: Option<hmac::Key>,
+    paths: Paths,
 }
 
 impl Redactor {
@@ -71,6 +75,7 @@ impl Redactor {
             names: Names::defaults(),
             finds_values: true,
             key: None,
+            paths: Paths::default(),
         }
     }
 
@@ -81,6 +86,7 @@ impl Redactor {
             names: Names::default(),
             finds_values: false,
             key: None,
+            paths: Paths::default(),
         }
     }
 
@@ -123,6 +129,33 @@ impl Redactor {
         Ok(self.set(names, Action::Tokenize))
     }
 
+    /// Redacts the value at a path of JSON bodies and of the details of records, whatever its name: `guest.name`,
+    /// `cards[*].number`, `list[0]`, `["any name"].value`; `*` is any one member or item. Names are compared as they are.
+    /// A path wins over what was set for the name, and a later path over an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is no such path.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_audit::{Censor, Redactor};
+    ///
+    /// let redactor = Redactor::defaults()
+    ///     .path("payment.card_number", Censor::keep_last(4))?
+    ///     .path("guests[*].name", Censor::with(|name| format!("{} letters", name.chars().count())))?;
+    /// let mut out = Vec::new();
+    /// let body = br#"{"payment":{"card_number":"4111111111111111"},"guests":[{"name":"Ada"}]}"#;
+    /// redactor.cleaner().json(body, &mut out)?;
+    /// assert_eq!(out, br#"{"payment":{"card_number":"****1111"},"guests":[{"name":"3 letters"}]}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn path(mut self, path: &str, censor: Censor) -> Result<Self, AuditError> {
+        self.paths.add(path, censor)?;
+        Ok(self)
+    }
+
     /// What happens to a value of this name; `None` when it stays.
     #[must_use]
     pub fn action(&self, name: &str) -> Option<Action> {
@@ -160,6 +193,7 @@ impl fmt::Debug for Redactor {
             .field("names", &self.names.len())
             .field("finds_values", &self.finds_values)
             .field("tokenizes", &self.key.is_some())
+            .field("paths", &self.paths)
             .finish()
     }
 }

@@ -3,6 +3,7 @@ use super::action::{Action, MASK};
 use super::finds::{Finds, Put};
 use super::layers::Layer;
 use super::memo::Memo;
+use super::path::{Censor, Step};
 
 /// A [`Redactor`] at work; see [`Redactor::cleaner`].
 ///
@@ -23,6 +24,8 @@ pub struct Cleaner {
     memo: Memo,
     pub(super) finds: Finds,
     pub(super) layers: [Layer; 2],
+    /// The way to the value at hand, where anything is redacted by its path.
+    steps: Vec<Step>,
 }
 
 impl Redactor {
@@ -34,6 +37,7 @@ impl Redactor {
             memo: Memo::default(),
             finds: Finds::default(),
             layers: Default::default(),
+            steps: Vec::new(),
         }
     }
 }
@@ -41,6 +45,48 @@ impl Redactor {
 impl Cleaner {
     pub(super) fn decide(&mut self, name: &[u8]) -> Option<Action> {
         self.memo.decide(&self.redactor.names, name)
+    }
+
+    /// Begins at the root of a document.
+    pub(super) fn at_the_root(&mut self) {
+        self.steps.clear();
+    }
+
+    /// Goes to a member of the object at hand.
+    pub(super) fn enter_member(&mut self, name: &[u8]) {
+        if !self.redactor.paths.is_empty() {
+            let name = String::from_utf8_lossy(name).into_owned();
+            self.steps.push(Step::Name(name));
+        }
+    }
+
+    /// Goes to an item of the array at hand.
+    pub(super) fn enter_item(&mut self, nth: usize) {
+        if !self.redactor.paths.is_empty() {
+            self.steps.push(Step::Item(nth));
+        }
+    }
+
+    /// Goes back to the object or array.
+    pub(super) fn leave(&mut self) {
+        self.steps.pop();
+    }
+
+    /// What is put in the place of the value at hand, if that is redacted by its path.
+    pub(super) fn censor(&self) -> Option<Censor> {
+        self.redactor.paths.find(&self.steps).cloned()
+    }
+
+    /// Appends what a censor makes of a value, as a JSON string.
+    pub(super) fn censored(
+        &mut self,
+        out: &mut Vec<u8>,
+        censor: &Censor,
+        value: &str,
+        is_scalar: bool,
+    ) {
+        let text = censor.replace(value, is_scalar);
+        self.text(out, text.as_bytes());
     }
 
     /// Whether secrets are known by their form.

@@ -2,6 +2,7 @@
 
 use super::action::{Action, MASK};
 use super::cleaner::Cleaner;
+use super::path::Censor;
 use super::values;
 
 /// How deep a body may be nested; readers of the trail have limits, too.
@@ -29,6 +30,7 @@ impl Cleaner {
 /// Names may be repeated or written with escapes; all are looked at. On an error `out` holds a part that must not be
 /// used.
 fn write(cleaner: &mut Cleaner, body: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
+    cleaner.at_the_root();
     let mut reader = Reader {
         body,
         at: 0,
@@ -106,29 +108,7 @@ impl<'a> Reader<'a> {
         }
         loop {
             self.space();
-            let name = self.string()?;
-            self.space();
-            self.expect(b':')?;
-            self.space();
-            let action = self.decide(name)?;
-            let stays = matches!(self.peek(), Some(b't' | b'f' | b'n'));
-            if action == Some(Action::Drop) {
-                self.skip(depth + 1)?;
-            } else {
-                if !first {
-                    self.out.push(b',');
-                }
-                first = false;
-                self.out.push(b'"');
-                self.copy_string(name)?;
-                self.out.extend_from_slice(b"\":");
-                match action {
-                    Some(action) if action != Action::Keep && !stays => {
-                        self.replace(action, depth + 1)?;
-                    }
-                    _ => self.value(depth + 1)?,
-                }
-            }
+            first &= !self.member(depth + 1, first)?;
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -139,6 +119,40 @@ impl<'a> Reader<'a> {
         self.at += 1;
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// Reads a member; answers whether it stays.
+    fn member(&mut self, depth: usize, is_first: bool) -> Result<bool, Unreadable> {
+        let name = self.string()?;
+        self.space();
+        self.expect(b':')?;
+        self.space();
+        let action = self.decide(name)?;
+        let censor = self.cleaner.censor();
+        let stays = matches!(self.peek(), Some(b't' | b'f' | b'n'));
+        let is_dropped = match &censor {
+            Some(censor) => censor.is_drop(),
+            None => action == Some(Action::Drop),
+        };
+        if is_dropped {
+            self.skip(depth)?;
+        } else {
+            if !is_first {
+                self.out.push(b',');
+            }
+            self.out.push(b'"');
+            self.copy_string(name)?;
+            self.out.extend_from_slice(b"\":");
+            match (censor, action) {
+                (Some(censor), _) => self.censor(&censor, depth)?,
+                (None, Some(action)) if action != Action::Keep && !stays => {
+                    self.replace(action, depth)?;
+                }
+                _ => self.value(depth)?,
+            }
+        }
+        self.cleaner.leave();
+        Ok(!is_dropped)
     }
 
     fn array(&mut self, depth: usize) -> Result<(), Unreadable> {
@@ -153,8 +167,13 @@ impl<'a> Reader<'a> {
             self.out.push(b']');
             return Ok(());
         }
-        loop {
-            self.value(depth + 1)?;
+        for nth in 0.. {
+            self.cleaner.enter_item(nth);
+            match self.cleaner.censor() {
+                Some(censor) => self.censor(&censor, depth + 1)?,
+                None => self.value(depth + 1)?,
+            }
+            self.cleaner.leave();
             self.space();
             match self.peek() {
                 Some(b',') => {
@@ -170,13 +189,31 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Goes to the member of this name; answers what happens to it by its name.
     fn decide(&mut self, raw: &[u8]) -> Result<Option<Action>, Unreadable> {
         if raw.contains(&b'\\') {
             let name = unescaped(raw)?;
+            self.cleaner.enter_member(name.as_bytes());
             Ok(self.cleaner.decide(name.as_bytes()))
         } else {
+            self.cleaner.enter_member(raw);
             Ok(self.cleaner.decide(raw))
         }
+    }
+
+    /// Puts what a censor makes of it in the place of the value that comes next.
+    fn censor(&mut self, censor: &Censor, depth: usize) -> Result<(), Unreadable> {
+        self.space();
+        let start = self.at;
+        self.skip(depth)?;
+        let raw = &self.body[start..self.at];
+        let is_scalar = !matches!(raw.first(), Some(b'{' | b'['));
+        let text = match raw.first() {
+            Some(b'"') => unescaped(raw.get(1..raw.len() - 1).unwrap_or_default())?.into(),
+            _ => String::from_utf8_lossy(raw),
+        };
+        self.cleaner.censored(self.out, censor, &text, is_scalar);
+        Ok(())
     }
 
     /// Puts something else in the place of the value that comes next.

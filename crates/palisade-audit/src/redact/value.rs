@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::action::{Action, MASK};
 use super::cleaner::Cleaner;
+use super::path::Censor;
 use crate::format::json;
 
 /// How deep details may be nested; what lies deeper is masked rather than followed.
@@ -23,6 +24,7 @@ fn object<'a>(
     out: &mut Vec<u8>,
     members: impl Iterator<Item = (&'a str, &'a Value)>,
 ) {
+    redaction.at_the_root();
     write_object(redaction, out, members, 0);
 }
 
@@ -40,7 +42,14 @@ fn write_object<'a>(
             Value::Null | Value::Bool(_) => None,
             _ => redaction.decide(name.as_bytes()),
         };
-        if action == Some(Action::Drop) {
+        redaction.enter_member(name.as_bytes());
+        let censor = redaction.censor();
+        let is_dropped = match &censor {
+            Some(censor) => censor.is_drop(),
+            None => action == Some(Action::Drop),
+        };
+        if is_dropped {
+            redaction.leave();
             continue;
         }
         if !first {
@@ -49,9 +58,10 @@ fn write_object<'a>(
         first = false;
         redaction.text(out, name.as_bytes());
         out.push(b':');
-        match action {
-            None | Some(Action::Keep) => write(redaction, out, value, depth + 1),
-            Some(action) => {
+        match (censor, action) {
+            (Some(censor), _) => put(redaction, out, &censor, value),
+            (None, None | Some(Action::Keep)) => write(redaction, out, value, depth + 1),
+            (None, Some(action)) => {
                 out.push(b'"');
                 match value {
                     Value::String(text) => redaction.replace(out, action, text.as_bytes()),
@@ -63,8 +73,20 @@ fn write_object<'a>(
                 out.push(b'"');
             }
         }
+        redaction.leave();
     }
     out.push(b'}');
+}
+
+/// Appends what a censor makes of a value.
+fn put(redaction: &mut Cleaner, out: &mut Vec<u8>, censor: &Censor, value: &Value) {
+    match value {
+        Value::String(text) => redaction.censored(out, censor, text, true),
+        Value::Object(_) | Value::Array(_) => {
+            redaction.censored(out, censor, &value.to_string(), false);
+        }
+        _ => redaction.censored(out, censor, &value.to_string(), true),
+    }
 }
 
 fn write(redaction: &mut Cleaner, out: &mut Vec<u8>, value: &Value, depth: usize) {
@@ -82,7 +104,12 @@ fn write(redaction: &mut Cleaner, out: &mut Vec<u8>, value: &Value, depth: usize
                 if nth > 0 {
                     out.push(b',');
                 }
-                write(redaction, out, item, depth + 1);
+                redaction.enter_item(nth);
+                match redaction.censor() {
+                    Some(censor) => put(redaction, out, &censor, item),
+                    None => write(redaction, out, item, depth + 1),
+                }
+                redaction.leave();
             }
             out.push(b']');
         }
@@ -123,6 +150,27 @@ mod tests {
                 "list": [{ "apiKey": "[redacted]" }, "plain"],
                 "password_set": true,
             })
+        );
+    }
+
+    #[test]
+    fn details_are_redacted_by_path_as_well() {
+        let redactor = Redactor::defaults()
+            .path("card", Censor::keep_last(4))
+            .and_then(|redactor| redactor.path("guests[*].name", Censor::drop()))
+            .and_then(|redactor| redactor.path("list[0]", Censor::mask()))
+            .unwrap();
+        let details = [
+            ("card".into(), json!(4_111_111_111_111_111_u64)),
+            ("guests".into(), json!([{ "name": "Ada", "room": 7 }])),
+            ("list".into(), json!([[1], 2])),
+        ];
+        let mut out = Vec::new();
+        redactor.cleaner().details(&mut out, &details);
+        let clean: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(
+            clean,
+            json!({ "card": "****1111", "guests": [{ "room": 7 }], "list": ["[redacted]", 2] })
         );
     }
 }
