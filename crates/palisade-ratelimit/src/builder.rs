@@ -4,19 +4,19 @@ use std::sync::Arc;
 use palisade_core::time::WallClock;
 use palisade_core::{ClientIp, Handle, Name, PathSet, Problems};
 
-use crate::assembly::Assembly;
-use crate::counted::Counted;
 use crate::error::Error;
-use crate::headers::{Headers, WallTime};
-use crate::key::{Chain, KeyChain};
+use crate::filter::headers::{Headers, WallTime};
+use crate::filter::view::RequestView;
 use crate::layer::RateLimitLayer;
 use crate::limit::Limit;
 use crate::limits::{Cost, DEFAULT_BACKSTOP, Exempt, Limits, NoKey};
 use crate::policy::Policy;
-use crate::route;
-use crate::select::{Select, Selection};
+use crate::policy::assembly::Assembly;
+use crate::policy::counted::Counted;
+use crate::policy::key::{Chain, KeyChain};
+use crate::policy::route;
+use crate::policy::select::{Select, Selection};
 use crate::store::Store;
-use crate::view::RequestView;
 
 /// Collects the settings of a [`RateLimitLayer`]; [`build`](Self::build) reports every mistake at once.
 #[derive(Clone)]

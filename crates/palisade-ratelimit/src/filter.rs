@@ -1,3 +1,17 @@
+//! Limits of HTTP requests: which policy and key, what is refused, and the header fields.
+
+pub(crate) mod admit;
+pub(crate) mod decide;
+#[cfg(feature = "wait")]
+pub(crate) mod delay;
+pub(crate) mod headers;
+pub(crate) mod refusal;
+pub(crate) mod ticket;
+#[cfg(feature = "wait")]
+pub(crate) mod turn;
+pub(crate) mod verdict;
+pub(crate) mod view;
+
 use std::fmt;
 use std::task::{Context, Poll};
 
@@ -5,12 +19,12 @@ use http::{Request, Response};
 use palisade_core::filter::{Exchange, Filter, Filtered, Park, ReplaceBody, Step, Wait};
 use tower_layer::Layer;
 
+use crate::filter::refusal::refuse;
+use crate::filter::ticket::Ticket;
+use crate::filter::verdict::Verdict;
+use crate::filter::view::RequestView;
 use crate::layer::RateLimitLayer;
 use crate::limits::Limits;
-use crate::refusal::refuse;
-use crate::ticket::Ticket;
-use crate::verdict::Verdict;
-use crate::view::RequestView;
 
 /// The service made by [`RateLimitLayer`].
 pub type RateLimit<S> = Filtered<S, RateLimitLayer>;
@@ -95,9 +109,9 @@ pub struct Query(Pending);
 #[cfg(any(feature = "redis", feature = "wait"))]
 enum Pending {
     #[cfg(feature = "redis")]
-    Answer(Box<crate::ask::Question>),
+    Answer(Box<crate::query::Question>),
     #[cfg(feature = "wait")]
-    Turn(Box<crate::delay::Delay>),
+    Turn(Box<crate::filter::delay::Delay>),
 }
 
 /// Without a store over the network and without queues there is nothing to wait for.

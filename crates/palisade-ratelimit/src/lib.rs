@@ -1,48 +1,25 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod admit;
-#[cfg(feature = "redis")]
-mod ask;
-mod assembly;
-mod block;
 mod builder;
+mod charge;
 mod config;
-mod counted;
-mod counters;
-mod decide;
 mod decision;
-#[cfg(feature = "wait")]
-mod delay;
-mod digest;
 mod error;
 mod filter;
-#[cfg(feature = "governor")]
-mod governor;
-mod headers;
-mod key;
 mod layer;
 mod limit;
 mod limiter;
 mod limits;
-mod plan;
 mod policy;
-#[cfg(feature = "wait")]
-mod queue;
+#[cfg(feature = "redis")]
+mod query;
 mod receipt;
 mod refund;
-mod refusal;
-mod route;
-mod select;
 mod store;
 mod sync;
 #[cfg(test)]
 mod test_support;
-mod ticket;
-#[cfg(feature = "wait")]
-mod turn;
-mod verdict;
-mod view;
 
 pub use builder::RateLimitBuilder;
 #[cfg(feature = "serde")]
@@ -50,10 +27,8 @@ pub use config::{BlockConfig, LimitConfig, PolicyConfig, RateLimitConfig, Window
 pub use decision::{Decision, Outcome};
 pub use error::Error;
 pub use filter::RateLimit;
-#[cfg(feature = "governor")]
-pub use governor::Remaining;
-pub use headers::Headers;
-pub use key::{Key, KeyChain};
+pub use filter::headers::Headers;
+pub use filter::view::RequestView;
 pub use layer::RateLimitLayer;
 pub use limit::{
     Burst, DAY, HOUR, Limit, MINUTE, Rate, SECOND, burst, per_day, per_hour, per_minute, per_second,
@@ -61,12 +36,14 @@ pub use limit::{
 pub use limiter::RateLimiter;
 pub use limits::NoKey;
 pub use policy::Policy;
+pub use policy::key::{Key, KeyChain};
+pub use policy::select::Selection;
 pub use receipt::Receipt;
-pub use select::Selection;
+#[cfg(feature = "governor")]
+pub use store::governor::Remaining;
 pub use store::{Memory, Store};
 #[cfg(feature = "redis")]
 pub use store::{Outage, Redis};
-pub use view::RequestView;
 
 /// The guides of this repository, so that their code is compiled and run.
 #[cfg(doctest)]

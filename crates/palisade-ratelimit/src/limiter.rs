@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use palisade_core::{Handle, Name, time};
 
-use crate::counted::Engine;
+use crate::charge::{Paid, PaidTo, Plan};
 use crate::decision::{Decision, Outcome};
 use crate::error::Error;
-use crate::key::Key;
 use crate::limits::Limits;
-use crate::plan::{Paid, PaidTo, Plan};
+use crate::policy::counted::Engine;
+use crate::policy::key::Key;
 #[cfg(feature = "wait")]
-use crate::queue::Queue;
+use crate::policy::queue::Queue;
 use crate::receipt::Receipt;
 use crate::store::charge_one;
 
@@ -109,7 +109,7 @@ impl RateLimiter {
                 (checked.unwrap_or(without), PaidTo::Nothing)
             }
             #[cfg(feature = "redis")]
-            Engine::Redis(policy) => crate::ask::check(limits, counted, policy, plan).await,
+            Engine::Redis(policy) => crate::query::check(limits, counted, policy, plan).await,
         };
         #[cfg(feature = "wait")]
         if decision.is_allowed() {
@@ -180,7 +180,7 @@ impl RateLimiter {
         }
         #[cfg(feature = "redis")]
         if let Engine::Redis(policy) = &counted.engine {
-            let peeked = crate::ask::peek(counted, policy, plan).await;
+            let peeked = crate::query::peek(counted, policy, plan).await;
             return peeked.unwrap_or_else(unknown);
         }
         counted.peek(&plan).unwrap_or_else(unknown)

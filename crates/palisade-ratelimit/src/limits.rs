@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use palisade_core::{ClientIp, Name, PathSet};
 
-use crate::block::Block;
-use crate::counted::Counted;
-use crate::digest::{HashedKey, Hasher};
-use crate::headers::{Headers, WallTime};
-use crate::key::{Chain, Found, Key};
+use crate::filter::headers::{Headers, WallTime};
+use crate::filter::view::RequestView;
 use crate::limit::{Limit, Rules};
-use crate::route::Route;
-use crate::select::Select;
+use crate::policy::block::Block;
+use crate::policy::counted::Counted;
+use crate::policy::key::{Chain, Found, Key};
+use crate::policy::route::Route;
+use crate::policy::select::Select;
+use crate::store::digest::{HashedKey, Hasher};
 use crate::store::{Memory, Table};
-use crate::view::RequestView;
 
 /// What happens to a request whose key nobody can tell, mostly because the server does not say who the peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,3 +1,15 @@
+//! Policies: their limits, their keys, which requests they are for, and their counts.
+
+pub(crate) mod assembly;
+pub(crate) mod block;
+pub(crate) mod counted;
+pub(crate) mod counters;
+pub(crate) mod key;
+#[cfg(feature = "wait")]
+pub(crate) mod queue;
+pub(crate) mod route;
+pub(crate) mod select;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -6,8 +18,8 @@ use std::time::Duration;
 use http::StatusCode;
 use palisade_core::{Name, Problems};
 
-use crate::key::KeyChain;
 use crate::limit::{DAY, HOUR, Limit, MAX_RULES, MINUTE, Rules, burst, per_minute, per_second};
+use crate::policy::key::KeyChain;
 
 /// A named set of limits that count together: a request passes all of them, or is charged to none.
 ///
@@ -32,7 +44,7 @@ pub struct Policy {
     room: Option<NonZeroU32>,
     pub(crate) refund: Option<Arc<Refund>>,
     #[cfg(feature = "governor")]
-    pub(crate) governor: Option<Arc<dyn crate::governor::check::Check>>,
+    pub(crate) governor: Option<Arc<dyn crate::store::governor::check::Check>>,
     #[cfg(feature = "wait")]
     pub(crate) wait: Option<(Duration, usize)>,
     #[cfg(feature = "redis")]

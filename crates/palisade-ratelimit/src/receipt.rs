@@ -2,9 +2,9 @@ use std::fmt;
 
 use palisade_core::Handle;
 
+use crate::charge::Paid;
 use crate::decision::Decision;
 use crate::limits::Limits;
-use crate::plan::Paid;
 
 /// What was charged for one use, and where; made by [`RateLimiter::charge`](crate::RateLimiter::charge).
 ///

@@ -1,11 +1,11 @@
 use std::future::Future;
 
-#[cfg(feature = "redis")]
-use crate::counted::Engine;
-use crate::limits::Limits;
 #[cfg(any(feature = "governor", feature = "redis"))]
-use crate::plan::Beside;
-use crate::plan::{Paid, PaidTo};
+use crate::charge::Beside;
+use crate::charge::{Paid, PaidTo};
+use crate::limits::Limits;
+#[cfg(feature = "redis")]
+use crate::policy::counted::Engine;
 
 impl Limits {
     /// Gives back what a request was charged by its policy, to where it was charged. What its address was charged stays:

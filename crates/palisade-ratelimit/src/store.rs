@@ -7,7 +7,10 @@ mod connection;
 mod counts;
 #[cfg(feature = "redis")]
 mod deny_cache;
+pub(crate) mod digest;
 mod entry;
+#[cfg(feature = "governor")]
+pub(crate) mod governor;
 #[cfg(feature = "redis")]
 mod health;
 mod keys;
@@ -46,7 +49,7 @@ pub(crate) use self::reply::Reply;
 
 use palisade_core::Problems;
 
-use crate::digest::Hasher;
+use crate::store::digest::Hasher;
 
 /// Where a layer's counts are kept; made from a [`Memory`], or from a `Redis` with that feature.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,7 @@ use super::policy::{LimitConfig, PolicyConfig};
 use super::text::chain;
 use crate::builder::RateLimitBuilder;
 use crate::error::Error;
-use crate::headers::Headers;
+use crate::filter::headers::Headers;
 use crate::layer::RateLimitLayer;
 use crate::store::Memory;
 

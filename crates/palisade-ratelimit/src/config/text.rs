@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use palisade_core::Problems;
 
-use crate::key::KeyChain;
+use crate::policy::key::KeyChain;
 
 /// A chain of these sources, if there are any.
 pub(super) fn chain(sources: &[String], problems: &mut Problems) -> Option<KeyChain> {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::entry::Entry;
 use super::keys::Keys;
 use super::slot::Slot;
-use crate::digest::{HashedKey, Spots};
 use crate::limit::{Assessment, MAX_WORDS, Rules, Word};
+use crate::store::digest::{HashedKey, Spots};
 
 /// The keys of one policy.
 pub(crate) struct Table {

@@ -1,5 +1,5 @@
 use super::keys::Keys;
-use crate::digest::{HashedKey, Spots};
+use crate::store::digest::{HashedKey, Spots};
 
 /// Keys that Redis has refused, until the time before which it would refuse them again.
 pub(crate) struct DenyCache(Keys);
@@ -61,7 +61,7 @@ impl DenyCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Hasher;
+    use crate::store::digest::Hasher;
 
     #[test]
     fn a_refusal_is_remembered_until_it_runs_out() {

@@ -1,8 +1,8 @@
 use super::set::{COMFORTABLE, LockedSet, ways};
 use super::shard::Shard;
 use super::slot::Slot;
-use crate::digest::HashedKey;
 use crate::limit::Word;
+use crate::store::digest::HashedKey;
 
 /// Says of a state whether its key is over a limit.
 pub(crate) type Debt<'a> = &'a dyn Fn(&[Word]) -> bool;

@@ -1,7 +1,7 @@
 use super::entry::Entry;
 use super::shard::Shard;
 use super::slot::Slot;
-use crate::digest::{HashedKey, Spots};
+use crate::store::digest::{HashedKey, Spots};
 
 #[cfg(feature = "redis")]
 use super::set::LockedSet;

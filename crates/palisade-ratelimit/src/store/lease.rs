@@ -1,6 +1,6 @@
 use super::keys::Keys;
-use crate::digest::{HashedKey, Spots};
 use crate::limit::Word;
+use crate::store::digest::{HashedKey, Spots};
 
 /// Units that this instance has taken from Redis and not spent yet, by key.
 ///
@@ -165,7 +165,7 @@ fn left(state: &[Word], now: u64, interval: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Hasher;
+    use crate::store::digest::Hasher;
 
     fn lease(units: u64, until: u64) -> Lease {
         Lease {

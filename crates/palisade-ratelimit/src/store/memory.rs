@@ -5,8 +5,8 @@ use palisade_core::Name;
 use palisade_core::time::{self, Instant};
 
 use super::counts::Table;
-use crate::digest::{Hasher, Spots};
 use crate::limit::Rules;
+use crate::store::digest::{Hasher, Spots};
 
 /// Keeps limits in this process, in bounded memory. The default store.
 ///

@@ -1,4 +1,4 @@
-use crate::digest::HashedKey;
+use crate::store::digest::HashedKey;
 
 /// A hash has so many bits for the row, and the next ten for the column.
 pub(super) const MOST_DOUBLINGS: u32 = 18;

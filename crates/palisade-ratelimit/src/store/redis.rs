@@ -12,8 +12,8 @@ use super::health::Health;
 use super::memory::Memory;
 use super::script::Question;
 use super::server;
-use crate::digest::SharedKeys;
 use crate::error::Error;
+use crate::store::digest::SharedKeys;
 
 /// How long the server's `INFO` is waited for: nobody's request depends on it.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -11,10 +11,10 @@ use super::lease::{Lease, Leases};
 use super::redis::{Outage, Redis};
 use super::reply::Reply;
 use super::script::Told;
-use crate::digest::{HashedKey, Spots};
+use crate::charge::Plan;
 use crate::limit::{Fit, Rule, Rules};
-use crate::plan::Plan;
 use crate::policy::Policy;
+use crate::store::digest::{HashedKey, Spots};
 
 /// A lease is given up so much of its time sooner, because no two clocks run alike: twice what the kernel lets NTP slow one
 /// down (adjtimex(2): 500 ppm).

@@ -1,5 +1,5 @@
-use crate::digest::HashedKey;
 use crate::limit::Word;
+use crate::store::digest::HashedKey;
 use crate::sync::{Mutex, MutexGuard, lock, try_lock};
 
 /// How many slots share a set, which has so many that its lock and their times fill one cache line.

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 use super::place::{MOST_DOUBLINGS, Place};
 use super::set::{COMFORTABLE, LockedSet, Set, WAYS, ways};
 use super::slot::Slot;
-use crate::digest::{HashedKey, Spots};
 use crate::limit::Word;
+use crate::store::digest::{HashedKey, Spots};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
 /// One shard of a bounded table of keys.

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use palisade_core::Name;
 
 use super::*;
-use crate::digest::{HashedKey, Hasher};
 use crate::limit::{
     Assessment, HOUR, Limit, MINUTE, Rules, SECOND, Word, burst, per_hour, per_second,
 };
+use crate::store::digest::{HashedKey, Hasher};
 use crate::test_support::{Dice, steps};
 
 fn rules(limits: &[Limit]) -> Rules {

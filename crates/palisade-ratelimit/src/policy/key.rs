@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderName, header};
 use palisade_core::{ClientAddr, ClientIp, Principal, Problems};
 
-use crate::digest::{HashedKey, Hasher};
-use crate::view::RequestView;
+use crate::filter::view::RequestView;
+use crate::store::digest::{HashedKey, Hasher};
 
 /// Whom a request is charged to, for use without HTTP and by operators.
 ///

@@ -7,18 +7,18 @@ use palisade_core::time::Instant;
 use palisade_core::time::UnixTime;
 use palisade_core::{EventKind, Handle, LimitDecision, Name, SecurityEvent};
 
-#[cfg(feature = "redis")]
-use crate::ask::Question;
-use crate::counted::{Counted, Engine};
+use crate::charge::{Beside, PaidTo, Plan};
 use crate::decision::{Decision, Outcome};
-use crate::headers::{Fixed, Headers, Shown};
+use crate::filter::headers::{Fixed, Headers, Shown};
+use crate::filter::ticket::Ticket;
+use crate::filter::verdict::{Ruling, Verdict};
+use crate::filter::view::RequestView;
 use crate::limit::Assessment;
 use crate::limits::Limits;
-use crate::plan::{Beside, PaidTo, Plan};
+use crate::policy::counted::{Counted, Engine};
+#[cfg(feature = "redis")]
+use crate::query::Question;
 use crate::store::{Charge, Charged, MAX_CHARGES, charge, charge_one};
-use crate::ticket::Ticket;
-use crate::verdict::{Ruling, Verdict};
-use crate::view::RequestView;
 
 impl Limits {
     /// Decides about a request whose policy and key are known.
@@ -105,7 +105,7 @@ impl Limits {
                 Self::conclude_beside(handle, (decision, PaidTo::Nothing), plan, beside, view)
             }
             #[cfg(feature = "redis")]
-            Engine::Redis(policy) => match crate::ask::ask(handle, policy, plan, beside) {
+            Engine::Redis(policy) => match crate::query::ask(handle, policy, plan, beside) {
                 Ok(decided) => Self::conclude_beside(handle, decided, plan, beside, view),
                 Err(question) => Verdict::Ask(question),
             },

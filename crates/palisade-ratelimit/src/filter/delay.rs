@@ -6,8 +6,8 @@ use std::time::Duration;
 use palisade_core::time;
 use tokio::time::Sleep;
 
-use crate::queue::Place;
-use crate::ticket::Ticket;
+use crate::filter::ticket::Ticket;
+use crate::policy::queue::Place;
 
 /// A request that was charged and waits for its turn.
 pub(crate) struct Delay {

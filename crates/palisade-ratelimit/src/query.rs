@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 use palisade_core::time::Instant;
 use palisade_core::{Handle, Name, time};
 
-use crate::counted::{Counted, Engine};
+use crate::charge::{Beside, PaidTo, Plan};
 use crate::decision::{Decision, Outcome};
 use crate::limit::{Assessment, Fit};
 use crate::limits::Limits;
-use crate::plan::{Beside, PaidTo, Plan};
+use crate::policy::counted::{Counted, Engine};
 use crate::store::{Action, Answer, Charge, Outage, RedisPolicy, Reply, Silence, charge_one};
 
 /// A decision, and where its charge lies.

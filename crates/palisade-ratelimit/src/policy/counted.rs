@@ -3,15 +3,15 @@ use std::time::Duration;
 
 use palisade_core::Name;
 
-use crate::block::Block;
-use crate::counters::Counters;
+use crate::charge::Plan;
 use crate::decision::{Decision, Outcome};
-use crate::digest::HashedKey;
-use crate::headers::Fixed;
-use crate::key::Chain;
+use crate::filter::headers::Fixed;
 use crate::limit::Rules;
-use crate::plan::Plan;
 use crate::policy::Refund;
+use crate::policy::block::Block;
+use crate::policy::counters::Counters;
+use crate::policy::key::Chain;
+use crate::store::digest::HashedKey;
 use crate::store::{Charge, Table};
 
 /// A policy with its count.
@@ -30,7 +30,7 @@ pub(crate) struct Counted {
     pub(crate) block: Option<Box<Block>>,
     /// Where requests wait that are over the limit, if they do.
     #[cfg(feature = "wait")]
-    pub(crate) queue: Option<crate::queue::Queue>,
+    pub(crate) queue: Option<crate::policy::queue::Queue>,
     /// The header fields of its limits that never change.
     pub(crate) fixed: Box<[&'static Fixed]>,
 }
@@ -41,7 +41,7 @@ pub(crate) enum Engine {
     Local,
     /// A limiter of the user's.
     #[cfg(feature = "governor")]
-    Governor(Arc<dyn crate::governor::check::Check>),
+    Governor(Arc<dyn crate::store::governor::check::Check>),
     /// Redis, and the table while Redis is down.
     #[cfg(feature = "redis")]
     Redis(Box<crate::store::RedisPolicy>),

@@ -2,7 +2,7 @@
 
 use palisade_core::Name;
 
-use crate::plan::Plan;
+use crate::charge::Plan;
 
 /// The counters of one policy, made once. Without the feature `metrics` they cost nothing.
 ///

@@ -7,9 +7,9 @@ use palisade_core::filter::Exchange;
 use palisade_core::{Code, LimitDecision, Rejection};
 
 use crate::decision::{Decision, Outcome};
-use crate::headers::Shown;
+use crate::filter::headers::Shown;
+use crate::filter::verdict::Ruling;
 use crate::limits::Limits;
-use crate::verdict::Ruling;
 
 /// By draft-ietf-httpapi-ratelimit-headers-10, section 6.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";

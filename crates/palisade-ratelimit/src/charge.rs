@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use crate::digest::HashedKey;
+use crate::store::digest::HashedKey;
 
 /// What a request is charged to.
 #[derive(Debug, Clone, Copy)]

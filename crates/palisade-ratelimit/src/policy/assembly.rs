@@ -2,15 +2,15 @@ use std::sync::Arc;
 
 use palisade_core::{Handle, Name, Problems};
 
-use crate::block::{Block, Kept};
-use crate::counted::{Counted, Engine};
-use crate::counters::Counters;
-use crate::digest::Hasher;
-use crate::headers::Fixed;
-use crate::key::KeyChain;
+use crate::filter::headers::Fixed;
 use crate::limit::Rules;
 use crate::limits::Limits;
 use crate::policy::Policy;
+use crate::policy::block::{Block, Kept};
+use crate::policy::counted::{Counted, Engine};
+use crate::policy::counters::Counters;
+use crate::policy::key::KeyChain;
+use crate::store::digest::Hasher;
 use crate::store::{Memory, Table};
 #[cfg(feature = "redis")]
 use crate::store::{RedisPolicy, Store};
@@ -58,7 +58,9 @@ impl Assembly<'_> {
             counters: Counters::new(name),
             block: block.map(Box::new),
             #[cfg(feature = "wait")]
-            queue: policy.wait.map(|(_, most)| crate::queue::Queue::new(most)),
+            queue: policy
+                .wait
+                .map(|(_, most)| crate::policy::queue::Queue::new(most)),
             fixed: rules
                 .iter()
                 .map(|rule| Fixed::of(name, rule.quota().into(), rule.window()))

@@ -15,9 +15,9 @@ use palisade_core::Name;
 
 use self::check::Check;
 use crate::decision::{Decision, Outcome};
-use crate::key::Key;
 use crate::limit::{DAY, HOUR, Limit, MINUTE, Rate, SECOND, burst};
 use crate::policy::Policy;
+use crate::policy::key::Key;
 
 impl From<Quota> for Limit {
     /// The token bucket with the same rate and burst, in the largest unit that names the rate in whole numbers.

@@ -6,13 +6,13 @@ use http::{Method, header};
 use palisade_core::Handle;
 use palisade_core::time::Instant;
 
+use crate::charge::Plan;
 use crate::decision::{Decision, Outcome};
-use crate::key::{Chain, Found};
+use crate::filter::verdict::Verdict;
+use crate::filter::view::RequestView;
 use crate::limits::{Limits, NoKey};
-use crate::plan::Plan;
-use crate::select::{Choice, Selection};
-use crate::verdict::Verdict;
-use crate::view::RequestView;
+use crate::policy::key::{Chain, Found};
+use crate::policy::select::{Choice, Selection};
 
 impl Limits {
     /// Decides about a request, and charges it if it may pass.

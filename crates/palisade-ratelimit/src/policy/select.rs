@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use palisade_core::Name;
 
-use crate::view::RequestView;
+use crate::filter::view::RequestView;
 
 /// Which policy decides about a request; what a [`select`](crate::RateLimitBuilder::select) closure answers.
 ///

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use palisade_core::{Handle, Name};
 
-use crate::counted::Counted;
+use crate::charge::{Paid, PaidTo, Plan};
 use crate::decision::Outcome;
-use crate::delay::Delay;
+use crate::filter::delay::Delay;
+use crate::filter::ticket::Ticket;
+use crate::filter::verdict::Verdict;
+use crate::filter::view::RequestView;
 use crate::limits::Limits;
-use crate::plan::{Paid, PaidTo, Plan};
+use crate::policy::counted::Counted;
 use crate::store::Charged;
-use crate::ticket::Ticket;
-use crate::verdict::Verdict;
-use crate::view::RequestView;
 
 impl Counted {
     /// For how long a request is to wait whose bucket is full in so many nanoseconds now that it is charged.

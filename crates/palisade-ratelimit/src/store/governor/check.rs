@@ -1,7 +1,7 @@
 use palisade_core::Name;
 
 use crate::decision::Decision;
-use crate::key::Key;
+use crate::policy::key::Key;
 
 /// Decides by a limiter of the user's; `None` where the limiter has no key for this one.
 pub(crate) trait Check: Send + Sync {

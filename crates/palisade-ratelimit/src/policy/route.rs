@@ -3,7 +3,7 @@
 use http::Method;
 use palisade_core::{Name, Problems, covers_method};
 
-use crate::view::RequestView;
+use crate::filter::view::RequestView;
 
 /// Methods and a pattern of paths, with the number of their policy.
 #[derive(Debug, Clone)]

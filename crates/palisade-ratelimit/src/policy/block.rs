@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use crate::digest::HashedKey;
 use crate::limit::{Fit, Rules};
+use crate::store::digest::HashedKey;
 use crate::store::{Charge, Table, charge_one};
 
 /// Keys that a policy refuses for a time, and the refusals that lead to it. Kept in this process, whatever counts the rest.

@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use http::Response;
 
-use crate::headers::{Fixed, Headers, Numbers, Shown};
+use crate::charge::{Paid, PaidTo, Plan};
+use crate::filter::headers::{Fixed, Headers, Numbers, Shown};
 use crate::limits::Limits;
-use crate::plan::{Paid, PaidTo, Plan};
 use crate::policy::Refund;
 
 /// The fields that the response to a counted request gets, and the charge that it may give back.

@@ -1,8 +1,8 @@
 use palisade_core::time::UnixTime;
 
+use crate::charge::Plan;
 use crate::decision::Decision;
-use crate::plan::Plan;
-use crate::ticket::Ticket;
+use crate::filter::ticket::Ticket;
 
 /// What is to be done with a request.
 pub(crate) enum Verdict {
@@ -14,10 +14,10 @@ pub(crate) enum Verdict {
     Over(Box<Ruling>),
     /// It passes after a while.
     #[cfg(feature = "wait")]
-    Delay(Box<crate::delay::Delay>),
+    Delay(Box<crate::filter::delay::Delay>),
     /// A store has to be asked first.
     #[cfg(feature = "redis")]
-    Ask(Box<crate::ask::Question>),
+    Ask(Box<crate::query::Question>),
 }
 
 /// A decision about a request that is over a limit.
