@@ -92,7 +92,7 @@ fn is_peer(name: &str) -> bool {
     !name.ends_with(" alone") && !name.starts_with("ours ")
 }
 
-/// How far along the scale a ratio lies.
+/// The position of a ratio on the scale.
 fn along(ratio: f64) -> f64 {
     let ratio = ratio.clamp(LEAST, MOST);
     PLOT * (ratio / LEAST).log10() / (MOST / LEAST).log10()

@@ -7,7 +7,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Where benches keep what they write, which is removed with the build.
+/// The folder for files that benches write, which is removed with the build.
 pub(crate) fn scratch() -> PathBuf {
     root().join("target/bench")
 }

@@ -15,19 +15,19 @@ use palisade_core::time::now;
 use crate::harness::{best, median};
 use crate::machine;
 
-/// How often a disturbed measure is taken again, and how long whatever disturbs has to end before that.
+/// The number of repeats of a disturbed measure, and the pause before each, in which the disturbance may end.
 const REPEATS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How much slower than the fastest the loop may usually be. Clock rates of quiet machines drift by a tenth.
+/// The most by which the loop's usual time may exceed the fastest. Clock rates of quiet machines drift by a tenth.
 const SLOWEST: f64 = 1.25;
 /// The share of the time for which the thread may have waited for a core. A writer that works behind takes its part.
 const LONGEST_WAIT: f64 = 0.1;
 
-/// What the machine was like during one take.
+/// The state of the machine during one take.
 #[derive(Debug, Clone, Copy)]
 struct Conditions {
-    /// What the loop usually took over the fastest of the run, before or after, whichever is worse.
+    /// The loop's usual time over the fastest of the run, before or after, whichever is worse.
     slowness: f64,
     /// The share of the time for which the thread waited for a core, in the measure or in the loop before or after.
     waited: f64,
@@ -40,7 +40,7 @@ enum Decision {
     Disturbed,
 }
 
-/// What becomes of a measure that was taken under these conditions, after so many repeats.
+/// Decides about a measure that was taken under these conditions, after so many repeats.
 fn decide(conditions: Conditions, repeats: u32) -> Decision {
     let calm = conditions.slowness <= SLOWEST && conditions.waited <= LONGEST_WAIT;
     match calm {
@@ -85,9 +85,9 @@ fn until_calm<T, E>(mut take: impl FnMut() -> Result<(T, Conditions), E>) -> Res
     }
 }
 
-/// How the loop does just now.
+/// The times of the loop just now.
 struct Pace {
-    /// What it usually takes, in seconds.
+    /// The usual time, in seconds.
     usual: f64,
     /// The share of the time for which it waited for a core.
     waited: f64,
@@ -158,7 +158,8 @@ mod tests {
         ..CALM
     };
 
-    /// What is taken and reported when the machine is so in turn: the number of the take, and whether it is disturbed.
+    /// Returns the takes and the reports for these states of the machine in turn: the number of the take, and whether
+    /// it is disturbed.
     fn taken(conditions: &[Conditions]) -> Result<(usize, bool), ()> {
         let mut takes = 0;
         until_calm(|| {

@@ -48,7 +48,7 @@ impl<Rq, B: Default> Service<Request<Rq>> for Handler<B> {
     }
 }
 
-/// What each request looks like: a `GET` whose peer is known, as axum hands it on.
+/// The form of each request: a `GET` whose peer is known, as axum hands it on.
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
     uri: Uri,
@@ -206,7 +206,7 @@ where
     })
 }
 
-/// How far from each other batches begin: odd, so that they begin everywhere in their turn.
+/// The distance between the beginnings of batches: odd, so that they begin everywhere in their turn.
 const APART: u32 = 40_503;
 
 /// Addresses of v4 in an order without a pattern, each of a fixed number of them equally often.

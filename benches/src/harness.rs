@@ -10,10 +10,10 @@ use std::time::Duration;
 use palisade_core::time::now;
 use rustix::time::ClockId;
 
-/// What some work asked of the allocator.
+/// The allocations of some work.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Allocated {
-    /// How often memory was asked for.
+    /// The number of allocations.
     pub count: u64,
     /// The bytes asked for, less the bytes given back.
     pub net_bytes: i64,
@@ -22,7 +22,7 @@ pub struct Allocated {
 /// Runs some work and says what it allocated.
 pub type Counter = fn(&mut dyn FnMut()) -> Allocated;
 
-/// What this run is for: timing, or counting allocations.
+/// The purpose of a run: timing, or counting allocations.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
     Time {
@@ -61,7 +61,7 @@ impl Figure {
 /// The unit of memory. Such figures come whole from the program that counts.
 pub(crate) const BYTES: &str = "B";
 
-/// What a measure found.
+/// The result of a measure.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) unit: &'static str,
@@ -71,10 +71,10 @@ pub(crate) struct Outcome {
     pub(crate) disturbed: bool,
 }
 
-/// How long one batch of a round takes at least: long for the clock, and short beside a preemption.
+/// The least time of one batch of a round: long for the clock, and short beside a preemption.
 pub(crate) const BATCH: Duration = Duration::from_micros(500);
 
-/// How long ours runs for a profiler.
+/// The time that ours runs for a profiler.
 const PROFILED: Duration = Duration::from_secs(5);
 
 type Batch = Box<dyn FnMut(u64)>;
@@ -98,7 +98,7 @@ impl Side {
         }
     }
 
-    /// What happens in the operation without the thing that is measured; taken off.
+    /// The part of the operation without the thing that is measured; its time is taken off.
     pub(crate) fn over<T>(mut self, op: impl FnMut() -> T + 'static) -> Self {
         self.baseline = Some(batch(op));
         self
@@ -120,7 +120,7 @@ fn batch<T>(mut op: impl FnMut() -> T + 'static) -> Batch {
     })
 }
 
-/// What time is measured.
+/// The time that is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Clock {
     /// The processor time of the thread that runs the operation, without settling. Not the time that passes, because

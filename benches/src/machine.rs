@@ -19,18 +19,18 @@ pub(crate) fn describe() -> String {
     )
 }
 
-/// How many tasks ran or waited in the last minute; above a fraction, somebody else used the machine.
+/// The number of tasks that ran or waited in the last minute; above a fraction, something else used the machine.
 pub(crate) fn load() -> Option<f64> {
     read("/proc/loadavg")?.split(' ').next()?.parse().ok()
 }
 
 thread_local! {
-    /// How long this thread waited on a core that it shared of its own will.
+    /// The time that this thread waited on a core that it shared of its own will.
     static WAITED_ON_PURPOSE: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// How long this thread could have run and got no core, beside the time within [`OneCore`]; zero where the system does
-/// not say.
+/// The time in which this thread could have run and got no core, beside the time within [`OneCore`]; zero where the
+/// system does not say.
 pub(crate) fn waited() -> Duration {
     waited_in_all().saturating_sub(WAITED_ON_PURPOSE.get())
 }

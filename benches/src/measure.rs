@@ -8,20 +8,20 @@ use crate::disturbance;
 use crate::goal::{self, Goal, Goals};
 use crate::harness::{BYTES, Figure, Mode, Outcome};
 
-/// How a measure is taken.
+/// The way in which a measure is taken.
 pub(crate) type Run = fn(Mode) -> Result<Outcome, Box<dyn Error>>;
 
 /// One measure. Its name is fixed, so that a figure can be followed over time.
 #[derive(Clone, Copy)]
 pub(crate) struct Measure {
     pub(crate) name: &'static str,
-    /// What is measured, in a few words.
+    /// The subject, in a few words.
     pub(crate) what: &'static str,
     pub(crate) goals: &'static [Goal],
     pub(crate) run: Run,
 }
 
-/// What a measure found, or why it could not be taken.
+/// The result of a measure, or the reason why it could not be taken.
 pub(crate) struct Found {
     pub(crate) measure: Measure,
     pub(crate) outcome: Result<Outcome, String>,
@@ -88,7 +88,7 @@ impl Found {
         }
     }
 
-    /// What the counting program hands to the one that times.
+    /// The results that the counting program hands to the one that times.
     pub(crate) fn counted(&self) -> Value {
         let Ok(outcome) = &self.outcome else {
             return Value::Null;

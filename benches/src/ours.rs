@@ -101,8 +101,8 @@ pub(crate) fn open(trail: AuditBuilder) -> Result<(Audit, Guard), Box<dyn Error>
     Ok((audit.leak(), guard))
 }
 
-/// What the peers' stack has: ids, headers, a record of each request, CORS, a limit by address with both families of
-/// headers, and a token.
+/// The same layers as the peers' stack: ids, headers, a record of each request, CORS, a limit by address with both
+/// families of headers, and a token.
 pub(crate) fn stack(secret: &str, audit: Audit) -> Result<Stack, Box<dyn Error>> {
     Ok(Stack::new()
         .request_id(RequestIdLayer::new())

@@ -31,7 +31,7 @@ pub(crate) const ISSUER: &str = "https://issuer.example/";
 pub(crate) const AUDIENCE: &str = "api://bookings";
 pub(crate) const ORIGIN: &str = "https://app.example";
 
-/// How often a limit lets a request pass.
+/// The rate of a limit that lets every request pass.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rate {
     /// The time between two requests, once the burst is spent.

@@ -9,7 +9,7 @@ use crate::harness::{BATCH, Figure, Mode, Outcome, median};
 /// An operation that threads share, for [`scaling`].
 pub(crate) type Shared = Box<dyn Fn(u64) + Sync>;
 
-/// How often `op` is done by two threads in the time in which one thread does it once: 2 when they do not meet.
+/// The times that two threads do `op` while one thread does it once: 2 when they do not meet.
 ///
 /// Nothing is taken off, so `op` must do little else. Each thread clones whatever it shares, as servers do.
 pub(crate) fn scaling(mode: Mode, ours: Option<Shared>, peers: Vec<(String, Shared)>) -> Outcome {
@@ -51,7 +51,7 @@ fn size_for(side: &Shared) -> u64 {
     times
 }
 
-/// How long a batch takes one thread, and how long two threads take for one each.
+/// The time that a batch takes one thread, and the time in which two threads do one each.
 fn one_and_two(side: &Shared, times: u64) -> (f64, f64) {
     let timed = |ready: &AtomicUsize, threads: usize| {
         ready.fetch_add(1, Ordering::AcqRel);

@@ -85,7 +85,7 @@ impl Signer {
         })
     }
 
-    /// What of a token is signed, and the signature.
+    /// The signed part of a token, and the signature.
     pub(crate) fn parts(token: &str) -> Result<(Vec<u8>, Vec<u8>)> {
         let (message, signature) = token.rsplit_once('.').ok_or("not a token")?;
         Ok((

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{Clock, Figure, Mode, Outcome, median};
 
-/// Who does the work, so that whatever else the machine does is not counted.
+/// The threads that do the work, so that whatever else the machine does is not counted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Worker {
     /// The thread that asks for it.

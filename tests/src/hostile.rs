@@ -42,7 +42,7 @@ impl Unknown {
     }
 }
 
-/// What the service answers when it is next asked whether it is ready.
+/// The answer of the service to the next `poll_ready`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
     /// Not yet; it wakes the task at once.
@@ -53,7 +53,7 @@ pub enum Readiness {
     Ready,
 }
 
-/// What became of the calls, over all clones of one service.
+/// The outcomes of calls, over all clones of one service.
 #[derive(Debug, Default)]
 pub struct Log {
     readiness: RefCell<VecDeque<Readiness>>,
@@ -120,7 +120,7 @@ impl Hostile {
         self
     }
 
-    /// What became of the calls.
+    /// The outcomes of the calls.
     #[must_use]
     pub fn log(&self) -> Rc<Log> {
         Rc::clone(&self.log)
@@ -225,7 +225,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// What [`Words`] says in all.
+/// The whole text of [`Words`].
 pub const SAID: &str = "hello world";
 
 impl Body for Words {

@@ -35,7 +35,7 @@ impl Redis {
         redis
     }
 
-    /// Where it listens.
+    /// The port on which it listens.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)

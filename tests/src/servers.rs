@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 /// A server that runs until this is dropped.
 #[derive(Debug)]
 pub struct Running {
-    /// Where it listens.
+    /// The address on which it listens.
     pub addr: SocketAddr,
     task: JoinHandle<()>,
 }

@@ -66,7 +66,7 @@ fn loom(package: &str, filter: Option<&str>) -> Command {
     tests
 }
 
-/// What was asked for on the command line.
+/// The options of the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wanted<'a> {
     full: bool,
@@ -95,7 +95,7 @@ impl<'a> Wanted<'a> {
         Ok(wanted)
     }
 
-    /// What the tests start, with the system's package that has it.
+    /// The programs that the tests start, with the system's packages that have them.
     fn programs(&self) -> Vec<(&'static str, &'static str)> {
         let mut programs = vec![("redis-server", "redis-server")];
         if self.full {

@@ -89,7 +89,7 @@ pub(crate) fn python_program(
     Ok(installed)
 }
 
-/// Where a program lies, if it is installed.
+/// The path of a program, if it is installed.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)

@@ -141,7 +141,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Records that are handed to the writer at once, which its queue holds.
 const PILE: u32 = 16_384;
 
-/// How many records a second the writer gets through when it always has more to do.
+/// The records a second that the writer takes in when it always has more to do.
 fn writer(mode: Mode, seal: Option<Seal>) -> Result<Outcome> {
     let mut trail = ours::trail_builder("writer")?.capacity(4 * PILE as usize);
     if let Some(seal) = seal {

@@ -63,7 +63,7 @@ pub(crate) const MEASURES: &[Measure] = &[
 ];
 
 const MILLION: u32 = 1 << 20;
-/// What a store holds by default.
+/// The number of keys that a store holds by default.
 const KEYS: usize = 100_000;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -174,7 +174,7 @@ fn bytes_per_key(mode: Mode) -> Result<Outcome> {
     })
 }
 
-/// What a limiter has taken from the allocator once it has seen a million addresses, for each of them.
+/// The memory that a limiter has taken once it has seen a million addresses, for each of them.
 fn memory<S>(mode: Mode, make: impl Fn() -> Result<S>) -> Result<Figure>
 where
     S: tower_service::Service<http::Request<Body>> + Clone,

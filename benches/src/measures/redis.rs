@@ -53,7 +53,7 @@ pub(crate) const MEASURES: &[Measure] = &[
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// How many addresses ask: few enough that each comes back, and so many that the peer, which counts in whole
+/// The number of addresses: few enough that each comes back, and so many that the peer, which counts in whole
 /// milliseconds and bursts of 65,535, refuses none.
 const CLIENTS: u32 = 1_024;
 

@@ -12,11 +12,11 @@ use crate::harness::{Figure, median};
 use crate::{peers, tokens};
 
 const ROUNDS: usize = 5;
-/// How long `wrk` runs in each round, and how many connections it keeps open.
+/// The time that `wrk` runs in each round, and the number of connections that it keeps open.
 const SECONDS: &str = "2s";
 const CONNECTIONS: &str = "32";
 
-/// What the requests of a round are divided by.
+/// The time by which the requests of a round are divided.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Per {
     /// A second on the wall.
@@ -41,7 +41,7 @@ impl Load {
     }
 }
 
-/// What each server got done, a round after the other.
+/// The requests of each server, a round after the other.
 #[derive(Debug, Clone)]
 pub(crate) struct Driven {
     servers: Vec<(Kind, Vec<Load>)>,
@@ -177,9 +177,9 @@ impl Server {
         })
     }
 
-    /// How long the server has been on the processor, all its threads together (`man 5 proc_pid_stat`).
+    /// The time of the server on the processor, all its threads together (`man 5 proc_pid_stat`).
     fn processor_seconds(&self) -> Result<f64, Box<dyn Error>> {
-        /// What Linux has counted in since 2.6, whatever the kernel's own ticks are.
+        /// The unit in which Linux has counted since 2.6, whatever the kernel's own ticks are.
         const TICKS_IN_A_SECOND: f64 = 100.0;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The name in parentheses may hold anything; user and system time are fields 14 and 15, counted from 1.

@@ -1,6 +1,6 @@
 //! Which servers there are, and what each says once it listens.
 
-/// Which server.
+/// The kind of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Bare,
@@ -20,5 +20,5 @@ impl Kind {
     }
 }
 
-/// What a server says once it listens, before its address.
+/// The text that a server prints before its address once it listens.
 pub(super) const LISTENING: &str = "listening on ";

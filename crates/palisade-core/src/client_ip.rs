@@ -70,7 +70,7 @@ impl fmt::Display for ClientAddr {
     }
 }
 
-/// Which header trusted proxies write. Only this one is read: a proxy that writes one does not clean the other.
+/// The header that trusted proxies write. Only this one is read: a proxy that writes one does not clean the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ForwardedHeader {
@@ -81,7 +81,7 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
-/// How the client's address is found.
+/// The rule by which the client's address is found.
 ///
 /// By default it is the peer's: no header can change it. Behind proxies, say which may be believed. The header is then
 /// walked from the right, where the nearest proxy wrote, and the walk stops at the first address that is not trusted,
@@ -239,7 +239,7 @@ impl ClientIp {
         })
     }
 
-    /// What the header says that trusted proxies write.
+    /// The address in the header that trusted proxies write.
     fn forwarded(&self, trust: &Trust, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         match trust {
             Trust::Nobody => None,

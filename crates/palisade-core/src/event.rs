@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use crate::Name;
 
-/// What happened, in the words of the OWASP logging vocabulary where it has one.
+/// The kind of a security event, in the words of the OWASP logging vocabulary where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -70,7 +70,7 @@ impl EventKind {
         }
     }
 
-    /// How grave it is unless the event says otherwise.
+    /// The severity of events of this kind, unless an event sets another.
     #[must_use]
     pub const fn severity(self) -> Severity {
         match self {
@@ -86,7 +86,7 @@ impl EventKind {
     }
 }
 
-/// How grave an event is.
+/// The severity of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
@@ -138,7 +138,7 @@ impl SecurityEvent {
         }
     }
 
-    /// Sets how grave this one is.
+    /// Sets the severity of this event.
     #[must_use]
     pub const fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
@@ -173,13 +173,13 @@ impl SecurityEvent {
         self
     }
 
-    /// What happened.
+    /// The kind of the event.
     #[must_use]
     pub const fn kind(&self) -> EventKind {
         self.kind
     }
 
-    /// How grave it is.
+    /// The severity of the event.
     #[must_use]
     pub const fn how_severe(&self) -> Severity {
         self.severity

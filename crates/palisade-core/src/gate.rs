@@ -30,7 +30,7 @@ pub struct StoreGate {
     threshold: u32,
     pause: Duration,
     /// Whether `state` is anything but its default. Written under the lock; while all is well nobody else takes it.
-    troubled: AtomicBool,
+    unhealthy: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -54,7 +54,7 @@ impl StoreGate {
         Self {
             threshold: threshold.get(),
             pause: pause.min(Self::MAX_PAUSE),
-            troubled: AtomicBool::new(false),
+            unhealthy: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -63,7 +63,7 @@ impl StoreGate {
     #[must_use]
     pub fn enter(&self, now: Instant) -> Option<GatePass<'_>> {
         let mut probe = false;
-        if self.is_troubled() {
+        if self.is_unhealthy() {
             let mut state = self.state();
             probe = match state.shut_until {
                 None => false,
@@ -82,19 +82,19 @@ impl StoreGate {
     /// Whether the store is taken to be down at this time.
     #[must_use]
     pub fn is_shut(&self) -> bool {
-        self.is_troubled() && self.state().shut_until.is_some()
+        self.is_unhealthy() && self.state().shut_until.is_some()
     }
 
     /// When the first of the failures was since which nothing has succeeded; `None` while there are none.
     #[must_use]
     pub fn failing_since(&self) -> Option<Instant> {
-        self.is_troubled().then(|| self.state().since).flatten()
+        self.is_unhealthy().then(|| self.state().since).flatten()
     }
 
-    /// Who reads this a moment too late takes the lock for nothing, or is as good as one who came a moment before.
+    /// A thread that reads this a moment too late takes the lock for nothing, or passes as if it had come before.
     #[inline]
-    fn is_troubled(&self) -> bool {
-        self.troubled.load(Ordering::Acquire)
+    fn is_unhealthy(&self) -> bool {
+        self.unhealthy.load(Ordering::Acquire)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,7 +108,7 @@ impl StoreGate {
 ///
 /// One that is dropped without a word counts neither way, and gives a probe back.
 #[derive(Debug)]
-#[must_use = "the gate learns nothing unless it is told how the call went"]
+#[must_use = "the gate learns nothing unless the outcome of the call is reported"]
 pub struct GatePass<'a> {
     gate: &'a StoreGate,
     probe: bool,
@@ -119,14 +119,14 @@ impl GatePass<'_> {
     /// The store answered: the gate is open.
     pub fn succeeded(mut self) {
         self.settled = true;
-        if !self.probe && !self.gate.is_troubled() {
+        if !self.probe && !self.gate.is_unhealthy() {
             return;
         }
         let mut state = self.gate.state();
         // A late success from before the gate shut says nothing about now.
         if self.probe || state.shut_until.is_none() {
             *state = State::default();
-            self.gate.troubled.store(false, Ordering::Release);
+            self.gate.unhealthy.store(false, Ordering::Release);
         }
     }
 
@@ -134,7 +134,7 @@ impl GatePass<'_> {
     pub fn failed(mut self, now: Instant) {
         self.settled = true;
         let mut state = self.gate.state();
-        self.gate.troubled.store(true, Ordering::Release);
+        self.gate.unhealthy.store(true, Ordering::Release);
         state.failures = state.failures.saturating_add(1);
         state.since.get_or_insert(now);
         if self.probe {

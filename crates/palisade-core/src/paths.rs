@@ -12,7 +12,7 @@ pub struct PathSet {
     marks: u64,
 }
 
-/// What two equal paths share, in 0 to 63: their last byte, of letters and digits the part that differs.
+/// The mark of a path, in 0 to 63, which equal paths share: its last byte, of letters and digits the part that differs.
 #[inline]
 fn mark(path: &str) -> u32 {
     u32::from(path.as_bytes().last().copied().unwrap_or(0) & 63)

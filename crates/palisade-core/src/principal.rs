@@ -26,7 +26,7 @@ impl PrincipalKind {
     }
 }
 
-/// Who is calling, once that is proved.
+/// The identity of a caller, once it is proved.
 ///
 /// The identity is the pair of issuer and subject: two issuers may use the same subject for different people.
 ///
@@ -136,7 +136,7 @@ impl Principal {
         self.kind
     }
 
-    /// Who vouches for the subject.
+    /// The issuer, which vouches for the subject.
     #[must_use]
     pub const fn issuer(&self) -> &str {
         &self.issuer

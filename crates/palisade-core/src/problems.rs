@@ -5,7 +5,7 @@ use std::fmt;
 pub struct Problem {
     /// The setting, variable or key, such as `RATE_LIMIT_BURST` or `policies[2].name`.
     pub field: String,
-    /// What is wrong with it, in words that never repeat a secret value.
+    /// The reason, in words that never repeat a secret value.
     pub reason: String,
 }
 

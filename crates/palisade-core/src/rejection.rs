@@ -141,7 +141,7 @@ impl Rejection {
         self
     }
 
-    /// What kind of rejection it is.
+    /// The kind of the rejection.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.0.code

@@ -8,7 +8,7 @@ use http::HeaderValue;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(HeaderValue);
 
-/// Which bytes may stand in an id.
+/// The bytes that an id may have.
 const ID_CHARACTERS: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;

@@ -14,7 +14,7 @@ use self::limits::Limits;
 use crate::time::{self, Instant};
 use crate::{ClientAddr, Principal, Renderer, RequestId, SecurityEvent, TraceParent};
 
-/// What the layers of one request know together: its id, its client, its principal, what limits said, what happened.
+/// The state that the layers of one request share: its id, client, principals, decisions of limits and security events.
 ///
 /// It lies in the request's extensions and is shared, so that the record stays whole when the client hangs up, a
 /// timeout replaces the response, or the handler panics. Our own layers pass nothing to each other by header.
@@ -210,7 +210,7 @@ impl RequestScope {
         self.state().limits.push(decision);
     }
 
-    /// What the limits decided, in their order.
+    /// The decisions of the limits, in their order.
     #[must_use]
     pub fn limits(&self) -> Vec<LimitDecision> {
         self.state().limits.as_slice().to_vec()
@@ -242,7 +242,7 @@ impl RequestScope {
         let late = state.late.clone();
         drop(state);
         match late {
-            Some(sink) => sink.tell(self.request_id(), event),
+            Some(sink) => sink.send(self.request_id(), event),
             None => tracing::warn!(target: "palisade_core",
                 event = event.kind().as_str(),
                 reason = event.reason_code(),

@@ -22,9 +22,9 @@ pub enum Weakness {
     /// Too few bytes.
     #[error("is {len} bytes long, must be at least {min}")]
     TooShort {
-        /// How many bytes it has.
+        /// The number of bytes that it has.
         len: usize,
-        /// How many it needs.
+        /// The least number that it needs.
         min: usize,
     },
     /// Too regular to have come from a random generator.

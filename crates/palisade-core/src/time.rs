@@ -53,7 +53,7 @@ impl UnixTime {
         Self(self.0.saturating_add(duration))
     }
 
-    /// How long after `earlier` this time is, zero when it is not.
+    /// The time since `earlier`; zero where that is later.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
@@ -91,7 +91,7 @@ impl fmt::Display for UnixTime {
     }
 }
 
-/// Where wall time comes from: the system's clock, or a closure that a test controls.
+/// A source of wall time: the system's clock, or a closure that a test controls.
 ///
 /// # Example
 ///

@@ -31,7 +31,7 @@ enum Hop {
     Unreadable(&'static str),
 }
 
-/// How an address is written. What does not apply to its family is written plainly.
+/// A notation of an address. One that does not apply to its family writes it plainly.
 #[derive(Debug, Clone, Copy)]
 enum Style {
     Plain,

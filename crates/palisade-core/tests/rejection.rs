@@ -171,7 +171,7 @@ fn raw<'a>(json: &'a [u8], member: &str) -> &'a [u8] {
     &json[start..]
 }
 
-/// What gRPC's percent encoding says.
+/// The text behind gRPC's percent encoding.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

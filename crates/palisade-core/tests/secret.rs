@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use palisade_core::random;
 use palisade_core::secret::{Weakness, check};
 
-/// What templates, tutorials and examples write where a secret should stand.
+/// Placeholders that templates, tutorials and examples write in the place of a secret.
 const PLACEHOLDERS: &[&str] = &[
     "change me",
     "change this",

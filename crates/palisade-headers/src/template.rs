@@ -30,7 +30,7 @@ const SPARE: usize = 2;
 pub(crate) struct Template {
     /// Indexed by which of the [`USUAL`] headers have a place.
     prepared: [HeaderMap; 4],
-    /// Which of the usual headers may have a place: not those that are ours, are stripped, or merge in a way of their own.
+    /// The usual headers that may have a place: not those that are ours, are stripped, or merge in a way of their own.
     usual: [bool; 2],
     /// Those that do not merge by [`Merge::IfAbsent`].
     modes: Vec<(HeaderName, Merge)>,

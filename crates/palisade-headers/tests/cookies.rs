@@ -183,7 +183,7 @@ async fn off_leaves_cookies_as_they_are() {
 }
 
 proptest! {
-    /// What the handler wrote is the start of what is sent, and hardening twice is hardening once.
+    /// A sent cookie begins with the one that the handler wrote, and hardening twice is hardening once.
     #[test]
     fn no_cookie_loses_anything(cookie in r"[ -~\x80-\xff]{0,40}(; ?(Secure|HttpOnly|SameSite=(None|Lax|x)|Path=/?|Domain=a)){0,4}") {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -11,7 +11,7 @@ use palisade_headers::request_id::TraceState;
 use palisade_headers::{IdFormat, PropagateRequestIdLayer, RequestIdLayer};
 use tower::{Layer, ServiceExt, service_fn};
 
-/// What the handler and what the caller see.
+/// The ids that the handler and the caller see.
 struct Seen {
     scope: RequestScope,
     request: HeaderMap,

@@ -5,7 +5,7 @@ use palisade_core::{Code, Rejection};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a client sends to make a booking, checked.
+/// A booking as a client sends it, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewBooking {
     pub(crate) room: String,

@@ -14,9 +14,9 @@ use palisade::{Principal, Problems};
 use self::kept::KeptKeys;
 use crate::settings::Settings;
 
-/// Who vouches for the users of this gateway.
+/// The issuer of this gateway's tokens.
 pub(crate) const ISSUER: &str = "gateway";
-/// Who may call, and under which audience tokens are issued.
+/// The audience of this gateway's tokens.
 const AUDIENCE: &str = "api://gateway";
 
 /// Static tokens of the services that call `/internal/notify`, each in its variable.
@@ -25,7 +25,7 @@ const SERVICES: [(&str, &str); 2] = [
     ("backend", "BACKEND_SERVICE_TOKEN"),
 ];
 
-/// What the secrets became.
+/// The keys made of the secrets.
 pub(crate) struct Keys {
     pub(crate) auth: AuthLayer,
     pub(crate) tokens: TokenIssuer,

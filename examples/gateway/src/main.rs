@@ -42,10 +42,10 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::users::Users;
 
-/// How long requests under way may take to end once the process is told to stop.
+/// The time that requests under way get to end once the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(15);
 
-/// What the trail gets to write what is left, once the last request has ended.
+/// The time that the trail gets to write the rest, once the last request has ended.
 const FLUSH: Duration = Duration::from_secs(5);
 
 #[tokio::main]
@@ -222,7 +222,7 @@ async fn drained(stopping: watch::Receiver<bool>) {
     tokio::time::sleep(DRAIN).await;
 }
 
-/// What a newcomer reads first. In production it is the address alone.
+/// Prints how to try the gateway. In production it prints the address alone.
 fn welcome(addr: SocketAddr, keys: &Keys) -> String {
     let mut text = format!("listening on http://{addr}\n");
     let (Some(password), Some(api_key)) = (&keys.demo_password, &keys.api_key) else {

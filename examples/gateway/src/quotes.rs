@@ -49,7 +49,7 @@ impl Quotes {
     const BACKOFF: Duration = Duration::from_millis(100);
     /// A quote is small; an upstream that sends more than this is broken.
     const LIMIT: usize = 16 << 10;
-    /// What a caller is told to wait when the breaker does not say.
+    /// The wait that a caller is told where the breaker gives none.
     const PAUSE: Duration = Duration::from_secs(5);
 
     /// Signs its calls with `bearer`; the breaker is set as the settings say.

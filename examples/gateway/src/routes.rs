@@ -23,7 +23,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
 
-/// How long a handler may take before its caller gets 503.
+/// The time after which a caller gets 503 instead of the handler's answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The routes, each with its guard. The dashboard is open to everybody only where `open_dashboard` says so.

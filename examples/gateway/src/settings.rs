@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) environment: Environment,
     pub(crate) client_ip: ClientIp,
-    /// Where limits are counted together with other gateways.
+    /// The Redis in which limits are counted together with other gateways.
     pub(crate) redis: Option<redis::Client>,
     pub(crate) requests_per_second: NonZeroU32,
     pub(crate) burst: NonZeroU32,

@@ -6,7 +6,7 @@ use palisade::secrets::{ExposeSecret, Secret};
 
 use crate::keys::ISSUER;
 
-/// What is known of a user before anybody signs in.
+/// A user as the gateway knows it before a sign-in.
 pub(crate) struct DemoUser {
     pub(crate) name: &'static str,
     pub(crate) role: &'static str,

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     }
 }
 
-/// What each process makes for itself. That they share the limit is the store's doing.
+/// The service of one process. The store makes the limit common to all of them.
 async fn limiter(url: &str) -> Result<RateLimiter, Error> {
     let connection = ConnectionManager::new(redis::Client::open(url)?).await?;
     // A run of its own each time: what the last one used up is not this one's.

@@ -18,7 +18,7 @@ fn request() -> http::Request<Unknown> {
     layers::request(Unknown::new())
 }
 
-/// What `work` comes to, unless it waits for something that never happens: paused time then runs on by itself.
+/// Returns the result of `work`, unless it waits for something that never happens: paused time then runs on by itself.
 async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(600), work)
         .await

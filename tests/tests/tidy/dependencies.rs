@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::{crates, none_of, root};
 
-/// How many crates that are not ours each crate pulls in with its default features, directly and indirectly, and why
+/// The number of crates of others that each crate pulls in with its default features, directly and indirectly, and why
 /// it is not fewer. A number grows only with its reason.
 const CEILINGS: &[(&str, usize, &str)] = &[
     (

@@ -56,7 +56,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// What the filters kept of a request until its response, and the filters themselves.
+/// The filters of a request, and the state that they keep until its response.
 pub(super) struct Held<F: Filter> {
     filter: F,
     kept: F::Kept,

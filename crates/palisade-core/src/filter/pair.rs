@@ -106,7 +106,7 @@ pub struct PairWait<A: Filter, B: Filter>(Waiting<A, B>);
 
 enum Waiting<A: Filter, B: Filter> {
     Outer(A::Wait),
-    /// What the outer one keeps is held meanwhile.
+    /// The state of the outer one is held meanwhile.
     Inner(A::Kept, B::Wait),
 }
 

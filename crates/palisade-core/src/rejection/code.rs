@@ -1,6 +1,6 @@
 use http::StatusCode;
 
-/// What kind of rejection it is: a stable code for programs, with its HTTP and gRPC status.
+/// The kind of a rejection: a stable code for programs, with its HTTP and gRPC status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Code {

@@ -2,7 +2,7 @@ use http::{HeaderMap, Method, Request, header};
 
 use crate::{RequestId, RequestScope};
 
-/// What must be kept of a request in order to reject it later in the form that its caller reads.
+/// The part of a request that is needed to reject it later in the form that its caller reads.
 #[derive(Debug, Clone)]
 pub struct RejectionContext {
     head: bool,

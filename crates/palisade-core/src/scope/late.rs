@@ -17,23 +17,23 @@ enum Kind {
 
 impl LateSink {
     /// A sink whose clones share this closure, behind a reference count.
-    pub fn new(tell: impl Fn(Option<&RequestId>, SecurityEvent) + Send + Sync + 'static) -> Self {
-        Self(Kind::Counted(Arc::new(tell)))
+    pub fn new(send: impl Fn(Option<&RequestId>, SecurityEvent) + Send + Sync + 'static) -> Self {
+        Self(Kind::Counted(Arc::new(send)))
     }
 
     /// The same sink in memory that lives as long as the process, so that its clones count nothing.
     #[must_use]
     pub fn as_static(&'static self) -> Self {
         match &self.0 {
-            Kind::Counted(tell) => Self(Kind::Static(&**tell)),
-            Kind::Static(tell) => Self(Kind::Static(*tell)),
+            Kind::Counted(send) => Self(Kind::Static(&**send)),
+            Kind::Static(send) => Self(Kind::Static(*send)),
         }
     }
 
-    pub(super) fn tell(&self, id: Option<&RequestId>, event: SecurityEvent) {
+    pub(super) fn send(&self, id: Option<&RequestId>, event: SecurityEvent) {
         match &self.0 {
-            Kind::Counted(tell) => tell(id, event),
-            Kind::Static(tell) => tell(id, event),
+            Kind::Counted(send) => send(id, event),
+            Kind::Static(send) => send(id, event),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::Name;
 
-/// What one limit decided about a request.
+/// The decision of one limit about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitDecision {

@@ -1,4 +1,4 @@
-//! Tells text that somebody wrote from letters that were drawn.
+//! Distinguishes written text from letters drawn at random.
 
 use super::vocabulary::letter_behind;
 

@@ -1,4 +1,4 @@
-//! Placeholders by their form: instructions, names of things that somebody is to put in, and what stands in brackets.
+//! Placeholders by their form: instructions, names of values to be filled in, and text in brackets.
 //!
 //! Such a text names what belongs there, often with words that no list holds, as in `INSERT_ETHERSCAN_API_KEY`. So it is
 //! known by its build: nothing but words, of which certain ones stand in certain places. A random secret is not made of
@@ -116,7 +116,9 @@ pub(super) fn is_template(secret: &[u8]) -> bool {
             .and_then(|rest| rest.strip_suffix(close))
     });
     match inside {
-        Some(inside) => words(inside).is_some_and(|words| words.iter().any(|word| tells(word))),
+        Some(inside) => {
+            words(inside).is_some_and(|words| words.iter().any(|word| is_instruction(word)))
+        }
         None => words(text).is_some_and(|words| asks(&words) || names(&words)),
     }
 }
@@ -134,7 +136,7 @@ fn names(words: &[String]) -> bool {
 }
 
 /// Whether a word, within brackets, says that something is to be put in. Shorter ones stand in random texts by chance.
-fn tells(word: &str) -> bool {
+fn is_instruction(word: &str) -> bool {
     word.len() >= 3
         && [LEADS, NOUNS, KINDS, DESCRIPTIONS]
             .iter()

@@ -11,7 +11,7 @@ use palisade_core::filter::{
 };
 use palisade_core::time;
 
-/// What happened, in its order.
+/// The hooks that were called, in their order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
 

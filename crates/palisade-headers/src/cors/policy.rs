@@ -114,8 +114,8 @@ impl Policy {
         }
     }
 
-    /// A policy for nobody.
-    pub(super) fn nobody() -> Self {
+    /// A policy that allows no origin.
+    pub(super) fn deny_all() -> Self {
         let none = Lists {
             methods: None,
             headers: None,

@@ -16,8 +16,8 @@ impl CorsLayer {
     pub fn api() -> Self {
         CorsBuilder::api()
             .try_build()
-            // A test holds that these settings build; were they not to, nobody of another origin would read anything.
-            .unwrap_or_else(|_| Self::of(Policy::nobody()))
+            // A test holds that these settings build; if they did not, no other origin could read anything.
+            .unwrap_or_else(|_| Self::of(Policy::deny_all()))
     }
 }
 

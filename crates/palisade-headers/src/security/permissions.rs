@@ -67,10 +67,10 @@ impl PermissionsPolicy {
     /// Switches off sensors, capture, payment and devices, for the page and for all that it embeds.
     #[must_use]
     pub fn deny_sensitive() -> Self {
-        Self::nobody(&SENSITIVE)
+        Self::denying(&SENSITIVE)
     }
 
-    pub(super) fn nobody(features: &[&str]) -> Self {
+    pub(super) fn denying(features: &[&str]) -> Self {
         let off = |feature: &&str| (Box::from(*feature), String::from("()"));
         Self(features.iter().map(off).collect())
     }

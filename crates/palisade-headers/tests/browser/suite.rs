@@ -50,7 +50,7 @@ impl Suite {
     }
 }
 
-/// Where the packages of `package.json` lie, installed once.
+/// The folder of the packages of `package.json`, which are installed once.
 fn modules() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {

@@ -39,7 +39,7 @@ fn cells() -> Vec<Cell> {
     cells
 }
 
-/// What the server answers, and whether the handler saw the request.
+/// The answer of the server, and whether the handler saw the request.
 async fn send(cell: &Cell, request: Request<()>) -> (http::StatusCode, HeaderMap, bool) {
     let reached = AtomicBool::new(false);
     let handler = service_fn(|_: Request<()>| {

@@ -78,7 +78,7 @@ async fn under_load_every_answer_is_of_one_stack_and_nothing_is_lost() {
     assert_eq!(shared.stacks_alive(), 0);
 }
 
-/// How far the replacements have come.
+/// The number of replacements so far.
 #[derive(Default)]
 struct Progress {
     answered: AtomicU64,
@@ -113,7 +113,7 @@ struct Load {
     credentials: Vec<HeaderValue>,
 }
 
-/// What is remembered of an answer.
+/// The parts of an answer that are remembered.
 struct Seen {
     id: String,
     status: u16,
@@ -248,7 +248,7 @@ impl Recorded {
     }
 }
 
-/// What stands behind a name, up to the next quote, comma or brace.
+/// The text behind a name, up to the next quote, comma or brace.
 fn member<'a>(line: &'a str, name: &str) -> &'a str {
     let (_, rest) = line.split_once(name).unwrap();
     rest.split(['"', ',', '}']).next().unwrap()

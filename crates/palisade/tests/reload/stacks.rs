@@ -22,10 +22,10 @@ pub(crate) const PER_PRINCIPAL: u32 = 2_500;
 /// Requests of one address that pass, whichever stacks they meet.
 pub(crate) const PER_CLIENT: u32 = 10_000;
 
-/// How many layers of a stack hold a token that tells whether they were freed.
+/// The number of layers of a stack that hold a token, by which a test sees that they were freed.
 const TOKENS: usize = 3;
 
-/// What the stacks of a test share.
+/// The state that the stacks of a test share.
 pub(crate) struct Shared {
     tokens: TokenIssuer,
     verifier: JwtVerifier,
@@ -123,7 +123,7 @@ impl Shared {
         Arc::clone(&self.alive)
     }
 
-    /// How many stacks have layers that were not freed.
+    /// The number of stacks that have layers that were not freed.
     pub(crate) fn stacks_alive(&self) -> usize {
         (Arc::strong_count(&self.alive) - 1).div_ceil(TOKENS)
     }
@@ -162,7 +162,7 @@ pub(crate) fn request(client: u8, credential: Option<&HeaderValue>) -> Request<(
     request
 }
 
-/// What handlers answer with.
+/// The body that handlers answer with.
 pub(crate) const JSON: &str = r#"{"email":"a@b.c","phone":"555"}"#;
 
 pub(crate) fn json<B>(body: B) -> Result<Response<B>, Infallible> {

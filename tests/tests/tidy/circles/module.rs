@@ -85,7 +85,7 @@ impl Module {
     }
 }
 
-/// Where the path that begins at `start` ends.
+/// Returns the end of the path that begins at `start`.
 fn end_of_path(code: &[&str], start: usize) -> usize {
     let mut end = start + 1;
     while let Some(["::", word]) = code.get(end..end + 2)

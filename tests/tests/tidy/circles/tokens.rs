@@ -31,7 +31,7 @@ pub(super) fn is_in_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// What follows a comment in `/* */`, in which others may lie.
+/// Returns the text after a comment in `/* */`, in which others may lie.
 fn after_comment(text: &str) -> &str {
     let (mut depth, mut at) = (0_usize, 0);
     while at < text.len() {
@@ -50,7 +50,7 @@ fn after_comment(text: &str) -> &str {
     ""
 }
 
-/// What follows the text in double quotes with which `rest` begins, raw ones and those of bytes included.
+/// Returns the text after the literal in double quotes with which `rest` begins, raw ones and those of bytes included.
 fn after_text(rest: &str) -> Option<&str> {
     let plain = rest.strip_prefix(['b', 'c']).unwrap_or(rest);
     if let Some(raw) = plain.strip_prefix('r') {
@@ -70,7 +70,7 @@ fn after_text(rest: &str) -> Option<&str> {
     Some(chars.as_str())
 }
 
-/// What follows a character in quotes, or a lifetime, after the first quote.
+/// Returns the text after a character in quotes, or a lifetime, behind the first quote.
 fn after_quote(text: &str) -> &str {
     let mut chars = text.chars();
     let first = chars.next();
@@ -145,7 +145,7 @@ pub(super) fn parts<'a, 'b>(list: &'b [&'a str]) -> impl Iterator<Item = &'b [&'
     })
 }
 
-/// Where the bracket at `open` is closed; a place without one is its own end.
+/// Returns the position at which the bracket at `open` is closed; a place without one is its own end.
 pub(super) fn closing(code: &[&str], open: usize) -> usize {
     let mut depth = 0_usize;
     for (at, token) in code.iter().enumerate().skip(open) {
