@@ -60,11 +60,10 @@ impl<T> Encrypted<T> {
         V: Serialize + ?Sized,
         T: std::borrow::Borrow<V>,
     {
-        let value = serde_json::to_value(value).map_err(|_| Error::WrongType {
-            wanted: "a JSON value",
-            found: "something else",
-        })?;
-        Ok(Self::of(cipher.encrypt_value(&value, place)?))
+        let mut sealed = Vec::new();
+        cipher.session().seal_any(value, place, &mut sealed)?;
+        let sealed = String::from_utf8(sealed).map_err(|_| Error::Malformed)?;
+        Ok(Self::of(sealed))
     }
 
     /// Opens the value at its place.

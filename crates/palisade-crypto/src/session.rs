@@ -1,10 +1,12 @@
 //! Sealing and opening with the keys as they are at one moment.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::Guard;
 use palisade_core::time::{UnixTime, WallClock};
+use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -89,8 +91,19 @@ impl<'a> Session<'a> {
         if let Value::String(text) = value {
             return self.seal(Kind::Text, text.as_bytes(), place, out);
         }
-        let json = Zeroizing::new(value.to_string());
-        self.seal(Kind::Json, json.as_bytes(), place, out)
+        let json = written(value)?;
+        self.seal(Kind::Json, &json, place, out)
+    }
+
+    /// Seals any value that JSON can hold, with the type that it has there.
+    pub(crate) fn seal_any<V: Serialize + ?Sized>(
+        &self,
+        value: &V,
+        place: &Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let json = written(value)?;
+        Untyped::Json.read(&json, |kind, content| self.seal(kind, content, place, out))
     }
 
     /// The type of values that do not carry one, where the call does not say it.
@@ -197,6 +210,31 @@ impl<'a> Session<'a> {
         }
         allowed
     }
+}
+
+/// A value as JSON, in memory that is wiped. It is measured first, because a buffer that grows leaves copies behind.
+fn written<V: Serialize + ?Sized>(value: &V) -> Result<Zeroizing<Vec<u8>>, Error> {
+    struct Length(usize);
+    impl io::Write for Length {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    // The message of serde_json may quote the value.
+    let wrong = |_| Error::WrongType {
+        wanted: "a JSON value",
+        found: "something else",
+    };
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, value).map_err(wrong)?;
+    let mut json = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *json, value).map_err(wrong)?;
+    Ok(json)
 }
 
 pub(crate) fn value_of(kind: Kind, content: &[u8]) -> Result<Value, Error> {
