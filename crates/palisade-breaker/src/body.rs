@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::classify::GrpcWatch;
-use crate::permit::Afterthought;
+use crate::permit::BodyPermit;
 use crate::state::grant::Verdict;
 
 pin_project_lite::pin_project! {
@@ -23,7 +23,7 @@ enum Guard {
     /// Settled already.
     Free,
     /// Succeeds unless an error comes.
-    UntilError(Afterthought),
+    UntilError(BodyPermit),
     /// Not settled before the trailers.
     UntilTrailers(GrpcWatch),
     /// Not settled before the end, which a classifier of tower-http judges.
@@ -41,10 +41,10 @@ impl<B> GuardedBody<B> {
     }
 
     #[inline]
-    pub(crate) fn until_error(inner: B, afterthought: Option<Afterthought>) -> Self {
+    pub(crate) fn until_error(inner: B, body_permit: Option<BodyPermit>) -> Self {
         Self {
             inner,
-            guard: afterthought.map_or(Guard::Free, Guard::UntilError),
+            guard: body_permit.map_or(Guard::Free, Guard::UntilError),
         }
     }
 
@@ -76,8 +76,8 @@ impl Guard {
             Self::UntilError(_) => match frame {
                 Some(Ok(_)) => {}
                 Some(Err(_)) => {
-                    if let Self::UntilError(afterthought) = std::mem::replace(self, Self::Free) {
-                        afterthought.end(Verdict::Failure(None));
+                    if let Self::UntilError(body_permit) = std::mem::replace(self, Self::Free) {
+                        body_permit.end(Verdict::Failure(None));
                     }
                 }
                 None => *self = Self::Free,

@@ -55,9 +55,9 @@ use crate::Permit;
 /// # let _ = layer;
 /// ```
 pub trait Classify<Req, Res, Err> {
-    /// What is kept of the request until its call has ended.
+    /// The part of the request that is kept until its call has ended.
     type Seen;
-    /// The response, or one whose body tells how it ended.
+    /// The response, or one whose body is watched to its end.
     type Output;
 
     /// Looks at the request before it is sent.

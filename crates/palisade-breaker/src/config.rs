@@ -38,7 +38,7 @@ pub const TIMEOUT_VARIABLE: &str = "CIRCUIT_BREAKER_TIMEOUT_SEC";
 )]
 #[non_exhaustive]
 pub struct BreakerConfig {
-    /// Whether it works, only watches, or is off.
+    /// The mode: on, watching only, or off.
     pub mode: Option<Mode>,
     /// [`BreakerLayer::failure_threshold`].
     pub failure_threshold: Option<u32>,
@@ -51,7 +51,7 @@ pub struct BreakerConfig {
     pub failure_rate: Option<f64>,
     /// [`BreakerLayer::slow_call_rate`], a share above 0 and up to 1; needs `slow_call`.
     pub slow_call_rate: Option<f64>,
-    /// How long a slow call takes.
+    /// The least duration of a slow call.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
     pub slow_call: Option<Duration>,
     /// The window of the rates in calls; not together with `rate_time`.
@@ -83,7 +83,7 @@ pub struct BreakerConfig {
     pub ramp: Option<Duration>,
 }
 
-/// Whether a breaker works.
+/// The mode of a breaker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -147,7 +147,7 @@ impl BreakerConfig {
             .map_err(BreakerConfigError::Invalid)
     }
 
-    /// What no setter can see.
+    /// Contradictions between settings, which no single setter can see.
     pub(crate) fn contradictions(&self) -> Problems {
         let mut problems = Problems::none();
         if self.slow_call_rate.is_some() != self.slow_call.is_some() {

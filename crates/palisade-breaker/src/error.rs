@@ -15,11 +15,11 @@ pub struct Rejected {
     pub retry_after: Option<Duration>,
     /// The state that it was refused in.
     pub state: State,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// What a guarded service returns in the place of its own error.
+/// The error of a guarded service.
 ///
 /// Where something else wants a boxed error and `E` is one already, [`into_box`](Self::into_box) is the way, as
 /// `Box<dyn Error>` is itself no `Error`.
@@ -66,14 +66,14 @@ impl<E> BreakerError<E> {
     }
 }
 
-/// What is wrong with the configuration of a breaker or a retry.
+/// An error in the configuration of a breaker or a retry.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BreakerConfigError {
-    /// Settings or variables that do not do, each with its name.
+    /// Invalid settings or variables, each with its name.
     #[error("breaker configuration: {0}")]
     Invalid(Problems),
-    /// Settings of a retry that do not do, each with its name.
+    /// Invalid settings of a retry, each with its name.
     #[error("retry configuration: {0}")]
     InvalidRetry(Problems),
 }

@@ -6,9 +6,9 @@ use palisade_core::Name;
 
 use crate::{Cause, Rejected, State};
 
-/// What happened to a breaker, for the closure of [`BreakerLayer::on_event`](crate::BreakerLayer::on_event).
+/// An event of a breaker, for the closure of [`BreakerLayer::on_event`](crate::BreakerLayer::on_event).
 ///
-/// The same is told to `tracing` under the target `palisade_breaker`.
+/// Each event is also emitted to `tracing` under the target `palisade_breaker`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BreakerEvent {
@@ -17,23 +17,23 @@ pub enum BreakerEvent {
     Transition {
         /// The breaker.
         name: Name,
-        /// Which one, when there is one for each key.
+        /// The key of the breaker, when there is one for each key.
         key: Option<Arc<str>>,
         /// The state before.
         from: State,
         /// The state now.
         to: State,
-        /// Why.
+        /// The reason.
         cause: Cause,
-        /// How long it stays open, when it opened.
+        /// The open time, when it opened.
         open_for: Option<Duration>,
     },
     /// A call was refused.
     #[non_exhaustive]
     Rejected {
-        /// What its caller gets.
+        /// The refusal that the caller gets.
         rejected: Rejected,
-        /// Which breaker, when there is one for each key.
+        /// The key of the breaker, when there is one for each key.
         key: Option<Arc<str>>,
     },
     /// A trial was let through while half-open.
@@ -41,7 +41,7 @@ pub enum BreakerEvent {
     Trial {
         /// The breaker.
         name: Name,
-        /// Which one, when there is one for each key.
+        /// The key of the breaker, when there is one for each key.
         key: Option<Arc<str>>,
     },
     /// A trial did not settle in time, so that another may try.
@@ -49,7 +49,7 @@ pub enum BreakerEvent {
     LeaseLost {
         /// The breaker.
         name: Name,
-        /// Which one, when there is one for each key.
+        /// The key of the breaker, when there is one for each key.
         key: Option<Arc<str>>,
     },
     /// A call passed without a breaker, because all that are remembered are needed, and its key is another.
@@ -68,12 +68,12 @@ pub enum BreakerEvent {
     WouldTrip {
         /// The breaker.
         name: Name,
-        /// Which one, when there is one for each key.
+        /// The key of the breaker, when there is one for each key.
         key: Option<Arc<str>>,
     },
 }
 
-/// Who is told of events, in the order in which they came.
+/// The observers of events, called in the order in which they were added.
 #[derive(Clone, Default)]
 pub(crate) struct Observers(Vec<Arc<Observe>>);
 
@@ -88,7 +88,7 @@ impl Observers {
         self.0.is_empty()
     }
 
-    /// Tells them. A panic of an observer must not reach a call, or a permit that is dropped in another panic.
+    /// Calls them. A panic of an observer must not reach a call, or a permit that is dropped in another panic.
     pub(crate) fn tell(&self, event: &BreakerEvent) {
         for observe in &self.0 {
             let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| observe(event)));

@@ -8,7 +8,7 @@ use crate::shared::Shared;
 use crate::state::machine::Machine;
 use crate::{BreakerError, Permit, Rejected, State};
 
-/// A view of a breaker, and a hand on it: for operators, health pages, and code that is no tower service.
+/// A handle to a breaker: for operators, health pages, and code that is no tower service.
 ///
 /// # Example
 ///
@@ -29,7 +29,7 @@ use crate::{BreakerError, Permit, Rejected, State};
 #[derive(Clone)]
 pub struct BreakerHandle(pub(crate) Handle<Shared>);
 
-/// What the news that another process has opened its breaker does here.
+/// The trust in news that another process has opened its breaker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -46,7 +46,7 @@ pub enum PeerTrust {
     Immediate,
 }
 
-/// What a breaker has counted; see [`BreakerHandle::metrics`].
+/// The counts of a breaker; see [`BreakerHandle::metrics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerMetrics {
@@ -70,11 +70,11 @@ pub struct BreakerMetrics {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WindowMetrics {
-    /// All of them.
+    /// All calls.
     pub calls: u64,
-    /// Those that failed.
+    /// The calls that failed.
     pub failed: u64,
-    /// Those that were slow.
+    /// The calls that were slow.
     pub slow: u64,
 }
 
@@ -92,7 +92,7 @@ impl BreakerHandle {
         self.0.state()
     }
 
-    /// How long the breaker stays open; `None` unless it is [`State::Open`] and the open time is not over.
+    /// Returns the open time that is left; `None` unless the state is [`State::Open`] and the open time is not over.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let code = self.0.cell.word().code();
@@ -102,7 +102,7 @@ impl BreakerHandle {
             .map(Duration::from_nanos)
     }
 
-    /// What has been counted.
+    /// Returns the counts.
     #[must_use]
     pub fn metrics(&self) -> BreakerMetrics {
         let now = time::now();
@@ -140,7 +140,7 @@ impl BreakerHandle {
         self.0.change(|machine| machine.set(State::Disabled));
     }
 
-    /// Lets every call through, and still counts and tells, until [`reset`](Self::reset).
+    /// Lets every call through, and still counts and reports, until [`reset`](Self::reset).
     pub fn metrics_only(&self) {
         self.0.change(|machine| machine.set(State::MetricsOnly));
     }
@@ -158,18 +158,18 @@ impl BreakerHandle {
     pub fn peer_opened(&self, left: Duration, trust: PeerTrust) {
         let now = time::now();
         self.0.change(|machine| match trust {
-            PeerTrust::Advisory => machine.heed_peer(now, left),
-            PeerTrust::Immediate => machine.open_like_peer(now, left),
+            PeerTrust::Advisory => machine.advise(now, left),
+            PeerTrust::Immediate => machine.follow_peer(now, left),
         });
     }
 
     /// The other process found the server well again: an advice of it counts no more. An open breaker finds out by a
     /// trial of its own.
     pub fn peer_closed(&self) {
-        self.0.change(Machine::forget_peer);
+        self.0.change(Machine::clear_advice);
     }
 
-    /// Asks leave for one call, for code that is no tower service and no single future.
+    /// Requests a permit for one call, for code that is no tower service and no single future.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What a server says of when to come back.
+//! Hints of servers about when to come back.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -36,7 +36,7 @@ pub(crate) fn pushback(headers: &HeaderMap) -> Option<Pushback> {
     })
 }
 
-/// What a gRPC server says of a retry (gRPC proposal A6).
+/// The pushback of a gRPC server (gRPC proposal A6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushback {
     After(Duration),

@@ -45,7 +45,7 @@ struct Good {
     body: Vec<Bytes>,
 }
 
-/// What is kept of a response's head.
+/// The part of a response's head that is kept.
 struct Head {
     headers: HeaderMap,
     came: Instant,

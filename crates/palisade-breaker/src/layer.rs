@@ -52,7 +52,7 @@ pub struct BreakerLayer<C = ErrorsFail, A = FailWhenOpen> {
 }
 
 impl BreakerLayer {
-    /// A breaker for any service, whose `Err` is the failure.
+    /// Makes a breaker for any service, whose `Err` is the failure.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
         Self::made_of(name.into(), ErrorsFail, FailWhenOpen)
@@ -60,7 +60,7 @@ impl BreakerLayer {
 }
 
 impl BreakerLayer<HttpHealth> {
-    /// A breaker for an HTTP client, which judges by [`HttpHealth`].
+    /// Makes a breaker for an HTTP client, which judges by [`HttpHealth`].
     ///
     /// Around a server's handlers add [`respond_when_open`](BreakerLayer::respond_when_open).
     #[must_use]
@@ -102,14 +102,14 @@ impl<C, A> BreakerLayer<C, A> {
         self.set(|setup| change(Arc::make_mut(&mut setup.plan)))
     }
 
-    /// Notes what is wrong with a setting, if something is.
+    /// Notes an invalid setting.
     fn note(self, field: &str, is_wrong: bool, reason: &str) -> Self {
         if !is_wrong {
             return self;
         }
         tracing::warn!(
             target: "palisade_breaker",
-            breaker = self.shared.name().as_str(), field, reason, "a setting does not do"
+            breaker = self.shared.name().as_str(), field, reason, "a setting is not valid"
         );
         self.set(|setup| setup.problems.push(field, reason))
     }
@@ -128,9 +128,9 @@ impl<C, A> BreakerLayer<C, A> {
         self.plan(|plan| plan.count_calls = true)
     }
 
-    /// Observes what happens to the breaker, outside its lock, besides those that observe it already. Keep it short.
+    /// Adds an observer of the breaker's events, which is called outside its lock. Keep it short.
     ///
-    /// Transitions are told one at a time and in order, by the task that made one happen or by another that is telling
+    /// Observers are called one event at a time and in order, by the task that caused one or by another that is calling them
     /// already; so an observer that itself changes the breaker hears of that when it has returned.
     #[must_use]
     pub fn on_event(self, observe: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
@@ -144,7 +144,7 @@ impl<C, A> BreakerLayer<C, A> {
         self.set(|setup| setup.pends = true)
     }
 
-    /// Begins in [`State::MetricsOnly`]: counts and tells, and refuses nothing.
+    /// Begins in [`State::MetricsOnly`]: counts and reports, and refuses nothing.
     #[must_use]
     pub fn metrics_only(self) -> Self {
         self.set(|setup| setup.begins = State::MetricsOnly)
@@ -178,10 +178,10 @@ impl<C, A> BreakerLayer<C, A> {
             .map_err(BreakerConfigError::Invalid)
     }
 
-    /// This layer, if all that was set does.
+    /// Returns this layer if every setting is valid.
     ///
-    /// A value that does not do, such as a share that is no number, is logged as a warning when it is set, and the nearest
-    /// that does, or what was set before, holds in its place. This is for programs that would rather not start.
+    /// An invalid value, such as a share that is no number, is logged as a warning when it is set, and the nearest
+    /// valid one, or the one before, holds in its place. This is for programs that would rather not start.
     ///
     /// # Example
     ///
@@ -212,7 +212,7 @@ impl<C, A> BreakerLayer<C, A> {
         problems
     }
 
-    /// A hand on the breaker.
+    /// Returns a handle to the breaker.
     #[must_use]
     pub fn handle(&self) -> BreakerHandle {
         BreakerHandle(self.shared.clone())

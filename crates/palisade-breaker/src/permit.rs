@@ -7,7 +7,7 @@ use crate::Rejected;
 use crate::shared::Shared;
 use crate::state::grant::{Grant, Head, Started, Verdict};
 
-/// How a call went, as a classifier or a closure judges it.
+/// The outcome of a call, as judged by a classifier or a closure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -32,7 +32,7 @@ impl Outcome {
     }
 }
 
-/// Leave to make one call; say how it went.
+/// A permit to make one call, which is to be settled with its outcome.
 ///
 /// It belongs to the epoch it was granted in: what is said after the breaker has moved on has no effect.
 ///
@@ -49,25 +49,25 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Asks leave for a call that is about to be made.
+    /// Requests a permit for a call that is about to be made.
     #[inline]
     pub(crate) fn acquire(shared: &Handle<Shared>) -> Result<Self, Rejected> {
-        match Self::acquire_at_once(shared) {
+        match Self::acquire_fast(shared) {
             Some(permit) => Ok(permit),
-            None => Self::acquire_in_trouble(shared),
+            None => Self::acquire_slow(shared),
         }
     }
 
-    /// Leave without a lock, or none yet.
+    /// Grants a permit without a lock; `None` where that takes a closer look.
     #[inline(always)]
-    pub(crate) fn acquire_at_once(shared: &Handle<Shared>) -> Option<Self> {
-        let grant = shared.cell.admit_at_once()?;
+    pub(crate) fn acquire_fast(shared: &Handle<Shared>) -> Option<Self> {
+        let grant = shared.cell.admit_fast()?;
         Some(Self::new(shared.clone(), grant, shared.start()))
     }
 
     #[cold]
-    pub(crate) fn acquire_in_trouble(shared: &Handle<Shared>) -> Result<Self, Rejected> {
-        let grant = shared.admit_in_trouble()?;
+    pub(crate) fn acquire_slow(shared: &Handle<Shared>) -> Result<Self, Rejected> {
+        let grant = shared.admit_slow()?;
         Ok(Self::new(shared.clone(), grant, shared.start()))
     }
 
@@ -86,7 +86,7 @@ impl Permit {
         self.shared.name()
     }
 
-    /// Whether the call is a trial, whose outcome opens or closes a half-open breaker.
+    /// Returns whether the call is a trial, whose outcome opens or closes a half-open breaker.
     #[must_use]
     pub const fn is_trial(&self) -> bool {
         self.grant.is_trial()
@@ -115,13 +115,13 @@ impl Permit {
         self.end(outcome.verdict(retry_after));
     }
 
-    /// The call succeeded so far, and the [`Afterthought`] says what comes of its body. The permit has nothing more to
+    /// The call succeeded so far, and the [`BodyPermit`] says what comes of its body. The permit has nothing more to
     /// settle.
     #[inline(always)]
-    pub(crate) fn success_so_far(&mut self) -> Option<Afterthought> {
+    pub(crate) fn success_so_far(&mut self) -> Option<BodyPermit> {
         let grant = std::mem::replace(&mut self.grant, Grant::FREE);
         if grant.is_counted() {
-            return Some(Afterthought {
+            return Some(BodyPermit {
                 shared: self.shared.clone(),
                 grant,
                 head: self.shared.head(self.started),
@@ -131,7 +131,7 @@ impl Permit {
     }
 
     #[cold]
-    fn after_trial(&self, trial: Grant) -> Option<Afterthought> {
+    fn after_trial(&self, trial: Grant) -> Option<BodyPermit> {
         if !trial.is_trial() {
             return None;
         }
@@ -142,7 +142,7 @@ impl Permit {
             self.shared.count(Verdict::Success);
             return None;
         }
-        Some(Afterthought {
+        Some(BodyPermit {
             shared: self.shared.clone(),
             grant: Grant::trial(epoch, trial.number()),
             head: Head::UNKNOWN,
@@ -178,19 +178,19 @@ impl fmt::Debug for Permit {
     }
 }
 
-/// A call that goes on in its body, and has succeeded when that has ended or is dropped.
+/// The permit of a call whose response body is still read. The call has succeeded when the body has ended or is dropped.
 ///
 /// Of a trial the breaker has heard already, because it must not wait for a long body; the others it hears of at the end,
 /// so that a call whose body breaks off is one failure and not a success before.
 #[derive(Debug)]
-pub(crate) struct Afterthought {
+pub(crate) struct BodyPermit {
     shared: Handle<Shared>,
     /// Of a trial, with the epoch that its success led to; free once it is told.
     grant: Grant,
     head: Head,
 }
 
-impl Afterthought {
+impl BodyPermit {
     /// The body ended like this.
     #[inline(always)]
     pub(crate) fn end(mut self, verdict: Verdict) {
@@ -203,12 +203,12 @@ impl Afterthought {
         if grant.is_counted() {
             self.shared.settle_late(grant, verdict, self.head);
         } else if grant.is_trial() {
-            self.tell_of_trial(grant, verdict);
+            self.settle_trial_late(grant, verdict);
         }
     }
 
     #[cold]
-    fn tell_of_trial(&self, grant: Grant, verdict: Verdict) {
+    fn settle_trial_late(&self, grant: Grant, verdict: Verdict) {
         self.shared.count(verdict);
         if let Verdict::Failure(asked) = verdict {
             self.shared.fail_late(grant.epoch(), asked);
@@ -216,7 +216,7 @@ impl Afterthought {
     }
 }
 
-impl Drop for Afterthought {
+impl Drop for BodyPermit {
     #[inline(always)]
     fn drop(&mut self) {
         self.tell(Verdict::Success);

@@ -8,15 +8,15 @@ use palisade_core::{
 
 use crate::{BreakerError, Rejected};
 
-/// What a caller gets for a call that the breaker refused: an error, a response, or the answer of a fallback.
+/// Answers a call that the breaker refused: with an error, a response, or a fallback.
 ///
 /// It also decides the types of the guarded service, because these differ between the three.
 pub trait Refuse<Req, Out, Err> {
-    /// What the guarded service answers.
+    /// The response of the guarded service.
     type Output;
-    /// What the guarded service fails with.
+    /// The error of the guarded service.
     type Error;
-    /// What is kept of a request that is let through, until its answer is here.
+    /// The part of an admitted request that is kept until its response.
     type Seen;
     /// Makes the answer to a refused call.
     type Future: Future<Output = Result<Self::Output, Self::Error>>;

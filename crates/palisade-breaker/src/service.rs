@@ -26,12 +26,12 @@ pub struct Breaker<S, C = ErrorsFail, A = FailWhenOpen> {
     refuse: A,
     readiness: Readiness,
     /// Waits for the open time to be over, where that is asked for.
-    patience: Option<Patience>,
+    open_wait: Option<OpenWait>,
 }
 
-/// For services that are pending until a call is let through.
+/// The wait of a service that is pending until a call is let through.
 #[derive(Debug, Default)]
-struct Patience {
+struct OpenWait {
     sleep: Option<Pin<Box<Sleep>>>,
     place: Option<Place>,
 }
@@ -49,7 +49,7 @@ impl Drop for Place {
     }
 }
 
-/// What the last `poll_ready` found out; no permit is taken before the call.
+/// The result of the last `poll_ready`; no permit is taken before the call.
 #[derive(Debug)]
 enum Readiness {
     /// Nothing since the last call.
@@ -64,7 +64,7 @@ impl<S, C, A> Breaker<S, C, A> {
     pub(crate) fn new(inner: S, shared: Handle<Shared>, classify: C, refuse: A) -> Self {
         Self {
             inner,
-            patience: shared.setup.pends.then(Patience::default),
+            open_wait: shared.setup.pends.then(OpenWait::default),
             shared,
             classify,
             refuse,
@@ -72,7 +72,7 @@ impl<S, C, A> Breaker<S, C, A> {
         }
     }
 
-    /// A hand on the breaker.
+    /// Returns a handle to the breaker.
     #[must_use]
     pub fn handle(&self) -> BreakerHandle {
         BreakerHandle(self.shared.clone())
@@ -98,12 +98,12 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), A::Error>> {
         if let Some(refusal) = self.shared.refuse_early() {
             self.release();
-            match &mut self.patience {
+            match &mut self.open_wait {
                 None => {
                     self.readiness = Readiness::Refused(refusal);
                     return Poll::Ready(Ok(()));
                 }
-                Some(patience) => ready!(patience.poll(&self.shared, cx)),
+                Some(open_wait) => ready!(open_wait.poll(&self.shared, cx)),
             }
         }
         self.readiness = Readiness::Pending;
@@ -113,7 +113,7 @@ where
                 Poll::Ready(Ok(()))
             }
             Err(error) => {
-                self.shared.fail_unready();
+                self.shared.fail_readiness();
                 Poll::Ready(Err(self.refuse.error(error)))
             }
         }
@@ -122,7 +122,7 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let at_once = match self.readiness {
-            Readiness::Ready => Permit::acquire_at_once(&self.shared),
+            Readiness::Ready => Permit::acquire_fast(&self.shared),
             _ => None,
         };
         let permit = match at_once {
@@ -130,7 +130,7 @@ where
                 self.readiness = Readiness::Unasked;
                 permit
             }
-            None => match self.acquire_in_trouble() {
+            None => match self.acquire_slow() {
                 Ok(permit) => permit,
                 Err(rejected) => {
                     self.release();
@@ -152,7 +152,7 @@ where
     }
 }
 
-impl Patience {
+impl OpenWait {
     #[cold]
     fn poll(&mut self, shared: &Handle<Shared>, cx: &mut Context<'_>) -> Poll<()> {
         let place = self.place.get_or_insert_with(|| Place {
@@ -176,10 +176,10 @@ impl Patience {
 
 impl<S, C, A> Breaker<S, C, A> {
     #[cold]
-    fn acquire_in_trouble(&mut self) -> Result<Permit, Rejected> {
+    fn acquire_slow(&mut self) -> Result<Permit, Rejected> {
         match self.readiness {
             Readiness::Ready => {
-                let permit = Permit::acquire_in_trouble(&self.shared)?;
+                let permit = Permit::acquire_slow(&self.shared)?;
                 self.readiness = Readiness::Unasked;
                 Ok(permit)
             }

@@ -7,7 +7,7 @@ use crate::event::Observers;
 use crate::metrics::Counters;
 use crate::state::plan::Plan;
 
-/// What a layer was told before it first let a call through.
+/// The settings of a layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
     pub(crate) name: Name,
@@ -16,13 +16,13 @@ pub(crate) struct Setup {
     pub(crate) begins: State,
     /// It begins open for the open time instead.
     pub(crate) begins_open: bool,
-    /// What does not do of what was set.
+    /// Settings that are not valid.
     pub(crate) problems: Problems,
     pub(crate) observers: Observers,
     /// Its services are pending while a call would be refused.
     pub(crate) pends: bool,
     pub(crate) counters: Arc<Counters>,
-    /// Where transitions go that other processes hear of.
+    /// The channel for transitions that are shared with other processes.
     #[cfg(feature = "redis")]
     pub(crate) wire: crate::share::Wire,
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use palisade_core::Name;
 
 pub use self::task::SharingTask;
-pub(crate) use self::wire::{What, Wire};
+pub(crate) use self::wire::{Change, Wire};
 use crate::{BreakerHandle, KeyedHandle, PeerTrust};
 
 /// Tells other processes when a breaker opens or closes, and hears of theirs, through Redis or Valkey.
@@ -93,14 +93,14 @@ impl RedisSharing {
         self
     }
 
-    /// What the news that another process has opened its breaker does here; default [`PeerTrust::Advisory`].
+    /// Sets the trust in news that another process has opened its breaker; default [`PeerTrust::Advisory`].
     #[must_use]
     pub const fn trust(mut self, trust: PeerTrust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// What the keys and the channel begin with; default `palisade:breaker`.
+    /// Sets the prefix of the keys and the channel; default `palisade:breaker`.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();

@@ -9,16 +9,16 @@ use palisade_core::time::{self, Instant};
 use crate::event::BreakerEvent;
 use crate::setup::Setup;
 use crate::state::cell::Cell;
-use crate::state::grant::{Grant, Happening, Head, Refusal, Started, Verdict};
+use crate::state::grant::{Grant, Head, MachineEvent, Refusal, Started, Verdict};
 use crate::state::machine::Machine;
-use crate::waiting::WaitingRoom;
+use crate::waiting::Waiters;
 use crate::{Cause, Reason, Rejected, State};
 
 /// One breaker: what all clones of a layer, its services, permits and handles have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) setup: Arc<Setup>,
-    /// Which of the breakers of a keyed layer it is.
+    /// The key of the breaker in a keyed layer.
     key: Option<Arc<str>>,
     pub(crate) cell: Cell,
     /// Nanoseconds.
@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) transitions: AtomicU64,
     pub(crate) leases_lost: AtomicU64,
     /// Services that wait until a call is let through.
-    pub(crate) waiting: WaitingRoom,
+    pub(crate) waiting: Waiters,
 }
 
 impl Shared {
@@ -68,7 +68,7 @@ impl Shared {
             rejected: AtomicU64::new(0),
             transitions: AtomicU64::new(0),
             leases_lost: AtomicU64::new(0),
-            waiting: WaitingRoom::default(),
+            waiting: Waiters::default(),
         }
     }
 
@@ -83,28 +83,28 @@ impl Shared {
         }
     }
 
-    /// Leave for a call where the word alone grants none.
-    pub(crate) fn admit_in_trouble(&self) -> Result<Grant, Rejected> {
-        if let Some(refusal) = self.cell.refuse_at_once(time::now) {
+    /// Admits or refuses a call under the lock, where the word alone does not admit it.
+    pub(crate) fn admit_slow(&self) -> Result<Grant, Rejected> {
+        if let Some(refusal) = self.cell.refuse_fast(time::now) {
             return Err(self.refused(self.rejection(refusal)));
         }
-        let (admitted, happened) = self.cell.admit(time::now());
-        self.tell(happened);
+        let (admitted, events) = self.cell.admit(time::now());
+        self.tell(events);
         admitted.map_err(|refusal| self.refused(self.rejection(refusal)))
     }
 
     /// Whether a call is sure to be refused, so that the guarded service need not be asked whether it is ready.
     #[inline]
     pub(crate) fn refuse_early(&self) -> Option<Refusal> {
-        if self.cell.admit_at_once().is_some() {
+        if self.cell.admit_fast().is_some() {
             return None;
         }
-        self.refuse_in_trouble()
+        self.refuse_slow()
     }
 
     #[cold]
-    fn refuse_in_trouble(&self) -> Option<Refusal> {
-        self.cell.refuse_at_once(time::now)
+    fn refuse_slow(&self) -> Option<Refusal> {
+        self.cell.refuse_fast(time::now)
     }
 
     #[inline]
@@ -132,7 +132,7 @@ impl Shared {
         }
     }
 
-    /// Counts and tells a refusal that a caller gets to see.
+    /// Counts and reports a refusal that a caller gets to see.
     pub(crate) fn refused(&self, rejected: Rejected) -> Rejected {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         self.setup.counters.rejected(rejected.name, rejected.reason);
@@ -140,12 +140,12 @@ impl Shared {
             || tracing::enabled!(target: "palisade_breaker", tracing::Level::DEBUG)
         {
             let key = self.key.clone();
-            self.tell_event(&BreakerEvent::Rejected { rejected, key });
+            self.notify_event(&BreakerEvent::Rejected { rejected, key });
         }
         rejected
     }
 
-    /// When a call begins, if its duration matters.
+    /// The start of a call, if its duration matters.
     #[inline]
     pub(crate) fn start(&self) -> Started {
         if self.slow_bound.is_none() {
@@ -156,7 +156,7 @@ impl Shared {
 
     #[inline(always)]
     pub(crate) fn settle(&self, grant: Grant, verdict: Verdict, started: Started) {
-        if verdict == Verdict::Success && self.cell.success_is_no_news(grant) {
+        if verdict == Verdict::Success && self.cell.ignores_success(grant) {
             return;
         }
         self.settle_with_news(grant, verdict, started);
@@ -187,7 +187,7 @@ impl Shared {
         self.setup.counters.call(self.name(), verdict);
     }
 
-    /// When the head of a response came, if the duration of its call matters.
+    /// The arrival of a response's head, if the duration of its call matters.
     #[inline]
     pub(crate) fn head(&self, started: Started) -> Head {
         if self.slow_bound.is_none() {
@@ -207,7 +207,7 @@ impl Shared {
     /// Settles a call that is no trial at the end of its body. It lasted until its head.
     #[inline(always)]
     pub(crate) fn settle_late(&self, grant: Grant, verdict: Verdict, head: Head) {
-        if verdict == Verdict::Success && self.cell.success_is_no_news(grant) {
+        if verdict == Verdict::Success && self.cell.ignores_success(grant) {
             return;
         }
         self.settle_late_with_news(grant, verdict, head);
@@ -224,9 +224,9 @@ impl Shared {
     }
 
     /// The guarded service failed to become ready.
-    pub(crate) fn fail_unready(&self) {
+    pub(crate) fn fail_readiness(&self) {
         let now = time::now();
-        self.change(|machine| machine.fail_unready(now));
+        self.change(|machine| machine.fail_readiness(now));
     }
 
     /// A trial failed after its success had been taken to account.
@@ -236,8 +236,8 @@ impl Shared {
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Machine)) {
-        let ((), happened) = self.cell.change(change);
-        self.tell(happened);
+        let ((), events) = self.cell.change(change);
+        self.tell(events);
         self.waiting.wake();
     }
 
@@ -245,23 +245,23 @@ impl Shared {
         self.cell.word().code().state()
     }
 
-    fn tell(&self, happened: Vec<Happening>) {
-        if !happened.is_empty() {
-            self.tell_in_turn(happened);
+    fn tell(&self, events: Vec<MachineEvent>) {
+        if !events.is_empty() {
+            self.notify_in_order(events);
         }
     }
 
     #[cold]
-    fn tell_in_turn(&self, mut happened: Vec<Happening>) {
+    fn notify_in_order(&self, mut events: Vec<MachineEvent>) {
         let mut turn = Turn {
             shared: self,
             is_over: false,
         };
-        while !happened.is_empty() {
-            for happening in happened {
-                self.tell_one(happening);
+        while !events.is_empty() {
+            for event in events {
+                self.notify_one(event);
             }
-            happened = self.cell.go_on();
+            events = self.cell.go_on();
         }
         turn.is_over = true;
     }
@@ -269,7 +269,7 @@ impl Shared {
     /// Hands a transition to the task that shares it. Nobody is waited for.
     #[cfg(feature = "redis")]
     fn publish(&self, from: State, to: State, cause: Cause, open_for: Option<Duration>) {
-        if let Some(what) = crate::share::What::of(from, to, cause, open_for) {
+        if let Some(what) = crate::share::Change::of(from, to, cause, open_for) {
             self.setup.wire.send(self.name(), &self.key, what);
         }
     }
@@ -278,10 +278,10 @@ impl Shared {
     const fn publish(&self, _: State, _: State, _: Cause, _: Option<Duration>) {}
 
     #[cold]
-    fn tell_one(&self, happening: Happening) {
+    fn notify_one(&self, event: MachineEvent) {
         let (name, key) = (self.name(), self.key.clone());
-        let event = match happening {
-            Happening::Transition {
+        let event = match event {
+            MachineEvent::Transition {
                 from,
                 to,
                 cause,
@@ -299,28 +299,28 @@ impl Shared {
                     open_for,
                 }
             }
-            Happening::Trial => BreakerEvent::Trial { name, key },
-            Happening::LeaseLost => {
+            MachineEvent::Trial => BreakerEvent::Trial { name, key },
+            MachineEvent::LeaseLost => {
                 self.leases_lost.fetch_add(1, Ordering::Relaxed);
                 self.setup.counters.lease_lost(name);
                 BreakerEvent::LeaseLost { name, key }
             }
-            Happening::WouldTrip => {
+            MachineEvent::WouldTrip => {
                 self.setup.counters.would_trip(name);
                 BreakerEvent::WouldTrip { name, key }
             }
         };
-        self.tell_event(&event);
+        self.notify_event(&event);
     }
 
     #[inline(never)]
-    fn tell_event(&self, event: &BreakerEvent) {
+    fn notify_event(&self, event: &BreakerEvent) {
         event.trace();
         self.setup.observers.tell(event);
     }
 }
 
-/// Whose turn it is to tell. Should a panic end it, the turn is over, and what waits is lost with it.
+/// The turn to call observers. Should a panic end it, the turn is over, and waiting events are lost.
 struct Turn<'a> {
     shared: &'a Shared,
     is_over: bool,

@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// Those that wait until a call is let through, each in a place of its own.
+/// Tasks that wait until a call is let through, each with a place of its own.
 #[derive(Debug, Default)]
-pub(crate) struct WaitingRoom(Mutex<Option<Box<Places>>>);
+pub(crate) struct Waiters(Mutex<Option<Box<Places>>>);
 
 #[derive(Debug, Default)]
 struct Places {
@@ -12,7 +12,7 @@ struct Places {
     given: u64,
 }
 
-impl WaitingRoom {
+impl Waiters {
     /// A place to wait in.
     pub(crate) fn place(&self) -> u64 {
         let mut places = self.places();
@@ -21,7 +21,7 @@ impl WaitingRoom {
         places.given
     }
 
-    /// Has `waker` woken when a call may be let through that was not before, other than by time.
+    /// Registers a waker, which is woken when calls may be let through again for another cause than time.
     pub(crate) fn wait(&self, place: u64, waker: &Waker) {
         let mut places = self.places();
         let wakers = &mut places.get_or_insert_default().wakers;

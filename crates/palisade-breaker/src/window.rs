@@ -3,14 +3,14 @@ use std::time::Duration;
 use crate::state::extent::{Extent, MOST_CALLS};
 use crate::state::plan::at_least_one;
 
-/// What a failure rate or a slow-call rate looks back over; see
+/// The window of a failure rate or a slow-call rate; see
 /// [`BreakerLayer::rate_window`](crate::BreakerLayer::rate_window).
 ///
 /// Both kinds slide with every call, and cost the same whatever they hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateWindow {
     pub(crate) extent: Extent,
-    /// What is wrong with what was asked for: the field, and the reason.
+    /// The problem with the value that was given: the field, and the reason.
     pub(crate) problem: Option<(&'static str, &'static str)>,
 }
 

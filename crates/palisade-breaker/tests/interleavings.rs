@@ -36,13 +36,13 @@ mod share {
     pub(crate) struct Wire(());
 
     impl Wire {
-        pub(crate) fn send(&self, _: Name, _: &Option<Arc<str>>, _: What) {}
+        pub(crate) fn send(&self, _: Name, _: &Option<Arc<str>>, _: Change) {}
     }
 
     #[derive(Debug)]
-    pub(crate) struct What;
+    pub(crate) struct Change;
 
-    impl What {
+    impl Change {
         pub(crate) fn of(_: State, _: State, _: Cause, _: Option<Duration>) -> Option<Self> {
             None
         }
@@ -185,7 +185,7 @@ fn look_beside_two(trials: u32) {
             let (breaker, held) = (breaker.clone(), Arc::clone(&held));
             loom::thread::spawn(move || held.ask(&breaker, trials, end))
         });
-        let refused = breaker.cell.refuse_at_once(palisade_core::time::now);
+        let refused = breaker.cell.refuse_fast(palisade_core::time::now);
         let _ = threads.map(|thread| thread.join().unwrap());
         if let Some(refusal) = refused {
             assert_eq!(refusal.reason, Reason::TrialsTaken);

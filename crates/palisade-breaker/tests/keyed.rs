@@ -47,7 +47,7 @@ async fn each_key_has_a_breaker_of_its_own() {
     }
     assert!(!call(&layer, "a", 200).await);
     assert!(call(&layer, "b", 200).await);
-    assert_eq!(layer.handle().troubled(), [("a".to_owned(), State::Open)]);
+    assert_eq!(layer.handle().not_closed(), [("a".to_owned(), State::Open)]);
     assert_eq!(
         layer.handle().breaker("a").unwrap().retry_after(),
         Some(secs(60))
@@ -55,7 +55,7 @@ async fn each_key_has_a_breaker_of_its_own() {
     assert!(layer.handle().breaker("c").is_none());
     advance(secs(60)).await;
     assert!(call(&layer, "a", 200).await);
-    assert!(layer.handle().troubled().is_empty());
+    assert!(layer.handle().not_closed().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,13 +181,13 @@ async fn while_watching_or_off_keys_make_room_all_the_same() {
         }
         let handle = layer.handle();
         assert_eq!((handle.keys(), handle.unguarded()), (4, 0));
-        assert!(handle.troubled().is_empty());
+        assert!(handle.not_closed().is_empty());
         // What a person has set is not forgotten.
         let set = (96..100).map(|i| handle.breaker(&i.to_string()).unwrap());
         set.for_each(|breaker| breaker.force_open());
         assert!(call(&layer, "new", 200).await);
         assert_eq!(handle.unguarded(), 1);
-        assert_eq!(handle.troubled().len(), 4);
+        assert_eq!(handle.not_closed().len(), 4);
     }
 }
 
@@ -250,7 +250,7 @@ async fn long_keys_take_as_much_as_short_ones() {
         }
     }
     // Each has a breaker of its own, though they differ at their ends alone, and is found by its whole key.
-    let open = handle.troubled();
+    let open = handle.not_closed();
     assert_eq!(open.len(), 2_000);
     let longest = open.iter().map(|(key, _)| key.len()).max();
     assert!(longest <= Some(260), "{longest:?}");
@@ -258,7 +258,7 @@ async fn long_keys_take_as_much_as_short_ones() {
     assert!(!call(&layer, &seventh, 200).await);
     assert_eq!(handle.breaker(&seventh).unwrap().state(), State::Open);
     let shown = handle.breaker(&open[0].0);
-    assert!(shown.is_some(), "by what `troubled` calls it too");
+    assert!(shown.is_some(), "by what `not_closed` calls it too");
     assert!(handle.breaker(&format!("{:0>LENGTH$}", 2_000)).is_none());
     // Cut between characters.
     assert!(call(&layer, &"\u{1f984}".repeat(100), 200).await);

@@ -38,7 +38,7 @@ async fn a_million_keys_take_a_bounded_memory_and_evict_no_open_breaker() {
     println!("{each} bytes a key");
     assert!(each <= 512, "{each} bytes a key");
     assert!(handle.keys() <= MOST && handle.keys() > MOST * 9 / 10);
-    let open = handle.troubled();
+    let open = handle.not_closed();
     assert_eq!(open.len(), 10);
     assert!(open.iter().all(|(_, state)| *state == State::Open));
 }

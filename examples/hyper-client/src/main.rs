@@ -85,7 +85,7 @@ async fn run(bearer: BearerLayer) -> Result<Vec<String>, BoxError> {
             Err(error) => format!("{name}: {}", error.into_box()),
         });
     }
-    for (_, state) in handle.troubled() {
+    for (_, state) in handle.not_closed() {
         told.push(format!("one breaker is {state}"));
     }
 

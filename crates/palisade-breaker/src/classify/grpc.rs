@@ -53,7 +53,7 @@ impl GrpcHealth {
         self
     }
 
-    /// How a call that ended with this status is judged.
+    /// Returns the outcome of a call that ended with this status.
     #[must_use]
     pub const fn outcome(self, code: u8) -> Outcome {
         match code {

@@ -51,7 +51,7 @@ impl HttpHealth {
         self
     }
 
-    /// How a response with this status is judged.
+    /// Returns the outcome of a response with this status.
     #[inline]
     #[must_use]
     pub fn outcome(&self, status: StatusCode) -> Outcome {
@@ -74,8 +74,8 @@ impl HttpHealth {
     ) -> Response<GuardedBody<B>> {
         let outcome = self.outcome(response.status());
         if outcome == Outcome::Success {
-            let afterthought = permit.success_so_far();
-            return response.map(|body| GuardedBody::until_error(body, afterthought));
+            let body_permit = permit.success_so_far();
+            return response.map(|body| GuardedBody::until_error(body, body_permit));
         }
         permit.end(outcome.verdict(retry_after(response.headers())));
         response.map(GuardedBody::free)

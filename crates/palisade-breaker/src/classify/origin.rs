@@ -1,4 +1,4 @@
-//! Whether an error is the upstream's, or the caller's own.
+//! The origin of an error: the upstream, or the caller.
 
 use std::any::Any;
 use std::error::Error;
@@ -12,7 +12,7 @@ pub(crate) fn is_of_the_caller<E: 'static>(error: &E) -> bool {
     as_error(error).is_some_and(comes_from_the_caller)
 }
 
-/// The same of an error that is one, by everything that it came from.
+/// Whether the error, or one that caused it, is the caller's own.
 pub(crate) fn comes_from_the_caller(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

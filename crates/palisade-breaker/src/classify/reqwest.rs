@@ -3,7 +3,7 @@ use reqwest::{Body, Response, ResponseBuilderExt};
 
 use super::http::verdict_of_error;
 use super::{Classify, HttpHealth};
-use crate::permit::Afterthought;
+use crate::permit::BodyPermit;
 use crate::{GuardedBody, Outcome, Permit};
 
 /// reqwest's own response, with its body guarded.
@@ -32,14 +32,14 @@ impl<Req, Err: 'static> Classify<Req, Response, Err> for HttpHealth {
             return Ok(response);
         }
         Ok(match permit.success_so_far() {
-            Some(afterthought) => guarded(response, afterthought),
+            Some(body_permit) => guarded(response, body_permit),
             None => response,
         })
     }
 }
 
-/// The same response, whose body tells when it breaks off.
-fn guarded(response: Response, afterthought: Afterthought) -> Response {
+/// The same response, with its body watched to its end.
+fn guarded(response: Response, body_permit: BodyPermit) -> Response {
     // Made of an `http::Response` it would forget its URL, but for an extension that only reqwest's builder can make.
     let mut url = Builder::new().url(response.url().clone());
     let mut response = http::Response::<Body>::from(response);
@@ -47,6 +47,6 @@ fn guarded(response: Response, afterthought: Afterthought) -> Response {
         response.extensions_mut().extend(std::mem::take(url));
     }
     response
-        .map(|body| Body::wrap(GuardedBody::until_error(body, Some(afterthought))))
+        .map(|body| Body::wrap(GuardedBody::until_error(body, Some(body_permit))))
         .into()
 }

@@ -1,5 +1,5 @@
 use crate::Permit;
-use crate::permit::Afterthought;
+use crate::permit::BodyPermit;
 use crate::state::grant::Verdict;
 
 /// A call whose end decides, and which has succeeded so far once there is a message of it.
@@ -8,7 +8,7 @@ use crate::state::grant::Verdict;
 #[derive(Debug)]
 pub(super) struct Streaming {
     permit: Permit,
-    after: Option<Afterthought>,
+    after: Option<BodyPermit>,
 }
 
 impl Streaming {
@@ -25,7 +25,7 @@ impl Streaming {
         }
     }
 
-    /// What comes after the end has no effect.
+    /// Settles the call; calls after the first have no effect.
     pub(super) fn end(&mut self, verdict: Verdict) {
         match self.after.take() {
             Some(after) => after.end(verdict),

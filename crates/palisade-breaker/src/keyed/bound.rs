@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 /// The longest name of a host, and a port.
 const LONGEST: usize = 253 + ":65535".len();
 
-/// What stands for the end of a longer key: a tilde and a SHA-256 in hex.
+/// The length of the mark in the place of a longer key's end: a tilde and a SHA-256 in hex.
 const MARK: usize = 1 + 64;
 
 /// A key that takes a bounded memory: a longer one is cut, and told from others by its digest, which is the same in every

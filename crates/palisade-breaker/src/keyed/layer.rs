@@ -25,7 +25,7 @@ use crate::{
 /// out that is well; it is counted and told as [`BreakerEvent::Unguarded`](crate::BreakerEvent::Unguarded).
 ///
 /// A key longer than 259 bytes, the longest host name with a port, is cut to that, and its SHA-256 in hex stands in the
-/// place of the rest: in events, in what is shared, and in [`KeyedHandle::troubled`].
+/// place of the rest: in events, in what is shared, and in [`KeyedHandle::not_closed`].
 ///
 /// The guarded service is polled ready before the key is known, even if its breaker turns out to be open; a clone then
 /// takes its place, so that what it reserved, such as a place under a concurrency limit, is free again. One that cannot be
@@ -49,7 +49,7 @@ use crate::{
 /// assert_eq!(get("http://down.example/").await?.status(), 503);
 /// assert!(get("http://down.example/").await.is_err(), "its breaker is open");
 /// assert_eq!(get("http://well.example/").await?.status(), 200);
-/// assert_eq!(layer.handle().troubled(), [("down.example:80".to_owned(), State::Open)]);
+/// assert_eq!(layer.handle().not_closed(), [("down.example:80".to_owned(), State::Open)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -62,7 +62,7 @@ pub struct KeyedBreakerLayer<K, C = ErrorsFail, A = FailWhenOpen> {
     refuse: A,
 }
 
-/// As many hosts as hardly any client talks to, in some 5 MB.
+/// More hosts than nearly any client talks to, in some 5 MB.
 const MOST_KEYS: usize = 10_000;
 
 impl<C, A> BreakerLayer<C, A> {
@@ -83,14 +83,14 @@ impl<C, A> BreakerLayer<C, A> {
 }
 
 impl<K, C, A> KeyedBreakerLayer<K, C, A> {
-    /// How many keys are remembered at most, about; default 10,000, at least 1.
+    /// Sets the number of keys that are remembered at most, about; default 10,000, at least 1.
     #[must_use]
     pub fn most_keys(mut self, keys: usize) -> Self {
         self.store = Handle::new(Store::new(self.store.setup().clone(), keys));
         self
     }
 
-    /// A hand on the breakers.
+    /// Returns a handle to the breakers.
     #[must_use]
     pub fn handle(&self) -> KeyedHandle {
         KeyedHandle(self.store.clone())
@@ -145,11 +145,11 @@ impl KeyedHandle {
         self.0.place(key).map(BreakerHandle)
     }
 
-    /// The keys whose breakers are not in the state they began in, which is closed unless the layer says otherwise, and
+    /// Returns the keys whose breakers are not in the state they began in, which is closed unless the layer says otherwise, and
     /// the state they are in.
     #[must_use]
-    pub fn troubled(&self) -> Vec<(String, State)> {
-        self.0.troubled()
+    pub fn not_closed(&self) -> Vec<(String, State)> {
+        self.0.not_closed()
     }
 
     /// Keys that are remembered now.

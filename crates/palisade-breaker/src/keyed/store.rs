@@ -19,7 +19,7 @@ pub(crate) struct Store {
     most_per_shard: usize,
     hasher: RandomState,
     /// Stands in where a call has no key or no room.
-    nobody: Handle<Shared>,
+    pass_through: Handle<Shared>,
     pub(crate) evicted: AtomicU64,
     pub(crate) unguarded: AtomicU64,
 }
@@ -40,14 +40,14 @@ struct Slot {
 
 const SHARDS: usize = 16;
 
-/// How far the hand goes for one new key. It goes on from there for the next, so that no call pays for a whole round.
+/// Slots that the clock hand passes for one new key. It goes on from there for the next, so that no call pays for a whole round.
 const STEPS: usize = 64;
 
 impl Store {
     pub(crate) fn new(setup: Setup, most: usize) -> Self {
         let most = most.clamp(1, u32::MAX as usize);
         let shards = if most < SHARDS * 4 { 1 } else { SHARDS };
-        let nobody = Setup {
+        let pass_through = Setup {
             begins: State::Disabled,
             ..setup.clone()
         };
@@ -56,7 +56,7 @@ impl Store {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
             most_per_shard: most / shards,
             hasher: RandomState::new(),
-            nobody: Handle::new(Shared::new(nobody)),
+            pass_through: Handle::new(Shared::new(pass_through)),
             evicted: AtomicU64::new(0),
             unguarded: AtomicU64::new(0),
         }
@@ -70,11 +70,11 @@ impl Store {
     /// breaker is needed.
     pub(crate) fn breaker(&self, key: Option<&str>) -> Handle<Shared> {
         let Some(key) = key else {
-            return self.nobody.clone();
+            return self.pass_through.clone();
         };
         self.place(key).unwrap_or_else(|| {
-            self.tell_unguarded(key);
-            self.nobody.clone()
+            self.notify_unguarded(key);
+            self.pass_through.clone()
         })
     }
 
@@ -111,7 +111,7 @@ impl Store {
     }
 
     #[cold]
-    fn tell_unguarded(&self, key: &str) {
+    fn notify_unguarded(&self, key: &str) {
         let Setup {
             name,
             observers,
@@ -160,7 +160,7 @@ impl Store {
     }
 
     /// The keys whose breakers do not stand where they began.
-    pub(crate) fn troubled(&self) -> Vec<(String, State)> {
+    pub(crate) fn not_closed(&self) -> Vec<(String, State)> {
         let mut found = Vec::new();
         for shard in self.each_shard() {
             let states = shard.slots.iter().map(|slot| (slot, slot.breaker.state()));

@@ -1,4 +1,4 @@
-//! What HTTP's rules for caches ask of a response that is shown again (RFC 9111).
+//! HTTP's rules for caches that reuse a response (RFC 9111).
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,9 +9,9 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use palisade_core::time::{UnixTime, WallClock};
 
-/// What stands against showing a response to others, or showing it stale (sections 5.2.2 and 4.2.4). `s-maxage` means
+/// Directives against showing a response to others, or showing it stale (sections 5.2.2 and 4.2.4). `s-maxage` means
 /// `proxy-revalidate`, too.
-const FORBIDDING: [&str; 6] = [
+const FORBIDDING_DIRECTIVES: [&str; 6] = [
     "no-store",
     "private",
     "no-cache",
@@ -20,8 +20,8 @@ const FORBIDDING: [&str; 6] = [
     "s-maxage",
 ];
 
-/// What belongs to one connection (RFC 9110, section 7.6.1), besides what `Connection` names.
-const OF_THE_CONNECTION: [HeaderName; 9] = [
+/// Fields of one connection (RFC 9110, section 7.6.1), besides those that `Connection` names.
+const CONNECTION_FIELDS: [HeaderName; 9] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -44,13 +44,13 @@ pub(super) fn may_be_kept<B>(response: &Response<B>) -> bool {
         && !headers.get_all(CACHE_CONTROL).iter().any(forbids)
 }
 
-/// Where it is no text it may say anything.
+/// A value that is no text is taken to forbid.
 fn forbids(control: &HeaderValue) -> bool {
     control.to_str().map_or(true, |text| {
         text.split(',').any(|directive| {
             let name = directive.split('=').next().unwrap_or_default();
             let name = name.trim().trim_matches('"');
-            FORBIDDING
+            FORBIDDING_DIRECTIVES
                 .iter()
                 .any(|other| name.eq_ignore_ascii_case(other))
         })
@@ -66,13 +66,13 @@ pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
             kept.remove(name.trim());
         }
     }
-    for name in OF_THE_CONNECTION {
+    for name in CONNECTION_FIELDS {
         kept.remove(name);
     }
     kept
 }
 
-/// How old a response is that comes now: as its `Age` says, or as its `Date` does if that is more (section 4.2.3).
+/// The age of a response that arrives now: by its `Age`, or by its `Date` if that is more (section 4.2.3).
 pub(super) fn age_on_arrival(headers: &HeaderMap) -> Duration {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let said = text(AGE).map_or(0, seconds);

@@ -3,7 +3,7 @@ use http::Request;
 use super::BreakerLayer;
 use crate::{Fallback, FallbackService, LastGood, RespondWhenOpen};
 
-/// Who judges, and what a refused call gets: what changes the types of the guarded service.
+/// The classifier, and the answer to refused calls, which change the types of the guarded service.
 impl<C, A> BreakerLayer<C, A> {
     /// Judges calls by this classifier. The breaker stays the same.
     #[must_use]
@@ -81,7 +81,7 @@ impl<C, A> BreakerLayer<C, A> {
         self.refuse_with(LastGood::new(entries, cap, key))
     }
 
-    /// Answers a refused call in a way of your own. The breaker stays the same.
+    /// Answers a refused call by this [`Refuse`]. The breaker stays the same.
     #[must_use]
     pub fn refuse_with<R>(self, refuse: R) -> BreakerLayer<C, R> {
         BreakerLayer {

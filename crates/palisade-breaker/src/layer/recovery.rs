@@ -4,9 +4,9 @@ use std::time::Duration;
 use super::BreakerLayer;
 use crate::state::plan::{MOST_TRIALS, OpenBy, at_least_one, share, successes_of};
 
-/// How long it stays open, and when it closes.
+/// The open time, and rules for closing.
 impl<C, A> BreakerLayer<C, A> {
-    /// How long it stays open before the first trial; default 60 s, at most ten years. Zero leaves it as it is.
+    /// Sets the open time before the first trial; default 60 s, at most ten years. Zero leaves it as it is.
     #[must_use]
     pub fn open_for(self, time: Duration) -> Self {
         self.longer_than_zero("open_for", time).plan(|plan| {
@@ -124,7 +124,7 @@ impl<C, A> BreakerLayer<C, A> {
             })
     }
 
-    /// How long a trial may take before another is let through in its place; default the open time, at least 30 s. Its
+    /// Sets how long a trial may take before another is let through in its place; default the open time, at least 30 s. Its
     /// late result is discarded. With zero every call would be a trial, so it leaves things as they are.
     #[must_use]
     pub fn trial_lease(self, lease: Duration) -> Self {

@@ -5,7 +5,7 @@ use crate::RateWindow;
 use crate::state::extent::MOST_CALLS;
 use crate::state::plan::{SlowRule, at_least_one, share};
 
-/// When it opens.
+/// Rules for opening.
 ///
 /// The rules for failures hold together: it opens by whichever is met first. Without any of them the default holds, 5
 /// failures within 60 s.
@@ -62,7 +62,7 @@ impl<C, A> BreakerLayer<C, A> {
             })
     }
 
-    /// What the rates look back over; default the last 60 s.
+    /// Sets the window of the rates; default the last 60 s.
     #[must_use]
     pub fn rate_window(self, window: RateWindow) -> Self {
         let (field, reason) = window.problem.unwrap_or_default();

@@ -10,7 +10,7 @@ use palisade_core::time::{self, Instant};
 pub(super) struct Budget {
     /// Millionths of a retry that a call is worth.
     call: u64,
-    /// The same for the reserve of the whole time.
+    /// Millionths of a retry of the reserve, over the whole time.
     reserve: u64,
     counts: Mutex<Counts>,
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryEvent {
-    /// Which attempt it will be: 2 for the first retry.
+    /// The number of the attempt: 2 for the first retry.
     pub attempt: u32,
-    /// How long is waited before it.
+    /// The wait before it.
     pub wait: Duration,
 }
 
-/// Who is told of retries, in the order in which they came.
+/// The observers of retries, called in the order in which they were added.
 #[derive(Clone, Default)]
 pub(crate) struct Observers(Vec<Arc<Observe>>);
 
@@ -24,7 +24,7 @@ impl Observers {
         self.0.push(Arc::new(observe));
     }
 
-    /// Tells them. A panic of an observer must not reach the call.
+    /// Calls them. A panic of an observer must not reach the call.
     pub(super) fn tell(&self, event: RetryEvent) {
         for observe in &self.0 {
             if catch_unwind(AssertUnwindSafe(|| observe(&event))).is_err() {

@@ -11,7 +11,7 @@ use crate::classify::comes_from_the_caller;
 use crate::hint::{self, Pushback};
 use crate::{BreakerError, Rejected};
 
-/// Whether a result is worth another attempt.
+/// The advice of a [`Judge`] on a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryAdvice {

@@ -114,10 +114,10 @@ impl<J, R, K> RetryLayer<J, R, K> {
         self.set(|setup| setup.any_method = true)
     }
 
-    /// This layer, if all that was set does.
+    /// Returns this layer if every setting is valid.
     ///
-    /// A value that does not do, such as a share that is no number, is logged as a warning when it is set, and the nearest
-    /// that does holds in its place. This is for programs that would rather not start.
+    /// An invalid value, such as a share that is no number, is logged as a warning when it is set, and the nearest
+    /// valid one holds in its place. This is for programs that would rather not start.
     ///
     /// # Errors
     ///
@@ -129,12 +129,12 @@ impl<J, R, K> RetryLayer<J, R, K> {
             .map_err(BreakerConfigError::InvalidRetry)
     }
 
-    /// Notes what is wrong with a setting, if something is.
+    /// Notes an invalid setting.
     pub(super) fn note(self, field: &str, is_wrong: bool, reason: &str) -> Self {
         if !is_wrong {
             return self;
         }
-        tracing::warn!(target: "palisade_breaker", field, reason, "a setting of a retry does not do");
+        tracing::warn!(target: "palisade_breaker", field, reason, "a setting of a retry is not valid");
         self.set(|setup| setup.problems.push(field, reason))
     }
 

@@ -20,7 +20,7 @@ use crate::{ExtractKey, metrics};
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
-/// What a retry layer was told, and the budget that its clones share.
+/// The settings of a retry layer, and the budgets that its clones share.
 pub(crate) struct Shared {
     pub(crate) setup: Setup,
     budgets: Budgets,
@@ -40,7 +40,7 @@ pub(crate) struct Setup {
     pub(crate) unprocessed: bool,
     pub(crate) deadline: Option<Duration>,
     pub(crate) observers: Observers,
-    /// What does not do of what was set.
+    /// Settings that are not valid.
     pub(crate) problems: Problems,
 }
 
@@ -120,7 +120,7 @@ pub struct RetryPolicy<J, R, K = OneBudget> {
     call: Call,
 }
 
-/// What is known of the call that is being tried.
+/// The state of the call that is being tried.
 #[derive(Debug, Clone, Default)]
 struct Call {
     made: u32,

@@ -12,7 +12,7 @@ pub trait Replay<T> {
     /// Another body like `sent`, which may be in use already; `None` where there can be none.
     fn again(&self, sent: &T) -> Option<T>;
 
-    /// Whether that other body will yield all that the first one did.
+    /// Returns whether that other body will yield all that the first one did.
     fn is_whole(&self, again: &T) -> bool;
 
     /// Takes that other body into use, and the ones before out of it; `false` where it is not whole any more.
@@ -80,7 +80,7 @@ impl<B> Replay<ReplayBody<B>> for ReplayBodies {
 /// [`ReplayError::Superseded`]. Beyond the cap the attempt that reads goes on to the end, and is the last.
 pub struct ReplayBody<B> {
     kept: Arc<Mutex<Kept<B>>>,
-    /// Which attempt this is.
+    /// The number of the attempt.
     number: u32,
     /// Frames of the kept ones that it has yielded.
     position: usize,
@@ -96,13 +96,13 @@ struct Kept<B> {
     /// Too much to keep, or broken: there is no other attempt.
     lost: bool,
     made: u32,
-    /// Whose turn it is.
+    /// The attempt that reads.
     reading: u32,
     /// The reader, while it waits for the rest.
     waiting: Option<Waker>,
 }
 
-/// Why a [`ReplayBody`] broke off.
+/// The error of a [`ReplayBody`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError<E> {

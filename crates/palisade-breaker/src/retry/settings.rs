@@ -4,7 +4,7 @@ use super::event::RetryEvent;
 use super::layer::RetryLayer;
 use super::policy::{MOST_RESERVE, MOST_SHARE};
 
-/// How often, and after which waits.
+/// The number of attempts and the waits between them.
 impl<J, R, K> RetryLayer<J, R, K> {
     /// Attempts in all, the first one included; default 3, at least 1, which never retries.
     #[must_use]

@@ -1,4 +1,4 @@
-//! What lies in Redis: for each name a sorted set of who is open, by when that ends on the clock of Redis.
+//! The data in Redis: for each name a sorted set of the instances that are open, by the end of that on the clock of Redis.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, RetryMethod, cmd};
 use tokio::time::timeout;
 
-use super::wire::What;
+use super::wire::Change;
 
 /// A Redis that takes longer than this is as good as none.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ return found";
 #[derive(Debug)]
 pub(super) struct Lost;
 
-/// Why something came to nothing.
+/// The failure of a command.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Redis is out of reach.
@@ -80,7 +80,7 @@ impl From<tokio::time::error::Elapsed> for Lost {
     }
 }
 
-/// Who is open, as it stands in Redis.
+/// An open breaker, as recorded in Redis.
 pub(super) struct Entry {
     pub(super) instance: String,
     pub(super) key: Option<String>,
@@ -108,7 +108,7 @@ impl Board<'_> {
         &self,
         redis: &mut MultiplexedConnection,
         (name, key): (Name, Option<&str>),
-        what: What,
+        what: Change,
         most: usize,
     ) -> Result<(), Failure> {
         let instance = self.instance;
@@ -118,13 +118,13 @@ impl Board<'_> {
         let mut eval = cmd("EVAL");
         let text;
         match what {
-            What::Opened(left) => {
+            Change::Opened(left) => {
                 let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
                 text = format!("1 {instance} opened {millis} {name}{tail}");
                 eval.arg(OPENED).arg(1).arg(self.set(name)).arg(member);
                 eval.arg(millis).arg(most).arg(self.channel()).arg(&text)
             }
-            What::Closed => {
+            Change::Closed => {
                 text = format!("1 {instance} closed 0 {name}{tail}");
                 eval.arg(CLOSED).arg(1).arg(self.set(name)).arg(member);
                 eval.arg(self.channel()).arg(&text)

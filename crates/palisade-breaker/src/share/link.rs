@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::RedisSharing;
 use super::board::{Board, Failure, Lost, PATIENCE, ask};
-use super::wire::{News, Received, What};
+use super::wire::{Announcement, Change, Received};
 use crate::metrics;
 use crate::{BreakerHandle, KeyedHandle, PeerTrust, State};
 
@@ -126,7 +126,7 @@ impl Link {
         self.unless_lost(name, result)
     }
 
-    /// What Redis refuses concerns one name alone.
+    /// A refusal by Redis concerns one name alone.
     fn unless_lost(&mut self, name: Name, result: Result<(), Failure>) -> Result<(), Lost> {
         let why = match result {
             Ok(()) => return Ok(()),
@@ -156,11 +156,11 @@ impl Link {
             }
         }
         // Who has just begun has nothing to take back.
-        match standing(breaker).filter(|what| self.restored || *what != What::Closed) {
+        match current_change(breaker).filter(|what| self.restored || *what != Change::Closed) {
             Some(what) => {
                 self.publish(
                     redis,
-                    News {
+                    Announcement {
                         name,
                         key: None,
                         what,
@@ -187,17 +187,19 @@ impl Link {
                 // What still stands is published below.
                 let known = keyed.0.find(&key).map(BreakerHandle);
                 if known.is_none_or(|breaker| breaker.state() == State::Closed) {
-                    let (key, what) = (Some(key.into()), What::Closed);
-                    self.publish(redis, News { name, key, what }).await?;
+                    let (key, what) = (Some(key.into()), Change::Closed);
+                    self.publish(redis, Announcement { name, key, what })
+                        .await?;
                 }
             } else if let Some(breaker) = keyed.0.place(&key).map(BreakerHandle) {
                 self.restore(&breaker, &entry.instance, entry.left);
             }
         }
         for (key, breaker) in keyed.0.open() {
-            if let Some(what) = standing(&BreakerHandle(breaker)) {
+            if let Some(what) = current_change(&BreakerHandle(breaker)) {
                 let key = Some(key);
-                self.publish(redis, News { name, key, what }).await?;
+                self.publish(redis, Announcement { name, key, what })
+                    .await?;
             }
         }
         Ok(())
@@ -212,8 +214,12 @@ impl Link {
         }
     }
 
-    async fn publish(&self, redis: &mut MultiplexedConnection, news: News) -> Result<(), Failure> {
-        let News { name, key, what } = news;
+    async fn publish(
+        &self,
+        redis: &mut MultiplexedConnection,
+        news: Announcement,
+    ) -> Result<(), Failure> {
+        let Announcement { name, key, what } = news;
         let keyed = self.sharing.keyed.iter();
         let most = match key {
             None => MOST_INSTANCES,
@@ -245,8 +251,8 @@ impl Link {
             return;
         }
         let what = match (what, millis.parse().map(Duration::from_millis)) {
-            ("opened", Ok(left)) => What::Opened(left),
-            ("closed", _) => What::Closed,
+            ("opened", Ok(left)) => Change::Opened(left),
+            ("closed", _) => Change::Closed,
             _ => return,
         };
         let named = |breaker: &&BreakerHandle| breaker.name().as_str() == which;
@@ -259,8 +265,8 @@ impl Link {
                 continue;
             };
             let breaker = match what {
-                What::Opened(_) => keyed.0.place(key),
-                What::Closed => keyed.0.find(key),
+                Change::Opened(_) => keyed.0.place(key),
+                Change::Closed => keyed.0.find(key),
             };
             if let Some(breaker) = breaker.map(BreakerHandle) {
                 self.heed(&breaker, what);
@@ -268,10 +274,10 @@ impl Link {
         }
     }
 
-    fn heed(&self, breaker: &BreakerHandle, what: What) {
+    fn heed(&self, breaker: &BreakerHandle, what: Change) {
         match what {
-            What::Opened(left) => breaker.peer_opened(left, self.sharing.trust),
-            What::Closed => breaker.peer_closed(),
+            Change::Opened(left) => breaker.peer_opened(left, self.sharing.trust),
+            Change::Closed => breaker.peer_closed(),
         }
         metrics::shared(breaker.name(), "heard");
     }
@@ -289,13 +295,13 @@ fn key_of(which: &str, name: Name) -> Option<&str> {
     which.strip_prefix(name.as_str())?.strip_prefix('\n')
 }
 
-/// What there is to say about a breaker as it stands.
-fn standing(breaker: &BreakerHandle) -> Option<What> {
+/// The message that describes the state of a breaker.
+fn current_change(breaker: &BreakerHandle) -> Option<Change> {
     match breaker.state() {
         State::Open if breaker.0.cell.lock().is_open_by_itself() => {
-            breaker.retry_after().map(What::Opened)
+            breaker.retry_after().map(Change::Opened)
         }
-        State::Closed => Some(What::Closed),
+        State::Closed => Some(Change::Closed),
         _ => None,
     }
 }

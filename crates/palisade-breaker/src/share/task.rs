@@ -37,7 +37,7 @@ pub struct SharingTask {
 }
 
 impl SharingTask {
-    /// Whether Redis is reached at this time.
+    /// Returns whether Redis is reached at this time.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)

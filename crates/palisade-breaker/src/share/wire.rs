@@ -16,30 +16,30 @@ const MOST_WAITING: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Wire(OnceLock<Ends>);
 
-/// What a breaker needs of the wire.
+/// The breaker's end of the channel to its task.
 #[derive(Debug, Clone)]
 pub(super) struct Ends {
-    send: Sender<News>,
+    send: Sender<Announcement>,
     missed: Arc<AtomicBool>,
 }
 
 /// The task's end of the wire.
 #[derive(Debug)]
 pub(super) struct Received {
-    pub(super) news: Receiver<News>,
+    pub(super) news: Receiver<Announcement>,
     missed: Arc<AtomicBool>,
 }
 
-/// What a breaker tells its task.
+/// A message of a breaker to its task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct News {
+pub(super) struct Announcement {
     pub(super) name: Name,
     pub(super) key: Option<Arc<str>>,
-    pub(super) what: What,
+    pub(super) what: Change,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum Change {
     Opened(Duration),
     Closed,
 }
@@ -61,11 +61,11 @@ impl Wire {
     }
 
     /// Hands over a transition. Nobody is waited for.
-    pub(crate) fn send(&self, name: Name, key: &Option<Arc<str>>, what: What) {
+    pub(crate) fn send(&self, name: Name, key: &Option<Arc<str>>, what: Change) {
         let Some(ends) = self.0.get() else {
             return;
         };
-        let news = News {
+        let news = Announcement {
             name,
             key: key.clone(),
             what,
@@ -96,8 +96,8 @@ impl Received {
     }
 }
 
-impl What {
-    /// What of a transition is news to others.
+impl Change {
+    /// The part of a transition that other processes must know.
     pub(crate) fn of(
         from: State,
         to: State,

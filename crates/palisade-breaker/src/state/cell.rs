@@ -4,7 +4,7 @@ use std::time::Duration;
 use palisade_core::time::Instant;
 
 use super::Reason;
-use super::grant::{Grant, Happening, Refusal, Verdict};
+use super::grant::{Grant, MachineEvent, Refusal, Verdict};
 use super::machine::Machine;
 use super::plan::Plan;
 use super::word::{Code, Word};
@@ -24,12 +24,12 @@ pub(crate) struct Cell {
     base: Instant,
     most_trials: u32,
     /// A success is no news to the machine, unless failures in a row are counted and there are some.
-    success_is_news: News,
+    record_success: RecordSuccess,
     machine: Mutex<Machine>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum News {
+enum RecordSuccess {
     Never,
     AfterFailures,
     Always,
@@ -43,12 +43,12 @@ impl Cell {
             deadline: AtomicU64::new(0),
             base: now,
             most_trials: plan.trials.get(),
-            success_is_news: if plan.records_every_call() || plan.count_calls {
-                News::Always
+            record_success: if plan.records_every_call() || plan.count_calls {
+                RecordSuccess::Always
             } else if plan.counts_in_a_row() {
-                News::AfterFailures
+                RecordSuccess::AfterFailures
             } else {
-                News::Never
+                RecordSuccess::Never
             },
             machine: Mutex::new(machine),
         }
@@ -59,9 +59,9 @@ impl Cell {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }
 
-    /// Leave without a lock or a clock, as a healthy server's calls get it.
+    /// Grants a call without a lock or a clock: the path of a healthy server.
     #[inline]
-    pub(crate) fn admit_at_once(&self) -> Option<Grant> {
+    pub(crate) fn admit_fast(&self) -> Option<Grant> {
         let word = self.word();
         match word.code() {
             Code::Closed | Code::MetricsOnly => Some(Grant::counted(word.epoch())),
@@ -71,7 +71,7 @@ impl Cell {
     }
 
     /// Whether a call is sure to be refused now, without a lock. The clock is read only where time decides.
-    pub(crate) fn refuse_at_once(&self, now: impl FnOnce() -> Instant) -> Option<Refusal> {
+    pub(crate) fn refuse_fast(&self, now: impl FnOnce() -> Instant) -> Option<Refusal> {
         let word = self.word();
         let (reason, full) = match word.code() {
             Code::ForcedOpen => {
@@ -88,19 +88,19 @@ impl Cell {
         Some(Refusal::of_nanos(reason, left))
     }
 
-    /// Asks leave, under the lock.
-    pub(crate) fn admit(&self, now: Instant) -> (Result<Grant, Refusal>, Vec<Happening>) {
+    /// Admits or refuses a call, under the lock.
+    pub(crate) fn admit(&self, now: Instant) -> (Result<Grant, Refusal>, Vec<MachineEvent>) {
         self.change(|machine| machine.admit(now))
     }
 
     /// Whether the machine has nothing to learn from the success of this call.
     #[inline]
-    pub(crate) fn success_is_no_news(&self, grant: Grant) -> bool {
-        match self.success_is_news {
+    pub(crate) fn ignores_success(&self, grant: Grant) -> bool {
+        match self.record_success {
             _ if !grant.is_counted() => grant.is_free(),
-            News::Never => true,
-            News::AfterFailures => self.word().failures() == 0,
-            News::Always => false,
+            RecordSuccess::Never => true,
+            RecordSuccess::AfterFailures => self.word().failures() == 0,
+            RecordSuccess::Always => false,
         }
     }
 
@@ -111,14 +111,17 @@ impl Cell {
         grant: Grant,
         verdict: Verdict,
         slow: bool,
-    ) -> Vec<Happening> {
+    ) -> Vec<MachineEvent> {
         self.change(|machine| machine.settle(now, grant, verdict, slow))
             .1
     }
 
     /// Changes the machine, and lets everybody see it. If there is something to tell, ask [`go_on`](Self::go_on) afterwards
     /// until there is no more.
-    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> (T, Vec<Happening>) {
+    pub(crate) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Machine) -> T,
+    ) -> (T, Vec<MachineEvent>) {
         let mut machine = self.lock();
         let answer = change(&mut machine);
         let is_lease = u64::from(machine.code() == Code::HalfOpen);
@@ -131,16 +134,16 @@ impl Cell {
         (answer, machine.news.begin())
     }
 
-    /// The same before anybody can hear of it.
+    /// Changes the machine without events, before it is in use.
     pub(crate) fn make_ready(&self, change: impl FnOnce(&mut Machine)) {
         let _ = self.change(|machine| {
             change(machine);
-            machine.forget_news();
+            machine.clear_events();
         });
     }
 
-    /// What happened while something was told.
-    pub(crate) fn go_on(&self) -> Vec<Happening> {
+    /// Takes the events that came while others were reported.
+    pub(crate) fn go_on(&self) -> Vec<MachineEvent> {
         self.lock().news.go_on()
     }
 

@@ -7,7 +7,7 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// More calls than a rate needs, and a bound on what a slip of the pen can take in memory.
 pub(crate) const MOST_CALLS: u32 = 1 << 20;
 
-/// What a rate looks back over.
+/// The extent of a rate's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     Calls(NonZeroU32),

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::trials::FIRST_TRIAL;
 use super::{Cause, Reason, State};
 
-/// Leave to make one call, which must be settled or cancelled.
+/// A grant to make one call, which must be settled or cancelled.
 ///
 /// One word, because it is moved with every call: the epoch above, and below it nothing for a call that is not counted,
 /// one for a call that is, or the number of a trial.
@@ -49,7 +49,7 @@ impl Grant {
     }
 }
 
-/// When a call began, in nanoseconds after the breaker was made, and one more; zero where its duration does not matter. A
+/// The start of a call, in nanoseconds after the breaker was made, plus one; zero where its duration does not matter. A
 /// word again, like the grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Started(u64);
@@ -70,7 +70,7 @@ impl Started {
     }
 }
 
-/// When the head of a response came, as nanoseconds after the breaker was made, with whether it came as late as a slow
+/// The arrival of a response's head, in nanoseconds after the breaker was made, with whether it came as late as a slow
 /// call's in the lowest bit; zero where durations do not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head(u64);
@@ -93,7 +93,7 @@ impl Head {
     }
 }
 
-/// No leave. Two words that stay in registers on the way from the look to the answer.
+/// A refusal. Two words, which stay in registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) reason: Reason,
@@ -130,7 +130,7 @@ impl Refusal {
     }
 }
 
-/// How a granted call went.
+/// The outcome of a granted call, or its cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Success,
@@ -142,9 +142,9 @@ pub(crate) enum Verdict {
     Cancelled,
 }
 
-/// What is told to observers once the lock has been let go.
+/// An event for the observers, who are called once the lock is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Happening {
+pub(crate) enum MachineEvent {
     Transition {
         from: State,
         to: State,

@@ -4,8 +4,8 @@ use std::time::Duration;
 use palisade_core::time::Instant;
 
 use super::extent::LONGEST;
-use super::grant::{Grant, Happening, Refusal, Verdict};
-use super::news::News;
+use super::grant::{Grant, MachineEvent, Refusal, Verdict};
+use super::news::EventQueue;
 use super::open_time::OpenTime;
 use super::phase::Phase;
 use super::plan::Plan;
@@ -30,7 +30,7 @@ pub(crate) struct Machine {
     advised_until: Option<Instant>,
     /// In the shadow mode: until then it would have been open.
     would_be_open_until: Option<Instant>,
-    pub(super) news: News,
+    pub(super) news: EventQueue,
 }
 
 impl Machine {
@@ -42,12 +42,12 @@ impl Machine {
             open_time: OpenTime::new(seed),
             advised_until: None,
             would_be_open_until: None,
-            news: News::default(),
+            news: EventQueue::default(),
             plan,
         }
     }
 
-    /// Asks leave for a call.
+    /// Admits or refuses a call.
     pub(crate) fn admit(&mut self, now: Instant) -> Result<Grant, Refusal> {
         let counted = Grant::counted(self.epoch);
         match &mut self.phase {
@@ -93,10 +93,10 @@ impl Machine {
                 let wait = lease_over.map(|over| over.saturating_duration_since(now));
                 return Err(Refusal::new(Reason::TrialsTaken, wait));
             }
-            self.news.push(Happening::LeaseLost);
+            self.news.push(MachineEvent::LeaseLost);
         }
         let number = trials.start(now + self.plan.lease());
-        self.news.push(Happening::Trial);
+        self.news.push(MachineEvent::Trial);
         Ok(Grant::trial(self.epoch, number))
     }
 
@@ -130,15 +130,15 @@ impl Machine {
         }
         match self.phase {
             Phase::Closed(_) => self.open(now, Cause::Tripped, asked),
-            _ => self.trip_in_the_shadow(now),
+            _ => self.report_would_trip(now),
         }
     }
 
-    /// Tells that it would have tripped, and not again for as long as it would then have been open.
-    fn trip_in_the_shadow(&mut self, now: Instant) {
+    /// Reports that it would have tripped, and not again for as long as it would then have been open.
+    fn report_would_trip(&mut self, now: Instant) {
         if self.would_be_open_until.is_none_or(|until| until <= now) {
             self.would_be_open_until = Some(now + self.plan.open_for.min(LONGEST));
-            self.news.push(Happening::WouldTrip);
+            self.news.push(MachineEvent::WouldTrip);
         }
     }
 
@@ -177,7 +177,7 @@ impl Machine {
     }
 
     /// The service could not even become ready: a failure that nobody was granted leave for.
-    pub(crate) fn fail_unready(&mut self, now: Instant) {
+    pub(crate) fn fail_readiness(&mut self, now: Instant) {
         match &self.phase {
             Phase::Closed(_) | Phase::MetricsOnly => {
                 self.record(now, Verdict::Failure(None), false);
@@ -232,7 +232,7 @@ impl Machine {
         let to = self.code().state();
         // Closed anew it counts anew, and has still been closed before.
         if from != to {
-            self.news.push(Happening::Transition {
+            self.news.push(MachineEvent::Transition {
                 from,
                 to,
                 cause,
@@ -241,7 +241,7 @@ impl Machine {
         }
     }
 
-    /// What the handle asks for: one of the states that a person chooses, or closed with nothing counted.
+    /// Sets the state by hand: one of those that a person chooses, or closed with nothing counted.
     pub(crate) fn set(&mut self, state: State) {
         let phase = match state {
             chosen if chosen == self.code().state() && chosen != State::Closed => return,
@@ -262,8 +262,8 @@ impl Machine {
     }
 
     /// Another process, or this one before it was restarted, is open for so long; never shortens an open time here.
-    pub(crate) fn open_like_peer(&mut self, now: Instant, left: Duration) {
-        let left = self.believed(left);
+    pub(crate) fn follow_peer(&mut self, now: Instant, left: Duration) {
+        let left = self.accepted(left);
         let wanted = now + left;
         match &mut self.phase {
             Phase::Closed(_) => self.open_until(now, left, Cause::Peer),
@@ -275,14 +275,14 @@ impl Machine {
     }
 
     /// Another process is open for so long: until then, or the next transition, one failure trips here too.
-    pub(crate) fn heed_peer(&mut self, now: Instant, left: Duration) {
+    pub(crate) fn advise(&mut self, now: Instant, left: Duration) {
         if matches!(self.phase, Phase::Closed(_)) {
-            self.advised_until = self.advised_until.max(Some(now + self.believed(left)));
+            self.advised_until = self.advised_until.max(Some(now + self.accepted(left)));
         }
     }
 
-    /// What is believed of an open time that others speak of.
-    fn believed(&self, left: Duration) -> Duration {
+    /// The part of a peer's open time that is accepted.
+    fn accepted(&self, left: Duration) -> Duration {
         let most = self.plan.longest_open.max(self.plan.open_for);
         left.min(most).min(LONGEST)
     }
@@ -292,7 +292,7 @@ impl Machine {
     }
 
     /// The other process has recovered.
-    pub(crate) fn forget_peer(&mut self) {
+    pub(crate) fn clear_advice(&mut self) {
         self.advised_until = None;
     }
 
@@ -300,9 +300,9 @@ impl Machine {
         self.rules.tally(&self.plan, now)
     }
 
-    /// What happened before anybody could hear of it is no news.
-    pub(crate) fn forget_news(&mut self) {
-        self.news = News::default();
+    /// Drops the events of the construction.
+    pub(crate) fn clear_events(&mut self) {
+        self.news = EventQueue::default();
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -316,22 +316,25 @@ impl Machine {
         match &self.phase {
             Phase::Closed(ramp) => {
                 let is_open_to_all = ramp.as_ref().is_none_or(|ramp| ramp.is_over(now));
-                let untroubled = self.rules.is_untroubled(&self.plan, now);
-                begins == State::Closed && is_open_to_all && untroubled && !self.is_advised(now)
+                let has_no_failures = self.rules.has_no_failures(&self.plan, now);
+                begins == State::Closed
+                    && is_open_to_all
+                    && has_no_failures
+                    && !self.is_advised(now)
             }
             Phase::Open { until, .. } => begins == State::Closed && is_past(*until),
             Phase::HalfOpen { trials, since, .. } => {
                 begins == State::Closed && trials.len() == 0 && is_past(*since)
             }
             Phase::MetricsOnly => {
-                begins == State::MetricsOnly && self.rules.is_untroubled(&self.plan, now)
+                begins == State::MetricsOnly && self.rules.has_no_failures(&self.plan, now)
             }
             Phase::Disabled => begins == State::Disabled,
             Phase::ForcedOpen => false,
         }
     }
 
-    /// What a call must know of it.
+    /// The state in one word.
     pub(crate) fn word(&self) -> Word {
         let trials = self.trials_in_flight();
         Word::new(self.code(), trials, self.rules.in_a_row(), self.epoch)
@@ -345,12 +348,12 @@ impl Machine {
         self.phase.trials_in_flight()
     }
 
-    /// When the open time is over, or the first trial loses its lease.
+    /// The end of the open time, or of the first trial's lease.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.phase.deadline()
     }
 
-    /// Whether it is open by what it found out itself, which others should hear.
+    /// Whether it is open because of its own calls, and not of a peer or a person.
     #[cfg(feature = "redis")]
     pub(crate) fn is_open_by_itself(&self) -> bool {
         self.phase.is_open_by_itself()

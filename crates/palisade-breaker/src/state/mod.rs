@@ -16,7 +16,7 @@ pub(crate) mod word;
 
 use std::fmt;
 
-/// Where a breaker stands.
+/// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
@@ -55,7 +55,7 @@ impl fmt::Display for State {
     }
 }
 
-/// Why a call was refused.
+/// The reason for refusing a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -91,7 +91,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Why a breaker changed its state.
+/// The cause of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {

@@ -1,32 +1,32 @@
-use super::grant::Happening;
+use super::grant::MachineEvent;
 
-/// What happened and is not told yet.
+/// Events that the observers have not been called with yet.
 ///
-/// One at a time tells it, without the lock, and whatever comes meanwhile after it: so everybody hears of it in the order
+/// One thread at a time calls them, without the lock, and goes on with what comes meanwhile: so observers see events in the order
 /// in which it happened.
 #[derive(Debug, Default)]
-pub(crate) struct News {
-    waiting: Vec<Happening>,
-    is_being_told: bool,
+pub(crate) struct EventQueue {
+    waiting: Vec<MachineEvent>,
+    is_notifying: bool,
 }
 
-impl News {
-    pub(super) fn push(&mut self, happening: Happening) {
-        self.waiting.push(happening);
+impl EventQueue {
+    pub(super) fn push(&mut self, event: MachineEvent) {
+        self.waiting.push(event);
     }
 
-    /// What the caller is to tell: nothing where there is nothing, or another one tells it.
-    pub(super) fn begin(&mut self) -> Vec<Happening> {
-        if self.is_being_told {
+    /// Takes the events that the caller is to report: none where there are none, or another thread is reporting.
+    pub(super) fn begin(&mut self) -> Vec<MachineEvent> {
+        if self.is_notifying {
             return Vec::new();
         }
-        self.is_being_told = !self.waiting.is_empty();
+        self.is_notifying = !self.waiting.is_empty();
         std::mem::take(&mut self.waiting)
     }
 
-    /// What the one who tells is to tell next. With nothing its turn is over.
-    pub(super) fn go_on(&mut self) -> Vec<Happening> {
-        self.is_being_told = !self.waiting.is_empty();
+    /// Takes the next events for the thread that is reporting. With none its turn is over.
+    pub(super) fn go_on(&mut self) -> Vec<MachineEvent> {
+        self.is_notifying = !self.waiting.is_empty();
         std::mem::take(&mut self.waiting)
     }
 }

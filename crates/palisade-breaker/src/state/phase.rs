@@ -5,7 +5,7 @@ use super::ramp::Ramp;
 use super::trials::Trials;
 use super::word::Code;
 
-/// Where the machine stands, with what it needs to know there.
+/// The state of the machine, with its data.
 #[derive(Debug)]
 pub(super) enum Phase {
     // Boxes, because most breakers of a keyed layer never need what is in them.
@@ -46,7 +46,7 @@ impl Phase {
         }
     }
 
-    /// When the open time is over, or the first trial loses its lease.
+    /// The end of the open time, or of the first trial's lease.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Open { until, .. } => Some(*until),
@@ -55,7 +55,7 @@ impl Phase {
         }
     }
 
-    /// Whether it is open by what it found out itself, which others should hear.
+    /// Whether it is open because of its own calls, and not of a peer or a person.
     #[cfg(feature = "redis")]
     pub(super) fn is_open_by_itself(&self) -> bool {
         matches!(self, Self::Open { cause, .. } if !matches!(cause, Cause::Peer | Cause::Manual))

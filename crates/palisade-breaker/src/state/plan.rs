@@ -33,7 +33,7 @@ pub(crate) struct Plan {
     pub(crate) count_calls: bool,
 }
 
-/// Which failures trip: by each rule that is set, or by the first one with its default.
+/// Rules for failures: each that is set, or the first one with its default.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct FailureRules {
     /// So many within a time.
@@ -44,7 +44,7 @@ pub(crate) struct FailureRules {
     pub(crate) rate: Option<f64>,
 }
 
-/// Which slow calls trip: a share of the calls in the window that took at least `bound`.
+/// The rule for slow calls: a share of the calls in the window that took at least `bound`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct SlowRule {
     pub(crate) bound: Duration,
@@ -146,7 +146,7 @@ impl Plan {
         self.within.unwrap_or(MINUTE)
     }
 
-    /// How long trouble is remembered of a breaker that is left alone: by the window that has a time, or a minute where
+    /// How long failures are remembered of a breaker without calls: by the window that has a time, or a minute where
     /// calls are counted and time is not.
     pub(crate) fn memory(&self) -> Duration {
         match self.extent {

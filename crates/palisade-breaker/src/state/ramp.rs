@@ -14,7 +14,7 @@ pub(crate) struct Ramp {
     credit: f64,
 }
 
-/// What the ramp says to a call.
+/// The decision of the ramp over a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Admit,

@@ -5,7 +5,7 @@ use palisade_core::time::Instant;
 use super::plan::Plan;
 use super::window::{Tally, Window};
 
-/// How a call ended, as far as the rules ask.
+/// The end of a call, as the rules distinguish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Succeeded,
@@ -14,15 +14,15 @@ pub(crate) enum Ending {
     Abandoned,
 }
 
-/// What is counted while the breaker is closed, and whether it is enough to trip.
+/// The counts of a closed breaker, and the decision to trip.
 #[derive(Debug)]
 pub(crate) struct Rules {
     /// The failures within the time, the oldest first; never more than the threshold.
     times: VecDeque<Instant>,
     in_a_row: u32,
     window: Option<Box<Window>>,
-    /// When a call last failed or was slow.
-    trouble: Option<Instant>,
+    /// The time of the latest failure or slow call.
+    last_failure: Option<Instant>,
 }
 
 impl Rules {
@@ -33,7 +33,7 @@ impl Rules {
             window: plan
                 .records_every_call()
                 .then(|| Box::new(Window::new(plan.extent))),
-            trouble: None,
+            last_failure: None,
         }
     }
 
@@ -41,7 +41,7 @@ impl Rules {
     pub(crate) fn record(&mut self, plan: &Plan, now: Instant, ending: Ending, slow: bool) -> bool {
         let failed = ending == Ending::Failed;
         if failed || slow {
-            self.trouble = Some(now);
+            self.last_failure = Some(now);
         }
         let failures_trip = ending != Ending::Abandoned && self.count(plan, now, failed);
         let Some(window) = &mut self.window else {
@@ -98,10 +98,10 @@ impl Rules {
         }
     }
 
-    /// Whether the last trouble is as old as what the windows forget.
-    pub(crate) fn is_untroubled(&self, plan: &Plan, now: Instant) -> bool {
+    /// Whether the latest failure is older than the windows.
+    pub(crate) fn has_no_failures(&self, plan: &Plan, now: Instant) -> bool {
         let memory = plan.memory();
-        self.trouble
+        self.last_failure
             .is_none_or(|at| now.saturating_duration_since(at) >= memory)
     }
 
@@ -116,7 +116,7 @@ impl Rules {
             .max(u32::try_from(self.times.len()).unwrap_or(u32::MAX))
     }
 
-    /// What the windows hold now.
+    /// The counts in the windows.
     pub(crate) fn tally(&mut self, plan: &Plan, now: Instant) -> (u32, Option<Tally>) {
         self.forget_before(now, plan.within());
         let failures = self.failures();
@@ -129,7 +129,7 @@ impl Rules {
     pub(crate) fn clear(&mut self) {
         self.times.clear();
         self.in_a_row = 0;
-        self.trouble = None;
+        self.last_failure = None;
         if let Some(window) = &mut self.window {
             window.clear();
         }

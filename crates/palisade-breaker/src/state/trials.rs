@@ -54,7 +54,7 @@ impl Trials {
         lost
     }
 
-    /// When the oldest loses its lease.
+    /// The end of the oldest lease.
     pub(crate) fn first_lease_over(&self) -> Option<Instant> {
         self.in_flight.front().map(|trial| trial.lease_over)
     }

@@ -1,6 +1,6 @@
 use super::State;
 
-/// What a call must know of the machine, in one word that can be read without a lock.
+/// The machine's state in one word, which is read without a lock.
 ///
 /// From the low bits up: 3 of the code, 13 of trials in flight, 16 of failures in a row (which stop at the most), 32 of the
 /// epoch. It is written under the machine's lock alone.
