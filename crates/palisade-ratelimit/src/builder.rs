@@ -342,7 +342,7 @@ impl RateLimitBuilder {
                     hasher,
                     store,
                     wall: WallTime::new(self.wall_clock),
-                    told: crate::limits::Told::default(),
+                    logged: crate::limits::LoggedOnce::default(),
                 }))))
             }
             (Err(problems), ..) => Err(problems.into()),

@@ -16,10 +16,11 @@ pub(crate) struct Plan {
 
 /// The counts by address that a request is charged to besides its policy's: the backstop, and the site's.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Beside {
+pub(crate) struct Backstops {
     pub(crate) backstop: Option<HashedKey>,
     pub(crate) site: Option<HashedKey>,
     /// The store's time at which they were charged.
+    #[cfg(any(feature = "governor", feature = "redis"))]
     pub(crate) at: u64,
 }
 

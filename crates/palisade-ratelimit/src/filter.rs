@@ -1,15 +1,17 @@
 //! Limits of HTTP requests: which policy and key, what is refused, and the header fields.
 
+pub(crate) mod admission;
 pub(crate) mod admit;
 pub(crate) mod decide;
 #[cfg(feature = "wait")]
 pub(crate) mod delay;
+#[cfg(any(feature = "governor", feature = "redis"))]
+pub(crate) mod engine;
 pub(crate) mod headers;
 pub(crate) mod refusal;
-pub(crate) mod ticket;
+pub(crate) mod response_fields;
 #[cfg(feature = "wait")]
 pub(crate) mod turn;
-pub(crate) mod verdict;
 pub(crate) mod view;
 
 use std::fmt;
@@ -19,9 +21,9 @@ use http::{Request, Response};
 use palisade_core::filter::{Exchange, Filter, Filtered, Park, ReplaceBody, Step, Wait};
 use tower_layer::Layer;
 
+use crate::filter::admission::Admission;
 use crate::filter::refusal::refuse;
-use crate::filter::ticket::Ticket;
-use crate::filter::verdict::Verdict;
+use crate::filter::response_fields::ResponseFields;
 use crate::filter::view::RequestView;
 use crate::layer::RateLimitLayer;
 use crate::limits::Limits;
@@ -39,8 +41,8 @@ impl<S> Layer<S> for RateLimitLayer {
 
 impl Filter for RateLimitLayer {
     /// The charge that the response tells of.
-    type Kept = Ticket;
-    type Wait = Query;
+    type Kept = ResponseFields;
+    type Wait = Waiting;
     type Watch = ();
 
     fn response_fields(&self) -> usize {
@@ -50,81 +52,81 @@ impl Filter for RateLimitLayer {
     #[inline]
     fn on_request<B>(&self, exchange: &mut Exchange, request: &mut Request<B>) -> Step<Self> {
         let Some(limits) = &self.0 else {
-            return Step::Pass(Ticket::default());
+            return Step::Pass(ResponseFields::default());
         };
         let now = exchange.now();
-        let verdict = {
+        let admission = {
             let scope = exchange.find_scope(request.extensions());
             let view = RequestView::new(request, scope, &limits.client_ip);
             Limits::admit(limits, &view, now)
         };
-        carry_out(verdict, limits, exchange, request)
+        carry_out(admission, limits, exchange, request)
     }
 
     #[inline]
-    fn needs_response(&self, ticket: &Ticket) -> bool {
-        ticket.needs_response()
+    fn needs_response(&self, fields: &ResponseFields) -> bool {
+        fields.needs_response()
     }
 
     #[inline]
     fn on_response<B: ReplaceBody>(
         &self,
         _: &mut Exchange,
-        ticket: Ticket,
+        fields: ResponseFields,
         response: &mut Response<B>,
     ) {
         if let Some(limits) = &self.0 {
-            ticket.settle(limits, response);
+            fields.settle(limits, response);
         }
     }
 }
 
-/// Does what a verdict says.
+/// Carries out an admission.
 #[inline]
 fn carry_out<B>(
-    verdict: Verdict,
+    admission: Admission,
     limits: &Limits,
     exchange: &mut Exchange,
     request: &mut Request<B>,
 ) -> Step<RateLimitLayer> {
-    match verdict {
-        Verdict::Pass => Step::Pass(Ticket::default()),
-        Verdict::Counted(ticket) => Step::Pass(ticket),
-        Verdict::Over(ruling) if ruling.shadow => {
-            request.extensions_mut().insert(ruling.decision);
-            Step::Pass(Ticket::default())
+    match admission {
+        Admission::Pass => Step::Pass(ResponseFields::default()),
+        Admission::Counted(fields) => Step::Pass(fields),
+        Admission::Refused(refusal) if refusal.shadow => {
+            request.extensions_mut().insert(refusal.decision);
+            Step::Pass(ResponseFields::default())
         }
-        Verdict::Over(ruling) => Step::answer(refuse(exchange, request, &ruling, limits)),
+        Admission::Refused(refusal) => Step::answer(refuse(exchange, request, &refusal, limits)),
         #[cfg(feature = "wait")]
-        Verdict::Delay(delay) => Step::Wait(Query(Pending::Turn(delay))),
+        Admission::Delay(delay) => Step::Wait(Waiting(Pending::Turn(delay))),
         #[cfg(feature = "redis")]
-        Verdict::Ask(question) => Step::Wait(Query(Pending::Answer(question))),
+        Admission::Query(query) => Step::Wait(Waiting(Pending::Answer(query))),
     }
 }
 
 /// What a request waits for: the answer of Redis, or its turn.
 #[cfg(any(feature = "redis", feature = "wait"))]
-pub struct Query(Pending);
+pub struct Waiting(Pending);
 
 #[cfg(any(feature = "redis", feature = "wait"))]
 enum Pending {
     #[cfg(feature = "redis")]
-    Answer(Box<crate::query::Question>),
+    Answer(Box<crate::query::PendingQuery>),
     #[cfg(feature = "wait")]
     Turn(Box<crate::filter::delay::Delay>),
 }
 
 /// Without a store over the network and without queues there is nothing to wait for.
 #[cfg(not(any(feature = "redis", feature = "wait")))]
-pub enum Query {}
+pub enum Waiting {}
 
-impl fmt::Debug for Query {
+impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Query")
+        f.write_str("Waiting")
     }
 }
 
-impl<S: Clone> Park<S> for Query {
+impl<S: Clone> Park<S> for Waiting {
     fn park(&self, service: &mut S) -> S {
         let clone = service.clone();
         std::mem::replace(service, clone)
@@ -132,11 +134,11 @@ impl<S: Clone> Park<S> for Query {
 }
 
 #[cfg(any(feature = "redis", feature = "wait"))]
-impl Wait<RateLimitLayer> for Query {
+impl Wait<RateLimitLayer> for Waiting {
     fn poll_wait(&mut self, _: &RateLimitLayer, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.0 {
             #[cfg(feature = "redis")]
-            Pending::Answer(question) => question.poll(cx),
+            Pending::Answer(query) => query.poll(cx),
             #[cfg(feature = "wait")]
             Pending::Turn(delay) => delay.poll(cx),
         }
@@ -150,29 +152,29 @@ impl Wait<RateLimitLayer> for Query {
     ) -> Step<RateLimitLayer> {
         match self.0 {
             #[cfg(feature = "redis")]
-            Pending::Answer(question) => {
+            Pending::Answer(query) => {
                 let Some(limits) = &layer.0 else {
-                    return Step::Pass(Ticket::default());
+                    return Step::Pass(ResponseFields::default());
                 };
                 let now = exchange.now();
-                let verdict = {
+                let admission = {
                     let scope = exchange.find_scope(request.extensions());
                     let view = RequestView::new(request, scope, &limits.client_ip);
-                    Limits::conclude(*question, &view, now)
+                    Limits::conclude_query(*query, &view, now)
                 };
-                carry_out(verdict, limits, exchange, request)
+                carry_out(admission, limits, exchange, request)
             }
             #[cfg(feature = "wait")]
             Pending::Turn(delay) => {
                 let _ = (layer, exchange, request);
-                Step::Pass(delay.into_ticket())
+                Step::Pass(delay.into_fields())
             }
         }
     }
 }
 
 #[cfg(not(any(feature = "redis", feature = "wait")))]
-impl Wait<RateLimitLayer> for Query {
+impl Wait<RateLimitLayer> for Waiting {
     fn poll_wait(&mut self, _: &RateLimitLayer, _: &mut Context<'_>) -> Poll<()> {
         match *self {}
     }

@@ -203,7 +203,7 @@ impl RateLimiter {
         }
         #[cfg(feature = "redis")]
         if let Engine::Redis(redis) = &counted.engine {
-            let failed = |silence: crate::store::Silence| Error::Store(silence.reason().into());
+            let failed = |error: crate::store::StoreError| Error::Store(error.reason().into());
             return redis.reset(&key).await.map_err(failed);
         }
         Ok(())

@@ -54,19 +54,19 @@ pub(crate) struct Limits {
     pub(crate) hasher: Hasher,
     pub(crate) store: Memory,
     pub(crate) wall: WallTime,
-    pub(crate) told: Told,
+    pub(crate) logged: LoggedOnce,
 }
 
 /// What has been said once in the log, and need not be said again.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct LoggedOnce {
     no_key: AtomicBool,
     unknown_policy: AtomicBool,
     cut: AtomicBool,
     twice: AtomicBool,
 }
 
-impl Told {
+impl LoggedOnce {
     /// A quota is larger than the policy has room for.
     #[cold]
     pub(crate) fn cut(&self, policy: Name, quota: NonZeroU32, room: u32) {
@@ -113,7 +113,7 @@ impl Limits {
 
     #[cold]
     pub(crate) fn unknown(&self, name: Name) -> usize {
-        if !self.told.unknown_policy.swap(true, Ordering::Relaxed) {
+        if !self.logged.unknown_policy.swap(true, Ordering::Relaxed) {
             tracing::error!(target: "palisade_ratelimit", policy = %name, "no rate limit policy has this name; the first one decides instead");
         }
         0
@@ -122,7 +122,7 @@ impl Limits {
     /// The key that requests without one share, if they do.
     #[cold]
     pub(crate) fn without_key(&self) -> Option<Found> {
-        if self.no_key != NoKey::Pass && !self.told.no_key.swap(true, Ordering::Relaxed) {
+        if self.no_key != NoKey::Pass && !self.logged.no_key.swap(true, Ordering::Relaxed) {
             tracing::error!(target: "palisade_ratelimit",
                 outcome = ?self.no_key,
                 "a request has no key: does the server hand over the peer's address?"

@@ -1,4 +1,4 @@
-//! The way of a request whose policy is counted in Redis: what is known here, then the question, then what comes of it.
+//! Decisions of policies that are counted in Redis: by what is known here, or by a query.
 
 use std::num::NonZeroU32;
 use std::task::{Context, Poll, ready};
@@ -6,43 +6,43 @@ use std::task::{Context, Poll, ready};
 use palisade_core::time::Instant;
 use palisade_core::{Handle, Name, time};
 
-use crate::charge::{Beside, PaidTo, Plan};
+use crate::charge::{Backstops, PaidTo, Plan};
 use crate::decision::{Decision, Outcome};
 use crate::limit::{Assessment, Fit};
 use crate::limits::Limits;
 use crate::policy::counted::{Counted, Engine};
-use crate::store::{Action, Answer, Charge, Outage, RedisPolicy, Reply, Silence, charge_one};
+use crate::store::{Action, Answer, Charge, Outage, RedisPolicy, Reply, StoreError, charge_one};
 
 /// A decision, and where its charge lies.
 type Decided = (Decision, PaidTo);
 
-/// A question to Redis about one request, and what it needs to go on.
-pub(crate) struct Question {
+/// A query to Redis about one request, and the state that it goes on with.
+pub(crate) struct PendingQuery {
     answer: Answer,
-    answered: Option<Result<Reply, Silence>>,
+    answered: Option<Result<Reply, StoreError>>,
     plan: Plan,
-    beside: Beside,
+    backstops: Backstops,
     limits: Handle<Limits>,
 }
 
-/// The decision where what is known here is enough, or else the question.
-pub(crate) fn ask(
+/// The decision where what is known here is enough, or else the query.
+pub(crate) fn start(
     handle: &Handle<Limits>,
     policy: &RedisPolicy,
     plan: Plan,
-    beside: Beside,
-) -> Result<Decided, Box<Question>> {
+    backstops: Backstops,
+) -> Result<Decided, Box<PendingQuery>> {
     let counted = &handle.policies[plan.policy];
     if let Some(decided) = known(counted, policy, plan) {
         return Ok(decided);
     }
     let want = policy.want(&plan.key, plan.quota, plan.cost, plan.now);
     let answer = policy.ask(&plan.key, plan.quota, Action::Charge { want }, plan.cost);
-    Err(Box::new(Question {
+    Err(Box::new(PendingQuery {
         answer,
         answered: None,
         plan,
-        beside,
+        backstops,
         limits: handle.clone(),
     }))
 }
@@ -161,13 +161,13 @@ fn answered(
     counted: &Counted,
     policy: &RedisPolicy,
     plan: Plan,
-    answer: Result<Reply, Silence>,
+    answer: Result<Reply, StoreError>,
     now: u64,
 ) -> Decided {
     let reply = match answer {
         Ok(reply) => reply,
-        Err(silence) => {
-            counted.counters.store_error(&silence.reason());
+        Err(error) => {
+            counted.counters.store_error(&error.reason());
             return without_redis(counted, policy, plan);
         }
     };
@@ -229,17 +229,17 @@ pub(crate) async fn peek(counted: &Counted, policy: &RedisPolicy, plan: Plan) ->
     }
 }
 
-impl Question {
+impl PendingQuery {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.answered = Some(ready!(self.answer.as_mut().poll(cx)));
         Poll::Ready(())
     }
 
-    /// The decision, by the settings that the question was asked with; `None` before there is an answer.
-    pub(crate) fn answer(self, now: Instant) -> Option<(Handle<Limits>, Decided, Plan, Beside)> {
+    /// The decision, by the settings that the query was made with; `None` before there is an answer.
+    pub(crate) fn answer(self, now: Instant) -> Option<(Handle<Limits>, Decided, Plan, Backstops)> {
         let Self {
             plan,
-            beside,
+            backstops,
             limits,
             answered,
             ..
@@ -250,6 +250,6 @@ impl Question {
         };
         let now = limits.store.nanos(now);
         let decided = self::answered(counted, policy, plan, answered?, now);
-        Some((limits, decided, plan, beside))
+        Some((limits, decided, plan, backstops))
     }
 }

@@ -1,7 +1,7 @@
 use std::future::Future;
 
 #[cfg(any(feature = "governor", feature = "redis"))]
-use crate::charge::Beside;
+use crate::charge::Backstops;
 use crate::charge::{Paid, PaidTo};
 use crate::limits::Limits;
 #[cfg(feature = "redis")]
@@ -48,13 +48,16 @@ impl Limits {
 
     /// Gives the address back what it was charged for a request that something else refused.
     #[cfg(any(feature = "governor", feature = "redis"))]
-    pub(crate) fn refund_beside(&self, beside: Beside) {
-        let pairs = [(&self.backstop, beside.backstop), (&self.site, beside.site)];
+    pub(crate) fn refund_backstops(&self, backstops: Backstops) {
+        let pairs = [
+            (&self.backstop, backstops.backstop),
+            (&self.site, backstops.site),
+        ];
         for (counted, key) in pairs
             .into_iter()
             .filter_map(|(counted, key)| counted.as_ref().zip(key))
         {
-            counted.table.refund(&counted.rules, &key, beside.at, 1);
+            counted.table.refund(&counted.rules, &key, backstops.at, 1);
         }
     }
 }

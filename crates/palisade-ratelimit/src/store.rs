@@ -37,7 +37,7 @@ mod tests;
 #[cfg(feature = "redis")]
 pub(crate) use self::action::Action;
 #[cfg(feature = "redis")]
-pub(crate) use self::connection::{Answer, Silence};
+pub(crate) use self::connection::{Answer, StoreError};
 pub(crate) use self::counts::{Charge, Charged, MAX_CHARGES, Table, charge, charge_one};
 pub use self::memory::Memory;
 #[cfg(feature = "redis")]

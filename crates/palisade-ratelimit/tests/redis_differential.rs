@@ -28,7 +28,7 @@ fn the_scripts_decide_as_the_memory_store_does() {
     let policies = if std::env::var_os("PALISADE_FULL").is_some() {
         1_600
     } else {
-        100
+        60
     };
     let running = Builder::new_multi_thread()
         .worker_threads(1)

@@ -8,7 +8,7 @@ use palisade_core::time::Instant;
 
 use crate::charge::Plan;
 use crate::decision::{Decision, Outcome};
-use crate::filter::verdict::Verdict;
+use crate::filter::admission::Admission;
 use crate::filter::view::RequestView;
 use crate::limits::{Limits, NoKey};
 use crate::policy::key::{Chain, Found};
@@ -17,13 +17,13 @@ use crate::policy::select::{Choice, Selection};
 impl Limits {
     /// Decides about a request, and charges it if it may pass.
     #[inline]
-    pub(crate) fn admit(handle: &Handle<Self>, view: &RequestView<'_>, now: Instant) -> Verdict {
+    pub(crate) fn admit(handle: &Handle<Self>, view: &RequestView<'_>, now: Instant) -> Admission {
         let limits = &**handle;
         if limits.is_exempt(view) {
-            return Verdict::Pass;
+            return Admission::Pass;
         }
         let Some((policy, quota)) = limits.policy_of(view) else {
-            return Verdict::Pass;
+            return Admission::Pass;
         };
         let chain = limits.policies[policy]
             .chain
@@ -44,11 +44,11 @@ impl Limits {
         quota: Option<NonZeroU32>,
         view: &RequestView<'_>,
         now: Instant,
-    ) -> Verdict {
+    ) -> Admission {
         let found = chain.find(view, &handle.hasher);
         match found.or_else(|| handle.without_key()) {
             Some(found) => Self::count(handle, policy, quota, found, view, now),
-            None => handle.no_key_verdict(policy, view, now),
+            None => handle.without_key_admission(policy, view, now),
         }
     }
 
@@ -60,7 +60,7 @@ impl Limits {
         found: Found,
         view: &RequestView<'_>,
         now: Instant,
-    ) -> Verdict {
+    ) -> Admission {
         let limits = &**handle;
         let cost = limits.cost.as_ref().map_or(1, |cost| cost(view).into());
         let plan = Plan {
@@ -116,14 +116,19 @@ impl Limits {
         if let Some(quota) = quota
             && quota.get() > counted.room
         {
-            self.told.cut(counted.name, quota, counted.room);
+            self.logged.cut(counted.name, quota, counted.room);
         }
         quota
     }
 
-    fn no_key_verdict(&self, policy: usize, view: &RequestView<'_>, now: Instant) -> Verdict {
+    fn without_key_admission(
+        &self,
+        policy: usize,
+        view: &RequestView<'_>,
+        now: Instant,
+    ) -> Admission {
         if self.no_key == NoKey::Pass {
-            return Verdict::Pass;
+            return Admission::Pass;
         }
         let decision = Decision::bare(Outcome::NoKey, self.policies[policy].name);
         let now = self.store.nanos(now);

@@ -1,23 +1,19 @@
-//! From a chosen policy and a key to a verdict: charges all counts of a request, or none.
+//! Charges a request to its policy and to the limits of its address: to all of them, or to none.
 
 use std::net::IpAddr;
 
-#[cfg(feature = "redis")]
-use palisade_core::time::Instant;
 use palisade_core::time::UnixTime;
 use palisade_core::{EventKind, Handle, LimitDecision, Name, SecurityEvent};
 
-use crate::charge::{Beside, PaidTo, Plan};
+use crate::charge::{Backstops, PaidTo, Plan};
 use crate::decision::{Decision, Outcome};
+use crate::filter::admission::{Admission, Refusal};
 use crate::filter::headers::{Fixed, Headers, Shown};
-use crate::filter::ticket::Ticket;
-use crate::filter::verdict::{Ruling, Verdict};
+use crate::filter::response_fields::ResponseFields;
 use crate::filter::view::RequestView;
 use crate::limit::Assessment;
 use crate::limits::Limits;
-use crate::policy::counted::{Counted, Engine};
-#[cfg(feature = "redis")]
-use crate::query::Question;
+use crate::policy::counted::Counted;
 use crate::store::{Charge, Charged, MAX_CHARGES, charge, charge_one};
 
 impl Limits {
@@ -28,12 +24,12 @@ impl Limits {
         plan: Plan,
         is_address: bool,
         view: &RequestView<'_>,
-    ) -> Verdict {
+    ) -> Admission {
         let limits = &**handle;
         let counted = &limits.policies[plan.policy];
         let now = plan.now;
         if plan.key.claimed || limits.site.is_some() || !counted.engine.is_local() {
-            return Self::decide_beside(handle, plan, is_address, view);
+            return Self::decide_with_backstops(handle, plan, is_address, view);
         }
         let scaled;
         let rules = match plan.quota {
@@ -59,56 +55,29 @@ impl Limits {
 
     /// The same where several counts, or another engine, have a say.
     #[inline(never)]
-    fn decide_beside(
+    fn decide_with_backstops(
         handle: &Handle<Self>,
         plan: Plan,
         is_address: bool,
         view: &RequestView<'_>,
-    ) -> Verdict {
+    ) -> Admission {
         let limits = &**handle;
         let counted = &limits.policies[plan.policy];
-        let mut beside = limits.beside(plan.key.claimed, is_address, view);
+        let backstops = limits.backstops(plan.key.claimed, is_address, view);
         let local = counted.engine.is_local().then_some(plan);
-        let charged = limits.charge_local(local, beside, plan.now);
+        let charged = limits.charge_local(local, backstops, plan.now);
         match charged {
             Some((name, charged)) if counted.engine.is_local() || !charged.assessment.fits() => {
                 Self::settle(handle, plan, name, &charged, view)
             }
+            #[cfg(not(any(feature = "governor", feature = "redis")))]
+            _ => Admission::Pass,
+            #[cfg(any(feature = "governor", feature = "redis"))]
             charged => {
-                beside.at = charged.map_or(plan.now, |(_, charged)| charged.at);
-                Self::ask_engine(handle, plan, beside, view)
+                let mut backstops = backstops;
+                backstops.at = charged.map_or(plan.now, |(_, charged)| charged.at);
+                Self::ask_engine(handle, plan, backstops, view)
             }
-        }
-    }
-
-    /// Asks an engine that is not ours.
-    #[cfg_attr(
-        not(any(feature = "governor", feature = "redis")),
-        expect(unused_variables, reason = "without features every engine is ours")
-    )]
-    fn ask_engine(
-        handle: &Handle<Self>,
-        plan: Plan,
-        beside: Beside,
-        view: &RequestView<'_>,
-    ) -> Verdict {
-        let counted = &handle.policies[plan.policy];
-        match &counted.engine {
-            Engine::Local => Verdict::Pass,
-            #[cfg(feature = "governor")]
-            Engine::Governor(engine) => {
-                let chain = counted.chain.as_ref().unwrap_or(&handle.chain);
-                let asked = chain.visit(view, |key, _| engine.check(counted.name, &key, plan.cost));
-                let decision = asked
-                    .flatten()
-                    .unwrap_or(Decision::bare(Outcome::NoKey, counted.name));
-                Self::conclude_beside(handle, (decision, PaidTo::Nothing), plan, beside, view)
-            }
-            #[cfg(feature = "redis")]
-            Engine::Redis(policy) => match crate::query::ask(handle, policy, plan, beside) {
-                Ok(decided) => Self::conclude_beside(handle, decided, plan, beside, view),
-                Err(question) => Verdict::Ask(question),
-            },
         }
     }
 
@@ -116,7 +85,7 @@ impl Limits {
     pub(crate) fn charge_local(
         &self,
         plan: Option<Plan>,
-        beside: Beside,
+        backstops: Backstops,
         now: u64,
     ) -> Option<(Name, Charged)> {
         let counted = plan.map(|plan| &self.policies[plan.policy]);
@@ -128,8 +97,8 @@ impl Limits {
             key: plan.key,
             cost: plan.cost,
         });
-        let backstop = self.backstop.as_ref().zip(beside.backstop);
-        let site = self.site.as_ref().zip(beside.site);
+        let backstop = self.backstop.as_ref().zip(backstops.backstop);
+        let site = self.site.as_ref().zip(backstops.site);
         let entries = [
             main.zip(counted),
             backstop.map(|(counted, key)| (counted.charge(key), counted)),
@@ -151,10 +120,10 @@ impl Limits {
     }
 
     /// Which counts by address a request is charged to as well.
-    fn beside(&self, claimed: bool, is_address: bool, view: &RequestView<'_>) -> Beside {
+    fn backstops(&self, claimed: bool, is_address: bool, view: &RequestView<'_>) -> Backstops {
         let address_counts = is_address || claimed;
         if !address_counts || self.backstop.is_none() && self.site.is_none() {
-            return Beside::default();
+            return Backstops::default();
         }
         let client = view.client();
         let backstop = claimed.then(|| match client {
@@ -165,14 +134,15 @@ impl Limits {
             .map(|client| client.group_of(SITE_PREFIX))
             .filter(IpAddr::is_ipv6)
             .map(|site| self.hasher.address(site));
-        Beside {
+        Backstops {
             backstop,
             site,
+            #[cfg(any(feature = "governor", feature = "redis"))]
             at: 0,
         }
     }
 
-    /// Turns what the counts said into a verdict.
+    /// Admits or refuses a request by the assessment of its counts.
     #[inline]
     fn settle(
         handle: &Handle<Self>,
@@ -180,7 +150,7 @@ impl Limits {
         name: Name,
         charged: &Charged,
         view: &RequestView<'_>,
-    ) -> Verdict {
+    ) -> Admission {
         let assessment = &charged.assessment;
         if !assessment.fits() {
             return handle.over(Decision::new(name, assessment), plan, view);
@@ -204,13 +174,13 @@ impl Limits {
         assessment: &Assessment,
         to: PaidTo,
         view: &RequestView<'_>,
-    ) -> Verdict {
+    ) -> Admission {
         let counted = &handle.policies[plan.policy];
         counted
             .counters
             .allowed(&plan, assessment.remaining, assessment.quota.into());
         if handle.is_silent(counted, view) {
-            return Verdict::Pass;
+            return Admission::Pass;
         }
         let own = Shown::of_assessment(name, assessment, &counted.fixed);
         let shown = match view.scope() {
@@ -223,92 +193,29 @@ impl Limits {
             }
             None => own,
         };
-        Verdict::Counted(Ticket::new(handle, shown, &plan, to))
+        Admission::Counted(ResponseFields::new(handle, shown, &plan, to))
     }
 
     /// Says once where a policy of the latest decision's name decided about the request before.
     #[inline]
-    fn notice_twice(&self, noted: &[LimitDecision]) {
+    pub(super) fn notice_twice(&self, noted: &[LimitDecision]) {
         if let [before @ .., latest] = noted
             && before.iter().any(|other| other.policy == latest.policy)
         {
-            self.told.twice(latest.policy);
+            self.logged.twice(latest.policy);
         }
     }
 
     /// Whether nothing is left to do for a request that passes, and nobody to tell.
     #[inline]
-    fn is_silent(&self, counted: &Counted, view: &RequestView<'_>) -> bool {
+    pub(super) fn is_silent(&self, counted: &Counted, view: &RequestView<'_>) -> bool {
         self.headers == Headers::Off && view.scope().is_none() && counted.refund.is_none()
-    }
-
-    /// The verdict for what Redis answered.
-    #[cfg(feature = "redis")]
-    pub(crate) fn conclude(question: Question, view: &RequestView<'_>, now: Instant) -> Verdict {
-        match question.answer(now) {
-            Some((limits, decided, plan, beside)) => {
-                Self::conclude_beside(&limits, decided, plan, beside, view)
-            }
-            None => Verdict::Pass,
-        }
-    }
-
-    /// The verdict for a decision that was made elsewhere. What the address was charged is given back if it is refused.
-    #[cfg(any(feature = "governor", feature = "redis"))]
-    fn conclude_beside(
-        handle: &Handle<Self>,
-        (decision, to): (Decision, PaidTo),
-        plan: Plan,
-        beside: Beside,
-        view: &RequestView<'_>,
-    ) -> Verdict {
-        if !decision.is_allowed() {
-            handle.refund_beside(beside);
-            return handle.over(decision, plan, view);
-        }
-        #[cfg(feature = "wait")]
-        {
-            let reset = u64::try_from(decision.reset_after.as_nanos()).unwrap_or(u64::MAX);
-            let delay = handle.policies[plan.policy].delay(&plan, reset);
-            let pass = |to| Self::pass_beside(handle, decision, to, plan, view);
-            Self::in_turn(handle, plan, delay, to, view, pass)
-        }
-        #[cfg(not(feature = "wait"))]
-        Self::pass_beside(handle, decision, to, plan, view)
-    }
-
-    /// Lets a request pass that was charged elsewhere.
-    #[cfg(any(feature = "governor", feature = "redis"))]
-    fn pass_beside(
-        handle: &Handle<Self>,
-        decision: Decision,
-        to: PaidTo,
-        plan: Plan,
-        view: &RequestView<'_>,
-    ) -> Verdict {
-        let counted = &handle.policies[plan.policy];
-        counted
-            .counters
-            .allowed(&plan, decision.remaining, decision.limit);
-        if handle.is_silent(counted, view) {
-            return Verdict::Pass;
-        }
-        let noted = LimitDecision::from(decision);
-        let own = Shown::of(&noted, &counted.fixed);
-        let shown = match view.scope() {
-            Some(scope) => scope.push_limit_and_read(noted, |noted| {
-                handle.notice_twice(noted);
-                closest(own, noted, &counted.fixed)
-            }),
-            None => own,
-        };
-        Verdict::Counted(Ticket::new(handle, shown, &plan, to))
     }
 
     /// Counts and tells that a request is over a limit.
     #[cold]
-    pub(crate) fn over(&self, decision: Decision, plan: Plan, view: &RequestView<'_>) -> Verdict {
-        let ruling = self.ruling(decision, plan);
+    pub(crate) fn over(&self, decision: Decision, plan: Plan, view: &RequestView<'_>) -> Admission {
+        let refusal = self.refusal(decision, plan);
         let counted = &self.policies[plan.policy];
         counted.counters.refused();
         counted.note_refusal(&decision, &plan);
@@ -317,12 +224,12 @@ impl Limits {
             key = %plan.key.short(),
             outcome = decision.outcome.as_str(),
             retry_after = ?decision.retry_after,
-            shadow = ruling.shadow,
+            shadow = refusal.shadow,
             "over the limit"
         );
         if let Some(scope) = view.scope() {
             scope.push_limit(LimitDecision::from(decision));
-            let reason = if ruling.shadow {
+            let reason = if refusal.shadow {
                 "shadow"
             } else {
                 decision.outcome.as_str()
@@ -333,7 +240,7 @@ impl Limits {
                     .reason(reason),
             );
         }
-        Verdict::Over(Box::new(ruling))
+        Admission::Refused(Box::new(refusal))
     }
 
     /// Wall time for the headers, if there are any.
@@ -345,8 +252,8 @@ impl Limits {
         }
     }
 
-    fn ruling(&self, decision: Decision, plan: Plan) -> Ruling {
-        Ruling {
+    fn refusal(&self, decision: Decision, plan: Plan) -> Refusal {
+        Refusal {
             decision,
             unix: self.unix(plan.now),
             shadow: self.policies[plan.policy].shadow,
@@ -356,7 +263,7 @@ impl Limits {
 }
 
 /// The limit that the header fields speak of: the closest, whether ours or one that another limiter has noted.
-fn closest(own: Shown, noted: &[LimitDecision], known: &[&'static Fixed]) -> Shown {
+pub(super) fn closest(own: Shown, noted: &[LimitDecision], known: &[&'static Fixed]) -> Shown {
     let counted = noted
         .iter()
         .filter(|decision| decision.allowed && decision.limit > 0);

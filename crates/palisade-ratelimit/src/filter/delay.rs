@@ -6,21 +6,21 @@ use std::time::Duration;
 use palisade_core::time;
 use tokio::time::Sleep;
 
-use crate::filter::ticket::Ticket;
+use crate::filter::response_fields::ResponseFields;
 use crate::policy::queue::Place;
 
 /// A request that was charged and waits for its turn.
 pub(crate) struct Delay {
     sleep: Pin<Box<Sleep>>,
-    ticket: Ticket,
+    fields: ResponseFields,
     _place: Place,
 }
 
 impl Delay {
-    pub(crate) fn new(delay: Duration, ticket: Ticket, place: Place) -> Self {
+    pub(crate) fn new(delay: Duration, fields: ResponseFields, place: Place) -> Self {
         Self {
             sleep: Box::pin(tokio::time::sleep_until(time::now() + delay)),
-            ticket,
+            fields,
             _place: place,
         }
     }
@@ -30,7 +30,7 @@ impl Delay {
     }
 
     /// The fields of the response, and the charge that it may give back.
-    pub(crate) fn into_ticket(self) -> Ticket {
-        self.ticket
+    pub(crate) fn into_fields(self) -> ResponseFields {
+        self.fields
     }
 }

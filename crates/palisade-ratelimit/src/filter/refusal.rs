@@ -7,8 +7,8 @@ use palisade_core::filter::Exchange;
 use palisade_core::{Code, LimitDecision, Rejection};
 
 use crate::decision::{Decision, Outcome};
+use crate::filter::admission::Refusal;
 use crate::filter::headers::Shown;
-use crate::filter::verdict::Ruling;
 use crate::limits::Limits;
 
 /// By draft-ietf-httpapi-ratelimit-headers-10, section 6.
@@ -19,13 +19,13 @@ const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#qu
 pub(crate) fn refuse<B>(
     exchange: &mut Exchange,
     request: &Request<B>,
-    ruling: &Ruling,
+    refusal: &Refusal,
     limits: &Limits,
 ) -> Response<Bytes> {
-    let known = &limits.policies[ruling.plan.policy].fixed;
-    let shown = Shown::of(&LimitDecision::from(ruling.decision), known);
-    let mut response = exchange.render(request, rejection(&ruling.decision));
-    let numbers = shown.numbers(ruling.unix);
+    let known = &limits.policies[refusal.plan.policy].fixed;
+    let shown = Shown::of(&LimitDecision::from(refusal.decision), known);
+    let mut response = exchange.render(request, rejection(&refusal.decision));
+    let numbers = shown.numbers(refusal.unix);
     limits
         .headers
         .write(&shown, numbers, response.headers_mut());

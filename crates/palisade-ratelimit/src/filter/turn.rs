@@ -6,9 +6,9 @@ use palisade_core::{Handle, Name};
 
 use crate::charge::{Paid, PaidTo, Plan};
 use crate::decision::Outcome;
+use crate::filter::admission::Admission;
 use crate::filter::delay::Delay;
-use crate::filter::ticket::Ticket;
-use crate::filter::verdict::Verdict;
+use crate::filter::response_fields::ResponseFields;
 use crate::filter::view::RequestView;
 use crate::limits::Limits;
 use crate::policy::counted::Counted;
@@ -48,8 +48,8 @@ impl Limits {
         delay: u64,
         to: PaidTo,
         view: &RequestView<'_>,
-        pass: impl FnOnce(PaidTo) -> Verdict,
-    ) -> Verdict {
+        pass: impl FnOnce(PaidTo) -> Admission,
+    ) -> Admission {
         let counted = &handle.policies[plan.policy];
         let Some(queue) = counted.queue.as_ref().filter(|_| delay > 0) else {
             return pass(to);
@@ -59,11 +59,11 @@ impl Limits {
             let decision = counted.refused_for(Outcome::Limited, delay);
             return handle.over(decision, plan, view);
         };
-        let ticket = match pass(to) {
-            Verdict::Counted(ticket) => ticket,
-            _ => Ticket::default(),
+        let fields = match pass(to) {
+            Admission::Counted(fields) => fields,
+            _ => ResponseFields::default(),
         };
-        let delay = Delay::new(Duration::from_nanos(delay), ticket, place);
-        Verdict::Delay(Box::new(delay))
+        let delay = Delay::new(Duration::from_nanos(delay), fields, place);
+        Admission::Delay(Box::new(delay))
     }
 }

@@ -11,37 +11,37 @@ use redis::{Cmd, RedisError, RedisResult, Value};
 
 use super::health::Health;
 use super::reply::Reply;
-use super::script::{Question, is_unknown_script};
+use super::script::{ScriptCall, is_unknown_script};
 
-/// What becomes of a question. Boxed once, together with the connection that it holds.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Reply, Silence>> + Send>>;
+/// The reply to a call of a script. Boxed once, together with the connection that it holds.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Reply, StoreError>> + Send>>;
 
 /// What becomes of any other command.
-type Done = Pin<Box<dyn Future<Output = Result<Value, Silence>> + Send>>;
+type Done = Pin<Box<dyn Future<Output = Result<Value, StoreError>> + Send>>;
 
 pub(super) trait Connection: Send + Sync {
     /// Asks once, and once more with the whole script where the server does not know it.
-    fn ask(&self, health: Arc<Health>, timeout: Duration, question: Question) -> Answer;
+    fn ask(&self, health: Arc<Health>, timeout: Duration, call: ScriptCall) -> Answer;
 
-    /// Sends a command that is no question to a script.
+    /// Sends a command that calls no script.
     fn send(&self, command: Cmd, timeout: Duration) -> Done;
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
-    fn ask(&self, health: Arc<Health>, timeout: Duration, question: Question) -> Answer {
+    fn ask(&self, health: Arc<Health>, timeout: Duration, call: ScriptCall) -> Answer {
         let mut connection = self.clone();
         Box::pin(async move {
-            let Question {
+            let ScriptCall {
                 command,
                 script,
                 reading,
-            } = question;
+            } = call;
             // Only a charge can prove that a store that was down is back: nothing else may take the probe's place.
             if !reading.charges() && health.gate().is_shut() {
-                return Err(Silence::Down);
+                return Err(StoreError::Down);
             }
             let Some(pass) = health.gate().enter(time::now()) else {
-                return Err(Silence::Down);
+                return Err(StoreError::Down);
             };
             let asking = async {
                 match request(&mut connection, &command).await {
@@ -54,14 +54,14 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
             let answer = match tokio::time::timeout(timeout, asking).await {
                 Ok(answer) => answer
                     .and_then(|value| reading.read(&value))
-                    .map_err(Silence::Failed),
-                Err(_) => Err(Silence::TimedOut),
+                    .map_err(StoreError::Failed),
+                Err(_) => Err(StoreError::TimedOut),
             };
             match &answer {
                 Ok(reply) if reading.wrote(reply) => pass.succeeded(),
                 // A replica and a server without memory answer all that needs no write, as a refusal does.
                 Ok(_) => {}
-                Err(silence) if silence.is_about_the_key() => {}
+                Err(error) if error.is_about_the_key() => {}
                 Err(_) => pass.failed(time::now()),
             }
             answer
@@ -72,8 +72,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
         let mut connection = self.clone();
         Box::pin(async move {
             match tokio::time::timeout(timeout, request(&mut connection, &command)).await {
-                Ok(answer) => answer.map_err(Silence::Failed),
-                Err(_) => Err(Silence::TimedOut),
+                Ok(answer) => answer.map_err(StoreError::Failed),
+                Err(_) => Err(StoreError::TimedOut),
             }
         })
     }
@@ -89,7 +89,7 @@ async fn request(connection: &mut impl ConnectionLike, command: &Cmd) -> RedisRe
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(crate) enum Silence {
+pub(crate) enum StoreError {
     /// Redis is known to be down; nothing was sent.
     Down,
     /// No answer came in time. What was asked for may have been charged, or may yet be: once, because nothing is sent
@@ -99,7 +99,7 @@ pub(crate) enum Silence {
     Failed(RedisError),
 }
 
-impl Silence {
+impl StoreError {
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Down => "down".into(),
@@ -144,7 +144,7 @@ mod tests {
     fn is_about_the_key(line: &str) -> bool {
         let parsed = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
         let error = parsed.and_then(Value::extract_error).unwrap_err();
-        Silence::Failed(error).is_about_the_key()
+        StoreError::Failed(error).is_about_the_key()
     }
 
     /// As Redis 7.0 words them; the forms with `call to` are those of earlier servers.

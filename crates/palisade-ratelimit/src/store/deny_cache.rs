@@ -19,7 +19,7 @@ pub(crate) struct Denied {
 const WORDS: usize = 4;
 
 /// For how long a refusal is remembered at most, in nanoseconds: a charge that is given back elsewhere ends it early,
-/// and so does an operator's reset. One question a second for each refused key is what that costs.
+/// and so does an operator's reset. One query a second for each refused key is what that costs.
 const LONGEST: u64 = 1_000_000_000;
 
 impl DenyCache {
@@ -40,7 +40,7 @@ impl DenyCache {
         })
     }
 
-    /// Remembers a refusal. When all slots are taken the one that runs out soonest makes room; that costs a question.
+    /// Remembers a refusal. When all slots are taken the one that runs out soonest makes room; that costs a query.
     pub(crate) fn note(&self, key: &HashedKey, now: u64, denied: Denied) {
         let slot = self.0.claim(key, now);
         let forgotten_at = denied.until.min(now.saturating_add(LONGEST));

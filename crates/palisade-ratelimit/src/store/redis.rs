@@ -7,10 +7,10 @@ use palisade_core::time::{self, WallClock};
 use redis::Cmd;
 use redis::aio::ConnectionLike;
 
-use super::connection::{Answer, Connection, Silence};
+use super::connection::{Answer, Connection, StoreError};
 use super::health::Health;
 use super::memory::Memory;
-use super::script::Question;
+use super::script::ScriptCall;
 use super::server;
 use crate::error::Error;
 use crate::store::digest::SharedKeys;
@@ -159,7 +159,7 @@ impl Redis {
     pub async fn check_server(&self) -> Result<(), Error> {
         self.0.health.claim_examination();
         let info = self.0.connection.send(redis::cmd("INFO"), PATIENCE).await;
-        let info = info.map_err(|silence| Error::Store(silence.reason().into()))?;
+        let info = info.map_err(|error| Error::Store(error.reason().into()))?;
         Ok(server::problems(&info).into_result(())?)
     }
 
@@ -228,13 +228,13 @@ impl Redis {
     }
 
     /// Asks a script.
-    pub(super) fn ask(&self, question: Question) -> Answer {
+    pub(super) fn ask(&self, call: ScriptCall) -> Answer {
         let health = Arc::clone(&self.0.health);
-        self.0.connection.ask(health, self.0.timeout, question)
+        self.0.connection.ask(health, self.0.timeout, call)
     }
 
-    /// Sends a command that is no question to a script.
-    pub(super) async fn send(&self, command: Cmd) -> Result<(), Silence> {
+    /// Sends a command that calls no script.
+    pub(super) async fn send(&self, command: Cmd) -> Result<(), StoreError> {
         let answer = self.0.connection.send(command, self.0.timeout).await;
         answer.map(drop)
     }

@@ -5,12 +5,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::action::Action;
-use super::connection::{Answer, Silence};
+use super::connection::{Answer, StoreError};
 use super::deny_cache::{Denied, DenyCache};
 use super::lease::{Lease, Leases};
 use super::redis::{Outage, Redis};
 use super::reply::Reply;
-use super::script::Told;
+use super::script::ScriptLimits;
 use crate::charge::Plan;
 use crate::limit::{Fit, Rule, Rules};
 use crate::policy::Policy;
@@ -28,7 +28,7 @@ pub(crate) struct RedisPolicy {
     prefix: Box<str>,
     /// What the names of keys end in, so that another version of the policy, which keeps other states, has other keys.
     shape: Box<str>,
-    told: Told,
+    script_limits: ScriptLimits,
     rules: Rules,
     outage: Outage,
     denied: Option<DenyCache>,
@@ -47,7 +47,7 @@ impl RedisPolicy {
             redis: redis.clone(),
             prefix: format!("{}:{}:", redis.prefix_text(), policy.name()).into(),
             shape: rules.shape().into(),
-            told: Told::new(rules),
+            script_limits: ScriptLimits::new(rules),
             rules: *rules,
             outage: policy.outage.unwrap_or_default(),
             // A refusal that a refund may end at any moment must not be remembered: it would lock out whoever is honest.
@@ -140,11 +140,13 @@ impl RedisPolicy {
         cost: u64,
     ) -> Answer {
         let time = self.redis.time();
-        let question = self.with_name(key, |name| match quota {
-            Some(quota) => Told::new(&self.rules.scaled(quota)).ask(name, action, cost, time),
-            None => self.told.ask(name, action, cost, time),
+        let call = self.with_name(key, |name| match quota {
+            Some(quota) => {
+                ScriptLimits::new(&self.rules.scaled(quota)).ask(name, action, cost, time)
+            }
+            None => self.script_limits.ask(name, action, cost, time),
         });
-        self.redis.ask(question)
+        self.redis.ask(call)
     }
 
     /// The parts of a key's name. What is in braces decides on which node of a cluster it lies; it is the only key of a
@@ -160,7 +162,7 @@ impl RedisPolicy {
         ])
     }
 
-    /// Remembers what an answer to a charge says about the time to come. The question was asked when `plan` says, and
+    /// Remembers what an answer to a charge says about the time to come. The query was made when `plan` says, and
     /// answered by `now`.
     pub(crate) fn learn(&self, plan: &Plan, now: u64, reply: &Reply) {
         match (reply.fit, reply.taken) {
@@ -206,7 +208,7 @@ impl RedisPolicy {
     }
 
     /// Forgets a key, here and in Redis.
-    pub(crate) async fn reset(&self, key: &HashedKey) -> Result<(), Silence> {
+    pub(crate) async fn reset(&self, key: &HashedKey) -> Result<(), StoreError> {
         self.forget(key);
         let mut command = redis::cmd("DEL");
         self.with_name(key, |name| command.arg(name.concat()));
@@ -246,9 +248,9 @@ impl RedisPolicy {
     ) -> impl Future<Output = ()> + Send + use<> {
         let refunding = self.ask(key, quota, Action::Refund { charged_at }, cost);
         async move {
-            if let Err(silence) = refunding.await {
+            if let Err(error) = refunding.await {
                 tracing::debug!(target: "palisade_ratelimit",
-                    reason = silence.reason(),
+                    reason = error.reason(),
                     "a charge could not be given back"
                 );
             }

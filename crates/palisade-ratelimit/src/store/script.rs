@@ -29,11 +29,11 @@ impl Script {
         }
     }
 
-    /// The same question with the whole script, for a server that does not know it yet.
-    pub(crate) fn whole(&self, question: &Cmd) -> Cmd {
+    /// The same call with the whole script, for a server that does not know it yet.
+    pub(crate) fn whole(&self, call: &Cmd) -> Cmd {
         let mut whole = redis::cmd("EVAL");
         whole.arg(self.source);
-        for arg in question.args_iter().skip(2) {
+        for arg in call.args_iter().skip(2) {
             if let Arg::Simple(arg) = arg {
                 whole.arg(arg);
             }
@@ -47,22 +47,22 @@ pub(crate) fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// The limits of a policy as a script is told of them.
+/// The limits of a policy as arguments of a script.
 #[derive(Debug, Clone)]
-pub(crate) enum Told {
+pub(crate) enum ScriptLimits {
     Bucket(WireBucket),
     /// The kind and the two numbers of each, packed.
     Several(Box<[u8]>),
 }
 
 /// A command for a script, and how to read what comes back.
-pub(crate) struct Question {
+pub(crate) struct ScriptCall {
     pub(crate) command: Cmd,
     pub(crate) script: &'static Script,
     pub(crate) reading: Reading,
 }
 
-impl Told {
+impl ScriptLimits {
     pub(crate) fn new(rules: &Rules) -> Self {
         if let Some(bucket) = rules.only_bucket() {
             return Self::Bucket(bucket);
@@ -77,7 +77,7 @@ impl Told {
     }
 
     /// Asks about the key whose name has these parts. The time is microseconds since 1970, or 0 for the server's.
-    pub(crate) fn ask(&self, key: &[&[u8]], action: Action, cost: u64, time: u64) -> Question {
+    pub(crate) fn ask(&self, key: &[&[u8]], action: Action, cost: u64, time: u64) -> ScriptCall {
         let script = match self {
             Self::Bucket(_) => &*BUCKET,
             Self::Several(_) => &*SEVERAL,
@@ -102,7 +102,7 @@ impl Told {
             Self::Bucket(bucket) => Some(*bucket),
             Self::Several(_) => None,
         };
-        Question {
+        ScriptCall {
             command,
             script,
             reading: Reading {

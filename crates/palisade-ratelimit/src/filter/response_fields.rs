@@ -12,7 +12,7 @@ use crate::policy::Refund;
 ///
 /// Small, because it lies in the future of every response.
 #[derive(Default)]
-pub struct Ticket(Kind);
+pub struct ResponseFields(Kind);
 
 #[derive(Default)]
 enum Kind {
@@ -40,7 +40,7 @@ struct PendingRefund {
     paid: Paid,
 }
 
-impl Ticket {
+impl ResponseFields {
     /// The fields will speak of this limit, the closest.
     #[inline]
     pub(crate) fn new(limits: &Limits, own: Shown, plan: &Plan, to: PaidTo) -> Self {
@@ -121,8 +121,8 @@ impl Rare {
     }
 }
 
-impl fmt::Debug for Ticket {
+impl fmt::Debug for ResponseFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ticket")
+        f.write_str("ResponseFields")
     }
 }
