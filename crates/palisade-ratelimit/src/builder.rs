@@ -89,11 +89,12 @@ impl RateLimitBuilder {
     /// | `/files/*` | `/files` and what lies below |
     /// | `/files/{*rest}` | what lies below `/files/` |
     ///
-    /// Segments are compared decoded, so that `/auth/t%6Fken` is `/auth/token` too, and the route of `/caf%C3%A9` may be
-    /// written `/café`. A route that no request can fit is an error of [`build`](Self::build): a query, a method in lower
-    /// case, `:id`, or one that an earlier route with another policy takes all requests from. Paths are compared as the client sent them, also where the layer stands
-    /// inside `Router::nest`, `nest_service` or `route_layer`, whose services see a stripped one: with feature `axum`
-    /// by the `OriginalUri` that axum keeps, else by a [`SentUri`](palisade_core::SentUri) in the extensions.
+    /// Segments are compared decoded, so that `/auth/t%6Fken` is `/auth/token` too, and the route of `/caf%C3%A9` may
+    /// be written `/café`. A route that no request can fit is an error of [`build`](Self::build): a query, a method in
+    /// lower case, `:id`, or one that an earlier route with another policy takes all requests from. Paths are compared
+    /// as the client sent them, also where the layer stands inside `Router::nest`, `nest_service` or `route_layer`,
+    /// whose services see a stripped one: with feature `axum` by the `OriginalUri` that axum keeps, else by a
+    /// [`SentUri`](palisade_core::SentUri) in the extensions.
     pub fn route(mut self, route: &str, policy: impl Into<Name>) -> Self {
         self.routes.push((route.into(), policy.into()));
         self

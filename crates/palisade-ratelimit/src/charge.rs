@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use crate::store::digest::HashedKey;
 
-/// What a request is charged to.
+/// The charge that a request is to be asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     /// The number of the policy.
@@ -24,14 +24,14 @@ pub(crate) struct Backstops {
     pub(crate) at: u64,
 }
 
-/// What a policy charged for a request: what can be given back, and only once, since whoever does that consumes it.
+/// A charge that was made. It can be given back once, since that consumes it.
 #[derive(Debug)]
 pub(crate) struct Paid {
     pub(crate) plan: Plan,
     pub(crate) to: PaidTo,
 }
 
-/// Where a charge lies, which alone can give something back.
+/// The store that was charged, which alone can give something back.
 #[derive(Debug)]
 pub(crate) enum PaidTo {
     /// Nowhere: nothing was charged.

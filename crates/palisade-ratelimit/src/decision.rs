@@ -4,7 +4,7 @@ use palisade_core::{LimitDecision, Name};
 
 use crate::limit::{Assessment, Fit};
 
-/// What a limiter decided, and the state of the limit that is closest to refusing.
+/// The decision of a limiter, and the state of the limit that is closest to refusing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "nothing is refused unless the outcome is looked at"]
@@ -19,9 +19,9 @@ pub struct Decision {
     pub remaining: u64,
     /// The time over which `limit` holds.
     pub window: Duration,
-    /// When the limit is full again, if nobody uses the key.
+    /// The time until the limit is full again, if nobody uses the key.
     pub reset_after: Duration,
-    /// When the same request passes, if nobody else uses the key. `None` for what passed, and for what never will.
+    /// The time until the same request passes, if nobody else uses the key. `None` for what passed, and for what never will.
     pub retry_after: Option<Duration>,
     /// For how long what passes is to wait before it goes on: zero, unless its policy lets requests wait (`Policy::wait`,
     /// feature `wait`).

@@ -1,6 +1,6 @@
 use palisade_core::Problems;
 
-/// What can go wrong outside a request.
+/// An error outside a request.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -104,7 +104,7 @@ fn carry_out<B>(
     }
 }
 
-/// What a request waits for: the answer of Redis, or its turn.
+/// A request's wait for the answer of Redis, or for its turn.
 #[cfg(any(feature = "redis", feature = "wait"))]
 pub struct Waiting(Pending);
 

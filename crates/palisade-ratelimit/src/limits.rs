@@ -16,7 +16,7 @@ use crate::policy::select::Select;
 use crate::store::digest::{HashedKey, Hasher};
 use crate::store::{Memory, Table};
 
-/// What happens to a request whose key nobody can tell, mostly because the server does not say who the peer is.
+/// The outcome of a request that has no key, mostly because the server does not say who the peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum NoKey {
@@ -57,7 +57,7 @@ pub(crate) struct Limits {
     pub(crate) logged: LoggedOnce,
 }
 
-/// What has been said once in the log, and need not be said again.
+/// Messages that stand in the log once and need not be repeated.
 #[derive(Debug, Default)]
 pub(crate) struct LoggedOnce {
     no_key: AtomicBool,
@@ -139,7 +139,7 @@ impl Limits {
     }
 }
 
-/// What [`RateLimitBuilder::ip_backstop`](crate::RateLimitBuilder::ip_backstop) is unless told otherwise.
+/// The default of [`RateLimitBuilder::ip_backstop`](crate::RateLimitBuilder::ip_backstop).
 pub(crate) const DEFAULT_BACKSTOP: Limit =
     Limit::token_bucket(crate::limit::per_second(200), crate::limit::burst(400));
 

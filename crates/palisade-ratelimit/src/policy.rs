@@ -39,7 +39,7 @@ pub struct Policy {
     limits: Vec<Limit>,
     pub(crate) key: Option<KeyChain>,
     pub(crate) shadow: bool,
-    /// How many refusals in which time, and for how long the key is refused then.
+    /// The limit of refusals, and the block that follows.
     block: Option<[Limit; 2]>,
     room: Option<NonZeroU32>,
     pub(crate) refund: Option<Arc<Refund>>,
@@ -233,10 +233,10 @@ impl Policy {
 
     /// Lets requests that are over the limit wait for their turn, `longest` at most, instead of refusing them.
     ///
-    /// For policies of a single [token bucket](Limit::token_bucket). Each key's requests go on in the order in which they
-    /// were decided, at the bucket's rate, as with nginx's `limit_req` without `nodelay`. A key can have as many waiting as
-    /// the bucket refills in `longest`; a process has at most `requests`, so that a flood of keys fills no memory. Others are
-    /// refused as ever, and may come again when there is a place. The places to wait in count as
+    /// For policies of a single [token bucket](Limit::token_bucket). Each key's requests go on in the order in which
+    /// they were decided, at the bucket's rate, as with nginx's `limit_req` without `nodelay`. A key can have as many
+    /// waiting as the bucket refills in `longest`; a process has at most `requests`, so that a flood of keys fills no
+    /// memory. Others are refused as ever, and may come again when there is a place. The places to wait in count as
     /// [remaining](crate::Decision::remaining).
     ///
     /// The layer waits in a timer of Tokio's, and needs a runtime that has one; a request that is dropped meanwhile keeps
@@ -374,7 +374,7 @@ impl Policy {
     }
 }
 
-/// What stands in a structured field as a string without escapes, and is safe in a log line and a metric's label.
+/// Whether a name stands in a structured field as a string without escapes, and is safe in a log line and a metric's label.
 fn is_policy_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name

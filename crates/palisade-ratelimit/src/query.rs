@@ -47,8 +47,8 @@ pub(crate) fn start(
     }))
 }
 
-/// What is decided without Redis: a lease, which comes first because where there are leases most requests have one; a
-/// refusal that still holds; or an outage.
+/// Decides without Redis, where that is possible: by a lease, which comes first because where there are leases most
+/// requests have one; a refusal that still holds; or an outage.
 fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decided> {
     let Plan {
         key,
@@ -115,7 +115,7 @@ fn of_rule(
     Some(by_redis(name, &assessment, at))
 }
 
-/// What Redis decided, and charged at that time of its own if it fits.
+/// A decision of Redis, which charged it at that time of its own if it fits.
 fn by_redis(name: Name, assessment: &Assessment, at: u64) -> Decided {
     let to = match assessment.fits() {
         true => PaidTo::Redis { at },
@@ -124,7 +124,7 @@ fn by_redis(name: Name, assessment: &Assessment, at: u64) -> Decided {
     (Decision::new(name, assessment), to)
 }
 
-/// What the policy says about an outage.
+/// Decides by what the policy says about an outage.
 fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decided {
     let bare = |outcome| (Decision::bare(outcome, counted.name), PaidTo::Nothing);
     let denied = bare(Outcome::StoreDown);
@@ -156,7 +156,7 @@ fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decided
     }
 }
 
-/// What an answer means, or that there is none.
+/// Decides by a reply, or by its absence.
 fn answered(
     counted: &Counted,
     policy: &RedisPolicy,
@@ -208,7 +208,7 @@ pub(crate) async fn check(
     )
 }
 
-/// What is left, without a charge; during an outage by what the policy says about it.
+/// Tells what is left, without a charge; during an outage by what the policy says about it.
 pub(crate) async fn peek(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decision> {
     if !policy.is_down() {
         let answer = policy

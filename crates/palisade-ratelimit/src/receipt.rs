@@ -6,7 +6,7 @@ use crate::charge::Paid;
 use crate::decision::Decision;
 use crate::limits::Limits;
 
-/// What was charged for one use, and where; made by [`RateLimiter::charge`](crate::RateLimiter::charge).
+/// The receipt of one charge; made by [`RateLimiter::charge`](crate::RateLimiter::charge).
 ///
 /// It gives back exactly that, once, to the store that was charged: in this process, also while Redis is down, or in
 /// Redis. Dropped, the charge stands.

@@ -1,4 +1,4 @@
-//! Where counts are kept. A store checks all counts of a request and then charges all of them, or none.
+//! Stores of counts. A store checks all counts of a request and then charges all of them, or none.
 
 #[cfg(feature = "redis")]
 mod action;
@@ -51,7 +51,7 @@ use palisade_core::Problems;
 
 use crate::store::digest::Hasher;
 
-/// Where a layer's counts are kept; made from a [`Memory`], or from a `Redis` with that feature.
+/// The store of a layer's counts; made from a [`Memory`], or from a `Redis` with that feature.
 #[derive(Debug, Clone, Default)]
 pub struct Store {
     memory: Memory,
@@ -60,7 +60,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// What is counted in this process, whatever the rest is counted in.
+    /// The memory of this process, whatever store counts the rest.
     pub(crate) fn memory(&self) -> Memory {
         self.memory.clone()
     }

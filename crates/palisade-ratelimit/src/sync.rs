@@ -1,4 +1,4 @@
-//! What threads share in a table; loom's in its tests, so that every order of two threads can be tried.
+//! Types that threads share in a table; loom's in its tests, so that every order of two threads can be tried.
 
 use std::sync::{PoisonError, TryLockError};
 

@@ -1,4 +1,4 @@
-//! What the unit tests share.
+//! Helpers of the unit tests.
 
 /// Random numbers that can be had again by their seed: SplitMix64 (Steele, Lea and Flood, 2014).
 pub(crate) struct Dice(u64);

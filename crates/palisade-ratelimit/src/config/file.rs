@@ -49,10 +49,10 @@ pub struct RateLimitConfig {
     pub shadow: bool,
     /// The policies; the first decides unless something names another.
     pub policies: Vec<PolicyConfig>,
-    /// Which policy decides about which route; see [`RateLimitBuilder::route`]. Of several that fit, one without wildcards
+    /// The policy of each route; see [`RateLimitBuilder::route`]. Of several that fit, one without wildcards
     /// comes first, then one with a `{parameter}`, and of equal ones the longer.
     pub routes: BTreeMap<String, String>,
-    /// Where keys come from, in this order.
+    /// The sources of keys, in this order.
     pub key: Vec<String>,
     /// The limit by address behind claimed keys.
     pub ip_backstop: Option<LimitConfig>,
@@ -60,14 +60,14 @@ pub struct RateLimitConfig {
     pub v6_site_limit: Option<LimitConfig>,
     /// Paths that are not counted.
     pub exempt_paths: Option<Vec<String>>,
-    /// Which header fields are written: `both`, `x-rate-limit`, `rate-limit` or `off`.
+    /// The header fields that are written: `both`, `x-rate-limit`, `rate-limit` or `off`.
     pub headers: Option<String>,
     /// For how many keys a policy has room, where counts are kept in memory.
     pub capacity: Option<usize>,
-    /// Which proxies may be believed: `hops:1`, or networks with commas between them, such as `10.0.0.0/8, loopback`; see
+    /// The proxies that are trusted: `hops:1`, or networks with commas between them, such as `10.0.0.0/8, loopback`; see
     /// [`ClientIp`]. Default none.
     pub client_ip: Option<String>,
-    /// Which header these proxies write: `x-forwarded-for`, the default, or `forwarded`.
+    /// The header that these proxies write: `x-forwarded-for`, the default, or `forwarded`.
     pub forwarded_header: Option<String>,
     /// By how many leading bits v6 clients are grouped, 1 to 128; default 64.
     pub v6_prefix: Option<u8>,
@@ -140,7 +140,7 @@ impl RateLimitConfig {
         Ok(problems.into_result(builder)?)
     }
 
-    /// How clients' addresses are found, if anything is said about that.
+    /// The setting of clients' addresses, if the file has one.
     fn client_ip(&self, problems: &mut Problems) -> Option<ClientIp> {
         let mut client_ip = match self
             .client_ip

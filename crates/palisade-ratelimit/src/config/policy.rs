@@ -18,19 +18,19 @@ pub struct PolicyConfig {
     pub name: Option<String>,
     /// Its limits.
     pub limits: Vec<LimitConfig>,
-    /// Where its keys come from, if not where the layer's do.
+    /// The sources of its keys, if not those of the layer.
     pub key: Vec<String>,
     /// Whether it refuses nothing.
     pub shadow: bool,
-    /// When a key is refused for a time, whatever its limits say; see [`Policy::block_after`]. Default never.
+    /// The block of a key after repeated refusals; see [`Policy::block_after`]. Default never.
     pub block_after: Option<BlockConfig>,
     /// With which statuses a response gives its charge back: `304`, or a class such as `2xx`; see
     /// [`Policy::refund_when`]. Default none.
     pub refund: Vec<String>,
-    /// What happens while Redis is down: `deny`, `allow`, `local` or `local:10m`, with the grace; see
+    /// The behaviour while Redis is down: `deny`, `allow`, `local` or `local:10m`, with the grace; see
     /// `Policy::on_outage`. Needs the feature `redis`.
     pub outage: Option<String>,
-    /// How many units are taken from Redis at once; see `Policy::lease`. Needs the feature `redis`.
+    /// The number of units that are taken from Redis at once; see `Policy::lease`. Needs the feature `redis`.
     pub lease: Option<u32>,
 }
 
@@ -39,11 +39,11 @@ pub struct PolicyConfig {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BlockConfig {
-    /// How many refusals lead to it.
+    /// The number of refusals that lead to it.
     pub refusals: u32,
     /// In which time, such as `10m`.
     pub within: String,
-    /// How long it lasts, such as `1h`.
+    /// Its length, such as `1h`.
     pub time: String,
 }
 
@@ -52,21 +52,21 @@ pub struct BlockConfig {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct LimitConfig {
-    /// How many requests a bucket refills.
+    /// The number of requests that a bucket refills.
     pub rate: Option<u32>,
     /// In which time; default `1s`.
     pub per: Option<String>,
-    /// How many requests it lets through at once; default twice the rate.
+    /// The number of requests that it lets through at once; default twice the rate.
     pub burst: Option<u32>,
-    /// How many requests a window admits.
+    /// The number of requests that a window admits.
     pub quota: Option<u32>,
-    /// How long the window is.
+    /// The length of the window.
     pub window: Option<String>,
-    /// How it counts; default sliding.
+    /// The way in which it counts; default sliding.
     pub kind: Option<WindowKind>,
 }
 
-/// How a window counts.
+/// The way in which a window counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

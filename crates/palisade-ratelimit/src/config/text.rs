@@ -1,4 +1,4 @@
-//! How settings are written as text.
+//! Settings that are written as text.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl Statuses {
     }
 }
 
-/// What happens while Redis is down.
+/// The behaviour while Redis is down.
 #[cfg(feature = "redis")]
 pub(super) fn outage(text: &str) -> Option<crate::Outage> {
     match (text, text.strip_prefix("local:")) {

@@ -4,7 +4,7 @@ use crate::charge::Plan;
 use crate::decision::Decision;
 use crate::filter::response_fields::ResponseFields;
 
-/// What is to be done with a request.
+/// The admission of a request, or what stands in its way.
 pub(crate) enum Admission {
     /// It passes, and there is nothing left to do when its response comes.
     Pass,

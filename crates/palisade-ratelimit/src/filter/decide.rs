@@ -119,7 +119,7 @@ impl Limits {
         Some((owners[position].name, charged))
     }
 
-    /// Which counts by address a request is charged to as well.
+    /// The counts by address that a request is charged to as well.
     fn backstops(&self, claimed: bool, is_address: bool, view: &RequestView<'_>) -> Backstops {
         let address_counts = is_address || claimed;
         if !address_counts || self.backstop.is_none() && self.site.is_none() {

@@ -61,7 +61,8 @@ impl Limits {
         }
     }
 
-    /// Admits or refuses a request by a decision that was made elsewhere. What the address was charged is given back if it is refused.
+    /// Admits or refuses a request by a decision that was made elsewhere. What the address was charged is given back if
+    /// it is refused.
     fn conclude(
         handle: &Handle<Self>,
         (decision, to): (Decision, PaidTo),

@@ -12,7 +12,7 @@ pub(crate) use self::shown::{Fixed, Numbers, Shown};
 use self::text::Text;
 pub(crate) use self::wall::WallTime;
 
-/// Which header fields tell clients about their limit.
+/// The header fields that tell clients about their limit.
 ///
 /// They speak of the limit that is closest to refusing: the one that refused, or that has the fewest requests left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

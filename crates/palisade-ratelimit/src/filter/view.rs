@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 use palisade_core::{ClientAddr, ClientIp, Principal, RequestScope, peer_addr, sent_path};
 
-/// What closures see of a request: its head, who sends it, and nothing of its body.
+/// A request as closures see it: its head and its sender, and nothing of its body.
 pub struct RequestView<'a> {
     method: &'a Method,
     uri: &'a Uri,
@@ -65,7 +65,7 @@ impl<'a> RequestView<'a> {
         self.extensions
     }
 
-    /// Who is calling, if an authentication layer stands outside this one and has proved it.
+    /// The verified principal, if an authentication layer stands outside this one.
     #[must_use]
     pub fn principal(&self) -> Option<Arc<Principal>> {
         self.scope?.principal()

@@ -9,7 +9,7 @@ pub(crate) enum Fit {
     Never,
 }
 
-/// What a rule says about a cost, before anything is charged.
+/// The assessment of a cost by one rule, before anything is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Check {
     pub(crate) fit: Fit,

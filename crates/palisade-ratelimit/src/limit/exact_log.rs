@@ -8,7 +8,7 @@ const MOST: usize = MAX_EXACT as usize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ExactLog {
     quota: u32,
-    /// How many words there are: what the quota was before it was scaled.
+    /// The number of words: the quota before it was scaled.
     slots: u32,
     pub(super) window: u64,
 }
@@ -105,7 +105,7 @@ impl ExactLog {
         }
     }
 
-    /// How many requests the log can hold.
+    /// The number of requests that the log can hold.
     pub(super) fn room(&self) -> u32 {
         self.slots
     }
@@ -118,7 +118,8 @@ impl ExactLog {
     }
 }
 
-/// When the `n`th of the units that are still held is released, 1 being the next; `now` where there are not so many.
+/// The time at which the `n`th of the units that are still held is released, 1 being the next; `now` where there are
+/// not so many.
 fn nth_release(log: &[Word], now: u64, n: u64) -> u64 {
     let mut held = [u64::MAX; MOST];
     let mut count = 0;

@@ -17,7 +17,7 @@ impl FixedWindow {
         2
     }
 
-    /// What was used in the window that is open now, and how long it stays open.
+    /// The units that were used in the window that is open now, and the time for which it stays open.
     fn open(&self, state: &[Word], now: u64) -> (u64, u64) {
         let left = self.full_at(state).saturating_sub(now);
         if left == 0 {
@@ -69,7 +69,7 @@ impl FixedWindow {
         }
     }
 
-    /// When the window began that was charged last.
+    /// The time at which the window began that was charged last.
     pub(super) fn began(&self, state: &[Word]) -> u64 {
         if state[1].get() == 0 {
             0

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::test_support::{Dice, steps};
 
-/// What a limit is by its definition.
+/// A limit by its definition.
 #[derive(Debug, Clone)]
 enum Model {
     /// `level` is in parts of a token, of which there are `period` in one.

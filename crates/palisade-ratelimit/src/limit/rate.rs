@@ -23,13 +23,13 @@ impl Rate {
         Self { count, period }
     }
 
-    /// How many requests.
+    /// The number of requests.
     #[must_use]
     pub const fn count(self) -> u32 {
         self.count
     }
 
-    /// In how much time.
+    /// The time for that number.
     #[must_use]
     pub const fn period(self) -> Duration {
         self.period
@@ -60,12 +60,12 @@ pub const fn per_day(count: u32) -> Rate {
     Rate::new(count, DAY)
 }
 
-/// How many requests a token bucket lets through at once after a rest.
+/// The number of requests that a token bucket lets through at once after a rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Burst(u32);
 
 impl Burst {
-    /// How many requests.
+    /// The number of requests.
     #[must_use]
     pub const fn count(self) -> u32 {
         self.0

@@ -28,12 +28,12 @@ macro_rules! each {
 }
 
 impl Rule {
-    /// How many words of state a key needs.
+    /// The number of words of state that a key needs.
     pub(crate) fn words(&self) -> usize {
         each!(self, rule => rule.words())
     }
 
-    /// What would happen to a request of this cost now.
+    /// Assesses a request of this cost now.
     #[inline]
     pub(crate) fn check(&self, state: &[Word], now: u64, cost: u64) -> Check {
         each!(self, rule => rule.check(state, now, cost))

@@ -6,9 +6,9 @@ use super::check::{Check, Fit};
 use super::rule::Rule;
 use super::word::Word;
 
-/// How many limits a policy may have.
+/// The most limits that a policy may have.
 pub(crate) const MAX_RULES: usize = 8;
-/// How many words of state a key may need at most.
+/// The most words of state that a key may need.
 pub(crate) const MAX_WORDS: usize = MAX_RULES * MAX_EXACT as usize;
 
 /// The limits of one policy, decided together: all or nothing. Their states lie one behind the other.
@@ -20,7 +20,7 @@ pub(crate) struct Rules {
     words: usize,
 }
 
-/// What several rules say together: the word of the one that is closest to its limit.
+/// The assessment of several rules: that of the one that is closest to its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Assessment {
     pub(crate) fit: Fit,
@@ -93,12 +93,12 @@ impl Rules {
         self.rules.iter().map_while(Option::as_ref)
     }
 
-    /// How many words of state a key needs.
+    /// The number of words of state that a key needs.
     pub(crate) fn words(&self) -> usize {
         self.words
     }
 
-    /// What would happen to a request of this cost now.
+    /// Assesses a request of this cost now.
     #[inline]
     pub(crate) fn assess(&self, state: &[Word], now: u64, cost: u64) -> Option<Assessment> {
         if let [Some(only), None, ..] = &self.rules {

@@ -19,7 +19,7 @@ pub(crate) struct SlidingWindow {
     packing: Packing,
 }
 
-/// How wide a lane is. No lane ever holds more than the quota.
+/// The width of a lane. No lane ever holds more than the quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Packing {
     Narrow,
@@ -102,12 +102,12 @@ impl SlidingWindow {
         state[SUM].get().saturating_sub(expired)
     }
 
-    /// When the requests of this step stop counting.
+    /// The time from which the requests of this step do not count.
     fn release(&self, step: u64) -> u64 {
         (step + LANES).saturating_mul(self.step)
     }
 
-    /// When the newest step began.
+    /// The time at which the newest step began.
     pub(super) fn newest(&self, state: &[Word]) -> u64 {
         state[NEWEST].get().saturating_mul(self.step)
     }
@@ -151,7 +151,7 @@ impl SlidingWindow {
         }
     }
 
-    /// How long until the oldest steps have released `surplus`.
+    /// The time until the oldest steps have released `surplus`.
     fn wait(&self, state: &[Word], now: u64, step: u64, surplus: u64) -> u64 {
         let mut released = 0;
         for held in (step + 1).saturating_sub(LANES)..=state[NEWEST].get() {

@@ -17,7 +17,7 @@ pub(crate) struct TokenBucket {
     /// Time to fill the whole bucket.
     pub(super) depth: u64,
     burst: u32,
-    /// How many of the burst pass without waiting.
+    /// The part of the burst that passes without waiting.
     at_once: u32,
     quota: u32,
     period: u64,

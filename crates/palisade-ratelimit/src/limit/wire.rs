@@ -1,4 +1,4 @@
-//! How rules are told to a script: windows in microseconds, rounded up so that rounding never admits more, and buckets in
+//! Rules as arguments of a script: windows in microseconds, rounded up so that rounding never admits more, and buckets in
 //! nanoseconds, as they are counted in this process.
 
 use super::rule::Rule;
@@ -74,7 +74,7 @@ impl super::TokenBucket {
 }
 
 impl Rules {
-    /// What the states of these rules depend on: the kinds and the windows, and not how much they admit.
+    /// A text of all that the states of these rules depend on: the kinds and the windows, and not how much they admit.
     pub(crate) fn shape(&self) -> String {
         let each = self.iter().map(Rule::wire).map(|wire| match wire.kind {
             b'b' => "bn".to_owned(),

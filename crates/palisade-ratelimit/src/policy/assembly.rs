@@ -18,7 +18,7 @@ use crate::store::{RedisPolicy, Store};
 const OTHER_LIMITS: &str = "another layer on the same store has a policy of this name with other limits; say `replacing` if this one is to \
                             take its place";
 
-/// What a policy needs in order to be counted.
+/// The parts of a layer that a policy needs in order to be counted.
 pub(crate) struct Assembly<'a> {
     pub(crate) store: &'a Memory,
     pub(crate) hasher: Option<&'a Hasher>,

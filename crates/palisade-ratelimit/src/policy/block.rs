@@ -47,7 +47,7 @@ impl Block {
 }
 
 impl Kept {
-    /// What is left after it.
+    /// Charges one unit, and returns the number that is left.
     fn charge(&self, key: &HashedKey, now: u64) -> Option<u64> {
         let one = Charge {
             table: &self.table,

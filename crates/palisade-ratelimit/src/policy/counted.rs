@@ -26,16 +26,16 @@ pub(crate) struct Counted {
     pub(crate) refund: Option<Arc<Refund>>,
     pub(crate) engine: Engine,
     pub(crate) counters: Counters,
-    /// Which keys are refused for a time, if any can be.
+    /// The keys that are refused for a time, if any can be.
     pub(crate) block: Option<Box<Block>>,
-    /// Where requests wait that are over the limit, if they do.
+    /// The queue of requests that are over the limit, if they wait.
     #[cfg(feature = "wait")]
     pub(crate) queue: Option<crate::policy::queue::Queue>,
     /// The header fields of its limits that never change.
     pub(crate) fixed: Box<[&'static Fixed]>,
 }
 
-/// Who decides.
+/// The engine that decides a policy.
 pub(crate) enum Engine {
     /// The policy's own table, in this process.
     Local,
@@ -55,7 +55,7 @@ impl Engine {
 }
 
 impl Counted {
-    /// What a request is charged to by its own policy, with the policy's own quota.
+    /// The charge of a request to its own policy, with the policy's own quota.
     pub(crate) fn charge_of(&self, plan: &Plan) -> Charge<'_> {
         Charge {
             table: &self.table,
@@ -94,7 +94,7 @@ impl Counted {
         }
     }
 
-    /// What a key has left in the table: allowed where the cost fits, which is not charged.
+    /// The rest of a key in the table: allowed where the cost fits, which is not charged.
     pub(crate) fn peek(&self, plan: &Plan) -> Option<Decision> {
         let assess = |cost| self.table.peek(&self.rules, &plan.key, plan.now, cost);
         let next = assess(plan.cost)?;

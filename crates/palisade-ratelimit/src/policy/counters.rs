@@ -1,4 +1,4 @@
-//! What is counted for operators, by policy and never by key.
+//! Counters for operators, by policy and never by key.
 
 use palisade_core::Name;
 

@@ -8,7 +8,7 @@ use palisade_core::{ClientAddr, ClientIp, Principal, Problems};
 use crate::filter::view::RequestView;
 use crate::store::digest::{HashedKey, Hasher};
 
-/// Whom a request is charged to, for use without HTTP and by operators.
+/// The key that is charged, for use without HTTP and by operators.
 ///
 /// # Example
 ///
@@ -159,7 +159,7 @@ impl fmt::Debug for Key<'_> {
     }
 }
 
-/// Where a request's key comes from: the first source that answers wins.
+/// The sources of a request's key: the first one that answers wins.
 ///
 /// A key that nobody has verified (a header, a credential in front of authentication) is charged to its own limit and to
 /// a backstop by address, see [`ip_backstop`](crate::RateLimitBuilder::ip_backstop): otherwise a client would get a fresh

@@ -15,7 +15,7 @@ pub(crate) struct Route {
     pub(crate) policy: usize,
 }
 
-/// What one segment of a path must be.
+/// The condition on one segment of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
     /// This, once it is decoded.
@@ -24,7 +24,7 @@ enum Segment {
     One,
 }
 
-/// What may come after the segments.
+/// The condition on the rest of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tail {
     Nothing,

@@ -6,7 +6,7 @@ use palisade_core::Name;
 
 use crate::filter::view::RequestView;
 
-/// Which policy decides about a request; what a [`select`](crate::RateLimitBuilder::select) closure answers.
+/// The policy that decides about a request, as a [`select`](crate::RateLimitBuilder::select) closure answers.
 ///
 /// A name alone is a selection, and so is an `Option` of one, where `None` means the layer's first policy.
 ///

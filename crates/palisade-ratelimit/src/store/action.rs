@@ -1,4 +1,4 @@
-/// What is asked about a key.
+/// An operation on a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Take the cost, or more if there is as much.

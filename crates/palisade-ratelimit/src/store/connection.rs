@@ -16,7 +16,7 @@ use super::script::{ScriptCall, is_unknown_script};
 /// The reply to a call of a script. Boxed once, together with the connection that it holds.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Reply, StoreError>> + Send>>;
 
-/// What becomes of any other command.
+/// The reply to any other command.
 type Done = Pin<Box<dyn Future<Output = Result<Value, StoreError>> + Send>>;
 
 pub(super) trait Connection: Send + Sync {
@@ -126,8 +126,9 @@ impl StoreError {
     }
 }
 
-/// What the scripts run into where a key holds something else than they keep there: another type (which Redis 6 reports
-/// under the code `ERR`), no whole number, nothing that `cmsgpack` reads, or values that the arithmetic does not take.
+/// Texts of the errors that scripts run into where a key holds something else than they keep there: another type (which
+/// Redis 6 reports under the code `ERR`), no whole number, nothing that `cmsgpack` reads, or values that the arithmetic
+/// does not take.
 const ABOUT_THE_KEY: [&str; 6] = [
     "WRONGTYPE",
     "value is not an integer",

@@ -46,7 +46,7 @@ impl Table {
         &self.keys
     }
 
-    /// What would happen now, without a charge.
+    /// Assesses a cost now, without a charge.
     pub(crate) fn peek(
         &self,
         rules: &Rules,
@@ -93,7 +93,7 @@ pub(crate) struct Charge<'a> {
     pub(crate) cost: u64,
 }
 
-/// How many counts one request can be charged to: the policy, the backstop of the address, and that of its site.
+/// The most counts that one request can be charged to: the policy, the backstop of the address, and that of its site.
 pub(crate) const MAX_CHARGES: usize = 3;
 
 /// Charges all counts, or none: the word of the one closest to its limit, and its position.
@@ -126,7 +126,7 @@ pub(crate) fn charge_one(charge: &Charge<'_>, now: u64) -> Option<Charged> {
     })
 }
 
-/// What would be refused, once more without the debts that the rules could not have made.
+/// Assesses a refused cost once more, without the debts that the rules could not have made.
 #[cold]
 fn assess_again(slot: &Slot<'_>, charge: &Charge<'_>, now: u64) -> Option<Assessment> {
     let state = slot.state();
@@ -195,7 +195,7 @@ fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
     ))
 }
 
-/// What the counts say, once they are charged.
+/// The assessment of counts that were charged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Charged {
     pub(crate) assessment: Assessment,

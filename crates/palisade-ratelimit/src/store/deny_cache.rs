@@ -11,7 +11,7 @@ pub(crate) struct Denied {
     pub(crate) until: u64,
     /// The number of the limit that refused.
     pub(crate) rule: u64,
-    /// When it is full again, likewise.
+    /// The time at which it is full again, likewise.
     pub(crate) full_at: u64,
 }
 

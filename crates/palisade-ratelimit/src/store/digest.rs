@@ -10,7 +10,7 @@ use palisade_core::random;
 pub(crate) struct HashedKey {
     pub(crate) low: u64,
     pub(crate) high: u64,
-    /// Where it lies in a table: a keyed hash, so that nobody outside can make keys collide.
+    /// Its position in a table: a keyed hash, so that nobody outside can make keys collide.
     pub(crate) spot: u64,
     /// Whether the client merely claims it.
     pub(crate) claimed: bool,

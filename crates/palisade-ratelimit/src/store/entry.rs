@@ -7,7 +7,7 @@ use crate::store::digest::HashedKey;
 /// Says of a state whether its key is over a limit.
 pub(crate) type Debt<'a> = &'a dyn Fn(&[Word]) -> bool;
 
-/// Where a key is, or could be, under the locks of that.
+/// The places of a key, taken or free, under their locks.
 #[derive(Debug)]
 pub(crate) enum Entry<'a> {
     Found(Slot<'a>),

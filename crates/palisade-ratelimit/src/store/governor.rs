@@ -43,9 +43,9 @@ fn rate_of(interval: Duration) -> Rate {
     }
 }
 
-/// What a middleware of governor's says of a request that passed.
+/// The word of a middleware of governor's about a request that passed.
 pub trait Remaining {
-    /// How many more would pass now, if the middleware knows.
+    /// The number of requests that would still pass now, if the middleware knows.
     fn remaining(&self) -> Option<u32>;
 }
 

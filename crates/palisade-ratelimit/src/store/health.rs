@@ -5,11 +5,11 @@ use std::time::Duration;
 use palisade_core::StoreGate;
 use palisade_core::time::{self, Instant};
 
-/// What all policies on one connection know of its health.
+/// The health of a connection, shared by all policies on it.
 pub(super) struct Health {
     gate: StoreGate,
     started: Instant,
-    /// When Redis may next be probed, in nanoseconds since `started`.
+    /// The time at which Redis may next be probed, in nanoseconds since `started`.
     next_probe: AtomicU64,
     /// Whether the server was looked at, or is about to be.
     examined: AtomicBool,
@@ -17,7 +17,7 @@ pub(super) struct Health {
 
 /// After so many failures in a row Redis is taken to be down: one may be chance.
 const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
-/// How long until a Redis that is down is tried again, so that it is back in use within a second.
+/// The pause before a Redis that is down is tried again, short enough that it is back in use within a second.
 const PAUSE: Duration = Duration::from_millis(250);
 
 impl Health {

@@ -37,7 +37,7 @@ impl Keys {
         self.shard(key).entry(key).found()
     }
 
-    /// Where a key is, or could be.
+    /// The places of a key, taken or free.
     pub(crate) fn entry(&self, key: &HashedKey) -> Entry<'_> {
         self.shard(key).entry(key)
     }
@@ -76,12 +76,12 @@ impl Keys {
         }
     }
 
-    /// How many keys are not full.
+    /// The number of keys that are not full.
     pub(crate) fn live(&self, now: u64) -> usize {
         self.0.iter().map(|shard| shard.live(now)).sum()
     }
 
-    /// How often a key that was not full had to make room for another.
+    /// The number of keys that had to make room for another although they were not full.
     pub(crate) fn overflowed(&self) -> u64 {
         self.0.iter().map(Shard::overflowed).sum()
     }

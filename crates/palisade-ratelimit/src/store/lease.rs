@@ -9,7 +9,7 @@ use crate::store::digest::{HashedKey, Spots};
 /// which its units were counted.
 pub(crate) struct Leases(Keys);
 
-/// What was taken, as Redis said it.
+/// Units that Redis gave in advance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lease {
     /// Units beyond the one that was asked for.
@@ -22,11 +22,11 @@ pub(crate) struct Lease {
     pub(crate) full_at: u64,
     /// The time of the charge, by Redis.
     pub(crate) charged_at: u64,
-    /// When the token bucket is full again, where there is one.
+    /// The time at which the token bucket is full again, where there is one.
     pub(crate) bucket_full_at: u64,
 }
 
-/// What was spent of a lease.
+/// Units that were spent of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Spent {
     pub(crate) rule: u64,
@@ -149,7 +149,7 @@ impl Leases {
     }
 }
 
-/// What is left of a lease: less what was spent, and no more than what its bucket has yet to refill.
+/// The rest of a lease: less what was spent, and no more than what its bucket has yet to refill.
 fn left(state: &[Word], now: u64, interval: u64) -> u64 {
     let unspent = state[UNITS].get();
     match state[BUCKET_FULL_AT]

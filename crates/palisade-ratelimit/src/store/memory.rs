@@ -59,7 +59,7 @@ struct Kept {
 }
 
 impl Memory {
-    /// How many keys a policy can hold unless told otherwise: 6 MB for token buckets, and more clients than most
+    /// The number of keys that a policy can hold by default: 6 MB for token buckets, and more clients than most
     /// services have at one time.
     pub const DEFAULT_CAPACITY: usize = 100_000;
 
@@ -86,7 +86,7 @@ impl Memory {
         }))
     }
 
-    /// How many keys are not full at the moment, over all policies. Reads the whole table; meant for operators.
+    /// The number of keys that are not full at the moment, over all policies. Reads the whole table; meant for operators.
     #[must_use]
     pub fn live_keys(&self) -> usize {
         let now = self.nanos(time::now());
@@ -97,7 +97,7 @@ impl Memory {
             .sum()
     }
 
-    /// How often a key that was not full had to make room for another, over all policies.
+    /// The number of keys that had to make room for another although they were not full, over all policies.
     #[must_use]
     pub fn overflowed(&self) -> u64 {
         self.tables()

@@ -15,10 +15,10 @@ use super::server;
 use crate::error::Error;
 use crate::store::digest::SharedKeys;
 
-/// How long the server's `INFO` is waited for: nobody's request depends on it.
+/// The longest wait for the server's `INFO`: no request depends on it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What happens to requests while Redis does not answer.
+/// The behaviour of a policy while Redis does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outage {

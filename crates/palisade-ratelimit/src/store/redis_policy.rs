@@ -26,7 +26,7 @@ const LEASED_KEYS: usize = 10_000;
 pub(crate) struct RedisPolicy {
     redis: Redis,
     prefix: Box<str>,
-    /// What the names of keys end in, so that another version of the policy, which keeps other states, has other keys.
+    /// The end of the names of keys, so that another version of the policy, which keeps other states, has other keys.
     shape: Box<str>,
     script_limits: ScriptLimits,
     rules: Rules,
@@ -110,7 +110,7 @@ impl RedisPolicy {
         self.interval
     }
 
-    /// How much to take, where only `cost` is needed.
+    /// The number of units to take, where only `cost` is needed.
     pub(crate) fn want(
         &self,
         key: &HashedKey,

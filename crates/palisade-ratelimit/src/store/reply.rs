@@ -1,4 +1,4 @@
-//! What the scripts answer.
+//! Replies of the scripts.
 
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 
@@ -13,12 +13,12 @@ pub(crate) struct Reply {
     pub(crate) rule: usize,
     pub(crate) remaining: u64,
     pub(crate) reset: u64,
-    /// When it was decided by Redis, in microseconds since 1970.
+    /// The time of the decision by Redis, in microseconds since 1970.
     pub(crate) time: u64,
     pub(crate) taken: Option<Taken>,
 }
 
-/// What was taken beyond the cost.
+/// The units that were taken beyond the cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Taken {
     pub(crate) units: u64,
@@ -28,10 +28,10 @@ pub(crate) struct Taken {
     pub(crate) bucket: u64,
 }
 
-/// How an answer is to be read.
+/// The way in which a reply is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading {
-    /// Where `bucket.lua` was asked: it says no more than how full the bucket is.
+    /// The bucket, where `bucket.lua` was called: it tells no more than how full the bucket is.
     pub(crate) bucket: Option<WireBucket>,
     pub(crate) action: Action,
     pub(crate) cost: u64,
@@ -58,7 +58,7 @@ impl Reading {
     ///
     /// # Errors
     ///
-    /// Where it is not the answer of a script.
+    /// If it is not the reply of a script.
     pub(crate) fn read(self, value: &Value) -> RedisResult<Reply> {
         let reply = match (value, self.bucket) {
             (Value::BulkString(bytes), Some(bucket)) => self.read_bucket(bucket, bytes),

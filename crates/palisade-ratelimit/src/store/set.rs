@@ -2,7 +2,7 @@ use crate::limit::Word;
 use crate::store::digest::HashedKey;
 use crate::sync::{Mutex, MutexGuard, lock, try_lock};
 
-/// How many slots share a set, which has so many that its lock and their times fill one cache line.
+/// The number of slots of a set: so many that its lock and their times fill one cache line.
 pub(super) const WAYS: usize = 7;
 /// Slots from here on hold no claimed key, so that claimed keys hold less than half of the table.
 const CLAIMED_WAYS: usize = WAYS / 2;
@@ -75,7 +75,7 @@ impl Set {
         })
     }
 
-    /// How many slots are not full. Without the lock, and so an estimate while others write.
+    /// The number of slots that are not full. Without the lock, and so an estimate while others write.
     pub(super) fn live(&self, now: u64) -> usize {
         let full_at = self.full_at.iter();
         full_at.filter(|full_at| full_at.get() > now).count()
@@ -162,8 +162,8 @@ impl<'a> LockedSet<'a> {
         (0..WAYS).filter(move |way| self.full_at(*way) > now)
     }
 
-    /// How many slots are free for the key, and which of them it prefers. Keys that are not claimed leave the lower ways
-    /// to those that are.
+    /// The number of slots that are free for the key, and the one that it prefers. Keys that are not claimed leave the
+    /// lower ways to those that are.
     pub(super) fn free(&self, key: &HashedKey, now: u64) -> Option<(usize, usize)> {
         let free = ways(key.claimed).filter(|way| self.full_at(*way) <= now);
         free.fold(None, |found: Option<(usize, usize)>, way| {

@@ -24,7 +24,7 @@ pub(super) struct Shard {
     most_doublings: u32,
     state_words: usize,
     spots: Spots,
-    /// How often the rows have been doubled. Written with all sets locked: under the lock of one it stays.
+    /// The number of times that the rows have been doubled. Written with all sets locked: under the lock of one it stays.
     doublings: AtomicU32,
     /// The first has one row, and each further one as many as all before it.
     segments: Box<[OnceLock<Segment>]>,
@@ -37,7 +37,7 @@ pub(super) struct Shard {
 struct Segment {
     sets: Box<[Set]>,
     states: Box<[Word]>,
-    /// How many of the states are those of one set.
+    /// The number of states of one set.
     states_of_set: usize,
 }
 
@@ -113,7 +113,7 @@ impl Shard {
         Some([first, second])
     }
 
-    /// How often the rows have been doubled, where they may be once more.
+    /// The number of times that the rows have been doubled, where they may be once more.
     pub(super) fn may_grow(&self) -> Option<u32> {
         let doublings = self.doublings.load(Ordering::Relaxed);
         (doublings < self.most_doublings).then_some(doublings)
@@ -230,7 +230,7 @@ impl Shard {
             .for_each(|(segment, at)| see(segment.lock(at)));
     }
 
-    /// How many keys are not full.
+    /// The number of keys that are not full.
     pub(super) fn live(&self, now: u64) -> usize {
         let sets = self.sets(self.doublings.load(Ordering::Acquire));
         sets.map(|(segment, at)| segment.sets[at].live(now)).sum()
@@ -241,7 +241,7 @@ impl Shard {
         self.overflowed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often that was.
+    /// The number of times that it was.
     pub(super) fn overflowed(&self) -> u64 {
         self.overflowed.load(Ordering::Relaxed)
     }

@@ -335,11 +335,11 @@ fn a_key_that_moves_aside_under_several_threads_loses_no_charge() {
     );
 }
 
-/// When something passed: after the first time, and by the second.
+/// The time at which something passed: after the first, and by the second.
 type Passed = (u64, u64);
 
-/// What passes when four threads ask for one key, by a clock that runs on under all of them, and how long that takes. A
-/// thread may be overtaken between its look at the clock and its charge, on a busy machine by far.
+/// The requests that pass when four threads ask for one key, by a clock that runs on under all of them, and how long
+/// that takes. A thread may be overtaken between its look at the clock and its charge, on a busy machine by far.
 fn passed_by_four_threads(limits: &[Limit], steps: u64) -> (Vec<Passed>, u64) {
     let bench = Bench::new(limits, 1_000);
     let clock = AtomicU64::new(S);

@@ -169,7 +169,7 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// What the field `RateLimit-Policy` says of a limit.
+/// The item of a limit in the field `RateLimit-Policy`.
 fn described(policy: Name, quota: u64, window: u64) -> String {
     let (quota, seconds) = quota_in_whole_seconds(quota, window);
     format!("\"{policy}\";q={quota};w={seconds}")
