@@ -16,8 +16,10 @@ pub(crate) enum Credential<'a> {
 
 /// Where credentials are looked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Places {
+pub(crate) struct Places<'a> {
     pub(crate) api_key: bool,
+    /// A header that holds a token and nothing else.
+    pub(crate) token: Option<&'a HeaderName>,
 }
 
 /// The one credential of a request (RFC 6750, section 2: clients must not use more than one method).
@@ -25,9 +27,15 @@ pub(crate) struct Places {
 pub(crate) fn find<'a>(
     headers: &'a HeaderMap,
     uri: &Uri,
-    places: Places,
+    places: Places<'_>,
 ) -> Result<Credential<'a>, Refusal> {
-    let bearer = bearer(headers)?;
+    let mut bearer = bearer(headers)?;
+    if let Some(name) = places.token
+        && let Some(token) = only(headers, name)?
+        && bearer.replace(bare_token(token.as_bytes())?).is_some()
+    {
+        return Err(Refusal::SeveralCredentials);
+    }
     let api_key = match places.api_key {
         true => only(headers, &API_KEY)?.map(|value| trimmed(value.as_bytes())),
         false => None,
@@ -73,6 +81,15 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
     }
 }
 
+/// A token without a scheme in front.
+pub(crate) fn bare_token(value: &[u8]) -> Result<&[u8], Refusal> {
+    let token = trimmed(value);
+    match is_token68(token) {
+        true => Ok(token),
+        false => Err(Refusal::MalformedCredential),
+    }
+}
+
 /// The only value of a header that must not be there twice.
 fn only<'a>(
     headers: &'a HeaderMap,
@@ -94,7 +111,7 @@ fn trimmed(value: &[u8]) -> &[u8] {
 }
 
 /// A character of a scheme's name (RFC 9110, section 5.6.2).
-const fn is_token_char(byte: u8) -> bool {
+pub(crate) const fn is_token_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
@@ -149,7 +166,10 @@ fn has_query_token(uri: &Uri) -> bool {
 mod tests {
     use super::*;
 
-    const WITH_KEYS: Places = Places { api_key: true };
+    const WITH_KEYS: Places<'_> = Places {
+        api_key: true,
+        token: None,
+    };
 
     fn found(headers: &[(&str, &str)], uri: &str) -> Result<String, Refusal> {
         let mut map = HeaderMap::new();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderName, Request, header};
 use palisade_core::filter::Exchange;
 use palisade_core::{PathSet, Principal, sent_path};
 
@@ -14,6 +14,7 @@ use crate::digest::sha256;
 use crate::jwt::own::OwnClaims;
 use crate::outcome::{Later, Outcome};
 use crate::service_token::ServiceTokens;
+use crate::session::cookie;
 use crate::websocket::{self, Redeemed, Tickets};
 use crate::{AccountStatus, ApiKeyInfo, ApiKeys, JwtVerifier, Refusal, Sessions};
 
@@ -27,6 +28,10 @@ pub(crate) struct Config {
     pub(crate) api_keys: Option<ApiKeys>,
     pub(crate) sessions: Option<Sessions>,
     pub(crate) tickets: Option<Tickets>,
+    pub(crate) token_header: Option<HeaderName>,
+    pub(crate) token_cookie: Option<Box<str>>,
+    /// Whether what proved a principal is taken out of its request.
+    pub(crate) stripped: bool,
     pub(crate) origins: Vec<Box<str>>,
     pub(crate) presence: Presence,
     pub(crate) skip: PathSet,
@@ -62,22 +67,45 @@ impl Config {
         if websocket::is_opening(request.headers()) {
             return self.decide_opening(exchange, request);
         }
-        let places = Places {
-            api_key: self.api_keys.is_some(),
-        };
-        match credential::find(request.headers(), request.uri(), places) {
+        match credential::find(request.headers(), request.uri(), self.places()) {
             Err(refusal) => Decision::Now(Err(refusal)),
             Ok(Credential::Bearer(token)) => self.decided(self.check_bearer(token, exchange)),
             Ok(Credential::ApiKey(key)) => match &self.api_keys {
                 Some(keys) => self.decided(keys.check(key)),
                 None => Decision::Now(Err(Refusal::KeyUnknown)),
             },
-            Ok(Credential::None) => self.decide_ambient(request.headers(), Ok(())),
+            Ok(Credential::None) => self.decide_ambient(request.headers(), exchange, Ok(())),
+        }
+    }
+
+    const fn places(&self) -> Places<'_> {
+        Places {
+            api_key: self.api_keys.is_some(),
+            token: self.token_header.as_ref(),
+        }
+    }
+
+    /// Takes what may have proved the principal out of the request.
+    #[cold]
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        headers.remove(header::AUTHORIZATION);
+        headers.remove(credential::API_KEY);
+        if let Some(name) = &self.token_header {
+            headers.remove(name);
+        }
+        let session = self.sessions.as_ref().map(Sessions::cookie_name);
+        for name in self.token_cookie.as_deref().into_iter().chain(session) {
+            cookie::remove(headers, name);
         }
     }
 
     /// Nothing was presented on purpose; the browser may have sent a cookie.
-    fn decide_ambient(&self, headers: &HeaderMap, origin: Result<(), Refusal>) -> Decision {
+    fn decide_ambient(
+        &self,
+        headers: &HeaderMap,
+        exchange: &mut Exchange,
+        origin: Result<(), Refusal>,
+    ) -> Decision {
         let session = self
             .sessions
             .as_ref()
@@ -90,10 +118,33 @@ impl Config {
             Some(Err(refusal)) => return Decision::Now(Err(refusal)),
             None => Refusal::NoCredential,
         };
+        let refusal = match self.decide_token_cookie(headers, exchange, origin) {
+            Some(Decision::Now(Err(Refusal::TokenExpired))) => Refusal::SessionUnknown,
+            Some(decision) => return decision,
+            None => refusal,
+        };
         match self.presence {
             Presence::Optional => Decision::Anonymous,
             Presence::Required => Decision::Now(Err(refusal)),
         }
+    }
+
+    /// The token that a browser sends by itself; nothing where it sends none.
+    fn decide_token_cookie(
+        &self,
+        headers: &HeaderMap,
+        exchange: &mut Exchange,
+        origin: Result<(), Refusal>,
+    ) -> Option<Decision> {
+        let found = cookie::find(headers, self.token_cookie.as_deref()?);
+        let token = match found.and_then(|found| found.map(credential::bare_token).transpose()) {
+            Ok(token) => token?,
+            Err(refusal) => return Some(Decision::Now(Err(refusal))),
+        };
+        Some(match origin {
+            Ok(()) => self.decided(self.check_bearer(token, exchange)),
+            Err(refusal) => Decision::Now(Err(refusal)),
+        })
     }
 
     /// A WebSocket has more places for a credential, none of which the inner service may see.
@@ -103,10 +154,7 @@ impl Config {
             Ok(offered) => offered,
             Err(refusal) => return Decision::Now(Err(refusal)),
         };
-        let places = Places {
-            api_key: self.api_keys.is_some(),
-        };
-        let presented = match credential::find(request.headers(), request.uri(), places) {
+        let presented = match credential::find(request.headers(), request.uri(), self.places()) {
             Ok(presented) => presented,
             Err(refusal) => return Decision::Now(Err(refusal)),
         };
@@ -134,7 +182,7 @@ impl Config {
                     true => Ok(()),
                     false => Err(Refusal::OriginNotAllowed),
                 };
-                self.decide_ambient(request.headers(), origin)
+                self.decide_ambient(request.headers(), exchange, origin)
             }
             _ => Decision::Now(Err(Refusal::SeveralCredentials)),
         }

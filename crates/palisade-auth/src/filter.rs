@@ -67,6 +67,9 @@ fn carry_out<B>(
             exchange
                 .enter(request.extensions_mut())
                 .push_principal(principal);
+            if config.stripped {
+                config.strip(request.headers_mut());
+            }
             Step::Pass(())
         }
         Err(refusal) => {

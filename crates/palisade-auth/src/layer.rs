@@ -1,9 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::{HeaderName, header};
 use palisade_core::{Handle, PathSet, Principal};
 
 use crate::challenge::Challenges;
+use crate::credential::{API_KEY, is_token_char};
 use crate::decide::{Config, Presence};
 use crate::service_token::{ServiceToken, ServiceTokens};
 use crate::websocket::Tickets;
@@ -56,6 +58,9 @@ impl AuthLayer {
                 api_keys: None,
                 sessions: None,
                 tickets: None,
+                token_header: None,
+                token_cookie: None,
+                stripped: false,
                 origins: Vec::new(),
                 presence: Presence::Required,
                 skip: PathSet::none(),
@@ -122,6 +127,50 @@ impl AuthLayer {
     #[must_use]
     pub fn sessions(self, sessions: Sessions) -> Self {
         self.with(|config| config.sessions = Some(sessions))
+    }
+
+    /// Accepts JSON Web Tokens in this header too, without a scheme in front, as proxies that sign users in send them:
+    /// `x-goog-iap-jwt-assertion`, `cf-access-jwt-assertion`, `x-amzn-oidc-data`.
+    ///
+    /// A request with a token there and another credential presents two, and is refused.
+    ///
+    /// # Errors
+    ///
+    /// Refuses `authorization`, `x-api-key` and `cookie`, which have forms of their own.
+    pub fn bearer_header(self, name: HeaderName) -> Result<Self, AuthError> {
+        if [header::AUTHORIZATION, header::COOKIE, API_KEY].contains(&name) {
+            return Err(AuthError::one("bearer_header", "has a form of its own"));
+        }
+        Ok(self.with(|config| config.token_header = Some(name)))
+    }
+
+    /// Accepts a JSON Web Token in the cookie of this name, where no other credential is presented. One that has expired
+    /// counts as nothing presented, because a browser sends its cookie all the same.
+    ///
+    /// # Security
+    ///
+    /// A cookie is sent whoever caused the request: put a cross-origin guard in front of what changes something. Name it
+    /// `__Host-...` and set it with `Secure`, `HttpOnly` and `SameSite`. WebSockets need an `Origin` that is allowed, as
+    /// with [`sessions`](Self::sessions).
+    ///
+    /// # Errors
+    ///
+    /// Refuses a name that no cookie can have (RFC 6265, section 4.1.1).
+    pub fn bearer_cookie(self, name: &str) -> Result<Self, AuthError> {
+        if name.is_empty() || !name.bytes().all(is_token_char) {
+            return Err(AuthError::one("bearer_cookie", "is no name of a cookie"));
+        }
+        Ok(self.with(|config| config.token_cookie = Some(name.into())))
+    }
+
+    /// Takes the credential out of requests that pass with a principal: `Authorization`, `X-API-Key`, the header and the
+    /// cookies that the layer was told of. What stands inside knows the principal, and neither logs nor forwards what
+    /// proved it. Default: the request stays as it is.
+    ///
+    /// A limiter inside that counts by `Authorization` finds none; let it count by principal.
+    #[must_use]
+    pub fn strip_credentials(self) -> Self {
+        self.with(|config| config.stripped = true)
     }
 
     /// Lets pages of this origin, such as `https://app.example`, open WebSockets with a session's cookie, beside those

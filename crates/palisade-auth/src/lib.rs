@@ -31,6 +31,16 @@ mod store;
 pub mod testing;
 pub mod websocket;
 
+/// The guides of this repository, so that their code is compiled and run.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/guides/identity-providers.md")]
+    struct IdentityProviders;
+    #[cfg(all(feature = "axum", feature = "websocket"))]
+    #[doc = include_str!("../../../docs/guides/websockets.md")]
+    struct WebSockets;
+}
+
 /// The signature algorithms of RFC 7518 and RFC 8037 that are known here.
 pub use jsonwebtoken::Algorithm;
 
@@ -58,4 +68,4 @@ pub use refresh::{RefreshToken, RefreshTokens, RefreshTokensBuilder};
 pub use refusal::Refusal;
 pub use roles::{Roles, RolesBuilder};
 pub use service_token::ServiceToken;
-pub use session::{Sessions, SessionsBuilder};
+pub use session::{SessionInfo, Sessions, SessionsBuilder};

@@ -5,6 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use palisade_auth::revocation::MemoryRevocation;
 use palisade_auth::{
     Algorithm, ClientClaim, Issuer, JwtVerifier, KeySet, Refusal, TokenClaims, VerifyingKey,
 };
@@ -271,4 +272,91 @@ fn roles_permissions_and_tenants_of_another_form_reach_adapt() {
     let mixed = with(&claims, "roles", json!(["admin", 7]));
     let principal = verify(issuer(), &signed(json!({}), &mixed)).unwrap();
     assert_eq!(principal.role_names().count(), 0);
+}
+
+const ENTRA: &str = "https://login.microsoftonline.com/{tenant}/v2.0";
+
+fn of_tenant(tenant: &str) -> String {
+    let claims = json!({
+        "iss": ENTRA.replace("{tenant}", tenant), "sub": "alice", "aud": "api",
+        "iat": NOW, "exp": NOW + 60, "tenant": "claimed",
+    });
+    signed(json!({"typ": "JWT"}), &claims)
+}
+
+#[test]
+fn one_template_stands_for_the_issuers_of_many_tenants() {
+    let many = || {
+        idp(ENTRA)
+            .audience("api")
+            .tenants(|tenant| ["acme", "9122040d-6c67"].contains(&tenant))
+    };
+    for tenant in ["acme", "9122040d-6c67"] {
+        let principal = verify(many(), &of_tenant(tenant)).unwrap();
+        assert_eq!(principal.issuer(), ENTRA.replace("{tenant}", tenant));
+        assert_eq!(
+            principal.tenant_name(),
+            Some(tenant),
+            "not what a claim says"
+        );
+    }
+    let everybody = || idp(ENTRA).audience("api").tenants(|_| true);
+    for (issuer, tenant) in [
+        (many(), "evil"),
+        (many(), "ACME"),
+        (everybody(), ""),
+        (everybody(), "acme/v2.0/../evil"),
+        (everybody(), "a.b"),
+        (everybody(), "a%2Fb"),
+        (everybody(), "{tenant}/x"),
+        // Without `tenants` the name is what it is.
+        (idp(ENTRA).audience("api"), "acme"),
+    ] {
+        let refused = verify(issuer, &of_tenant(tenant));
+        assert_eq!(refused.err(), Some(Refusal::UnknownIssuer), "{tenant}");
+    }
+    for name in ["https://idp.example/", "{tenant}{tenant}"] {
+        let issuer = idp(name).audience("api").tenants(|_| true);
+        assert!(
+            JwtVerifier::builder().issuer(issuer).build().is_err(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_name_goes_before_a_template_that_it_fits() {
+    let acme = ENTRA.replace("{tenant}", "acme");
+    let stricter = idp(&acme).audience("of acme alone");
+    let jwt = JwtVerifier::builder()
+        .issuer(idp(ENTRA).audience("api").tenants(|_| true))
+        .issuer(stricter)
+        .clock(clock())
+        .build()
+        .unwrap();
+    assert_eq!(
+        jwt.verify(&of_tenant("acme")).err(),
+        Some(Refusal::WrongAudience)
+    );
+    assert!(jwt.verify(&of_tenant("other")).is_ok());
+}
+
+#[test]
+fn a_subject_of_one_tenant_is_revoked_in_that_one() {
+    let minute = Duration::from_secs(60);
+    let revoked = MemoryRevocation::with_clock(minute, clock());
+    let issuer = idp(ENTRA)
+        .audience("api")
+        .tenants(|_| true)
+        .max_lifetime(minute);
+    let builder = JwtVerifier::builder().issuer(issuer).clock(clock());
+    let jwt = builder.revocation(revoked.clone()).build().unwrap();
+    assert!(jwt.verify(&of_tenant("acme")).is_ok());
+    revoked.revoke_subject(&ENTRA.replace("{tenant}", "acme"), "alice");
+    let refused = jwt.verify(&of_tenant("acme"));
+    assert_eq!(refused.err(), Some(Refusal::Revoked));
+    assert!(
+        jwt.verify(&of_tenant("other")).is_ok(),
+        "somebody else of the same name"
+    );
 }

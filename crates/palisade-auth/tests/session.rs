@@ -457,3 +457,38 @@ mod ended {
         assert_eq!(start.elapsed(), Duration::from_secs(30));
     }
 }
+
+#[test]
+fn the_sessions_of_a_user_are_listed_and_ended_one_by_one() {
+    let clock = Clock::new();
+    let sessions = sessions(&clock).build().unwrap();
+    let none = HeaderMap::new();
+    for name in ["alice", "bob"] {
+        let other = Principal::user(name, "alice");
+        assert!(sessions.begin(other, &none).is_ok(), "another issuer");
+        assert!(
+            sessions
+                .begin(Principal::user("bookings", "bob"), &none)
+                .is_ok()
+        );
+    }
+    let listed = || sessions.of_subject("bookings", "alice");
+    assert!(listed().is_empty());
+    let first = sessions.begin(alice(), &none).unwrap();
+    clock.pass(60);
+    assert!(sessions.begin(alice(), &none).is_ok());
+    let found = listed();
+    let began: Vec<u64> = found.iter().map(|one| one.began_at.as_secs()).collect();
+    assert_eq!(began, [NOW + 60, NOW], "the one that was used last first");
+    assert_eq!(found[1].ends_at.as_secs(), NOW + 30 * 60);
+    assert!(
+        found
+            .iter()
+            .all(|one| !first.to_str().unwrap().contains(&one.id))
+    );
+
+    assert!(sessions.revoke(&found[0].id));
+    assert_eq!(listed(), [found[1].clone()]);
+    clock.pass(29 * 60);
+    assert!(listed().is_empty(), "it has idled for 30 minutes");
+}

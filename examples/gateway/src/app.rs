@@ -2,7 +2,7 @@
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use palisade::audit::Audit;
-use palisade::auth::{RefreshTokens, Roles, TokenIssuer};
+use palisade::auth::{JwtVerifier, RefreshTokens, Roles, TokenIssuer};
 use palisade::ratelimit::RateLimiter;
 use tokio::sync::watch;
 
@@ -17,6 +17,8 @@ pub(crate) struct App {
     pub(crate) bookings: Bookings,
     pub(crate) users: Users,
     pub(crate) tokens: TokenIssuer,
+    /// Says when the credential of an open WebSocket ends.
+    pub(crate) verifier: JwtVerifier,
     pub(crate) refresh: RefreshTokens,
     pub(crate) roles: Roles,
     pub(crate) failed_logins: RateLimiter,

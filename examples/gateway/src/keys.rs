@@ -29,6 +29,7 @@ const SERVICES: [(&str, &str); 2] = [
 pub(crate) struct Keys {
     pub(crate) auth: AuthLayer,
     pub(crate) tokens: TokenIssuer,
+    pub(crate) verifier: JwtVerifier,
     pub(crate) refresh: RefreshTokens,
     pub(crate) cipher: FieldCipher,
     /// An API key to try things with, in development.
@@ -89,8 +90,9 @@ impl Keys {
         let (api_keys, api_key) =
             api_keys(development).map_err(|error| Problems::one("api key", error.to_string()))?;
         Ok(Self {
-            auth: services.bearer(verifier).api_keys(api_keys),
+            auth: services.bearer(verifier.clone()).api_keys(api_keys),
             tokens: issuer,
+            verifier,
             refresh,
             cipher,
             api_key,

@@ -174,6 +174,7 @@ async fn assemble(
             .await
             .map_err(other)?,
         tokens: keys.tokens,
+        verifier: keys.verifier,
         refresh: keys.refresh,
         roles: keys::roles().map_err(other)?,
         failed_logins,

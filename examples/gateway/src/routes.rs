@@ -6,6 +6,7 @@ mod dashboard;
 mod health;
 mod quote;
 mod sign_in;
+mod websocket;
 
 use std::time::Duration;
 
@@ -62,7 +63,8 @@ pub(crate) fn router(
             "/auth/logout",
             post(sign_in::logout).route_layer(signed_in.clone()),
         )
-        .route("/api/me", get(me).route_layer(signed_in))
+        .route("/api/me", get(me).route_layer(signed_in.clone()))
+        .route("/ws", get(websocket::open).route_layer(signed_in))
         .route(
             "/api/bookings",
             post(bookings::create)

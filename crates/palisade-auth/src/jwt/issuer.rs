@@ -13,7 +13,7 @@ use super::key_set::KeySet;
 use super::remote::Jwks;
 use super::rules::{ClaimRules, ClientClaim};
 use super::token_type::TokenType;
-use super::trusted::{Adapt, Keys, TrustedIssuer};
+use super::trusted::{Adapt, Keys, TENANT, Tenants, TrustedIssuer};
 use crate::TokenClaims;
 
 /// Somebody whose tokens are accepted: a name, keys, and what a token must say.
@@ -44,6 +44,7 @@ pub struct Issuer {
     services: bool,
     nonces: bool,
     adapt: Option<Adapt>,
+    tenants: Option<Tenants>,
 }
 
 impl Issuer {
@@ -106,6 +107,7 @@ impl Issuer {
             services: false,
             nonces: false,
             adapt: None,
+            tenants: None,
         }
     }
 
@@ -199,10 +201,41 @@ impl Issuer {
         self
     }
 
+    /// Makes a template of the name, in which `{tenant}` stands for one of many: the issuers of all tenants have the same
+    /// keys and rules, and `known` says which tenants there are. It is asked once a token, while that is in the cache.
+    ///
+    /// A principal's issuer is the one that its token names, and its tenant the one in there, whatever a claim says. A tenant
+    /// is of letters, digits, `-` and `_`. An issuer that is configured by its whole name goes before a template.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_auth::{Issuer, KeySet};
+    ///
+    /// fn entra(keys: KeySet) -> Issuer {
+    ///     Issuer::keys("https://login.microsoftonline.com/{tenant}/v2.0", keys)
+    ///         .audience("6e74172b-be56-4843-9ff4-e66a39bb12e3")
+    ///         .tenants(|tenant| tenant == "9122040d-6c67-4c5b-b112-36a304b66dad")
+    /// }
+    /// # let _ = entra;
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// With `|_| true` everybody who can make a tenant at the provider can sign in here.
+    #[must_use]
+    pub fn tenants(mut self, known: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.tenants = Some(Arc::new(known));
+        self
+    }
+
     pub(super) fn build(self) -> Result<TrustedIssuer, Problems> {
         let mut problems = Problems::none();
         if let Some(reason) = name_problem(&self.name) {
             problems.push("name", reason);
+        }
+        if self.tenants.is_some() && self.name.matches(TENANT).count() != 1 {
+            problems.push("name", "does not have `{tenant}` exactly once");
         }
         let is_empty = |name: &str| name.is_empty();
         if self.clients.iter().any(|(_, client)| is_empty(client)) {
@@ -259,6 +292,7 @@ impl Issuer {
             services: self.services,
             nonces: self.nonces,
             adapt: self.adapt,
+            tenants: self.tenants,
         })
     }
 }

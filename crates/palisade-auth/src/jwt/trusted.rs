@@ -59,9 +59,29 @@ pub(crate) struct TrustedIssuer {
     /// Whether access tokens may have a `nonce`.
     pub(crate) nonces: bool,
     pub(crate) adapt: Option<Adapt>,
+    /// Where the name is a template.
+    pub(crate) tenants: Option<Tenants>,
 }
 
+/// Which tenants of a template are known.
+pub(crate) type Tenants = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// What stands for the tenant in the name of an issuer.
+pub(super) const TENANT: &str = "{tenant}";
+
 impl TrustedIssuer {
+    /// Whether this is the issuer of that name, and which tenant it names.
+    pub(crate) fn is_named<'n>(&self, name: &'n str) -> Option<Option<&'n str>> {
+        let Some(tenants) = &self.tenants else {
+            return (*self.name == *name).then_some(None);
+        };
+        let (before, after) = self.name.split_once(TENANT)?;
+        let tenant = name.strip_prefix(before)?.strip_suffix(after)?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let known = !tenant.is_empty() && tenant.bytes().all(plain) && tenants(tenant);
+        known.then_some(Some(tenant))
+    }
+
     pub(crate) fn verify(
         &self,
         header: &Header<'_>,
@@ -89,13 +109,14 @@ impl TrustedIssuer {
     pub(crate) fn principal(
         &self,
         claims: &Registered<'_>,
+        name: &str,
         subject: &str,
         expires_at: UnixTime,
     ) -> Principal {
         let principal = if self.services && claims.says_service() {
-            Principal::service(&self.name, subject)
+            Principal::service(name, subject)
         } else {
-            Principal::user(&self.name, subject)
+            Principal::user(name, subject)
         };
         claims.describe(principal.expires_at(expires_at))
     }

@@ -69,10 +69,11 @@ pub(crate) fn verify(
     let payload = decode(compact.payload)?;
     let claims = Registered::parse(&payload)?;
     let name = claims.iss.as_ref().ok_or(Refusal::UnknownIssuer)?;
-    let position = issuers
+    let mut known = issuers
         .iter()
-        .position(|issuer| *issuer.name == *name.0)
-        .ok_or(Refusal::UnknownIssuer)?;
+        .enumerate()
+        .filter_map(|(position, issuer)| Some((position, issuer.is_named(&name.0)?)));
+    let (position, tenant) = known.next().ok_or(Refusal::UnknownIssuer)?;
     let issuer = &issuers[position];
     if !issuer.token_type.accepts(&header) || claims.says_other_use() {
         return Err(Refusal::WrongType.into());
@@ -101,12 +102,16 @@ pub(crate) fn verify(
         })?;
 
     let (expires_at, subject) = issuer.rules.check(&claims, now)?;
-    let principal = issuer.principal(&claims, subject, expires_at);
+    let principal = issuer.principal(&claims, &name.0, subject, expires_at);
+    let principal = match tenant {
+        Some(tenant) => principal.tenant(tenant),
+        None => principal,
+    };
     let issued_at = claims.iat.map(|iat| UnixTime::from_secs(iat.floor()));
     let id = claims.jti.as_ref().map(|jti| (*jti.0).into());
     let named = issuer.adapt.as_ref().map(|_| {
         Box::new(Named {
-            issuer: issuer.name.clone(),
+            issuer: (*name.0).into(),
             subject: subject.into(),
             session: claims.sid.as_ref().map(|sid| (*sid.0).into()),
         })

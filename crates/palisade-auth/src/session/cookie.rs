@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, header};
 use crate::Refusal;
 
 /// The value of the only cookie of this name.
-pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, Refusal> {
+pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, Refusal> {
     let mut all = all(headers, name);
     match (all.next(), all.next()) {
         (found, None) => Ok(found),
@@ -23,6 +23,36 @@ pub(super) fn all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item 
             let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
             Some(value.strip_prefix(b"=")?.trim_ascii_end())
         })
+}
+
+/// Takes every cookie of this name out of the request.
+pub(crate) fn remove(headers: &mut HeaderMap, name: &str) {
+    if all(headers, name).next().is_none() {
+        return;
+    }
+    let lines: Vec<HeaderValue> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| {
+            let pairs = line.as_bytes().split(|byte| *byte == b';');
+            let kept: Vec<&[u8]> = pairs
+                .map(<[u8]>::trim_ascii)
+                .filter(|pair| !is_of(pair, name))
+                .collect();
+            HeaderValue::from_bytes(&kept.join(&b"; "[..])).ok()
+        })
+        .filter(|line| !line.is_empty())
+        .collect();
+    headers.remove(header::COOKIE);
+    for line in lines {
+        headers.append(header::COOKIE, line);
+    }
+}
+
+/// Whether `name=value` is a cookie of this name.
+fn is_of(pair: &[u8], name: &str) -> bool {
+    let value = pair.strip_prefix(name.as_bytes());
+    value.is_some_and(|value| value.starts_with(b"="))
 }
 
 /// Where a cookie may go.
@@ -71,6 +101,19 @@ mod tests {
         }
         find(&headers, "__Host-s")
             .map(|value| value.map(|value| String::from_utf8(value.to_vec()).unwrap()))
+    }
+
+    #[test]
+    fn every_cookie_of_the_name_is_taken_out_and_no_other() {
+        let mut headers = HeaderMap::new();
+        for line in ["a=1; __Host-s=x;b=2", "__Host-s=y", "__Host-sx=3"] {
+            headers.append(header::COOKIE, line.parse().unwrap());
+        }
+        remove(&mut headers, "__Host-s");
+        let left: Vec<_> = headers.get_all(header::COOKIE).iter().collect();
+        assert_eq!(left, ["a=1; b=2", "__Host-sx=3"]);
+        remove(&mut headers, "none");
+        assert_eq!(headers.get_all(header::COOKIE).iter().count(), 2);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sessions of browsers: an opaque random cookie, known here by its SHA-256.
 
 mod builder;
-mod cookie;
+pub(crate) mod cookie;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -55,6 +55,20 @@ struct Inner {
 /// By the public id, which takes two SHA-256 of the cookie to reach.
 type Entries = HashMap<PublicId, Entry>;
 type PublicId = [u8; 16];
+
+/// One session of a user. It holds no secret: nobody can make the cookie of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// What [`Principal::session_id`] says within the session, for [`Sessions::revoke`].
+    pub id: String,
+    /// When the user signed in.
+    pub began_at: UnixTime,
+    /// When it was used last, to the second.
+    pub used_at: UnixTime,
+    /// When it ends unless it is used before.
+    pub ends_at: UnixTime,
+}
 
 struct Entry {
     principal: Arc<Principal>,
@@ -151,6 +165,36 @@ impl Sessions {
             entry.principal.issuer() != issuer || entry.principal.subject() != subject
         });
         before - entries.len()
+    }
+
+    /// The sessions of a subject that are not over, the one that was used last first: for a page on which users see where
+    /// they are signed in, and [end](Self::revoke) what they do not know. Looks at all sessions.
+    #[must_use]
+    pub fn of_subject(&self, issuer: &str, subject: &str) -> Vec<SessionInfo> {
+        let now = self.0.clock.now();
+        let entries = self.read();
+        let of_subject = entries.iter().filter(|(_, entry)| {
+            entry.principal.issuer() == issuer
+                && entry.principal.subject() == subject
+                && !entry.is_over(now, self.0.idle)
+        });
+        let mut found: Vec<SessionInfo> = of_subject
+            .map(|(id, entry)| SessionInfo {
+                id: encode(id),
+                began_at: UnixTime::from_secs(
+                    (entry.ends_at.as_secs()).saturating_sub(self.0.lifetime.as_secs()),
+                ),
+                used_at: UnixTime::from_secs(entry.used_at.load(Ordering::Relaxed)),
+                ends_at: entry.end(self.0.idle),
+            })
+            .collect();
+        found.sort_by(|one, other| (other.used_at, &one.id).cmp(&(one.used_at, &other.id)));
+        found
+    }
+
+    /// The name of the cookie.
+    pub(crate) fn cookie_name(&self) -> &str {
+        &self.0.cookie
     }
 
     /// Whose session a request came with; nothing if it has no cookie.

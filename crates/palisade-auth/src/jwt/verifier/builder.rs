@@ -119,6 +119,8 @@ impl JwtVerifierBuilder {
                 Err(part) => problems.append(&prefix, part),
             }
         }
+        // Whole names go before templates that they fit as well.
+        issuers.sort_by_key(|issuer| issuer.tenants.is_some());
         Ok(problems.into_result(JwtVerifier(Arc::new(Inner {
             issuers,
             cache: NonZeroUsize::new(self.cache).map(TokenCache::new),
