@@ -250,7 +250,7 @@ where
     type Future = Sleep;
 
     fn retry(&mut self, request: &mut Request<T>, result: &mut Result<Res, Err>) -> Option<Sleep> {
-        let advice = self.judge.judge(result.as_ref());
+        let advice = self.judge(result.as_ref());
         let is_whole = self.replay.is_whole(request.body());
         let body = request.body();
         let wait = self.decide(advice, is_whole, |replay| replay.take_over(body))?;
