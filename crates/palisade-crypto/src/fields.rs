@@ -197,6 +197,10 @@ pub(crate) fn push_step(path: &mut String, step: Step<'_>) {
     match step {
         Step::Element => path.push_str("[]"),
         Step::Name(name) => {
+            // Mostly there is nothing to escape.
+            if !name.contains(['~', '/', '[', '*']) {
+                return path.push_str(name);
+            }
             for character in name.chars() {
                 match character {
                     '~' => path.push_str("~0"),
@@ -237,7 +241,8 @@ impl<'f> Matcher<'f> {
     pub(crate) fn new(fields: &'f Fields) -> Self {
         Self {
             fields,
-            states: Vec::new(),
+            // Room for a few patterns over a few levels.
+            states: Vec::with_capacity(fields.others().len() * 6),
         }
     }
 

@@ -22,9 +22,10 @@ pub(crate) fn rewrite(
         text,
         scanner: Scanner::new(text.as_bytes()),
         matcher: Matcher::new(fields),
-        containers: Vec::new(),
+        containers: Vec::with_capacity(8),
         field: None,
         path_before: path,
+        path: String::new(),
         splice: Splice {
             text: text.as_bytes(),
             copied: 0,
@@ -44,6 +45,8 @@ struct Walk<'a, 'f, E> {
     /// A field that is an array or an object, from its start until it is closed.
     field: Option<Field>,
     path_before: &'a str,
+    /// Of the latest field; kept for its memory.
+    path: String,
     splice: Splice<'a>,
     edit: E,
 }
@@ -171,23 +174,28 @@ where
 
     /// Replaces what stands from `start` to here.
     fn replace(&mut self, start: usize, step: Option<&Reached>) -> Result<(), Error> {
-        let mut path = self.path_before.to_owned();
+        self.path.clear();
+        self.path.reserve(self.path_before.len() + 64);
+        self.path.push_str(self.path_before);
         let around = self
             .containers
             .iter()
             .map(|container| container.step.as_ref());
         for reached in around.chain([step]).flatten() {
             match reached {
-                Reached::Element => push_step(&mut path, Step::Element),
+                Reached::Element => push_step(&mut self.path, Step::Element),
                 Reached::Name(name) => {
                     let name = name_of(self.text, name);
-                    push_step(&mut path, Step::Name(name.as_deref().unwrap_or(NO_NAME)));
+                    push_step(
+                        &mut self.path,
+                        Step::Name(name.as_deref().unwrap_or(NO_NAME)),
+                    );
                 }
             }
         }
         let raw = &self.text[start..self.scanner.at()];
         let out = self.splice.up_to(start);
-        (self.edit)(&path, raw, out).map_err(|error| error.at(&path))?;
+        (self.edit)(&self.path, raw, out).map_err(|error| error.at(&self.path))?;
         self.splice.copied = self.scanner.at();
         Ok(())
     }

@@ -4,18 +4,28 @@ use std::ops::Range;
 
 use crate::Error;
 
-/// What `0` to `255` mean inside a string: 1 ends or escapes it or is forbidden there.
-const SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        special[byte] = true;
-        byte += 1;
+/// How many bytes at the start of `text` neither end nor escape a string and are allowed in one.
+///
+/// It looks at eight at a time, as one number. Subtracting a byte of it from another may borrow from the next one up, so
+/// that what is found above the lowest hit may be wrong, but never the lowest.
+#[inline]
+fn plain_len(text: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word & HIGHS;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (words, rest) = text.as_chunks::<8>();
+    for (position, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let hits = below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+        if hits != 0 {
+            return position * 8 + hits.trailing_zeros() as usize / 8;
+        }
     }
-    special[b'"' as usize] = true;
-    special[b'\\' as usize] = true;
-    special
-};
+    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    let plain = rest.iter().position(special).unwrap_or(rest.len());
+    words.len() * 8 + plain
+}
 
 pub(super) struct Scanner<'a> {
     text: &'a [u8],
@@ -87,9 +97,7 @@ impl<'a> Scanner<'a> {
         self.expect(b'"')?;
         let mut escaped = false;
         loop {
-            let rest = &self.text[self.at..];
-            let plain = rest.iter().position(|byte| SPECIAL[usize::from(*byte)]);
-            self.at += plain.unwrap_or(rest.len());
+            self.at += plain_len(&self.text[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -160,6 +168,35 @@ impl<'a> Scanner<'a> {
             Ok(())
         } else {
             Err(self.invalid())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_byte_is_plain_or_not_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let special = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for at in 0..20 {
+                let mut text = [b'x'; 20];
+                text[at] = byte;
+                let expected = if special { at } else { 20 };
+                assert_eq!(plain_len(&text), expected, "{byte} at {at}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn eight_bytes_at_a_time_are_read_as_one_by_one(text: Vec<u8>) {
+            let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+            let expected = text.iter().position(special).unwrap_or(text.len());
+            prop_assert_eq!(plain_len(&text), expected);
         }
     }
 }

@@ -34,7 +34,15 @@ fn form_of(content_type: &[u8]) -> Option<Form> {
         .iter()
         .position(|byte| matches!(byte, b';' | b','))
         .unwrap_or(content_type.len());
-    let essence = content_type[..end].trim_ascii().to_ascii_lowercase();
+    let essence = content_type[..end].trim_ascii();
+    // Longer than any type with a name (RFC 6838, section 4.2), unless somebody hides one.
+    let mut lower = [0; 256];
+    let Some(lower) = lower.get_mut(..essence.len()) else {
+        return Some(Form::Unreadable);
+    };
+    lower.copy_from_slice(essence);
+    lower.make_ascii_lowercase();
+    let essence: &[u8] = lower;
     if essence == b"multipart/byteranges" {
         return Some(Form::Unreadable);
     }
@@ -78,12 +86,19 @@ const ABOUT_THE_BODY: [HeaderName; 8] = [
 
 /// Drops what the headers say of the body as it was; `len` is its length now, if there is one to tell.
 pub(super) fn restate(headers: &mut HeaderMap, len: Option<usize>) {
-    for name in &ABOUT_THE_BODY {
-        headers.remove(name);
+    // Most have none of them, and to compare the few that are there costs less than to look for each.
+    if headers.keys().any(|name| ABOUT_THE_BODY.contains(name)) {
+        for name in &ABOUT_THE_BODY {
+            headers.remove(name);
+        }
     }
-    headers.remove(header::CONTENT_LENGTH);
-    if let Some(len) = len {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+    match len {
+        Some(len) => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        }
+        None => {
+            headers.remove(header::CONTENT_LENGTH);
+        }
     }
 }
 
@@ -115,6 +130,7 @@ mod tests {
             ("application/xjson", Some(Form::Unreadable)),
             ("application/jsonp", Some(Form::Unreadable)),
             ("multipart/byteranges; boundary=x", Some(Form::Unreadable)),
+            (&*"a/".repeat(200), Some(Form::Unreadable)),
             ("application/javascript", None),
             ("text/html", None),
             ("", None),
