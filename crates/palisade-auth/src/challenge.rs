@@ -57,6 +57,10 @@ pub(crate) fn without_challenge(refusal: Refusal) -> Rejection {
         Answer::Unauthenticated | Answer::InvalidToken => {
             challenge(Code::Authentication, &HeaderValue::from_static("Bearer"))
         }
+        Answer::StepUp => challenge(
+            Code::Authentication,
+            &HeaderValue::from_static("Bearer error=\"insufficient_user_authentication\""),
+        ),
         Answer::InvalidRequest => Rejection::new(Code::Validation),
         Answer::InsufficientScope | Answer::Forbidden => Rejection::new(Code::Authorization),
         Answer::Unavailable => Rejection::new(Code::Unavailable).retry_after(RETRY),

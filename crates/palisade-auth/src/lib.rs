@@ -51,7 +51,10 @@ pub use error::AuthError;
 #[cfg(feature = "axum")]
 pub use extract::{Auth, Claims, OptionalAuth};
 pub use filter::AuthService;
-pub use guard::{Guard, Guarded, RequirePermission, RequireRole, RequireScope, RequireService};
+pub use guard::{
+    Guard, Guarded, RequireAuthentication, RequirePermission, RequireRole, RequireScope,
+    RequireService,
+};
 pub use jwt::{
     ClientClaim, HmacKeys, InvalidClaims, IssuedToken, Issuer, JwtVerifier, JwtVerifierBuilder,
     KeySet, SigningKey, SigningKeys, TokenClaims, TokenIssuer, TokenIssuerBuilder, TokenType,

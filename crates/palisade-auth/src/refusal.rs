@@ -45,6 +45,8 @@ pub(crate) enum Answer {
     InsufficientScope,
     /// 403 without a challenge: another credential would not help by its scope.
     Forbidden,
+    /// 401 `insufficient_user_authentication` (RFC 9470, section 3).
+    StepUp,
     /// 503: a store that decides is not there.
     Unavailable,
     /// 500: this service is put together wrongly.
@@ -124,6 +126,8 @@ reasons! {
     InsufficientPermission = "insufficient_permission" => Forbidden,
     /// The principal is not of the kind, or not the service, that may pass.
     WrongKind = "wrong_kind" => Forbidden,
+    /// The sign-in was not strong or not recent enough.
+    InsufficientAuthentication = "insufficient_user_authentication" => StepUp,
     /// The custom claims are not of the form that the handler asked for.
     ForeignClaims = "foreign_claims" => InvalidToken,
     /// A store that decides could not be asked.
@@ -145,7 +149,9 @@ impl Refusal {
                 EventKind::InputValidationFailure
             }
             _ => match self.answer() {
-                Answer::InsufficientScope | Answer::Forbidden => EventKind::AuthorizationFailure,
+                Answer::InsufficientScope | Answer::Forbidden | Answer::StepUp => {
+                    EventKind::AuthorizationFailure
+                }
                 _ => EventKind::LoginFailure,
             },
         }

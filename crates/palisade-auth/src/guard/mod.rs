@@ -1,12 +1,16 @@
 mod filter;
+mod step_up;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{HeaderValue, Request, header};
-use palisade_core::{Code, Handle, Principal, PrincipalKind, Rejection, RequestScope};
+use http::{HeaderValue, Method, Request, header};
+use palisade_core::time::WallClock;
+use palisade_core::{Code, Handle, Principal, PrincipalKind, Rejection, RequestScope, sent_path};
 
 pub use self::filter::Guarded;
+pub use self::step_up::RequireAuthentication;
 use crate::challenge::{Anonymous, without_challenge};
 use crate::counters::Counters;
 use crate::scope::is_scope;
@@ -29,6 +33,7 @@ struct Config {
 
 type Names = Box<[Box<str>]>;
 type Check = Arc<dyn Fn(&Principal) -> bool + Send + Sync>;
+type Policy = Arc<dyn Fn(&Principal, &Method, &str) -> bool + Send + Sync>;
 
 enum Rule {
     Authenticated,
@@ -40,10 +45,13 @@ enum Rule {
     AnyService,
     Services(Box<str>, Names),
     Check(Check),
+    Policy(Policy),
+    AnyAcr(Names),
+    SignedInWithin(Duration, WallClock),
 }
 
 impl Rule {
-    fn allows(&self, principal: &Principal) -> bool {
+    fn allows<B>(&self, principal: &Principal, request: &Request<B>) -> bool {
         match self {
             Self::Authenticated => true,
             Self::AllScopes(names) => {
@@ -62,6 +70,19 @@ impl Rule {
                     && names.iter().any(|name| **name == *principal.subject())
             }
             Self::Check(check) => check(principal),
+            Self::Policy(policy) => {
+                let method = match request.method() {
+                    &Method::HEAD => &Method::GET,
+                    method => method,
+                };
+                policy(
+                    principal,
+                    method,
+                    sent_path(request.extensions(), request.uri()),
+                )
+            }
+            Self::AnyAcr(values) => step_up::has_acr(principal, values),
+            Self::SignedInWithin(age, clock) => step_up::signed_in_within(principal, *age, clock),
         }
     }
 }
@@ -98,6 +119,31 @@ impl Guard {
             Rule::Check(Arc::new(check)),
             Refusal::InsufficientPermission,
         )
+    }
+
+    /// Lets pass whom a policy lets pass, by who asks, for what and about what: the principal, the method (`GET` for a
+    /// `HEAD`) and the path as the client sent it; the others get 403.
+    ///
+    /// The place for an engine such as Casbin or Cedar, which is asked on every request and so must answer from memory. One
+    /// that fails must say `false`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_auth::Guard;
+    ///
+    /// // Everybody may see his own page, and admins may do everything.
+    /// let guard = Guard::policy(|principal, method, path| {
+    ///     principal.has_role("admin")
+    ///         || (method == http::Method::GET && path.strip_prefix("/users/") == Some(principal.subject()))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn policy(
+        policy: impl Fn(&Principal, &Method, &str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let rule = Rule::Policy(Arc::new(policy));
+        Self::of(rule, Refusal::InsufficientPermission)
     }
 
     /// A guard of the same type that lets everybody pass.
@@ -237,7 +283,7 @@ impl Config {
         request: &Request<B>,
     ) -> Result<(), (Refusal, Option<Arc<Principal>>)> {
         match scope.and_then(RequestScope::principal) {
-            Some(principal) if self.rule.allows(&principal) => Ok(()),
+            Some(principal) if self.rule.allows(&principal, request) => Ok(()),
             Some(principal) => Err((self.refusal, Some(principal))),
             None if request.extensions().get::<Anonymous>().is_some() => {
                 Err((Refusal::NoCredential, None))
@@ -255,6 +301,10 @@ impl Config {
             (Refusal::NoCredential, _, Some(anonymous)) => anonymous.rejection(),
             (Refusal::InsufficientScope, Some(challenge), _) => Rejection::new(Code::Authorization)
                 .header(header::WWW_AUTHENTICATE, challenge.clone()),
+            (Refusal::InsufficientAuthentication, Some(challenge), _) => {
+                Rejection::new(Code::Authentication)
+                    .header(header::WWW_AUTHENTICATE, challenge.clone())
+            }
             _ => without_challenge(refusal),
         }
     }
@@ -281,6 +331,9 @@ impl fmt::Debug for Config {
             Rule::AnyService => ("any service", &[]),
             Rule::Services(_, names) => ("services", names),
             Rule::Check(_) => ("check", &[]),
+            Rule::Policy(_) => ("policy", &[]),
+            Rule::AnyAcr(values) => ("any acr", values),
+            Rule::SignedInWithin(..) => ("signed in within", &[]),
         };
         f.debug_struct("Guard").field(what, &names).finish()
     }
