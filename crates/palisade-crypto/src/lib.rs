@@ -35,3 +35,12 @@ pub use layer::{
 pub use reencrypt::{Progress, Reencrypted, Reencryption};
 pub use suite::{LegacyReader, Suite};
 pub use untyped::Untyped;
+
+/// The guides of this repository, so that their code is compiled and run.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/guides/rotating-keys.md")]
+    struct RotatingKeys;
+    #[doc = include_str!("../../../docs/guides/moving-from-fernet.md")]
+    struct MovingFromFernet;
+}

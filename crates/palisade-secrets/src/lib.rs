@@ -35,3 +35,10 @@ pub use secrecy::{ExposeSecret, SecretString};
 pub use secret::{Pair, Secret};
 pub use secrets::{Access, Secrets};
 pub use watch::Watch;
+
+/// The guides of this repository, so that their code is compiled and run.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/guides/where-secrets-come-from.md")]
+    struct WhereSecretsComeFrom;
+}
