@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::format::Kind;
 use crate::keyring::Keys;
 use crate::session::{Alias, Options, Session, text, value_of, wrong_type};
-use crate::{Context, Error, Keyring, LegacyReader, Suite, Untyped};
+use crate::{Context, Error, Key, Keyring, LegacyReader, Suite, Untyped};
 
 /// Seals values for their place, and opens them there.
 ///
@@ -196,6 +196,16 @@ impl FieldCipher {
             Some(value) => Ok(value),
             None => session.untyped().read(sealed.as_bytes(), value_of),
         }
+    }
+
+    /// Opens bytes that are a key, without a copy that is not wiped.
+    pub(crate) fn decrypt_to_key(&self, sealed: &str, place: &Context<'_>) -> Result<Key, Error> {
+        let read = |kind, content: &[u8]| match kind {
+            Kind::Bytes => Key::from_slice(content),
+            other => Err(wrong_type(Kind::Bytes, other)),
+        };
+        let opened = self.session().open(sealed, place, Untyped::Bytes, read)?;
+        opened.ok_or(Error::NotSealed)
     }
 
     fn encrypt(&self, kind: Kind, content: &[u8], place: &Context<'_>) -> Result<String, Error> {

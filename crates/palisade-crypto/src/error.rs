@@ -1,7 +1,7 @@
 use palisade_core::Problems;
 use palisade_core::random::RandomError;
 
-use crate::{KeyId, Suite};
+use crate::{KeyId, KeyManagementError, Suite};
 
 /// What can go wrong. It never holds a key, a plaintext or a sealed value.
 #[derive(thiserror::Error)]
@@ -25,6 +25,14 @@ pub enum Error {
     /// A sealed value whose key is not in the keyring. No other key is tried.
     #[error("the sealed value needs key {0}, which is not in the keyring")]
     UnknownKey(KeyId),
+    /// A key management service did not wrap or unwrap a key.
+    #[error("key {id}: {source}")]
+    KeyManagement {
+        /// The number of the key.
+        id: KeyId,
+        /// What the service said.
+        source: KeyManagementError,
+    },
     /// A sealed value that does not open: it was altered, or it belongs to another field, record, tenant or key.
     #[error("the sealed value does not open here")]
     Refused,
@@ -79,6 +87,7 @@ impl Error {
             Self::Malformed => "malformed",
             Self::UnknownSuite(_) => "unknown_suite",
             Self::UnknownKey(_) => "unknown_key",
+            Self::KeyManagement { .. } => "key_management",
             Self::Refused => "refused",
             Self::WrongType { .. } => "wrong_type",
             Self::CannotSeal(_) => "cannot_seal",

@@ -131,6 +131,22 @@ impl Key {
         Zeroizing::new(STANDARD.encode(self.bytes()))
     }
 
+    /// The key itself, for a [`KeyManagement`](crate::KeyManagement) that wraps it.
+    #[must_use]
+    pub fn expose_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// The key in bytes that were opened.
+    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
+        let mut key = Self(Box::new([0; Self::LEN]));
+        if bytes.len() != Self::LEN {
+            return Err(Error::Malformed);
+        }
+        key.0.copy_from_slice(bytes);
+        Ok(key)
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }

@@ -11,7 +11,9 @@ mod fields;
 pub mod format;
 mod json;
 mod key;
+mod key_management;
 mod keyring;
+mod keyset;
 mod layer;
 mod reencrypt;
 mod session;
@@ -25,7 +27,9 @@ pub use encrypted::Encrypted;
 pub use error::Error;
 pub use fields::Fields;
 pub use key::{Key, KeyId};
+pub use key_management::{KeyManagement, KeyManagementError, LocalMasterKey};
 pub use keyring::{Keyring, KeyringBuilder};
+pub use keyset::WrappedKeyset;
 #[cfg(feature = "metrics")]
 pub use layer::REFUSED_TOTAL;
 pub use layer::{
