@@ -65,17 +65,17 @@ impl Issuer {
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "keys are made in the call")]
     pub fn hmac(name: &str, keys: HmacKeys) -> Self {
-        Self::own(name, KeySet::of_hmac(&keys))
+        Self::own(name, Keys::Fixed(KeySet::of_hmac(&keys)))
     }
 
     /// An issuer whose tokens we make.
-    pub(crate) fn own(name: &str, keys: KeySet) -> Self {
+    pub(crate) fn own(name: &str, keys: Keys) -> Self {
         Self {
             token_type: TokenType::AccessToken,
             max_lifetime: Self::OWN_LIFETIME,
             issued_at_required: true,
             services: true,
-            ..Self::of(name, Keys::Fixed(keys))
+            ..Self::of(name, keys)
         }
     }
 
@@ -263,6 +263,8 @@ impl Issuer {
                     problems.push("algorithms", "leaves no key that could be used");
                 }
             }
+            // Which of them may be used is asked for each token.
+            Keys::Own(_) => {}
             #[cfg(feature = "jwks")]
             Keys::Remote(jwks) => {
                 let symmetric = |algorithm: &Algorithm| algorithm.family() == AlgorithmFamily::Hmac;

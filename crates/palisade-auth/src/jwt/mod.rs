@@ -18,6 +18,7 @@ mod remote;
 mod roca;
 mod rules;
 mod signing;
+mod signing_keys;
 mod token_claims;
 mod token_type;
 mod trusted;
@@ -32,7 +33,8 @@ pub use self::keys::VerifyingKey;
 #[cfg(feature = "jwks")]
 pub use self::remote::{FetchError, Jwks, JwksResponse};
 pub use self::rules::ClientClaim;
-pub use self::signing::{SigningKey, SigningKeys};
+pub use self::signing::SigningKey;
+pub use self::signing_keys::SigningKeys;
 pub use self::token_claims::{InvalidClaims, TokenClaims};
 pub use self::token_type::TokenType;
 pub use self::verifier::{JwtVerifier, JwtVerifierBuilder};

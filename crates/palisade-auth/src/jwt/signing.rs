@@ -15,7 +15,6 @@ use ring::signature::{
 use zeroize::Zeroizing;
 
 use super::der;
-use super::key_set::KeySet;
 use super::keys::VerifyingKey;
 use crate::AuthError;
 
@@ -201,63 +200,5 @@ impl SigningKey {
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SigningKey").field(&self.public).finish()
-    }
-}
-
-/// The key that signs, and those whose tokens are still alive or that will sign next: all of them are published.
-///
-/// # Example
-///
-/// ```
-/// use palisade_auth::{Algorithm, JwtVerifier, SigningKey, SigningKeys, TokenIssuer};
-/// use palisade_core::Principal;
-///
-/// let keys = SigningKeys::new(SigningKey::generate(Algorithm::EdDSA)?);
-/// let tokens = TokenIssuer::signed("https://bookings.example/", keys)
-///     .audience("api://bookings")
-///     .build()?;
-/// assert!(tokens.jwks().contains(r#""crv":"Ed25519""#));
-///
-/// let jwt = JwtVerifier::builder().issuer(tokens.issuer()).build()?;
-/// let issued = tokens.issue(&Principal::user("", "alice"))?;
-/// assert!(jwt.verify(issued.as_str()).is_ok());
-/// # Ok::<(), palisade_auth::AuthError>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct SigningKeys {
-    current: SigningKey,
-    others: Vec<VerifyingKey>,
-}
-
-impl SigningKeys {
-    /// Signs with this key.
-    #[must_use]
-    pub const fn new(current: SigningKey) -> Self {
-        Self {
-            current,
-            others: Vec::new(),
-        }
-    }
-
-    /// Publishes and accepts one more key: the one before, until its tokens have expired, or the next one, some time
-    /// before it signs, so that everybody has fetched it by then.
-    #[must_use]
-    pub fn also(mut self, key: VerifyingKey) -> Self {
-        self.others.push(key);
-        self
-    }
-
-    pub(crate) const fn current(&self) -> &SigningKey {
-        &self.current
-    }
-
-    /// Every key, for verifying.
-    ///
-    /// # Errors
-    ///
-    /// Refuses two keys of one id, and a shared secret among them.
-    pub fn verifying(&self) -> Result<KeySet, AuthError> {
-        let current = std::iter::once(self.current.public().clone());
-        KeySet::new(current.chain(self.others.iter().cloned()))
     }
 }

@@ -12,6 +12,7 @@ use super::parse::Header;
 #[cfg(feature = "jwks")]
 use super::remote::Jwks;
 use super::rules::ClaimRules;
+use super::signing_keys::SigningKeys;
 use super::token_claims::TokenClaims;
 use super::token_type::TokenType;
 use crate::Refusal;
@@ -20,6 +21,8 @@ use crate::Refusal;
 #[derive(Debug, Clone)]
 pub(crate) enum Keys {
     Fixed(KeySet),
+    /// Private keys of our own, which may rotate.
+    Own(SigningKeys),
     #[cfg(feature = "jwks")]
     Remote(Jwks),
 }
@@ -29,6 +32,7 @@ impl Keys {
     pub(crate) fn with<T>(&self, read: impl FnOnce(&KeySet) -> T) -> Result<T, Refusal> {
         match self {
             Self::Fixed(keys) => Ok(read(keys)),
+            Self::Own(keys) => Ok(read(&keys.view().published)),
             #[cfg(feature = "jwks")]
             Self::Remote(jwks) => jwks.with(read),
         }
@@ -38,6 +42,7 @@ impl Keys {
     pub(crate) fn generation(&self) -> u64 {
         match self {
             Self::Fixed(_) => 0,
+            Self::Own(keys) => keys.generation(),
             #[cfg(feature = "jwks")]
             Self::Remote(jwks) => jwks.generation(),
         }
@@ -124,7 +129,7 @@ impl TrustedIssuer {
     /// Whether the keys are all there are; an issuer that publishes its own may be about to change to another kind.
     pub(super) const fn is_settled(&self) -> bool {
         match self.keys {
-            Keys::Fixed(_) => true,
+            Keys::Fixed(_) | Keys::Own(_) => true,
             #[cfg(feature = "jwks")]
             Keys::Remote(_) => false,
         }

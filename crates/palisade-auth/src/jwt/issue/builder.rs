@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use jsonwebtoken::Algorithm;
 use palisade_core::Problems;
 use palisade_core::time::WallClock;
 
@@ -9,9 +8,9 @@ use crate::AuthError;
 use crate::jwt::hmac::HmacKeys;
 use crate::jwt::issuer::{Issuer, name_problem};
 use crate::jwt::key_set::KeySet;
-use crate::jwt::parse::encode;
 use crate::jwt::rules::ClaimRules;
-use crate::jwt::signing::SigningKeys;
+use crate::jwt::signing_keys::{SigningKeys, header};
+use crate::jwt::trusted::Keys;
 
 /// Collects the settings of a [`TokenIssuer`].
 #[derive(Debug, Clone)]
@@ -28,7 +27,14 @@ impl TokenIssuer {
     /// Issues as `name`, signed with the current secret of `keys`.
     #[must_use]
     pub fn hmac(name: &str, keys: HmacKeys) -> TokenIssuerBuilder {
-        Self::with(name, Signer::Hmac(keys))
+        let header = header(keys.algorithm(), Some(keys.signing().0));
+        Self::with(
+            name,
+            Signer::Hmac {
+                keys: Box::new(keys),
+                header,
+            },
+        )
     }
 
     /// Issues as `name`, signed with the current private key of `keys`, whose public half [`jwks`](Self::jwks) shows.
@@ -132,18 +138,13 @@ impl TokenIssuerBuilder {
         if !seconds.contains(&self.lifetime) {
             problems.push("lifetime", "is not from 1 second to 24 hours");
         }
-        let (verifying, header) = match &self.signer {
-            Signer::Hmac(keys) => (
-                KeySet::of_hmac(keys),
-                header(keys.algorithm(), Some(keys.signing().0)),
-            ),
+        let verifying = match &self.signer {
+            Signer::Hmac { keys, .. } => Keys::Fixed(KeySet::of_hmac(keys)),
             Signer::Private(keys) => {
-                let current = keys.current().public();
-                let verifying = keys.verifying().unwrap_or_else(|_| {
+                if keys.verifying().is_err() {
                     problems.push("keys", "has two of one id, or a shared secret");
-                    KeySet::default()
-                });
-                (verifying, header(current.algorithm(), current.key_id()))
+                }
+                Keys::Own(keys.clone())
             }
         };
         let lifetime = Duration::from_secs(self.lifetime.as_secs());
@@ -161,13 +162,6 @@ impl TokenIssuerBuilder {
             clock: self.clock,
             signer: self.signer,
             verifying,
-            header,
         })?)
     }
-}
-
-/// The header is the same for every token of a key, so it is encoded once.
-fn header(algorithm: Algorithm, kid: Option<&str>) -> Box<str> {
-    let json = serde_json::json!({ "alg": algorithm, "kid": kid, "typ": "at+jwt" });
-    encode(json.to_string()).into()
 }

@@ -20,7 +20,8 @@ use super::issuer::Issuer;
 use super::key_set::KeySet;
 use super::parse::encode;
 use super::rules::ClaimRules;
-use super::signing::SigningKeys;
+use super::signing_keys::SigningKeys;
+use super::trusted::Keys;
 use crate::AuthError;
 use crate::scope::is_scope;
 
@@ -54,14 +55,17 @@ pub struct TokenIssuer {
     clock: WallClock,
     signer: Signer,
     /// What verifies the tokens.
-    verifying: KeySet,
-    header: Box<str>,
+    verifying: Keys,
 }
 
 /// What signs.
 #[derive(Debug, Clone)]
 enum Signer {
-    Hmac(HmacKeys),
+    Hmac {
+        keys: Box<HmacKeys>,
+        /// The same for every token, so it is encoded once.
+        header: Box<str>,
+    },
     Private(SigningKeys),
 }
 
@@ -107,7 +111,10 @@ impl TokenIssuer {
     /// The public keys as a JWK set, to be served at `/.well-known/jwks.json`; an empty set for shared secrets.
     #[must_use]
     pub fn jwks(&self) -> String {
-        self.verifying.to_jwks()
+        match &self.signer {
+            Signer::Hmac { .. } => KeySet::default().to_jwks(),
+            Signer::Private(keys) => keys.view().published.to_jwks(),
+        }
     }
 
     /// How long a token lives.
@@ -233,16 +240,25 @@ impl TokenIssuer {
     }
 
     fn sign(&self, payload: &[u8]) -> Result<String, AuthError> {
-        let mut token = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + 96);
-        token.push_str(&self.header);
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = match &self.signer {
-            Signer::Hmac(keys) => {
+        let unsigned = |header: &str| {
+            let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 96);
+            token.push_str(header);
+            token.push('.');
+            URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+            token
+        };
+        let (mut token, signature) = match &self.signer {
+            Signer::Hmac { keys, header } => {
+                let token = unsigned(header);
                 let tag = hmac::sign(keys.signing().1, token.as_bytes());
-                encode(tag)
+                (token, encode(tag))
             }
-            Signer::Private(keys) => encode(keys.current().sign(token.as_bytes())?),
+            Signer::Private(keys) => {
+                let view = keys.view();
+                let token = unsigned(&view.header);
+                let signature = view.current.sign(token.as_bytes())?;
+                (token, encode(signature))
+            }
         };
         token.push('.');
         token.push_str(&signature);
