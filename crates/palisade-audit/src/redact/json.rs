@@ -1,9 +1,11 @@
 //! JSON as it was sent, on one line, with what is sensitive taken out.
 
+mod number;
+
+use self::number::is_number;
 use super::action::{Action, MASK};
 use super::cleaner::Cleaner;
 use super::path::Censor;
-use super::values;
 
 /// How deep a body may be nested; readers of the trail have limits, too.
 const MAX_DEPTH: usize = 64;
@@ -297,50 +299,6 @@ impl<'a> Reader<'a> {
     fn copy_scalar(&mut self, scalar: &[u8]) {
         self.cleaner.number(self.out, scalar);
     }
-}
-
-impl Cleaner {
-    /// Appends a number, `true`, `false` or `null`; the number of a payment card becomes a text.
-    pub(super) fn number(&mut self, out: &mut Vec<u8>, scalar: &[u8]) {
-        let is_long = scalar.len() >= values::SHORTEST_CARD;
-        if is_long && self.finds_values() && values::is_card(scalar) {
-            out.push(b'"');
-            out.extend_from_slice(MASK.as_bytes());
-            out.push(b'"');
-        } else {
-            out.extend_from_slice(scalar);
-        }
-    }
-}
-
-/// RFC 8259, section 6.
-fn is_number(text: &[u8]) -> bool {
-    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let text = text.strip_prefix(b"-").unwrap_or(text);
-    let whole = digits(text);
-    if whole == 0 || (whole > 1 && text[0] == b'0') {
-        return false;
-    }
-    let mut rest = &text[whole..];
-    if let Some(fraction) = rest.strip_prefix(b".") {
-        let len = digits(fraction);
-        if len == 0 {
-            return false;
-        }
-        rest = &fraction[len..];
-    }
-    if let [b'e' | b'E', exponent @ ..] = rest {
-        let exponent = match exponent {
-            [b'+' | b'-', rest @ ..] => rest,
-            all => all,
-        };
-        let len = digits(exponent);
-        if len == 0 {
-            return false;
-        }
-        rest = &exponent[len..];
-    }
-    rest.is_empty()
 }
 
 /// The text of a string's inside.
