@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use clock::SetClock;
 use palisade_ratelimit::{
-    Decision, Limit, Policy, Rate, RateLimitLayer, RateLimiter, Receipt, Redis, SECOND, burst,
-    per_second,
+    DAY, Decision, Limit, Policy, Rate, RateLimitLayer, RateLimiter, Receipt, Redis, SECOND, burst,
+    per_day, per_second,
 };
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Arg, Cmd, RedisFuture, Value};
@@ -30,6 +30,54 @@ fn the_scripts_decide_as_the_memory_store_does() {
     } else {
         60
     };
+    in_both(async |running, server| {
+        for number in 0..policies {
+            let mut dice = Dice(number + 1);
+            let limits = fixed_policy(number).unwrap_or_else(|| dice.limits());
+            compare(running, server, number, &limits, dice).await;
+        }
+    });
+}
+
+/// The scripts count a bucket's time round and round: 2^22 seconds, which are 48 days and a half.
+#[test]
+fn buckets_outlast_the_rounds_of_their_clock() {
+    in_both(async |running, server| {
+        // In debt for 125 days, of which each hour counts to the nanosecond.
+        let deep = Limit::token_bucket(Rate::new(7, 6 * DAY), burst(19));
+        let mut pair = Pair::new(running, server, "always".into(), &[deep]).await;
+        for step in 0..250 {
+            pair.rest(DAY / 2 + Duration::from_micros(1)).await;
+            pair.charge("a", 1, &format!("step {step}")).await;
+        }
+        // Refilled, but for a tenth of a day, when a charge of ten days is given back; and then left alone.
+        let daily = Limit::token_bucket(per_day(1), burst(19));
+        let mut pair = Pair::new(running, server, "given-back".into(), &[daily]).await;
+        for cost in [10, 9] {
+            pair.charge("a", cost, "before").await;
+        }
+        pair.rest(DAY * 189 / 10).await;
+        pair.refund(0).await;
+        pair.rest(15 * DAY).await;
+        pair.charge("a", 19, "after 15 days").await;
+        // A key that another limit keeps for longer than a round.
+        for days in [1, 23, 25, 36, 47, 49, 60, 85] {
+            let limits = [
+                Limit::token_bucket(per_second(10), burst(3)),
+                Limit::fixed(1_000, 300 * DAY),
+            ];
+            let mut pair = Pair::new(running, server, format!("kept{days}"), &limits).await;
+            for cost in [3, 1] {
+                pair.charge("a", cost, "before").await;
+            }
+            pair.rest(days * DAY).await;
+            pair.charge("a", 3, &format!("after {days} days")).await;
+        }
+    });
+}
+
+/// Runs a test whose time is paused, with a runtime whose time is not, and a server.
+fn in_both(test: impl AsyncFnOnce(&Handle, &Server)) {
     let running = Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -42,11 +90,7 @@ fn the_scripts_decide_as_the_memory_store_does() {
         .unwrap();
     paused.block_on(async {
         let server = Server::start();
-        for number in 0..policies {
-            let mut dice = Dice(number + 1);
-            let limits = fixed_policy(number).unwrap_or_else(|| dice.limits());
-            compare(running.handle(), &server, number, &limits, dice).await;
-        }
+        test(running.handle(), &server).await;
     });
 }
 
@@ -69,26 +113,7 @@ fn fixed_policy(number: u64) -> Option<Vec<Limit>> {
 }
 
 async fn compare(running: &Handle, server: &Server, number: u64, limits: &[Limit], mut dice: Dice) {
-    let name = format!("p{number}");
-    let policy = || {
-        let named = Policy::new(name.clone());
-        limits
-            .iter()
-            .fold(named, |policy, limit| policy.limit(*limit))
-    };
-    let clock = SetClock::new();
-    let mut pair = Pair {
-        // Both start on the same step of their clocks, because steps are counted from each store's own zero.
-        there: in_redis(running, server, policy(), &clock).await,
-        here: RateLimitLayer::builder()
-            .policy(policy())
-            .build()
-            .unwrap()
-            .limiter(),
-        running: running.clone(),
-        receipts: Vec::new(),
-        name: name.clone(),
-    };
+    let mut pair = Pair::new(running, server, format!("p{number}"), limits).await;
     let pace = 10_u64.pow(dice.below(10) as u32);
     for step in 0..STEPS {
         let gap = match dice.below(3) {
@@ -96,8 +121,7 @@ async fn compare(running: &Handle, server: &Server, number: u64, limits: &[Limit
             1 => dice.below(pace),
             _ => dice.below(pace / 50 + 1),
         };
-        clock.advance(gap);
-        tokio::time::advance(Duration::from_micros(gap)).await;
+        pair.rest(Duration::from_micros(gap)).await;
         let key = ["a", "b", "c"][dice.below(3) as usize];
         let place = format!("{limits:?}, step {step} of policy {number}");
         match dice.below(10) {
@@ -122,10 +146,40 @@ struct Pair {
     there: RateLimiter,
     running: Handle,
     name: String,
+    clock: SetClock,
     receipts: Vec<(Receipt, Receipt)>,
 }
 
 impl Pair {
+    async fn new(running: &Handle, server: &Server, name: String, limits: &[Limit]) -> Self {
+        let policy = || {
+            let named = Policy::new(name.clone());
+            limits
+                .iter()
+                .fold(named, |policy, limit| policy.limit(*limit))
+        };
+        let clock = SetClock::new();
+        Self {
+            // Both start on the same step of their clocks, because steps are counted from each store's own zero.
+            there: in_redis(running, server, policy(), &clock).await,
+            here: RateLimitLayer::builder()
+                .policy(policy())
+                .build()
+                .unwrap()
+                .limiter(),
+            running: running.clone(),
+            receipts: Vec::new(),
+            clock,
+            name,
+        }
+    }
+
+    /// Lets time pass.
+    async fn rest(&self, time: Duration) {
+        self.clock.advance(time.as_micros() as u64);
+        tokio::time::advance(time).await;
+    }
+
     async fn charge(&mut self, key: &'static str, cost: u32, place: &str) {
         let here = self.here.charge(&self.name, key, cost).await;
         let (asked, policy) = (self.there.clone(), self.name.clone());

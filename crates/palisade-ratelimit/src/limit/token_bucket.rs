@@ -16,7 +16,7 @@ pub(crate) struct TokenBucket {
     pub(super) interval: u64,
     /// Time to fill the whole bucket.
     pub(super) depth: u64,
-    burst: u32,
+    pub(super) burst: u32,
     /// The part of the burst that passes without waiting.
     at_once: u32,
     quota: u32,

@@ -1,5 +1,5 @@
 //! Rules as arguments of a script: windows in microseconds, rounded up so that rounding never admits more, and buckets in
-//! nanoseconds, as they are counted in this process.
+//! nanoseconds, as they are counted in this process, or where they are deep in quarters of a microsecond.
 
 use super::rule::Rule;
 use super::rules::Rules;
@@ -12,18 +12,32 @@ pub(crate) struct Wire {
     pub(crate) second: f64,
 }
 
-/// A token bucket in nanoseconds.
+/// A token bucket in parts of a microsecond, which are counted round and round: thousandths, or quarters where it is too
+/// deep for a round of those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WireBucket {
     /// Time between two tokens.
     pub(crate) interval: u64,
     /// Time to fill the whole bucket.
     pub(crate) depth: u64,
+    /// The parts of a microsecond.
+    pub(crate) parts: u64,
 }
+
+/// Less than half a round of thousandths, which has 2^22 seconds; 20 days.
+const DEEPEST_IN_NANOS: u64 = 20 * 86_400 * 1_000_000_000;
 
 impl WireBucket {
     pub(crate) const fn price(self, units: u64) -> u64 {
         units.saturating_mul(self.interval)
+    }
+
+    pub(crate) const fn nanos(self, parts: u64) -> u64 {
+        parts.saturating_mul(1_000 / self.parts)
+    }
+
+    const fn kind(self) -> u8 {
+        if self.parts == 1_000 { b'b' } else { b'q' }
     }
 }
 
@@ -37,11 +51,11 @@ impl Rule {
         };
         match self {
             Self::TokenBucket(rule) => {
-                let WireBucket { interval, depth } = rule.wire();
+                let bucket = rule.wire();
                 Wire {
-                    kind: b'b',
-                    first: interval as f64,
-                    second: depth as f64,
+                    kind: bucket.kind(),
+                    first: bucket.interval as f64,
+                    second: bucket.depth as f64,
                 }
             }
             Self::FixedWindow(rule) => window(b'f', rule.window),
@@ -53,7 +67,10 @@ impl Rule {
     /// The time between two tokens in nanoseconds, where there are tokens.
     pub(crate) fn token_interval(&self) -> Option<u64> {
         match self {
-            Self::TokenBucket(rule) => Some(rule.interval),
+            Self::TokenBucket(rule) => {
+                let bucket = rule.wire();
+                Some(bucket.nanos(bucket.interval))
+            }
             _ => None,
         }
     }
@@ -66,9 +83,18 @@ impl Rule {
 
 impl super::TokenBucket {
     fn wire(&self) -> WireBucket {
+        if self.depth <= DEEPEST_IN_NANOS {
+            return WireBucket {
+                interval: self.interval,
+                depth: self.depth,
+                parts: 1_000,
+            };
+        }
+        let interval = self.interval.div_ceil(250);
         WireBucket {
-            interval: self.interval,
-            depth: self.depth,
+            interval,
+            depth: interval.saturating_mul(self.burst.into()),
+            parts: 4,
         }
     }
 }
@@ -78,6 +104,7 @@ impl Rules {
     pub(crate) fn shape(&self) -> String {
         let each = self.iter().map(Rule::wire).map(|wire| match wire.kind {
             b'b' => "bn".to_owned(),
+            b'q' => "bq".to_owned(),
             kind => format!("{}{}", char::from(kind), wire.second),
         });
         each.collect()

@@ -12,9 +12,9 @@
 -- Answers  packed likewise: one byte, 0 fits, 1 does not yet, 2 never, 3 fits and more than the cost was taken; one byte,
 --          the number of the limit that is closest to refusing; what it has left; until it is full; the time; then
 --          1: until the cost fits; 3: for how long what was taken beyond the cost may be kept, and until the token
---          bucket is full. The arithmetic is exact up to 2^53, which are 104 days of nanoseconds, and beyond that to 4 ns.
+--          bucket is full. All arithmetic is exact: whole numbers below 2^53, and multiples of 8 below 2^56.
 --
--- The key holds until when it is sure to be kept, and then the state of each limit.
+-- The key holds until when it is sure to be kept, when it was charged last, and then the state of each limit.
 
 local argument = ARGV[1]
 local now, action, cost, want, at = struct.unpack('<dc1dd', argument)
@@ -27,26 +27,38 @@ local floor, ceil, max = math.floor, math.ceil, math.max
 local STEPS = 17
 
 local raw = redis.call('GET', KEYS[1])
-local states = raw and { cmsgpack.unpack(raw) } or { 0 }
+local states = raw and { cmsgpack.unpack(raw) } or { 0, 0 }
 
--- The time in so many nanoseconds, as a bucket keeps it: microseconds, and nanoseconds beyond.
-local function point(nanos) return { now + floor(nanos / 1000), nanos % 1000 } end
+-- What the times of a bucket are counted in: parts of a microsecond, round and round, as in bucket.lua.
+local function clock(kind)
+  if kind == 'b' then return 1000, 4194304000000000, now % 4194304000000 * 1000 end
+  return 4, 4294967296000000, now % 1073741824000000 * 4
+end
 
 -- Each limit: its kind and two numbers, its state, what is used of it, and in what time the last of that is released.
 local limits, bounded = {}, false
 while at <= #argument do
   local kind, first, second, following = struct.unpack('<c1dd', argument, at)
   local number = #limits + 1
-  local state, used, left = states[number + 1] or {}, 0, 0
-  if kind == 'b' then
-    -- A token bucket: the time between two tokens, and the time to fill it. Its state is when it is full.
-    if state[1] then used = max(0, (state[1] - now) * 1000 + state[2]) end
-    -- More than a whole bucket, and than clocks differ by, comes from other numbers or from a clock that was set back.
-    if used > second + 1000000000 then
-      used, state, bounded = second, point(second), true
-      states[number + 1] = state
+  local state, used, left = states[number + 2], 0, 0
+  if kind == 'b' or kind == 'q' then
+    -- A token bucket, in thousandths or quarters: the time between two tokens, and the time to fill it. Its state is when
+    -- it is full.
+    if state then
+      local parts, round, at = clock(kind)
+      used = (state - at) % round
+      -- A key that other limits keep may have rested for rounds: after 20 days every bucket of thousandths is full.
+      if used >= round / 2 or kind == 'b' and now - states[2] > 1728000000000 then
+        used = 0
+      elseif used > second + 1000000 * parts then
+        -- More than a whole bucket, and than clocks differ by, comes from other numbers or from a clock that was set back.
+        used, state, bounded = second, at + second, true
+        states[number + 2] = state
+      end
+      left = used * (1000 / parts)
     end
-    left = used
+  elseif not state then
+    state = {}
   elseif kind == 'f' then
     -- A fixed window: the quota, and its length. When it began, and the count.
     if state[1] and state[1] + second > now then used, left = state[2], (state[1] + second - now) * 1000 end
@@ -100,14 +112,14 @@ local function assess(units)
     local limit = limits[at]
     local kind, first, second, used = limit[1], limit[2], limit[3], limit[5]
     local f, l, u, w = 0, 0, limit[6], 0
-    if kind == 'b' then
-      local price = units * first
+    if kind == 'b' or kind == 'q' then
+      local price, nanos = units * first, kind == 'b' and 1 or 250
       if used + price <= second then
-        u = used + price
-        l = floor((second - u) / first)
+        u = (used + price) * nanos
+        l = floor((second - used - price) / first)
       else
         if used < second then l = floor((second - used) / first) end
-        if price > second then f = 2 else f, w = 1, used + price - second end
+        if price > second then f = 2 else f, w = 1, (used + price - second) * nanos end
       end
     elseif used + units <= first then
       l = first - used - units
@@ -129,23 +141,26 @@ end
 -- So most charges of a key in steady use need not set it again, which costs as much as the charge. The time of a caller
 -- may run differently from the server's: then every charge does.
 local function save(last)
+  states[2] = now
   if servers_time and last <= states[1] then
-    redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 1)), 'KEEPTTL')
+    redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 2)), 'KEEPTTL')
   else
     states[1] = last + (last - now) / 16 + 500000
     local ttl = ceil((states[1] - now) / 1000 + now % 1000) + 500
-    redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 1)), 'PX', ttl)
+    redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 2)), 'PX', ttl)
   end
 end
 
-if bounded then redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 1)), 'KEEPTTL') end
+if bounded then redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 2)), 'KEEPTTL') end
 
 if action == 'r' then
   for number, limit in ipairs(limits) do
     local kind, first, second, state, units = limit[1], limit[2], limit[3], limit[4], cost
-    if kind == 'b' then
-      local nanos = (state[2] or 0) - units * first
-      state = { (state[1] or 0) + floor(nanos / 1000), nanos % 1000 }
+    if kind == 'b' or kind == 'q' then
+      if state then
+        local _, _, at = clock(kind)
+        state = at + max(limit[5] - units * first, 0)
+      end
     elseif kind == 'f' then
       if state[1] and want >= state[1] and want < state[1] + second then
         if units < state[2] then state[2] = state[2] - units else state = {} end
@@ -161,9 +176,9 @@ if action == 'r' then
       end
       state = kept
     end
-    states[number + 1] = state
+    states[number + 2] = state
   end
-  if raw then redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 1)), 'KEEPTTL') end
+  if raw then redis.call('SET', KEYS[1], cmsgpack.pack(unpack(states, 1, #limits + 2)), 'KEEPTTL') end
   return struct.pack('<BBddd', 0, 1, 0, 0, now)
 end
 
@@ -187,10 +202,12 @@ for at = 1, #limits do
   local limit = limits[at]
   local kind, first, second, state, used = limit[1], limit[2], limit[3], limit[4], limit[5]
   local release, keep
-  if kind == 'b' then
-    bucket = used + units * first
-    state, keep = point(bucket), bucket
-    release = now + ceil(bucket / 1000)
+  if kind == 'b' or kind == 'q' then
+    local parts, _, at = clock(kind)
+    local after = used + units * first
+    state, bucket = at + after, after * (1000 / parts)
+    keep = bucket
+    release = now + ceil(after / parts)
   elseif kind == 'f' then
     if used == 0 then state = { now, units } else state = { state[1], used + units } end
     release = state[1] + second
@@ -217,7 +234,7 @@ for at = 1, #limits do
     end
     state = kept
   end
-  states[at + 1] = state
+  states[at + 2] = state
   release = max(release, now + ceil(limit[6] / 1000))
   if release > last then last = release end
   if keep < valid then valid = keep end

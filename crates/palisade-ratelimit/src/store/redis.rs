@@ -116,7 +116,8 @@ impl Redis {
         self.with(|settings| settings.timeout = timeout)
     }
 
-    /// Decides by this clock instead of the server's. All instances must then have the same time.
+    /// Decides by this clock instead of the server's. All instances must then have the same time. After a leap of more than
+    /// 24 days a token bucket that was charged before may be taken for an empty one.
     #[must_use]
     pub fn caller_time(self, clock: WallClock) -> Self {
         self.with(|settings| settings.clock = Some(clock))

@@ -89,15 +89,16 @@ impl Reading {
         let fit = match refused {
             false => Fit::Fits,
             true if price > bucket.depth => Fit::Never,
-            true => Fit::Wait(after.saturating_sub(bucket.depth)),
+            true => Fit::Wait(bucket.nanos(after.saturating_sub(bucket.depth))),
         };
+        let reset = bucket.nanos(debt);
         Some(Reply {
             fit,
             rule: 0,
             remaining: bucket.depth.saturating_sub(debt) / bucket.interval.max(1),
-            reset: debt,
+            reset,
             time,
-            taken: (code == MORE).then(|| self.taken(debt, debt)),
+            taken: (code == MORE).then(|| self.taken(reset, reset)),
         })
     }
 

@@ -129,6 +129,7 @@ impl WireBucket {
             (sign * price as f64).to_le_bytes(),
             double(self.depth),
             double(step),
+            double(self.parts),
             double(time),
         ];
         let text = format_args!("{}{price}", if sign < 0.0 { "-" } else { "" });
@@ -146,10 +147,11 @@ impl WireBucket {
     }
 
     /// In which steps a key's time to live grows: long enough that most charges need not touch it, and short beside the
-    /// time that the key has to live anyway. In microseconds.
+    /// time that the key has to live anyway. A power of two of seconds, which divides a round.
     const fn step(self) -> u64 {
-        const SECOND: u64 = 1_000_000;
-        self.depth / 16_000 + SECOND
+        let second = 1_000_000 * self.parts;
+        let seconds = self.depth / 16 / second + 1;
+        second << seconds.ilog2()
     }
 }
 
