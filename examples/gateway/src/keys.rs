@@ -4,8 +4,8 @@ mod kept;
 
 use palisade::auth::revocation::MemoryRevocation;
 use palisade::auth::{
-    ApiKeyOwner, AuthError, AuthLayer, HmacKeys, JwtVerifier, MemoryApiKeys, RefreshTokens, Roles,
-    ServiceToken, TokenIssuer,
+    Algorithm, ApiKeyOwner, AuthError, AuthLayer, HmacKeys, JwtVerifier, MemoryApiKeys,
+    RefreshTokens, Roles, ServiceToken, SigningKey, SigningKeys, TokenIssuer,
 };
 use palisade::crypto::{self, FieldCipher, Key, Keyring};
 use palisade::secrets::{EnvVars, Environment, Error, ExposeSecret, Secret, Secrets};
@@ -119,10 +119,12 @@ struct Tokens {
 }
 
 impl Tokens {
-    /// Access and refresh tokens under one secret. The end of a session ends both.
+    /// Access and refresh tokens under one secret, or access tokens under a private key where there is one. The end of a
+    /// session ends both.
     async fn make(secrets: &Secrets, settings: &Settings) -> Result<Self, Problems> {
         const VARIABLE: &str = "JWT_SECRET_KEY";
         let pair = secrets.pair(VARIABLE).await.map_err(problems_of)?;
+        let signing = signing_keys(secrets).await?;
         let mut versions = pair.iter();
         let current = versions
             .next()
@@ -134,7 +136,11 @@ impl Tokens {
                 keys = keys.previous(previous.expose_secret())?;
             }
             let revocation = MemoryRevocation::lasting(settings.access_token_lifetime);
-            let issuer = TokenIssuer::hmac(ISSUER, keys.clone())
+            let issuer = match &signing {
+                Some(signing) => TokenIssuer::signed(ISSUER, signing.clone()),
+                None => TokenIssuer::hmac(ISSUER, keys.clone()),
+            };
+            let issuer = issuer
                 .audience(AUDIENCE)
                 .lifetime(settings.access_token_lifetime)
                 .build()?;
@@ -151,6 +157,34 @@ impl Tokens {
         };
         made().map_err(|error: AuthError| Problems::one(VARIABLE, error.to_string()))
     }
+}
+
+/// The private keys that access tokens are signed with: the current one, and the public half of the one before.
+async fn signing_keys(secrets: &Secrets) -> Result<Option<SigningKeys>, Problems> {
+    const VARIABLE: &str = "JWT_SIGNING_KEY";
+    let named = |error: AuthError| Problems::one(VARIABLE, error.to_string());
+    let pair = match secrets.pair(VARIABLE).await {
+        Ok(pair) => pair,
+        Err(Error::Missing { .. }) => return Ok(None),
+        Err(error) => return Err(problems_of(error)),
+    };
+    let mut keys = None;
+    for pem in pair.iter() {
+        let key = private_key(pem.expose_secret()).map_err(named)?;
+        keys = Some(match keys {
+            None => SigningKeys::new(key),
+            Some(keys) => SigningKeys::also(keys, key.public().clone()),
+        });
+    }
+    Ok(keys)
+}
+
+/// A private key is for the algorithm that is usual for its type.
+fn private_key(pem: &str) -> Result<SigningKey, AuthError> {
+    let read = |algorithm| SigningKey::from_pem(algorithm, pem);
+    read(Algorithm::EdDSA)
+        .or_else(|_| read(Algorithm::ES256))
+        .or_else(|_| read(Algorithm::RS256))
 }
 
 /// Keys of partners, and one to try things with in development.

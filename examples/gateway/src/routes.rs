@@ -11,8 +11,10 @@ mod websocket;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::State as Extract;
+use axum::response::IntoResponse;
 use axum::routing::{delete, get, post};
-use http::StatusCode;
+use http::{StatusCode, header};
 use palisade::PrincipalKind;
 use palisade::auth::{Auth, Guard, RequireRole, RequireScope, RequireService};
 use palisade::axum::{method_not_allowed, not_found};
@@ -22,7 +24,7 @@ use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::app::App;
+use crate::app::{App, State};
 
 /// The time after which a caller gets 503 instead of the handler's answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,6 +57,7 @@ pub(crate) fn router(
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/.well-known/jwks.json", get(jwks))
         .route("/v1/ping", get(ping).route_layer(ping_limit))
         .route("/api/public", get(public))
         .route("/auth/token", post(sign_in::token))
@@ -104,7 +107,7 @@ pub(crate) fn router(
         .method_not_allowed_fallback(method_not_allowed)
         // Inside the stack, so that what they answer gets its headers and its record too.
         .layer(CatchPanicLayer::custom(|_| {
-            axum::response::IntoResponse::into_response(Rejection::new(Code::Internal))
+            IntoResponse::into_response(Rejection::new(Code::Internal))
         }))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -115,6 +118,16 @@ pub(crate) fn router(
 
 async fn ping() -> axum::Json<Value> {
     axum::Json(json!({ "pong": true }))
+}
+
+/// The public keys of access tokens, for services that verify them on their own; none where a shared secret signs.
+async fn jwks(Extract(app): State) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "application/jwk-set+json"),
+        // Half of the time for which a key is published before it signs.
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    (headers, app.tokens.jwks())
 }
 
 async fn public() -> axum::Json<Value> {

@@ -265,7 +265,7 @@ impl SigningKeys {
 impl View {
     fn at(entries: &[Entry], last: SigningKey, now: UnixTime) -> Self {
         let signing = || entries.iter().filter_map(|entry| entry.signs.as_ref());
-        let begun = signing().filter(|(_, from)| *from <= now).next_back();
+        let begun = signing().rfind(|(_, from)| *from <= now);
         let current = begun.map_or(last, |(key, _)| key.clone());
         let beginnings = signing().map(|(_, from)| *from).filter(|from| *from > now);
         let ends = entries.iter().filter_map(|entry| entry.until);
