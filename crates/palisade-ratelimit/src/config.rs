@@ -12,7 +12,7 @@ use palisade_core::Problems;
 #[cfg(feature = "serde")]
 pub use self::file::RateLimitConfig;
 #[cfg(feature = "serde")]
-pub use self::policy::{BlockConfig, LimitConfig, PolicyConfig, WindowKind};
+pub use self::policy::{BlockConfig, LimitConfig, PolicyConfig, WaitConfig, WindowKind};
 use crate::error::Error;
 use crate::limit::{Limit, burst, per_second};
 

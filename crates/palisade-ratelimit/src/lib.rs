@@ -23,7 +23,7 @@ mod test_support;
 
 pub use builder::RateLimitBuilder;
 #[cfg(feature = "serde")]
-pub use config::{BlockConfig, LimitConfig, PolicyConfig, RateLimitConfig, WindowKind};
+pub use config::{BlockConfig, LimitConfig, PolicyConfig, RateLimitConfig, WaitConfig, WindowKind};
 pub use decision::{Decision, Outcome};
 pub use error::Error;
 pub use filter::RateLimit;

@@ -95,6 +95,17 @@ async fn a_file_names_proxies_and_the_statuses_that_are_refunded() {
     }
 }
 
+#[cfg(not(feature = "wait"))]
+#[test]
+fn what_needs_the_feature_wait_says_so() {
+    let config = read(r#"{ "policies": [{ "preset": "clients", "wait": { "longest": "1s" } }] }"#);
+    let error = config.builder().unwrap_err().to_string();
+    assert!(
+        error.contains("policies[0].wait: needs the feature wait"),
+        "{error}"
+    );
+}
+
 #[cfg(not(feature = "redis"))]
 #[test]
 fn what_needs_redis_says_so() {

@@ -244,6 +244,33 @@ fn what_cannot_wait_is_an_error() {
     assert!(RateLimitLayer::builder().policy(shortest).build().is_ok());
 }
 
+#[cfg(feature = "serde")]
+#[tokio::test(start_paused = true)]
+async fn a_file_says_for_how_long_requests_wait() {
+    let read = |wait: &str| {
+        let limit = r#"{ "rate": 10, "burst": 1 }"#;
+        let policy = format!(r#"{{ "name": "even", "limits": [{limit}], "wait": {wait} }}"#);
+        let text = format!(r#"{{ "policies": [{policy}] }}"#);
+        let config = serde_json::from_str::<palisade_ratelimit::RateLimitConfig>(&text);
+        config.unwrap().builder()
+    };
+    let limiter = |wait| read(wait).unwrap().build().unwrap().limiter();
+    let default = limiter(r#"{ "longest": "200ms" }"#);
+    let delays = [Some(Duration::ZERO), Some(STEP), Some(STEP * 2), None];
+    for delay in delays {
+        let decision = default.check("even", "key", 1).await;
+        assert_eq!(decision.is_allowed().then_some(decision.delay), delay);
+    }
+    let nobody = limiter(r#"{ "longest": "200ms", "requests": 0 }"#);
+    assert!(nobody.until_ready("even", "key", 1).await.is_allowed());
+    assert!(!nobody.until_ready("even", "key", 1).await.is_allowed());
+    let error = read(r#"{ "longest": "long" }"#).unwrap_err().to_string();
+    assert!(
+        error.contains("policies[0].wait.longest: \"long\""),
+        "{error}"
+    );
+}
+
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn requests_that_are_counted_in_redis_wait_too() {

@@ -24,6 +24,8 @@ pub struct PolicyConfig {
     pub shadow: bool,
     /// The block of a key after repeated refusals; see [`Policy::block_after`]. Default never.
     pub block_after: Option<BlockConfig>,
+    /// The time for which requests over the limit wait for their turn; see `Policy::wait`. Needs the feature `wait`.
+    pub wait: Option<WaitConfig>,
     /// With which statuses a response gives its charge back: `304`, or a class such as `2xx`; see
     /// [`Policy::refund_when`]. Default none.
     pub refund: Vec<String>,
@@ -45,6 +47,23 @@ pub struct BlockConfig {
     pub within: String,
     /// Its length, such as `1h`.
     pub time: String,
+}
+
+/// A queue of requests that are over the limit of a token bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct WaitConfig {
+    /// The longest wait, such as `2s`.
+    pub longest: String,
+    /// The number of requests that may wait in a process; default 1,000.
+    #[serde(default = "default_waiting")]
+    pub requests: usize,
+}
+
+/// Some megabytes of requests that wait.
+const fn default_waiting() -> usize {
+    1_000
 }
 
 /// A limit: `rate`, `per` and `burst` for a token bucket, or `quota`, `window` and `kind`.
@@ -108,9 +127,29 @@ impl PolicyConfig {
             let length = time(&mut problems, "block_after.time", &block.time);
             policy = policy.block_after(block.refusals, within, length);
         }
+        policy = self.read_wait(policy, &mut problems);
         policy = self.read_refund(policy, &mut problems);
         policy = self.read_store(policy, &mut problems);
         problems.into_result(if self.shadow { policy.shadow() } else { policy })
+    }
+
+    #[cfg(feature = "wait")]
+    fn read_wait(&self, policy: Policy, problems: &mut Problems) -> Policy {
+        match &self.wait {
+            Some(wait) => {
+                let longest = time(problems, "wait.longest", &wait.longest);
+                policy.wait(longest, wait.requests)
+            }
+            None => policy,
+        }
+    }
+
+    #[cfg(not(feature = "wait"))]
+    fn read_wait(&self, policy: Policy, problems: &mut Problems) -> Policy {
+        if self.wait.is_some() {
+            problems.push("wait", "needs the feature wait, which was not built in");
+        }
+        policy
     }
 
     fn read_refund(&self, policy: Policy, problems: &mut Problems) -> Policy {
