@@ -1,65 +1,73 @@
-//! What the dashboard counts, read off the audit trail as it is written.
+//! What the dashboard shows of the last fifteen minutes, kept whether or not anybody looks.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod history;
+mod latency;
+mod slot;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use palisade::audit::{Audit, Tailed};
+use palisade::breaker::BreakerHandle;
+use palisade_core::time::WallClock;
 use serde_json::Value;
+use tokio::time::{MissedTickBehavior, interval};
 
-/// Counters of this process.
+use self::history::{History, Trail};
+
+/// Counters of this process, and their history.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counts(Arc<Counters>);
-
-#[derive(Debug, Default)]
-struct Counters {
-    allowed: AtomicU64,
-    refused: AtomicU64,
-    failed_logins: AtomicU64,
-}
-
-/// The counters at one time.
-pub(crate) struct Now {
-    pub(crate) allowed: u64,
-    pub(crate) refused: u64,
-    pub(crate) failed_logins: u64,
-}
+pub(crate) struct Counts(Arc<Mutex<History>>);
 
 impl Counts {
-    /// Counts what this trail records from now on, until it is shut down.
-    pub(crate) fn of(audit: &Audit) -> Self {
+    /// Counts what this trail records from now on, and looks at the breaker every second, until the trail is shut down.
+    pub(crate) fn of(audit: &Audit, breaker: &BreakerHandle) -> Self {
         let counts = Self::default();
-        let counters = Arc::clone(&counts.0);
-        let mut records = audit.subscribe();
+        let (shared, audit, breaker) = (counts.clone(), audit.clone(), breaker.clone());
         tokio::spawn(async move {
-            while let Some(record) = records.next().await {
-                if let Tailed::Record(line) = record {
-                    counters.count(&line);
+            let clock = WallClock::system();
+            let mut records = audit.subscribe();
+            let mut second = interval(Duration::from_secs(1));
+            second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            loop {
+                tokio::select! {
+                    record = records.next() => match record {
+                        Some(Tailed::Record(line)) => {
+                            if let Ok(record) = serde_json::from_str::<Value>(&line) {
+                                shared.history().record(&record);
+                            }
+                        }
+                        Some(_) => {}
+                        None => return,
+                    },
+                    _ = second.tick() => {
+                        let now = clock.now().as_secs();
+                        let stats = audit.stats();
+                        let trail = Trail {
+                            written: stats.written,
+                            lost: stats.lost,
+                            failing: stats.failing,
+                        };
+                        shared.history().tick(now, breaker.state(), trail);
+                    }
                 }
             }
         });
         counts
     }
 
-    pub(crate) fn now(&self) -> Now {
-        Now {
-            allowed: self.0.allowed.load(Ordering::Relaxed),
-            refused: self.0.refused.load(Ordering::Relaxed),
-            failed_logins: self.0.failed_logins.load(Ordering::Relaxed),
-        }
+    /// Totals, the states of breaker and seal, and the latest slot of the history, as JSON.
+    pub(crate) fn now(&self) -> Value {
+        self.history().now()
     }
-}
 
-impl Counters {
-    fn count(&self, line: &str) {
-        let Ok(record) = serde_json::from_str::<Value>(line) else {
-            return;
-        };
-        let counter = match (record["event"].as_str(), record["outcome"].as_str()) {
-            (Some("http_request"), Some("success")) => &self.allowed,
-            (Some("http_request"), Some("denied")) => &self.refused,
-            (Some("authn_login_fail"), _) => &self.failed_logins,
-            _ => return,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+    /// The slots of the last fifteen minutes, as JSON.
+    pub(crate) fn of_fifteen_minutes(&self) -> Value {
+        self.history().slots()
+    }
+
+    /// Held for a moment, and never across an await.
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

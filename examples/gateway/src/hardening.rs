@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use palisade::audit::{Audit, AuditLayer, Guard, Level, Policy as AuditPolicy, RollingFile, any};
+use palisade::audit::{
+    Audit, AuditLayer, Guard, Level, Policy as AuditPolicy, RollingFile, Seal, any,
+};
 use palisade::auth::AuthLayer;
 use palisade::crypto::{FieldCipher, FieldCryptoLayer, Fields};
 use palisade::headers::security::NoStore;
@@ -160,5 +162,6 @@ pub(crate) fn open_trail(folder: &Path) -> Result<(Audit, Guard), palisade::audi
                 .keep(30),
         )
         .policy(AuditPolicy::first_match().rule(any(), Level::Metadata))
+        .seal(Seal::chain())
         .open()
 }

@@ -132,3 +132,66 @@ async fn live_events_tell_of_a_request_and_end_when_the_gateway_does() {
     assert!(status.success(), "{status}");
     while let Ok(Some(_)) = live.chunk().await {}
 }
+
+#[tokio::test]
+async fn the_page_is_told_of_what_happened_before_it_was_opened() {
+    let gateway = Gateway::start();
+    gateway.get("/v1/ping").await;
+    assert_eq!(gateway.login("ada", "wrong password").await.status(), 401);
+    // Counted a moment after the answer, in a slot that begins with the first second.
+    let mut text = String::new();
+    for _ in 0..50 {
+        let mut live = gateway.get("/live").await;
+        text.clear();
+        while !text.contains("event: counters") {
+            text +=
+                std::str::from_utf8(&live.chunk().await.unwrap().expect("more events")).unwrap();
+        }
+        let history = text.lines().find(|line| line.contains("\"step\":5"));
+        if history.is_some_and(|history| history.contains("\"failed_logins\":1")) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let data = |name: &str| -> Vec<serde_json::Value> {
+        let mut found = Vec::new();
+        let mut is_named = false;
+        for line in text.lines() {
+            if let Some(event) = line.strip_prefix("event: ") {
+                is_named = event == name;
+            } else if let (Some(data), true) = (line.strip_prefix("data: "), is_named) {
+                found.push(serde_json::from_str(data).unwrap());
+            }
+        }
+        found
+    };
+    let history = &data("history")[0];
+    assert_eq!(history["step"], 5);
+    let sum = |name: &str| -> u64 {
+        let slots = history["slots"].as_array().unwrap();
+        slots.iter().map(|slot| slot[name].as_u64().unwrap()).sum()
+    };
+    assert!(sum("allowed") >= 1, "{history}");
+    assert_eq!(sum("failed_logins"), 1);
+    let now = &data("counters")[0];
+    assert_eq!(
+        (&now["breaker"], &now["lost"]),
+        (&"closed".into(), &0.into())
+    );
+    assert!(now["seal"]["last"].as_u64().unwrap() >= 3, "{now}");
+    assert_eq!(now["seal"]["gaps"], 0);
+    let records = data("record");
+    let failure = records
+        .iter()
+        .find(|record| record["event"] == "authn_login_fail");
+    let failure = failure.unwrap_or_else(|| panic!("{records:?}"));
+    assert_eq!(failure["who"], "ada");
+    assert!(
+        failure["reason"].is_string() && failure["id"].is_string(),
+        "{failure}"
+    );
+    let ping = records
+        .iter()
+        .any(|record| record["path"] == "/v1/ping" && record["status"] == 200);
+    assert!(ping, "{records:?}");
+}

@@ -19,7 +19,7 @@ use crate::app::{App, State};
 const PAGE: &str = include_str!("dashboard.html");
 
 /// Records that a page shows when it is opened.
-const FIRST: usize = 20;
+const FIRST: usize = 100;
 
 /// The headers of the page. Nothing runs but what carries the nonce, and it talks to nobody but this gateway.
 pub(super) fn headers() -> SecurityHeadersLayer {
@@ -39,7 +39,7 @@ pub(super) async fn page(nonce: CspNonce) -> impl IntoResponse {
     Html(PAGE.replace("{{nonce}}", nonce.as_str()))
 }
 
-/// Counters once a second, and each record of a request as it is written.
+/// The history of fifteen minutes first, counters once a second, and each record as it is written.
 pub(super) async fn live(
     Extract(app): State,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -61,11 +61,10 @@ impl Feed {
     fn new(app: &'static App) -> Self {
         // Subscribed before the latest are read: one may come twice, none is missed.
         let records = app.audit.subscribe();
-        let first = app
-            .audit
-            .recent(FIRST)
-            .iter()
-            .filter_map(|line| row(line))
+        let history = app.counts.of_fifteen_minutes().to_string();
+        let latest = app.audit.recent(FIRST);
+        let first = std::iter::once(Event::default().event("history").data(history))
+            .chain(latest.iter().filter_map(|line| row(line)))
             .collect();
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -96,31 +95,29 @@ impl Feed {
 }
 
 fn counters(app: &App) -> Event {
-    let counts = app.counts.now();
-    let breaker = app.quotes.breaker().state().as_str();
-    let data = json!({
-        "allowed": counts.allowed,
-        "refused": counts.refused,
-        "failed_logins": counts.failed_logins,
-        "breaker": breaker,
-    });
-    Event::default().event("counters").data(data.to_string())
+    let now = app.counts.now().to_string();
+    Event::default().event("counters").data(now)
 }
 
-/// A record of a request as the row of a table.
+/// A record as the row of a table; what the trail notes about its own file is left out.
 fn row(line: &str) -> Option<Event> {
     let record: Value = serde_json::from_str(line).ok()?;
-    if record["event"] != "http_request" {
+    let event = record["event"].as_str()?;
+    if event.starts_with("audit_file_") || event == "audit_checkpoint" {
         return None;
     }
-    let time = record["timestamp"].as_str()?.get(11..23)?;
     let row = json!({
-        "time": time,
+        "time": record["timestamp"],
+        "event": event,
+        "severity": record["severity"],
+        "outcome": record["outcome"],
         "status": record["status"],
         "method": record["method"],
         "path": record["path"],
         "client": record["client_ip"],
         "who": record["actor"],
+        "policy": record["policy"],
+        "reason": record["reason"],
         "id": record["request_id"],
     });
     Some(Event::default().event("record").data(row.to_string()))
