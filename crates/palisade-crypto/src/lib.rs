@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "aws-kms")]
+mod aws_kms;
 mod blind_index;
 mod cipher;
 mod context;
@@ -20,6 +22,8 @@ mod session;
 mod suite;
 mod untyped;
 
+#[cfg(feature = "aws-kms")]
+pub use aws_kms::AwsKms;
 pub use blind_index::{BlindIndex, IndexToken, Normaliser};
 pub use cipher::FieldCipher;
 pub use context::Context;
