@@ -93,14 +93,15 @@ where
                 refuse_seen,
             } => {
                 let result = ready!(inner.poll(cx));
-                match (
-                    classify.settle_in_place(waiting, result),
-                    refuse_seen.take(),
-                ) {
-                    (Some(Ok(out)), Some(seen)) => Poll::Ready(Ok(refuse.output(seen, out))),
-                    (Some(Err(error)), _) => Poll::Ready(Err(refuse.error(error))),
-                    // Polled again after its end, which is the caller's mistake, it stays silent.
-                    _ => Poll::Pending,
+                // Polled again after its end, which is the caller's mistake, it stays silent.
+                let Some(seen) = refuse_seen.take() else {
+                    return Poll::Pending;
+                };
+                // The result in no tuple, which would be a copy of it.
+                match classify.settle_in_place(waiting, result) {
+                    Some(Ok(out)) => Poll::Ready(Ok(refuse.output(seen, out))),
+                    Some(Err(error)) => Poll::Ready(Err(refuse.error(error))),
+                    None => Poll::Pending,
                 }
             }
             KindProj::Refused { answer } => answer.poll(cx),

@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::future::ResponseFuture;
 use crate::shared::Shared;
 use crate::state::grant::Refusal;
-use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Rejected, Release};
+use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Release};
 
 /// The service made by [`BreakerLayer`](crate::BreakerLayer): calls the guarded service while its breaker lets it.
 ///
@@ -121,22 +121,25 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let at_once = match self.readiness {
-            Readiness::Ready => Permit::acquire_fast(&self.shared),
-            _ => None,
+        let admitted = match self.readiness {
+            Readiness::Ready => match Permit::acquire_fast(&self.shared) {
+                Some(permit) => Ok(permit),
+                None => Permit::acquire_slow(&self.shared),
+            },
+            Readiness::Refused(refusal) => Err(self.shared.refused(self.shared.rejection(refusal))),
+            Readiness::Unasked | Readiness::Pending => {
+                Err(self.shared.refused(self.shared.not_ready()))
+            }
         };
-        let permit = match at_once {
-            Some(permit) => {
+        let permit = match admitted {
+            Ok(permit) => {
                 self.readiness = Readiness::Unasked;
                 permit
             }
-            None => match self.acquire_slow() {
-                Ok(permit) => permit,
-                Err(rejected) => {
-                    self.release();
-                    return ResponseFuture::refused(self.refuse.refuse(request, rejected));
-                }
-            },
+            Err(rejected) => {
+                self.release();
+                return ResponseFuture::refused(self.refuse.refuse(request, rejected));
+            }
         };
         // Not in a function of its own: each that takes the request and looks at it is a copy of it.
         let seen = self.classify.see(&request);
@@ -171,23 +174,6 @@ impl OpenWait {
         }
         *self = Self::default();
         Poll::Ready(())
-    }
-}
-
-impl<S, C, A> Breaker<S, C, A> {
-    #[cold]
-    fn acquire_slow(&mut self) -> Result<Permit, Rejected> {
-        match self.readiness {
-            Readiness::Ready => {
-                let permit = Permit::acquire_slow(&self.shared)?;
-                self.readiness = Readiness::Unasked;
-                Ok(permit)
-            }
-            Readiness::Refused(refusal) => Err(self.shared.refused(self.shared.rejection(refusal))),
-            Readiness::Unasked | Readiness::Pending => {
-                Err(self.shared.refused(self.shared.not_ready()))
-            }
-        }
     }
 }
 

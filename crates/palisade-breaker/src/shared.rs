@@ -133,16 +133,22 @@ impl Shared {
     }
 
     /// Counts and reports a refusal that a caller gets to see.
+    #[inline]
     pub(crate) fn refused(&self, rejected: Rejected) -> Rejected {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         self.setup.counters.rejected(rejected.name, rejected.reason);
         if !self.setup.observers.is_empty()
             || tracing::enabled!(target: "palisade_breaker", tracing::Level::DEBUG)
         {
-            let key = self.key.clone();
-            self.notify_event(&BreakerEvent::Rejected { rejected, key });
+            self.notify_rejected(rejected);
         }
         rejected
+    }
+
+    #[cold]
+    fn notify_rejected(&self, rejected: Rejected) {
+        let key = self.key.clone();
+        self.notify_event(&BreakerEvent::Rejected { rejected, key });
     }
 
     /// The start of a call, if its duration matters.

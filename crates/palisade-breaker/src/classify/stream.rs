@@ -6,30 +6,31 @@ use crate::state::grant::Verdict;
 ///
 /// Dropped before the first message it is cancelled, and later it has succeeded.
 #[derive(Debug)]
-pub(super) struct Streaming {
-    permit: Permit,
-    after: Option<BodyPermit>,
+pub(super) enum Streaming {
+    BeforeMessages(Permit),
+    AfterMessage(BodyPermit),
+    Settled,
 }
 
 impl Streaming {
     pub(super) const fn new(permit: Permit) -> Self {
-        Self {
-            permit,
-            after: None,
-        }
+        Self::BeforeMessages(permit)
     }
 
     pub(super) fn message(&mut self) {
-        if self.after.is_none() {
-            self.after = self.permit.success_so_far();
+        if let Self::BeforeMessages(permit) = self {
+            *self = permit
+                .success_so_far()
+                .map_or(Self::Settled, Self::AfterMessage);
         }
     }
 
     /// Settles the call; calls after the first have no effect.
     pub(super) fn end(&mut self, verdict: Verdict) {
-        match self.after.take() {
-            Some(after) => after.end(verdict),
-            None => self.permit.end(verdict),
+        match std::mem::replace(self, Self::Settled) {
+            Self::BeforeMessages(mut permit) => permit.end(verdict),
+            Self::AfterMessage(permit) => permit.end(verdict),
+            Self::Settled => {}
         }
     }
 }
