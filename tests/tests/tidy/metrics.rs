@@ -40,3 +40,49 @@ fn every_metric_is_on_the_page_and_no_other() {
     assert!(known.len() > 10, "the names were not found at all");
     none_of(&problems);
 }
+
+#[test]
+fn dashboards_and_alerts_read_metrics_that_are_counted() {
+    let page = read(&root().join(PAGE));
+    let listed = names(&page, '`');
+    let mut problems = Vec::new();
+    let mut shown_metrics = Vec::new();
+    for file in [
+        "palisade.grafana.json",
+        "palisade.rules.yml",
+        "palisade.rules.test.yml",
+    ] {
+        let text = read(&root().join("docs/dashboards").join(file));
+        let in_name = |found: char| found.is_ascii_lowercase() || found == '_';
+        for name in text.split(|found| !in_name(found)) {
+            if !name.starts_with("palisade_") {
+                continue;
+            }
+            if !listed.contains(&name) {
+                problems.push(format!("{file}: nothing counts {name}"));
+            }
+            if file.ends_with(".json") {
+                shown_metrics.push(name.to_owned());
+            }
+        }
+    }
+    // An operator sees what is worth an alert.
+    let rules = read(&root().join("docs/dashboards/palisade.rules.yml"));
+    let alerts = rules.matches("- alert: ").count();
+    let tests = read(&root().join("docs/dashboards/palisade.rules.test.yml"));
+    for rule in rules.split("- alert: ").skip(1) {
+        let name = rule.lines().next().unwrap_or_default();
+        let times = tests.matches(&format!("alertname: {name}\n")).count();
+        let silent = tests
+            .matches(&format!("alertname: {name}, exp_alerts: []"))
+            .count();
+        if times == 0 || silent == 0 {
+            problems.push(format!("{name} is not tested both firing and silent"));
+        }
+    }
+    assert!(
+        alerts >= 10 && shown_metrics.len() >= 20,
+        "nothing was found"
+    );
+    none_of(&problems);
+}
