@@ -10,6 +10,7 @@ mod features;
 mod files;
 mod logs;
 mod metrics;
+mod rust_versions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
