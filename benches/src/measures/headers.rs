@@ -55,6 +55,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         run: request_id,
     },
     Measure {
+        name: "headers/off",
+        what: "a layer that is off around a handler",
+        goals: &[Goal::AtMost(25.0), Goal::AllocsAtMost(0.0)],
+        run: off,
+    },
+    Measure {
         name: "headers/nonce",
         what: "the preset for pages, with a nonce that the handler reads",
         goals: &[Goal::AtMost(250.0)],
@@ -146,6 +152,12 @@ fn request_id(mode: Mode) -> Result<Outcome> {
     let ours = RequestIdLayer::new().leak().layer(Handler::<Body>::new());
     let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
     Ok(compare(mode, Some(ours), vec![(name, theirs)]))
+}
+
+fn off(mode: Mode) -> Result<Outcome> {
+    let ours = RequestIdLayer::off().layer(Handler::<Body>::new());
+    let ours = side::<_, Body, _>(ours, &Template::get(), StatusCode::OK)?;
+    Ok(compare(mode, Some(ours), Vec::new()))
 }
 
 /// A handler that writes the nonce into its page, or would.

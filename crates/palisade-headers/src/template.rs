@@ -104,6 +104,23 @@ impl Template {
         }
     }
 
+    /// The same with this value in the place of the one that the template has for a name.
+    #[inline]
+    pub(crate) fn apply_with(
+        &self,
+        headers: &mut HeaderMap,
+        name: &HeaderName,
+        value: HeaderValue,
+    ) {
+        match self.is_worth_a_clone(headers) {
+            true => self.apply_edited(headers, |ours| replace(ours, name, value)),
+            false => {
+                self.insert(headers);
+                replace(headers, name, value);
+            }
+        }
+    }
+
     /// Whether it is faster to clone the prepared map and move `headers` into it than to insert ours into `headers`. To
     /// insert or move a field costs about four times as much as to clone it; the clone allocates twice.
     #[inline]
@@ -211,6 +228,14 @@ impl Template {
             }
         }
         self
+    }
+}
+
+/// Replaces the first value of a field that is there. A clone of a prepared map has no room for one field more.
+#[inline]
+pub(crate) fn replace(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    if let Some(known) = headers.get_mut(name) {
+        *known = value;
     }
 }
 

@@ -180,13 +180,18 @@ where
                             return Poll::Ready(Err(error));
                         }
                     };
-                    let mut response = response.map(ResponseBody::unwatched);
-                    if release(this.found, this.held, &mut response, cx).is_pending() {
+                    // Made where it is returned, which saves a move of the response.
+                    let mut ready = Poll::Ready(Ok(response.map(ResponseBody::unwatched)));
+                    if let Poll::Ready(Ok(response)) = &mut ready
+                        && release(this.found, this.held, response, cx).is_ready()
+                    {
+                        return ready;
+                    }
+                    if let Poll::Ready(Ok(response)) = ready {
                         let response = Some(Box::new(response));
                         this.state.set(State::Leaving { response });
-                        return Poll::Pending;
                     }
-                    return Poll::Ready(Ok(response));
+                    return Poll::Pending;
                 }
                 StateProj::Waiting { parked } => {
                     ready!(parked.poll(cx));

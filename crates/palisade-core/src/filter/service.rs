@@ -56,12 +56,15 @@ where
             Step::Pass(kept) => {
                 let held = Held::until_response(&self.filter, kept);
                 let found = exchange.pause();
-                // Here and not in a function of its own: that would move the request once more.
-                let inner = match found.span() {
-                    None => self.inner.call(request),
-                    Some(span) => call_in_span(&mut self.inner, request, span),
-                };
-                ResponseFuture::running(inner, found, held)
+                // Here and not in a function of its own, and one way for each: that saves a move of the request, and one
+                // of the future.
+                match found.span() {
+                    None => ResponseFuture::running(self.inner.call(request), found, held),
+                    Some(span) => {
+                        let inner = call_in_span(&mut self.inner, request, span);
+                        ResponseFuture::running(inner, found, held)
+                    }
+                }
             }
             Step::Answer(answer, kept) => {
                 let held = kept.map(|kept| Held::new(self.filter.clone(), kept));

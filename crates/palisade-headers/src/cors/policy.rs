@@ -9,7 +9,9 @@ use http::{
 
 use crate::count::Counter;
 use crate::origin::{OriginMatch, Origins};
-use crate::template::{Merge, Template, leaked};
+use crate::template::{self, Merge, Template, leaked};
+
+const ALLOW_ORIGIN: HeaderName = header::ACCESS_CONTROL_ALLOW_ORIGIN;
 
 #[derive(Debug, Clone)]
 pub(super) struct Policy {
@@ -18,7 +20,7 @@ pub(super) struct Policy {
     /// The answer to an allowed preflight, without the origin where origins are listed.
     pub(super) preflight: HeaderMap,
     mirror_headers: bool,
-    /// The fields of an allowed response, without the origin where origins are listed.
+    /// The fields of an allowed response, with an empty origin where origins are listed.
     pub(super) actual: Template,
     /// Preflights that were refused.
     pub(super) denied: Counter,
@@ -96,6 +98,11 @@ impl Policy {
             (header::VARY, Some(Self::VARY_PREFLIGHT)),
         ];
         let actual = [
+            // Each response has its own in its place. An empty one would allow no origin.
+            (
+                ALLOW_ORIGIN,
+                is_listed.then_some(HeaderValue::from_static("")),
+            ),
             (header::ACCESS_CONTROL_EXPOSE_HEADERS, lists.expose),
             (header::VARY, is_listed.then_some(Self::VARY_ORIGIN)),
         ];
@@ -201,17 +208,17 @@ impl Policy {
     fn allow(&self, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
         let Some(origin) = origin else { return };
         match varies_by_origin(headers) {
-            false => self.actual.apply(headers),
+            false => self.actual.apply_with(headers, &ALLOW_ORIGIN, origin),
             true => self.actual.apply_edited(headers, |ours| {
                 ours.remove(header::VARY);
+                template::replace(ours, &ALLOW_ORIGIN, origin);
             }),
         }
-        let _ = headers.try_insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
 
     /// The number of header fields that it may add.
     pub(super) fn fields(&self) -> usize {
-        self.actual.len() + 1
+        self.actual.len()
     }
 
     pub(super) fn leak(mut self) -> Self {
