@@ -81,7 +81,7 @@ impl<C, A> BreakerLayer<C, A> {
         self.refuse_with(LastGood::new(entries, cap, key))
     }
 
-    /// Answers a refused call by this [`Refuse`]. The breaker stays the same.
+    /// Answers a refused call by this [`Refuse`](crate::Refuse). The breaker stays the same.
     #[must_use]
     pub fn refuse_with<R>(self, refuse: R) -> BreakerLayer<C, R> {
         BreakerLayer {
