@@ -39,7 +39,7 @@ pub struct BlindIndex {
     len: usize,
 }
 
-/// What counts as the same value.
+/// A rule for which values count as the same.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum Normaliser {
@@ -50,7 +50,7 @@ pub enum Normaliser {
     Email,
     /// The digits alone, and a plus sign before them: telephone numbers and cards.
     Digits,
-    /// What a function of yours makes of it.
+    /// The result of a function of yours.
     Custom(fn(&str) -> String),
 }
 

@@ -64,7 +64,7 @@ impl FieldCipher {
         self.with(|options| options.suite = suite)
     }
 
-    /// Says that a path of this record type had another name before, so that what was sealed there opens here.
+    /// Adds the earlier name of a path of this record type, so that what was sealed there opens here.
     #[must_use]
     pub fn add_alias(self, record_type: &str, path: &str, earlier_path: &str) -> Self {
         self.with(|options| {
@@ -76,13 +76,13 @@ impl FieldCipher {
         })
     }
 
-    /// While data moves over: opens what another program sealed, whatever does not start with `pl1.`; default nothing.
+    /// Opens, while data moves over, what another program sealed, whatever does not start with `pl1.`; default nothing.
     #[must_use]
     pub fn legacy(self, reader: LegacyReader) -> Self {
         self.with(|options| options.legacy = Some(reader))
     }
 
-    /// While data moves over: lets values pass that are not sealed, until a fixed time; default never.
+    /// Lets values pass that are not sealed, while data moves over, until a fixed time; default never.
     ///
     /// Whatever starts with `pl1.` must still open; anything else counts as plaintext, and is counted in
     /// [`plaintext_seen`](Self::plaintext_seen). Somebody who can write to the store can plant plaintext meanwhile.
@@ -102,26 +102,26 @@ impl FieldCipher {
         self.with(|options| options.untyped = untyped)
     }
 
-    /// Sets where the time comes from that ends the permission for plaintext; default the system's clock.
+    /// Sets the clock that ends the permission for plaintext; default the system's.
     #[must_use]
     pub fn clock(self, clock: WallClock) -> Self {
         self.with(|options| options.clock = clock)
     }
 
-    /// How many values passed that were not sealed, in all clones since the start.
+    /// Returns how many values passed that were not sealed, in all clones since the start.
     #[must_use]
     pub fn plaintext_seen(&self) -> u64 {
         self.options.plaintext_seen.load(Ordering::Relaxed)
     }
 
-    /// Replaces the keyring, for all clones, without holding up anybody.
+    /// Replaces the keyring, for all clones, without blocking any call.
     ///
-    /// Who is sealing at that moment may still use the old keys, so the new keyring should open what they seal.
+    /// A call that is sealing at that moment may still use the old keys, so the new keyring should open what they seal.
     pub fn swap_keyring(&self, keys: Keyring) {
         self.keys.store(keys.0);
     }
 
-    /// The keyring now.
+    /// Returns the present keyring.
     #[must_use]
     pub fn keyring(&self) -> Keyring {
         Keyring(self.keys.load_full())

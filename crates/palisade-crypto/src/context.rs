@@ -1,6 +1,6 @@
 use crate::{KeyId, Suite};
 
-/// Where a value belongs. What was sealed for one place opens in no other.
+/// The place of a value. What was sealed for one place opens in no other.
 ///
 /// A place is a record type, a path inside the record, and, if you set them, a tenant and the id of the record. They
 /// are authenticated, not stored: the reader must know them.

@@ -40,7 +40,7 @@ pub struct Encrypted<T> {
     opens: PhantomData<fn() -> T>,
 }
 
-/// What is stored. What is not sealed is wiped on drop.
+/// The stored form. What is not sealed is wiped on drop.
 #[derive(Clone)]
 enum Held {
     /// The text of a sealed value; of a legacy one or plaintext, if the field was read that way.

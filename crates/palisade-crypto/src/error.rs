@@ -3,7 +3,7 @@ use palisade_core::random::RandomError;
 
 use crate::{KeyId, KeyManagementError, Suite};
 
-/// What can go wrong. It never holds a key, a plaintext or a sealed value.
+/// An error of this crate. It never holds a key, a plaintext or a sealed value.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -30,7 +30,7 @@ pub enum Error {
     KeyManagement {
         /// The number of the key.
         id: KeyId,
-        /// What the service said.
+        /// The error of the service.
         source: KeyManagementError,
     },
     /// A sealed value that does not open: it was altered, or it belongs to another field, record, tenant or key.
@@ -50,7 +50,7 @@ pub enum Error {
     /// Not JSON (RFC 8259), or cut short.
     #[error("not valid JSON at byte {offset}")]
     InvalidJson {
-        /// How many bytes were good.
+        /// The number of bytes before the mistake.
         offset: usize,
     },
     /// JSON that nests deeper than the limit.
@@ -64,7 +64,7 @@ pub enum Error {
     Field {
         /// The path of the field, with `[]` for any element of an array.
         path: String,
-        /// What went wrong with it.
+        /// The error of the field.
         source: Box<Error>,
     },
 }

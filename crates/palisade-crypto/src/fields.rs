@@ -7,7 +7,7 @@ use palisade_core::Problems;
 
 use crate::Error;
 
-/// Which fields of a document are sealed.
+/// The fields of a document that are sealed.
 ///
 /// A pattern is a path with a slash before each step. A step is the name of a member, `[]` for any element of an
 /// array, `*` for any one step, or `**` for any number of steps. A pattern without a slash at its start is looked for
@@ -227,7 +227,7 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// Where a walk through a document stands in the patterns: how many of the segments of each are behind it.
+/// The position of a walk through a document in the patterns: how many of the segments of each are behind it.
 pub(crate) struct Matcher<'f> {
     fields: &'f Fields,
     /// Of all levels from the root to here, the deepest last: (pattern, segments behind).

@@ -42,7 +42,7 @@ use zeroize::Zeroize;
 use crate::suite::{NONCE_LEN, TAG_LEN};
 use crate::{Error, KeyId, Suite};
 
-/// What every sealed value starts with.
+/// The start of every sealed value.
 pub const PREFIX: &str = "pl1.";
 
 const HEAD_LEN: usize = 5;

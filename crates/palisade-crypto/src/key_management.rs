@@ -62,7 +62,7 @@ pub trait KeyManagement: Send + Sync {
     ) -> impl Future<Output = Result<Key, KeyManagementError>> + Send;
 }
 
-/// Why a service did not wrap or unwrap a key.
+/// The reason why a service did not wrap or unwrap a key.
 #[derive(thiserror::Error, Clone, PartialEq, Eq)]
 #[error("{0}")]
 pub struct KeyManagementError(Box<str>);
@@ -81,7 +81,7 @@ palisade_core::debug_as_display!(KeyManagementError);
 ///
 /// # Security
 ///
-/// Who reads the memory or the configuration of the process has the master key. In production use a service that does
+/// Whatever reads the memory or the configuration of the process has the master key. In production use a service that does
 /// not give it away.
 #[derive(Clone)]
 pub struct LocalMasterKey(FieldCipher);
@@ -97,7 +97,7 @@ impl LocalMasterKey {
     }
 }
 
-/// Where a wrapped key belongs: its context, in which no part can run into the next.
+/// The context of a wrapped key as one text, in which no part can run into the next.
 fn bound(context: &[(&str, &str)]) -> String {
     serde_json::Value::from_iter(
         context

@@ -86,7 +86,7 @@ impl Keyring {
         )
     }
 
-    /// As [`from_env`](Self::from_env), with the variables given.
+    /// Reads the keys in the variables given, as [`from_env`](Self::from_env) does.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use crate::dictionary::replace_fields;
 use crate::session::Session;
 use crate::{Context, Error, FieldCipher, Fields, format};
 
-/// What [`FieldCipher::reencrypt`] did.
+/// The outcome of [`FieldCipher::reencrypt`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Reencrypted {
@@ -154,7 +154,7 @@ pub struct Reencryption {
     progress: Progress,
 }
 
-/// How far a walk has come.
+/// The progress of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Progress {
@@ -191,7 +191,7 @@ impl Reencryption {
         done
     }
 
-    /// How far it has come.
+    /// Returns its progress.
     #[must_use]
     pub const fn progress(&self) -> Progress {
         self.progress

@@ -10,7 +10,7 @@ use crate::{ProviderError, Secret};
 /// The least time from reading a secret to reading it anew because it was not accepted.
 const COMPLAINTS_APART: Duration = Duration::from_secs(10);
 
-/// How long what is known stays good.
+/// The times for which what is known stays good.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) ttl: Duration,

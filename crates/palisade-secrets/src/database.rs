@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::typed::invalid;
 use crate::{Error, Secret, Secrets};
 
-/// Where a database is, and how to sign in there.
+/// The address of a database, with the account for it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Database {
@@ -29,7 +29,7 @@ pub enum Database {
 }
 
 impl Secrets {
-    /// Where the database is: `DATABASE_URL`, or `DB_HOST`, `DB_NAME`, `DB_USER` and `DB_PASSWORD`, and `DB_PORT` if it is
+    /// Reads the address of the database: `DATABASE_URL`, or `DB_HOST`, `DB_NAME`, `DB_USER` and `DB_PASSWORD`, and `DB_PORT` if it is
     /// set.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl fmt::Display for Host<'_> {
 }
 
 impl Database {
-    /// As a URL of this scheme, such as `postgres`; one that was given as a URL is returned as it is.
+    /// Returns a URL of this scheme, such as `postgres`; one that was given as a URL is returned as it is.
     #[must_use]
     pub fn to_url(&self, scheme: &str) -> SecretString {
         match self {

@@ -5,7 +5,7 @@ use palisade_core::Problems;
 
 use crate::Error;
 
-/// Where a service runs, which decides whether bad secrets stop it.
+/// The environment of a service, which decides whether bad secrets stop it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Environment {

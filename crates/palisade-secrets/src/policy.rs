@@ -7,14 +7,14 @@ use secrecy::ExposeSecret;
 
 use crate::Secret;
 
-/// What one required secret must be like.
+/// The requirements for one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     min_len: usize,
 }
 
 impl Rule {
-    /// At least this many bytes.
+    /// Requires at least this many bytes.
     #[must_use]
     pub const fn min_len(bytes: usize) -> Self {
         Self { min_len: bytes }

@@ -52,7 +52,7 @@ pub(crate) struct Shared {
 pub(crate) type OnAccess = dyn Fn(&Access<'_>) + Send + Sync;
 type Callback = (Box<str>, Arc<dyn Fn(&Secret) + Send + Sync>);
 
-/// That a secret was read, for a trail.
+/// One read of a secret, for a trail.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Access<'a> {
@@ -82,13 +82,13 @@ impl Secrets {
         Self(self.0.leak())
     }
 
-    /// Where the service runs.
+    /// Returns the environment of the service.
     #[must_use]
     pub fn environment(&self) -> Environment {
         self.0.environment
     }
 
-    /// What would have stopped the start in production.
+    /// Returns the problems that would have stopped the start in production.
     #[must_use]
     pub fn warnings(&self) -> &Problems {
         static NONE: Problems = Problems::none();
@@ -172,7 +172,7 @@ impl Secrets {
         callbacks.push((name.into(), Arc::new(then)));
     }
 
-    /// Says that whoever checks a secret no longer accepts it, so that it is read anew by the next reader.
+    /// Reports a secret that is no longer accepted where it is checked, so that the next reader reads it anew.
     ///
     /// `version` is that of the secret that was refused, so that news of an old one does nothing; of those without a
     /// version the value decides. At most one read in 10 seconds comes of it, or a false alarm would load the source.

@@ -9,7 +9,7 @@ use super::counters::Counters;
 use super::routes::Routes;
 use crate::{Context, Error, FieldCipher, Fields};
 
-/// What a closure sees of a request.
+/// The head of a request, as closures get it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct RequestHead<'a> {
@@ -43,7 +43,7 @@ impl<'a> RequestHead<'a> {
     }
 }
 
-/// To what the values of one message are bound, besides the path of each field.
+/// The place of the values of one message, besides the path of each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
     record_type: Box<str>,
@@ -114,7 +114,7 @@ pub(super) enum Task {
     Open(Fields),
 }
 
-/// How the JSON of a message is laid out.
+/// The layout of the JSON of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Document,

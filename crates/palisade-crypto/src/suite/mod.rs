@@ -10,7 +10,7 @@ pub(crate) use self::derive::{Failed, NONCE_LEN, TAG_LEN, expand, extract};
 pub use self::legacy::LegacyReader;
 pub(crate) use self::xaes::Xaes;
 
-/// How values are sealed.
+/// A way of sealing values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Suite {
@@ -42,7 +42,7 @@ impl Suite {
         }
     }
 
-    /// How many bytes stand between the nonce and the ciphertext.
+    /// The number of bytes between the nonce and the ciphertext.
     pub(crate) const fn commitment_len(self) -> usize {
         match self {
             Self::Xaes => 0,

@@ -25,7 +25,7 @@ const RAW: &str =
 ///
 /// # Errors
 ///
-/// Says why the password of a URL cannot be told from the rest.
+/// The reason why the password of a URL cannot be told from the rest.
 pub(super) fn passwords(value: &str) -> Option<Result<Vec<Zeroizing<String>>, &'static str>> {
     let value = value.trim();
     match value.split_once("://") {

@@ -39,7 +39,7 @@ pub struct AwsSecretsManager {
 }
 
 impl AwsSecretsManager {
-    /// As the environment says: `AWS_REGION` (default `us-east-1`), `AWS_ENDPOINT_URL`, and credentials wherever the SDK
+    /// Follows the environment: `AWS_REGION` (default `us-east-1`), `AWS_ENDPOINT_URL`, and credentials wherever the SDK
     /// finds them. Nothing is asked for until the first secret is.
     ///
     /// # Errors

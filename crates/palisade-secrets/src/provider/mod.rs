@@ -57,7 +57,7 @@ impl Stage {
 /// }
 /// ```
 pub trait Provider: Send + Sync + 'static {
-    /// What it is called in errors and records.
+    /// The name of the provider in errors and records.
     fn name(&self) -> Name;
 
     /// Reads a secret.
