@@ -5,6 +5,15 @@ use std::ops::Range;
 /// Longer names are none.
 const MAX_NAME: usize = 128;
 
+/// How names and values lie in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Anywhere, with anything between them.
+    Text,
+    /// As in a query or a form.
+    Query,
+}
+
 /// A name and its value in a text.
 pub(super) struct Pair {
     pub(super) name: Range<usize>,

@@ -1,8 +1,7 @@
 use super::action::Action;
 use super::cleaner::Cleaner;
 use super::finds::Put;
-use super::pairs;
-use super::text::Kind;
+use super::pairs::{self, Kind};
 
 /// Names that are credentials in a query and ordinary words elsewhere: OAuth's `code`, signed links, single sign-on.
 const IN_QUERIES: [&str; 8] = [

@@ -6,21 +6,13 @@ use super::action::Action;
 use super::cleaner::Cleaner;
 use super::finds::Put;
 use super::layers::{self, Layer};
+use super::pairs::{self, Kind};
 use super::query::{self, decoded};
-use super::{pairs, values};
+use super::values;
 use crate::format::json;
 
 /// Nothing can be found in a shorter text: `a=b` is the shortest pair.
 const SHORTEST: usize = 3;
-
-/// How names and values lie in a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Anywhere, with anything between them.
-    Text,
-    /// As in a query or a form.
-    Query,
-}
 
 /// A text, or as much of it as was kept.
 #[derive(Debug, Clone, Copy)]
