@@ -316,11 +316,8 @@ impl Machine {
         match &self.phase {
             Phase::Closed(ramp) => {
                 let is_open_to_all = ramp.as_ref().is_none_or(|ramp| ramp.is_over(now));
-                let has_no_failures = self.rules.has_no_failures(&self.plan, now);
-                begins == State::Closed
-                    && is_open_to_all
-                    && has_no_failures
-                    && !self.is_advised(now)
+                let is_clean = self.rules.has_no_failures(&self.plan, now);
+                begins == State::Closed && is_open_to_all && is_clean && !self.is_advised(now)
             }
             Phase::Open { until, .. } => begins == State::Closed && is_past(*until),
             Phase::HalfOpen { trials, since, .. } => {
