@@ -15,8 +15,13 @@ pub(crate) fn bounded(key: &str) -> Cow<'_, str> {
     if key.len() <= LONGEST {
         return Cow::Borrowed(key);
     }
+    // `str::floor_char_boundary` is newer than the least Rust that is asked for. At 0 there is always a boundary.
+    let mut end = LONGEST - MARK;
+    while !key.is_char_boundary(end) {
+        end -= 1;
+    }
     let mut short = String::with_capacity(LONGEST);
-    short.push_str(&key[..key.floor_char_boundary(LONGEST - MARK)]);
+    short.push_str(&key[..end]);
     short.push('~');
     for byte in digest(&SHA256, key.as_bytes()).as_ref() {
         // Writing to a `String` does not fail.
