@@ -1,4 +1,5 @@
 mod filter;
+mod sign_in;
 mod step_up;
 
 use std::fmt;
@@ -81,8 +82,8 @@ impl Rule {
                     sent_path(request.extensions(), request.uri()),
                 )
             }
-            Self::AnyAcr(values) => step_up::has_acr(principal, values),
-            Self::SignedInWithin(age, clock) => step_up::signed_in_within(principal, *age, clock),
+            Self::AnyAcr(values) => sign_in::has_acr(principal, values),
+            Self::SignedInWithin(age, clock) => sign_in::signed_in_within(principal, *age, clock),
         }
     }
 }

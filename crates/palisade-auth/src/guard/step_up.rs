@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use http::HeaderValue;
+use palisade_core::Handle;
 use palisade_core::time::WallClock;
-use palisade_core::{Handle, Principal};
-use serde::Deserialize;
 
-use super::{Config, Guard, Names, Rule, names};
+use super::{Config, Guard, Rule, names};
+use crate::Refusal;
 use crate::counters::Counters;
-use crate::{Refusal, TokenClaims};
 
 /// Guards by how and when the user signed in: 401 `insufficient_user_authentication` otherwise, with what is wanted
 /// (RFC 9470, section 3), so that the client can send the user to sign in again.
 ///
 /// Both are read from the token's claims `acr` and `auth_time` (OpenID Connect Core, section 2). Who is known by something
-/// else, such as an API key or a session without [`TokenClaims`], does not pass. Guards that stand inside each other must
-/// both let pass.
+/// else, such as an API key or a session without [`TokenClaims`](crate::TokenClaims), does not pass. Guards that stand
+/// inside each other must both let pass.
 ///
 /// # Example
 ///
@@ -68,36 +67,4 @@ impl RequireAuthentication {
             counters: Counters::default(),
         })))
     }
-}
-
-/// What a token says of the sign-in. What has another form says nothing.
-#[derive(Deserialize)]
-struct SignIn {
-    #[serde(default)]
-    acr: serde_json::Value,
-    #[serde(default)]
-    auth_time: serde_json::Value,
-}
-
-fn sign_in(principal: &Principal) -> Option<SignIn> {
-    principal.claims_as::<TokenClaims>()?.parse().ok()
-}
-
-pub(super) fn has_acr(principal: &Principal, values: &Names) -> bool {
-    sign_in(principal).is_some_and(|sign_in| {
-        let acr = sign_in.acr.as_str();
-        acr.is_some_and(|acr| values.iter().any(|value| **value == *acr))
-    })
-}
-
-pub(super) fn signed_in_within(principal: &Principal, age: Duration, clock: &WallClock) -> bool {
-    let now = clock.now().as_secs();
-    sign_in(principal).is_some_and(|sign_in| {
-        let time = sign_in.auth_time.as_f64();
-        // A sign-in in the future is none, but for what clocks may differ by.
-        time.is_some_and(|time| {
-            let ago = now as f64 - time;
-            (-60.0..=age.as_secs() as f64).contains(&ago)
-        })
-    })
 }
