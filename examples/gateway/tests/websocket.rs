@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use palisade::Principal;
@@ -42,7 +42,7 @@ async fn echoes(socket: &mut Socket, text: &str) {
 
 /// The code and the reason with which the server closes, and after what time.
 async fn closed(socket: &mut Socket) -> (u16, String, Duration) {
-    let since = Instant::now();
+    let since = palisade_core::time::now();
     let next = tokio::time::timeout(Duration::from_secs(10), socket.next());
     match next.await.expect("the socket is closed").unwrap().unwrap() {
         Message::Close(Some(frame)) => {

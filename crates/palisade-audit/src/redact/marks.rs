@@ -1,9 +1,9 @@
 //! Marks by which issuers make their secrets known, as data.
 //!
-//! Sources, read on 2026-11-29: the rules of gitleaks (<https://github.com/gitleaks/gitleaks>, `config/gitleaks.toml`)
-//! for all but these: Stripe's documentation of webhook signatures for `whsec_`, Google's OAuth 2.0 documentation for
-//! `ya29.`, `1//0` and `GOCSPX-`, OpenAI's API reference for `sk-proj-` and its siblings, PASETO's specification for
-//! `v4.local.` and its siblings, and JSON Web Encryption needs no mark (RFC 7516, section 3.1).
+//! Compiled on 2026-11-29 from the rules of gitleaks (<https://github.com/gitleaks/gitleaks>, `config/gitleaks.toml`), in
+//! a copy whose version is not known, and beside them from common knowledge of the prefixes of Stripe (`whsec_`), Google
+//! (`ya29.`, `1//0`, `GOCSPX-`), OpenAI (`sk-proj-` and its siblings) and PASETO (`v4.local.` and its siblings). JSON Web
+//! Encryption needs no mark (RFC 7516, section 3.1).
 
 /// The beginning of a secret, and the least number of characters that must follow. Issuers lengthen their secrets, so
 /// it is well below what they issue today.
