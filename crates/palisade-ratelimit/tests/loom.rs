@@ -1,8 +1,10 @@
 //! Every order in which two threads can meet at one table, at rest and while it grows. Runs with `RUSTFLAGS="--cfg loom"`.
 #![cfg(loom)]
 
+use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread::{self, JoinHandle};
 use palisade_ratelimit::{HOUR, Limit, Memory, Policy, RateLimitLayer, RateLimiter};
 use std::future::Future;
 use std::pin::pin;
@@ -16,6 +18,18 @@ fn ready<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// Spawns a thread with room for a layer to be built on its stack: those of loom have 32 KiB by default.
+fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    const WORDS: usize = 128 * 1024;
+    let thread = thread::Builder::new().stack_size(WORDS);
+    thread.spawn(work).unwrap()
+}
+
+/// Explores a model that starts on such a thread.
+fn check(model: &Builder, work: impl Fn() + Clone + Send + Sync + 'static) {
+    model.check(move || spawn(work.clone()).join().unwrap());
+}
+
 fn two_threads(quota: u32, keys: [&'static str; 2]) -> usize {
     let policy = Policy::new("api").limit(Limit::fixed(quota, HOUR));
     let layer = RateLimitLayer::builder()
@@ -26,7 +40,7 @@ fn two_threads(quota: u32, keys: [&'static str; 2]) -> usize {
     let passed = Arc::new(AtomicUsize::new(0));
     let threads = keys.map(|key| {
         let (limiter, passed) = (layer.limiter(), Arc::clone(&passed));
-        loom::thread::spawn(move || {
+        spawn(move || {
             for _ in 0..2 {
                 let decision = ready(limiter.check("api", key, 1));
                 passed.fetch_add(usize::from(decision.is_allowed()), Ordering::Relaxed);
@@ -61,10 +75,10 @@ fn filled(keys: usize) -> (Memory, RateLimiter, Vec<usize>) {
 fn a_key_that_moves_while_its_table_grows_keeps_its_charges() {
     // Under loom hashes are always the same: the table grows with the same key every time.
     let grows_with = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let mut model = loom::model::Builder::new();
+    let mut model = Builder::new();
     model.max_branches = 100_000;
     let found = grows_with.clone();
-    model.check(move || {
+    check(&model, move || {
         let (_, _, bytes) = filled(80);
         let key = bytes.windows(2).rposition(|pair| pair[0] < pair[1]);
         found.store(
@@ -75,10 +89,10 @@ fn a_key_that_moves_while_its_table_grows_keeps_its_charges() {
     let key = grows_with.load(Ordering::Relaxed);
     // Every order with two preemptions: growing takes all locks of the table.
     model.preemption_bound = Some(2);
-    model.check(move || {
+    check(&model, move || {
         let (memory, limiter, bytes) = filled(key);
         let other = limiter.clone();
-        let thread = loom::thread::spawn(move || {
+        let thread = spawn(move || {
             (0..key)
                 .step_by(7)
                 .filter(|number| ready(other.check("api", &*number.to_string(), 1)).is_allowed())
@@ -102,10 +116,10 @@ fn a_key_that_moves_aside_for_another_keeps_its_charges() {
     const LAST: usize = 3;
     const STEP: usize = 9;
     let full_with = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let mut model = loom::model::Builder::new();
+    let mut model = Builder::new();
     model.max_branches = 100_000;
     let found = full_with.clone();
-    model.check(move || {
+    check(&model, move || {
         let (memory, limiter, _) = filled(0);
         let key = (0..160).find(|number| {
             let decision = ready(limiter.check("api", &*number.to_string(), 1));
@@ -119,11 +133,11 @@ fn a_key_that_moves_aside_for_another_keeps_its_charges() {
     });
     let keys = full_with.load(Ordering::Relaxed);
     model.preemption_bound = Some(2);
-    model.check(move || {
+    check(&model, move || {
         let (memory, limiter, _) = filled(keys - LAST);
         let asked = move || (0..keys - LAST).step_by(STEP);
         let other = limiter.clone();
-        let thread = loom::thread::spawn(move || {
+        let thread = spawn(move || {
             asked()
                 .filter(|number| ready(other.check("api", &*number.to_string(), 1)).is_allowed())
                 .count()
@@ -141,10 +155,14 @@ fn a_key_that_moves_aside_for_another_keeps_its_charges() {
 
 #[test]
 fn two_threads_share_one_key_exactly() {
-    loom::model(|| assert_eq!(two_threads(3, ["a", "a"]), 3));
+    check(&Builder::new(), || {
+        assert_eq!(two_threads(3, ["a", "a"]), 3)
+    });
 }
 
 #[test]
 fn two_threads_with_two_keys_do_not_disturb_each_other() {
-    loom::model(|| assert_eq!(two_threads(1, ["a", "b"]), 2));
+    check(&Builder::new(), || {
+        assert_eq!(two_threads(1, ["a", "b"]), 2)
+    });
 }
