@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::future::ResponseFuture;
 use crate::shared::Shared;
 use crate::state::grant::Refusal;
-use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Release};
+use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Rejected, Release};
 
 /// The service made by [`BreakerLayer`](crate::BreakerLayer): calls the guarded service while its breaker lets it.
 ///
@@ -121,25 +121,22 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let admitted = match self.readiness {
-            Readiness::Ready => match Permit::acquire_fast(&self.shared) {
-                Some(permit) => Ok(permit),
-                None => Permit::acquire_slow(&self.shared),
-            },
-            Readiness::Refused(refusal) => Err(self.shared.refused(self.shared.rejection(refusal))),
-            Readiness::Unasked | Readiness::Pending => {
-                Err(self.shared.refused(self.shared.not_ready()))
-            }
+        let at_once = match self.readiness {
+            Readiness::Ready => Permit::acquire_fast(&self.shared),
+            _ => None,
         };
-        let permit = match admitted {
-            Ok(permit) => {
+        let permit = match at_once {
+            Some(permit) => {
                 self.readiness = Readiness::Unasked;
                 permit
             }
-            Err(rejected) => {
-                self.release();
-                return ResponseFuture::refused(self.refuse.refuse(request, rejected));
-            }
+            None => match self.acquire_slow() {
+                Ok(permit) => permit,
+                Err(rejected) => {
+                    self.release();
+                    return ResponseFuture::refused(self.refuse.refuse(request, rejected));
+                }
+            },
         };
         // Not in a function of its own: each that takes the request and looks at it is a copy of it.
         let seen = self.classify.see(&request);
@@ -174,6 +171,23 @@ impl OpenWait {
         }
         *self = Self::default();
         Poll::Ready(())
+    }
+}
+
+impl<S, C, A> Breaker<S, C, A> {
+    #[cold]
+    fn acquire_slow(&mut self) -> Result<Permit, Rejected> {
+        match self.readiness {
+            Readiness::Ready => {
+                let permit = Permit::acquire_slow(&self.shared)?;
+                self.readiness = Readiness::Unasked;
+                Ok(permit)
+            }
+            Readiness::Refused(refusal) => Err(self.shared.refused(self.shared.rejection(refusal))),
+            Readiness::Unasked | Readiness::Pending => {
+                Err(self.shared.refused(self.shared.not_ready()))
+            }
+        }
     }
 }
 
