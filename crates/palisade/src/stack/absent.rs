@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 
-use http::{Request, Response};
-use palisade_core::filter::{Exchange, Filter, ReplaceBody, Step};
+use http::Request;
+use palisade_core::filter::{Exchange, Filter, Step};
 
 /// A layer whose feature is off.
 #[derive(Debug, Clone)]
