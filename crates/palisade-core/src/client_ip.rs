@@ -148,8 +148,8 @@ impl ClientIp {
     ///
     /// # Errors
     ///
-    /// Names every text that is neither an address nor a network, nor one of these names. A network of all addresses is refused too: it
-    /// would believe everybody.
+    /// Names every text that is neither an address nor a network, nor one of these names. A network of all addresses is
+    /// refused too: it would believe everybody.
     pub fn trusting<T: AsRef<str>>(
         networks: impl IntoIterator<Item = T>,
     ) -> Result<Self, ClientIpError> {

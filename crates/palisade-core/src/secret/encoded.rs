@@ -1,6 +1,6 @@
 //! Text that was written as hexadecimal digits or base64, which makes it no better a secret.
 
-/// What a secret says once it is decoded, where that is text. Random bytes are not: of 16 of them one in 10^7 texts is
+/// Returns the secret decoded, where that is text. Random bytes are not: of 16 of them one in 10^7 texts is
 /// printable throughout, and it would still have to be weak.
 pub(super) fn text_in(secret: &[u8]) -> Option<Vec<u8>> {
     let secret = secret.trim_ascii();

@@ -1,6 +1,6 @@
 //! Regularities that no random generator produces: walks over the keyboard, and alphabets that advance by a fixed step.
 
-/// What stands on the keys of a US keyboard, row by row, without and with Shift.
+/// The keys of a US keyboard, row by row, without and with Shift.
 const ROWS: [&[u8]; 8] = [
     b"`1234567890-=",
     b"~!@#$%^&*()_+",

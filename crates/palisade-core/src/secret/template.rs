@@ -88,7 +88,7 @@ const DESCRIPTIONS: &[&str] = &[
     "strong",
 ];
 
-/// What encloses a text that is to be replaced.
+/// The brackets around a text that is to be replaced.
 const BRACKETS: &[(&str, &str)] = &[
     ("<", ">"),
     ("${", "}"),
