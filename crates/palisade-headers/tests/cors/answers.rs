@@ -129,7 +129,33 @@ async fn vary_of_the_handler_is_kept_and_not_repeated() {
             let mut sent = all(&headers, "vary");
             sent.sort();
             assert_eq!(sent, expected, "{origin}");
+            let allowed = all(&headers, "access-control-allow-origin");
+            let expected = (origin == "https://app.example").then_some(origin);
+            assert_eq!(allowed, Vec::from_iter(expected), "{theirs}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_origin_is_named_beside_any_number_of_fields() {
+    let cors = listed().try_build().unwrap();
+    const OWN: [(&str, &str); 8] = [
+        ("x-own-1", "1"),
+        ("x-own-2", "1"),
+        ("x-own-3", "1"),
+        ("x-own-4", "1"),
+        ("x-own-5", "1"),
+        ("x-own-6", "1"),
+        ("x-own-7", "1"),
+        ("x-own-8", "1"),
+    ];
+    for count in 0..=OWN.len() {
+        let own = &OWN[..count];
+        let asked = request("GET", &[("origin", "https://app.example")]);
+        let (_, headers) = ask(&cors, asked, own).await;
+        let allowed = all(&headers, "access-control-allow-origin");
+        assert_eq!(allowed, ["https://app.example"], "{count} fields");
+        assert!(own.iter().all(|(name, _)| all(&headers, name) == ["1"]));
     }
 }
 
