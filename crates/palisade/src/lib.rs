@@ -22,6 +22,9 @@ pub use palisade_auth as auth;
 #[cfg(feature = "breaker")]
 #[doc(inline)]
 pub use palisade_breaker as breaker;
+#[cfg(feature = "client")]
+#[doc(inline)]
+pub use palisade_client as client;
 #[cfg(feature = "crypto")]
 #[doc(inline)]
 pub use palisade_crypto as crypto;
