@@ -302,7 +302,12 @@ impl RateLimitBuilder {
             .filter_map(|policy| assembly.count_by_engine(policy, &mut problems));
         let policies: Box<[Counted]> = policies.collect();
         let internal = |name, limit: Option<Limit>, problems: &mut Problems| {
-            let policy = Policy::new(Name::from_static(name)).limit(limit?);
+            let limit = limit?;
+            if limit.is_calendar() {
+                problems.push(name, "cannot be a window of the calendar");
+                return None;
+            }
+            let policy = Policy::new(Name::from_static(name)).limit(limit);
             assembly.count(&policy, problems)
         };
         let chain = self

@@ -1,5 +1,6 @@
 use std::num::NonZeroU32;
 
+use crate::limit::Date;
 use crate::store::digest::HashedKey;
 
 /// The charge that a request is to be asked for.
@@ -12,6 +13,25 @@ pub(crate) struct Plan {
     pub(crate) cost: u64,
     /// The store's time at which the request came.
     pub(crate) now: u64,
+    /// The date at that time, where the policy counts by the calendar.
+    pub(crate) date: Date,
+}
+
+#[cfg(feature = "redis")]
+impl Plan {
+    /// The same plan with the date by which Redis decided it: Unix microseconds.
+    pub(crate) fn decided_at(self, unix: u64) -> Self {
+        #[cfg(feature = "calendar")]
+        return Self {
+            date: Date::new(u128::from(unix) * 1_000, self.now),
+            ..self
+        };
+        #[cfg(not(feature = "calendar"))]
+        {
+            let _ = unix;
+            self
+        }
+    }
 }
 
 /// The counts by address that a request is charged to besides its policy's: the backstop, and the site's.

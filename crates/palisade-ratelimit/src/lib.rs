@@ -33,6 +33,8 @@ pub use layer::RateLimitLayer;
 pub use limit::{
     Burst, DAY, HOUR, Limit, MINUTE, Rate, SECOND, burst, per_day, per_hour, per_minute, per_second,
 };
+#[cfg(feature = "calendar")]
+pub use limit::{Calendar, Weekday};
 pub use limiter::RateLimiter;
 pub use limits::NoKey;
 pub use policy::Policy;

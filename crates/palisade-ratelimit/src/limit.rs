@@ -4,7 +4,12 @@
 //! caller keeps. State is a slice of words that starts as zeros, and zeros mean "never seen".
 
 mod bounds;
+#[cfg(feature = "calendar")]
+mod calendar;
+#[cfg(feature = "calendar")]
+mod calendar_window;
 mod check;
+mod date;
 mod exact_log;
 mod fixed_window;
 #[cfg(test)]
@@ -23,7 +28,10 @@ use std::time::Duration;
 use palisade_core::Problems;
 
 use self::bounds::{check_count, check_quota, check_window, nanos};
+#[cfg(feature = "calendar")]
+pub use self::calendar::{Calendar, Weekday};
 pub(crate) use self::check::Fit;
+pub(crate) use self::date::Date;
 use self::exact_log::ExactLog;
 use self::fixed_window::FixedWindow;
 pub use self::rate::{
@@ -45,6 +53,7 @@ pub(crate) use self::word::Word;
 /// | [sliding window](Self::sliding) | never more than N in any trailing window | 56 B, or 88 B where N > 65,535 | quotas that are promised to somebody |
 /// | [fixed window](Self::fixed) | N per window, up to 2N around the edge of one | 16 B | quotas that are billed by the window |
 /// | [exact log](Self::exact) | never more than N in any trailing window, released to the nanosecond | 8 B times N | small strict limits, such as logins |
+/// | calendar window (feature `calendar`) | N per hour, day, week or month of a time zone, up to 2N around the edge of one | 16 B | quotas that a contract states by the calendar |
 ///
 /// How each decides is written down in `docs/algorithms.md`.
 /// A limit that cannot work (a burst of 0, a window of 0) is reported when the layer is built, by the name of its policy.
@@ -63,10 +72,27 @@ pub struct Limit(Kind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    TokenBucket { rate: Rate, burst: Burst },
-    Fixed { quota: u32, window: Duration },
-    Sliding { quota: u32, window: Duration },
-    Exact { quota: u32, window: Duration },
+    TokenBucket {
+        rate: Rate,
+        burst: Burst,
+    },
+    Fixed {
+        quota: u32,
+        window: Duration,
+    },
+    Sliding {
+        quota: u32,
+        window: Duration,
+    },
+    Exact {
+        quota: u32,
+        window: Duration,
+    },
+    #[cfg(feature = "calendar")]
+    Calendar {
+        quota: u32,
+        calendar: Calendar,
+    },
 }
 
 impl Limit {
@@ -107,6 +133,37 @@ impl Limit {
         Self(Kind::Exact { quota, window })
     }
 
+    /// A window of the calendar: `quota` requests in each hour, day, week or month of a time zone.
+    ///
+    /// All keys begin anew at the same moment, and the end of one window and the beginning of the next can together admit
+    /// twice the quota within a short time: add a token bucket or a [sliding window](Self::sliding) where that matters.
+    ///
+    /// Decided by wall time, the [`wall_clock`](crate::RateLimitBuilder::wall_clock) of the layer, or the clock of Redis. A
+    /// clock that is set back makes no room: what was counted in the window that it came from stands until that one ends,
+    /// unless it was off by more than a window. For policies; not for a backstop, nor for the limit of a v6 site.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use palisade_ratelimit::{Calendar, Limit};
+    ///
+    /// let monthly = Limit::calendar(100_000, Calendar::month("Europe/Berlin"));
+    /// # let _ = monthly;
+    /// ```
+    #[cfg(feature = "calendar")]
+    #[must_use]
+    pub const fn calendar(quota: u32, calendar: Calendar) -> Self {
+        Self(Kind::Calendar { quota, calendar })
+    }
+
+    /// Whether it is decided by wall time.
+    pub(crate) const fn is_calendar(&self) -> bool {
+        #[cfg(feature = "calendar")]
+        return matches!(self.0, Kind::Calendar { .. });
+        #[cfg(not(feature = "calendar"))]
+        false
+    }
+
     /// The rule that decides this limit.
     pub(crate) fn compile(&self) -> Result<Rule, Problems> {
         let mut problems = Problems::none();
@@ -137,6 +194,19 @@ impl Limit {
                     );
                 }
                 Some(Rule::ExactLog(ExactLog::new(quota, nanos(window))))
+            }
+            #[cfg(feature = "calendar")]
+            Kind::Calendar { quota, calendar } => {
+                check_count(&mut problems, "quota", quota);
+                let windows = calendar::Windows::of(calendar);
+                if windows.is_none() {
+                    let zone = calendar.zone();
+                    let reason = format!("{zone:?} is not in the time zone database");
+                    problems.push("zone", reason);
+                }
+                windows.map(|windows| {
+                    Rule::Calendar(calendar_window::CalendarWindow::new(quota, windows))
+                })
             }
         };
         match rule {

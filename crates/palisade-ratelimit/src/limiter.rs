@@ -95,7 +95,7 @@ impl RateLimiter {
         }
         #[cfg_attr(not(feature = "wait"), expect(unused_mut, reason = "nothing waits"))]
         let (mut decision, to) = match &counted.engine {
-            Engine::Local => match charge_one(&counted.charge_of(&plan), plan.now) {
+            Engine::Local => match charge_one(&counted.rules_of(&plan).charge(&plan), plan.now) {
                 Some(charged) => (
                     Decision::new(counted.name, &charged.assessment),
                     PaidTo::Table { at: charged.at },
@@ -256,6 +256,7 @@ fn plan(limits: &Limits, policy: usize, key: &Key<'_>, cost: u32) -> Plan {
         quota: None,
         cost: cost.into(),
         now,
+        date: limits.date(policy, now),
     }
 }
 

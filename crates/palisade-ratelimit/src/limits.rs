@@ -7,7 +7,7 @@ use palisade_core::{ClientIp, Name, PathSet};
 
 use crate::filter::headers::{Headers, WallTime};
 use crate::filter::view::RequestView;
-use crate::limit::{Limit, Rules};
+use crate::limit::{Date, Limit, Rules};
 use crate::policy::block::Block;
 use crate::policy::counted::Counted;
 use crate::policy::key::{Chain, Found, Key};
@@ -109,6 +109,17 @@ impl Limits {
     /// Whether one of them is this.
     pub(crate) fn counts_in(&self, table: &Arc<Table>) -> bool {
         self.tables().any(|(kept, _)| Arc::ptr_eq(kept, table))
+    }
+
+    /// The date for a request of this policy at this time of the store, where it needs one.
+    #[inline]
+    pub(crate) fn date(&self, policy: usize, now: u64) -> Date {
+        #[cfg(feature = "calendar")]
+        if self.policies[policy].rules.need_date() {
+            return Date::new(self.wall.at(now).as_duration().as_nanos(), now);
+        }
+        let _ = (policy, now);
+        Date::default()
     }
 
     #[cold]

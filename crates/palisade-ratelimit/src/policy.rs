@@ -332,6 +332,10 @@ impl Policy {
                 Err(part) => problems.append(&format!("limits[{position}]."), part),
             }
         }
+        #[cfg(feature = "governor")]
+        if self.governor.is_some() && self.limits.len() > 1 {
+            problems.push("limits", "a governor limiter decides, no other limit can");
+        }
         #[cfg(feature = "wait")]
         self.add_places(&mut rules, &mut problems);
         match Rules::new(&rules) {

@@ -1,6 +1,5 @@
 //! Decisions of policies that are counted in Redis: by what is known here, or by a query.
 
-use std::num::NonZeroU32;
 use std::task::{Context, Poll, ready};
 
 use palisade_core::time::Instant;
@@ -11,7 +10,7 @@ use crate::decision::{Decision, Outcome};
 use crate::limit::{Assessment, Fit};
 use crate::limits::Limits;
 use crate::policy::counted::{Counted, Engine};
-use crate::store::{Action, Answer, Charge, Outage, RedisPolicy, Reply, StoreError, charge_one};
+use crate::store::{Action, Answer, Outage, RedisPolicy, Reply, StoreError, charge_one};
 
 /// A decision, and where its charge lies.
 type Decided = (Decision, PaidTo);
@@ -64,8 +63,8 @@ fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decided>
         {
             let full = spent.full_at.saturating_sub(now);
             return of_rule(
-                counted.name,
-                policy,
+                counted,
+                &plan,
                 spent.rule,
                 Fit::Fits,
                 spent.remaining,
@@ -80,8 +79,8 @@ fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decided>
         {
             let fit = Fit::Wait(denied.until - now);
             return of_rule(
-                counted.name,
-                policy,
+                counted,
+                &plan,
                 denied.rule,
                 fit,
                 0,
@@ -96,15 +95,16 @@ fn known(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Option<Decided>
 }
 
 fn of_rule(
-    name: Name,
-    policy: &RedisPolicy,
+    counted: &Counted,
+    plan: &Plan,
     rule: u64,
     fit: Fit,
     remaining: u64,
     reset: u64,
     at: u64,
 ) -> Option<Decided> {
-    let rule = policy.rules().iter().nth(usize::try_from(rule).ok()?)?;
+    let rules = counted.rules_of(plan);
+    let rule = rules.own().iter().nth(usize::try_from(rule).ok()?)?;
     let assessment = Assessment {
         fit,
         remaining,
@@ -112,7 +112,7 @@ fn of_rule(
         quota: rule.quota(),
         window: rule.window(),
     };
-    Some(by_redis(name, &assessment, at))
+    Some(by_redis(counted.name, &assessment, at))
 }
 
 /// A decision of Redis, which charged it at that time of its own if it fits.
@@ -133,16 +133,8 @@ fn without_redis(counted: &Counted, policy: &RedisPolicy, plan: Plan) -> Decided
         Outage::Allow => bare(Outcome::Allowed),
         Outage::LocalFallback { grace } if policy.is_failing_for(grace) => denied,
         Outage::LocalFallback { .. } => {
-            let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
-            let rules = scaled.as_ref().unwrap_or(&counted.rules);
-            let one = Charge {
-                table: &counted.table,
-                policy: &counted.rules,
-                rules,
-                key: plan.key,
-                cost: plan.cost,
-            };
-            match charge_one(&one, plan.now) {
+            let rules = counted.rules_of(&plan);
+            match charge_one(&rules.charge(&plan), plan.now) {
                 Some(charged) => {
                     let to = match charged.assessment.fits() {
                         true => PaidTo::Table { at: charged.at },
@@ -172,10 +164,7 @@ fn answered(
         }
     };
     policy.learn(&plan, now, &reply);
-    let scaled = plan
-        .quota
-        .map(|quota: NonZeroU32| counted.rules.scaled(quota));
-    match reply.assessment(scaled.as_ref().unwrap_or(&counted.rules)) {
+    match reply.assessment(counted.rules_of(&plan.decided_at(reply.time)).own()) {
         Some(assessment) => by_redis(counted.name, &assessment, reply.time),
         None => {
             let reason = "the answer speaks of a limit that the policy has not";
@@ -214,9 +203,9 @@ pub(crate) async fn peek(counted: &Counted, policy: &RedisPolicy, plan: Plan) ->
         let answer = policy
             .ask(&plan.key, plan.quota, Action::Peek, plan.cost)
             .await;
-        let assessment = answer
-            .ok()
-            .and_then(|reply| reply.assessment(&counted.rules));
+        let assessment = answer.ok().and_then(|reply| {
+            reply.assessment(counted.rules_of(&plan.decided_at(reply.time)).own())
+        });
         if let Some(assessment) = assessment {
             return Some(Decision::new(counted.name, &assessment));
         }

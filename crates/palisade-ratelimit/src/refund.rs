@@ -16,9 +16,8 @@ impl Limits {
         match to {
             PaidTo::Nothing => {}
             PaidTo::Table { at } => {
-                let scaled = plan.quota.map(|quota| counted.rules.scaled(quota));
-                let rules = scaled.as_ref().unwrap_or(&counted.rules);
-                counted.table.refund(rules, &plan.key, at, plan.cost);
+                let rules = counted.rules_of(&plan);
+                counted.table.refund(rules.own(), &plan.key, at, plan.cost);
             }
             #[cfg(feature = "redis")]
             PaidTo::Redis { at } => {

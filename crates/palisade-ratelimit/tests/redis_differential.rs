@@ -108,6 +108,11 @@ fn fixed_policy(number: u64) -> Option<Vec<Limit>> {
             Limit::fixed(12, Duration::from_secs(5)),
             Limit::exact(7, Duration::from_secs(2)),
         ],
+        #[cfg(feature = "calendar")]
+        6 => vec![Limit::calendar(
+            4,
+            palisade_ratelimit::Calendar::hour("UTC"),
+        )],
         _ => return None,
     })
 }
@@ -164,6 +169,7 @@ impl Pair {
             there: in_redis(running, server, policy(), &clock).await,
             here: RateLimitLayer::builder()
                 .policy(policy())
+                .wall_clock(clock.wall())
                 .build()
                 .unwrap()
                 .limiter(),
@@ -280,6 +286,10 @@ impl Dice {
             self.one_of(&[2, 160, 900, 1_000, 1_600, 3_200, 60_000, 3_600_000]),
         );
         let quota = 1 + self.below(12) as u32;
+        #[cfg(feature = "calendar")]
+        if self.below(5) == 0 {
+            return self.calendar(quota);
+        }
         match self.below(5) {
             0 => Limit::fixed(quota, window),
             1 => Limit::exact(quota, window),
@@ -290,6 +300,19 @@ impl Dice {
                 Limit::token_bucket(Rate::new(rate, window), burst(size))
             }
         }
+    }
+
+    #[cfg(feature = "calendar")]
+    fn calendar(&mut self, quota: u32) -> Limit {
+        use palisade_ratelimit::{Calendar, Weekday};
+        let zone = self.one_of(&["UTC", "America/New_York", "Australia/Lord_Howe"]);
+        let calendar = match self.below(5) {
+            0 | 1 => Calendar::hour(zone),
+            2 => Calendar::day(zone),
+            3 => Calendar::week(zone, Weekday::Friday),
+            _ => Calendar::month(zone),
+        };
+        Limit::calendar(quota, calendar)
     }
 
     fn cost(&mut self) -> u32 {

@@ -191,6 +191,8 @@ fn stated(limit: &LimitConfig) -> Stated {
             let size = limit.burst.unwrap_or(rate.saturating_mul(2));
             (size, rate, limit.per.as_deref().unwrap_or("1s"))
         }
+        // Two windows, where one ends meanwhile.
+        (None, Some(quota)) if limit.calendar.is_some() => (quota, quota, "1ms"),
         (None, Some(quota)) => (quota, quota, limit.window.as_deref().unwrap_or("")),
         both => panic!("{both:?} made a layer"),
     };

@@ -66,7 +66,8 @@ const fn default_waiting() -> usize {
     1_000
 }
 
-/// A limit: `rate`, `per` and `burst` for a token bucket, or `quota`, `window` and `kind`.
+/// A limit: `rate`, `per` and `burst` for a token bucket, or a `quota` with either `window` and `kind`, or `calendar` and
+/// `zone`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
@@ -83,6 +84,11 @@ pub struct LimitConfig {
     pub window: Option<String>,
     /// The way in which it counts; default sliding.
     pub kind: Option<WindowKind>,
+    /// A window of the calendar instead: `hour`, `day`, `week` (from Monday; `week:sunday` from another day) or `month`;
+    /// see `Limit::calendar`. Needs the feature `calendar`.
+    pub calendar: Option<String>,
+    /// The time zone of the calendar, such as `Europe/Berlin`; default `UTC`.
+    pub zone: Option<String>,
 }
 
 /// The way in which a window counts.
@@ -223,6 +229,7 @@ impl LimitConfig {
                 let size = self.burst.unwrap_or(rate.saturating_mul(2));
                 Limit::token_bucket(Rate::new(rate, per), burst(size))
             }
+            (None, Some(quota)) if self.calendar.is_some() => self.read_calendar(quota)?,
             (None, Some(quota)) => {
                 let Some(window) = &self.window else {
                     return Err(Problems::one("window", "is missing"));
@@ -248,6 +255,34 @@ impl LimitConfig {
         if self.quota.is_some() && (self.per.is_some() || self.burst.is_some()) {
             problems.push("burst", "belongs to a rate, not to a quota");
         }
+        if self.calendar.is_some() && of_a_window {
+            problems.push("window", "is the calendar's already");
+        }
+        if self.calendar.is_some() && self.rate.is_some() {
+            problems.push("calendar", "belongs to a quota, not to a rate");
+        }
+        if self.zone.is_some() && self.calendar.is_none() {
+            problems.push("zone", "belongs to a calendar");
+        }
         problems.into_result(limit)
+    }
+
+    #[cfg(feature = "calendar")]
+    fn read_calendar(&self, quota: u32) -> Result<Limit, Problems> {
+        let text = self.calendar.as_deref().unwrap_or_default();
+        let zone = self.zone.as_deref().unwrap_or("UTC");
+        match super::text::calendar(text, zone) {
+            Some(calendar) => Ok(Limit::calendar(quota, calendar)),
+            None => Err(Problems::one(
+                "calendar",
+                format!("{text:?} is not hour, day, week, week:sunday or month"),
+            )),
+        }
+    }
+
+    #[cfg(not(feature = "calendar"))]
+    fn read_calendar(&self, _: u32) -> Result<Limit, Problems> {
+        let reason = "needs the feature calendar, which was not built in";
+        Err(Problems::one("calendar", reason))
     }
 }

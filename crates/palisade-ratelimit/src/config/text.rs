@@ -56,6 +56,31 @@ fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.checked_mul(seconds)?))
 }
 
+/// A window of the calendar.
+#[cfg(feature = "calendar")]
+pub(super) fn calendar(text: &str, zone: &str) -> Option<crate::Calendar> {
+    use crate::{Calendar, Weekday};
+    Some(match text {
+        "hour" => Calendar::hour(zone),
+        "day" => Calendar::day(zone),
+        "month" => Calendar::month(zone),
+        "week" => Calendar::week(zone, Weekday::Monday),
+        _ => {
+            let first_day = match text.strip_prefix("week:")? {
+                "monday" => Weekday::Monday,
+                "tuesday" => Weekday::Tuesday,
+                "wednesday" => Weekday::Wednesday,
+                "thursday" => Weekday::Thursday,
+                "friday" => Weekday::Friday,
+                "saturday" => Weekday::Saturday,
+                "sunday" => Weekday::Sunday,
+                _ => return None,
+            };
+            Calendar::week(zone, first_day)
+        }
+    })
+}
+
 /// Some statuses: one, such as `304`, or a class of them, such as `2xx`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Statuses {

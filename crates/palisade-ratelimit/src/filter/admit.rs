@@ -62,13 +62,15 @@ impl Limits {
         now: Instant,
     ) -> Admission {
         let limits = &**handle;
+        let now = limits.store.nanos(now);
         let cost = limits.cost.as_ref().map_or(1, |cost| cost(view).into());
         let plan = Plan {
             policy,
             key: found.key,
             quota,
             cost,
-            now: limits.store.nanos(now),
+            now,
+            date: limits.date(policy, now),
         };
         if let Some(decision) = limits.policies[policy].blocked(&plan) {
             return limits.over(decision, plan, view);
@@ -138,6 +140,7 @@ impl Limits {
             quota: None,
             cost: 0,
             now,
+            date: self.date(policy, now),
         };
         self.over(decision, plan, view)
     }

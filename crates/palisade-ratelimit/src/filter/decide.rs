@@ -14,7 +14,7 @@ use crate::filter::view::RequestView;
 use crate::limit::Assessment;
 use crate::limits::Limits;
 use crate::policy::counted::Counted;
-use crate::store::{Charge, Charged, MAX_CHARGES, charge, charge_one};
+use crate::store::{Charged, MAX_CHARGES, charge, charge_one};
 
 impl Limits {
     /// Decides about a request whose policy and key are known.
@@ -31,22 +31,8 @@ impl Limits {
         if plan.key.claimed || limits.site.is_some() || !counted.engine.is_local() {
             return Self::decide_with_backstops(handle, plan, is_address, view);
         }
-        let scaled;
-        let rules = match plan.quota {
-            None => &counted.rules,
-            Some(quota) => {
-                scaled = counted.rules.scaled(quota);
-                &scaled
-            }
-        };
-        let one = Charge {
-            table: &counted.table,
-            policy: &counted.rules,
-            rules,
-            key: plan.key,
-            cost: plan.cost,
-        };
-        let Some(charged) = charge_one(&one, now) else {
+        let rules = counted.rules_of(&plan);
+        let Some(charged) = charge_one(&rules.charge(&plan), now) else {
             return limits.over(Decision::bare(Outcome::Limited, counted.name), plan, view);
         };
         counted.counters.overflowed(charged.overflowed);
@@ -89,14 +75,9 @@ impl Limits {
         now: u64,
     ) -> Option<(Name, Charged)> {
         let counted = plan.map(|plan| &self.policies[plan.policy]);
-        let scaled = plan.and_then(|plan| Some(counted?.rules.scaled(plan.quota?)));
-        let main = plan.zip(counted).map(|(plan, counted)| Charge {
-            table: &counted.table,
-            policy: &counted.rules,
-            rules: scaled.as_ref().unwrap_or(&counted.rules),
-            key: plan.key,
-            cost: plan.cost,
-        });
+        let rules = plan.zip(counted);
+        let rules = rules.map(|(plan, counted)| (counted.rules_of(&plan), plan));
+        let main = rules.as_ref().map(|(rules, plan)| rules.charge(plan));
         let backstop = self.backstop.as_ref().zip(backstops.backstop);
         let site = self.site.as_ref().zip(backstops.site);
         let entries = [

@@ -59,6 +59,8 @@ impl Model {
             },
             Kind::Sliding { quota, window } => log(quota, window, Some(nanos(window) / 16)),
             Kind::Exact { quota, window } => log(quota, window, None),
+            #[cfg(feature = "calendar")]
+            Kind::Calendar { .. } => unreachable!("has a model of its own"),
         }
     }
 

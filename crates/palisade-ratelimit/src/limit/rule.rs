@@ -1,6 +1,9 @@
 use std::num::NonZeroU32;
 
+#[cfg(feature = "calendar")]
+use super::calendar_window::CalendarWindow;
 use super::check::Check;
+use super::date::Date;
 use super::exact_log::ExactLog;
 use super::fixed_window::FixedWindow;
 use super::sliding_window::SlidingWindow;
@@ -14,6 +17,8 @@ pub(crate) enum Rule {
     FixedWindow(FixedWindow),
     SlidingWindow(SlidingWindow),
     ExactLog(ExactLog),
+    #[cfg(feature = "calendar")]
+    Calendar(CalendarWindow),
 }
 
 macro_rules! each {
@@ -23,6 +28,8 @@ macro_rules! each {
             Rule::FixedWindow($inner) => $call,
             Rule::SlidingWindow($inner) => $call,
             Rule::ExactLog($inner) => $call,
+            #[cfg(feature = "calendar")]
+            Rule::Calendar($inner) => $call,
         }
     };
 }
@@ -59,6 +66,8 @@ impl Rule {
         match self {
             Self::FixedWindow(rule) => rule.began(state),
             Self::SlidingWindow(rule) => rule.newest(state),
+            #[cfg(feature = "calendar")]
+            Self::Calendar(rule) => rule.began(state),
             Self::TokenBucket(_) | Self::ExactLog(_) => 0,
         }
     }
@@ -79,6 +88,8 @@ impl Rule {
                 rule.reading(kept).map(Self::SlidingWindow)
             }
             (Self::ExactLog(rule), Self::ExactLog(kept)) => rule.reading(kept).map(Self::ExactLog),
+            #[cfg(feature = "calendar")]
+            (Self::Calendar(rule), Self::Calendar(kept)) => rule.reading(kept).map(Self::Calendar),
             _ => None,
         }
     }
@@ -111,7 +122,7 @@ impl Rule {
         match self {
             Self::SlidingWindow(rule) => Self::SlidingWindow(rule.with_room(scale(quota, base))),
             Self::ExactLog(rule) => Self::ExactLog(rule.with_room(scale(quota, base))),
-            Self::TokenBucket(_) | Self::FixedWindow(_) => *self,
+            _ => *self,
         }
     }
 
@@ -120,7 +131,7 @@ impl Rule {
         match self {
             Self::SlidingWindow(rule) => rule.room(),
             Self::ExactLog(rule) => rule.room(),
-            Self::TokenBucket(_) | Self::FixedWindow(_) => u32::MAX,
+            _ => u32::MAX,
         }
     }
 
@@ -132,6 +143,38 @@ impl Rule {
             Self::FixedWindow(rule) => Self::FixedWindow(rule.scaled(scale)),
             Self::SlidingWindow(rule) => Self::SlidingWindow(rule.scaled(scale)),
             Self::ExactLog(rule) => Self::ExactLog(rule.scaled(scale)),
+            #[cfg(feature = "calendar")]
+            Self::Calendar(rule) => Self::Calendar(rule.scaled(scale)),
+        }
+    }
+
+    /// Whether it needs a [date](Self::dated).
+    pub(super) const fn is_calendar(&self) -> bool {
+        #[cfg(feature = "calendar")]
+        return matches!(self, Self::Calendar(_));
+        #[cfg(not(feature = "calendar"))]
+        false
+    }
+
+    /// The same rule for a request at this time of the store.
+    #[cfg_attr(
+        not(feature = "calendar"),
+        expect(unused_variables, reason = "no rule has one")
+    )]
+    pub(super) fn dated(&self, date: Date, now: u64) -> Self {
+        match self {
+            #[cfg(feature = "calendar")]
+            Self::Calendar(rule) => Self::Calendar(rule.dated(date, now)),
+            _ => *self,
+        }
+    }
+
+    /// The lengths of window that responses may tell of: one, but for windows of the calendar.
+    pub(crate) fn windows(&self) -> Vec<u64> {
+        match self {
+            #[cfg(feature = "calendar")]
+            Self::Calendar(rule) => rule.lengths().collect(),
+            _ => vec![self.window()],
         }
     }
 }

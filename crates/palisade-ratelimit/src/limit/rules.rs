@@ -3,6 +3,7 @@ use std::num::NonZeroU32;
 
 use super::bounds::MAX_EXACT;
 use super::check::{Check, Fit};
+use super::date::Date;
 use super::rule::Rule;
 use super::word::Word;
 
@@ -18,6 +19,8 @@ pub(crate) const MAX_WORDS: usize = MAX_RULES * MAX_EXACT as usize;
 pub(crate) struct Rules {
     rules: [Option<Rule>; MAX_RULES],
     words: usize,
+    /// Whether any of them is by the calendar.
+    calendar: bool,
 }
 
 /// The assessment of several rules: that of the one that is closest to its limit.
@@ -86,6 +89,7 @@ impl Rules {
         Some(Self {
             rules: kept,
             words: rules.iter().map(Rule::words).sum(),
+            calendar: rules.iter().any(Rule::is_calendar),
         })
     }
 
@@ -202,6 +206,7 @@ impl Rules {
         Self {
             rules,
             words: rules.iter().flatten().map(Rule::words).sum(),
+            ..*self
         }
     }
 
@@ -218,6 +223,22 @@ impl Rules {
             }
         });
         rooms.min().unwrap_or(u32::MAX)
+    }
+
+    /// Whether a request needs these rules [dated](Self::dated).
+    #[inline]
+    pub(crate) const fn need_date(&self) -> bool {
+        cfg!(feature = "calendar") && self.calendar
+    }
+
+    /// The same rules for a request at this time of the store.
+    pub(crate) fn dated(&self, date: Date, now: u64) -> Self {
+        Self {
+            rules: self
+                .rules
+                .map(|rule| rule.map(|rule| rule.dated(date, now))),
+            ..*self
+        }
     }
 
     fn base(&self) -> u32 {

@@ -10,6 +10,8 @@ pub(crate) struct Wire {
     pub(crate) kind: u8,
     pub(crate) first: f64,
     pub(crate) second: f64,
+    /// The beginnings of the windows that follow, for a window of the calendar.
+    pub(crate) bounds: [f64; 3],
 }
 
 /// A token bucket in parts of a microsecond, which are counted round and round: thousandths, or quarters where it is too
@@ -48,6 +50,7 @@ impl Rule {
             kind,
             first: self.quota().into(),
             second: micros(span),
+            bounds: [0.0; 3],
         };
         match self {
             Self::TokenBucket(rule) => {
@@ -56,11 +59,35 @@ impl Rule {
                     kind: bucket.kind(),
                     first: bucket.interval as f64,
                     second: bucket.depth as f64,
+                    bounds: [0.0; 3],
                 }
             }
             Self::FixedWindow(rule) => window(b'f', rule.window),
             Self::SlidingWindow(rule) => window(b's', rule.step),
             Self::ExactLog(rule) => window(b'l', rule.window),
+            #[cfg(feature = "calendar")]
+            Self::Calendar(rule) => {
+                let [second, bounds @ ..] = rule.around().map(|unix| unix as f64 * 1e6);
+                Wire {
+                    kind: b'c',
+                    first: self.quota().into(),
+                    second,
+                    bounds,
+                }
+            }
+        }
+    }
+
+    fn shape(&self) -> String {
+        #[cfg(feature = "calendar")]
+        if let Self::Calendar(rule) = self {
+            return rule.shape();
+        }
+        let wire = self.wire();
+        match wire.kind {
+            b'b' => "bn".to_owned(),
+            b'q' => "bq".to_owned(),
+            kind => format!("{}{}", char::from(kind), wire.second),
         }
     }
 
@@ -102,12 +129,7 @@ impl super::TokenBucket {
 impl Rules {
     /// A text of all that the states of these rules depend on: the kinds and the windows, and not how much they admit.
     pub(crate) fn shape(&self) -> String {
-        let each = self.iter().map(Rule::wire).map(|wire| match wire.kind {
-            b'b' => "bn".to_owned(),
-            b'q' => "bq".to_owned(),
-            kind => format!("{}{}", char::from(kind), wire.second),
-        });
-        each.collect()
+        self.iter().map(Rule::shape).collect()
     }
 
     /// The bucket, where there is nothing else.

@@ -63,7 +63,10 @@ impl Assembly<'_> {
                 .map(|(_, most)| crate::policy::queue::Queue::new(most)),
             fixed: rules
                 .iter()
-                .map(|rule| Fixed::of(name, rule.quota().into(), rule.window()))
+                .flat_map(|rule| {
+                    let fixed = |window| Fixed::of(name, rule.quota().into(), window);
+                    rule.windows().into_iter().map(fixed)
+                })
                 .collect(),
         })
     }

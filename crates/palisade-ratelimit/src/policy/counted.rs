@@ -55,14 +55,20 @@ impl Engine {
 }
 
 impl Counted {
-    /// The charge of a request to its own policy, with the policy's own quota.
-    pub(crate) fn charge_of(&self, plan: &Plan) -> Charge<'_> {
-        Charge {
-            table: &self.table,
-            policy: &self.rules,
-            rules: &self.rules,
-            key: plan.key,
-            cost: plan.cost,
+    /// The rules of a request.
+    #[inline]
+    pub(crate) fn rules_of(&self, plan: &Plan) -> RequestRules<'_> {
+        let dated = self
+            .rules
+            .need_date()
+            .then(|| self.rules.dated(plan.date, plan.now));
+        let scaled = plan
+            .quota
+            .map(|quota| dated.as_ref().unwrap_or(&self.rules).scaled(quota));
+        RequestRules {
+            counted: self,
+            dated,
+            scaled,
         }
     }
 
@@ -96,13 +102,14 @@ impl Counted {
 
     /// The rest of a key in the table: allowed where the cost fits, which is not charged.
     pub(crate) fn peek(&self, plan: &Plan) -> Option<Decision> {
-        let assess = |cost| self.table.peek(&self.rules, &plan.key, plan.now, cost);
+        let rules = self.rules_of(plan);
+        let assess = |cost| self.table.peek(rules.own(), &plan.key, plan.now, cost);
         let next = assess(plan.cost)?;
         let shown = if next.fits() { assess(0)? } else { next };
         Some(Decision::new(self.name, &shown))
     }
 
-    /// One request by this key.
+    /// One request by this key, for counts that the layer adds by itself.
     pub(crate) fn charge(&self, key: HashedKey) -> Charge<'_> {
         Charge {
             table: &self.table,
@@ -110,6 +117,40 @@ impl Counted {
             rules: &self.rules,
             key,
             cost: 1,
+        }
+    }
+}
+
+/// The rules of one request: those of its policy, with a date where they count by the calendar, and with the quota of its
+/// key where that has its own.
+pub(crate) struct RequestRules<'a> {
+    counted: &'a Counted,
+    dated: Option<Rules>,
+    scaled: Option<Rules>,
+}
+
+impl RequestRules<'_> {
+    /// The rules of the policy.
+    #[inline]
+    fn policy(&self) -> &Rules {
+        self.dated.as_ref().unwrap_or(&self.counted.rules)
+    }
+
+    /// The rules of the key.
+    #[inline]
+    pub(crate) fn own(&self) -> &Rules {
+        self.scaled.as_ref().unwrap_or(self.policy())
+    }
+
+    /// The charge of the request to its policy.
+    #[inline]
+    pub(crate) fn charge(&self, plan: &Plan) -> Charge<'_> {
+        Charge {
+            table: &self.counted.table,
+            policy: self.policy(),
+            rules: self.own(),
+            key: plan.key,
+            cost: plan.cost,
         }
     }
 }

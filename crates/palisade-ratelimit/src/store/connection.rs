@@ -116,7 +116,8 @@ impl StoreError {
             return false;
         };
         match error.code() {
-            Some("WRONGTYPE") => true,
+            // The second is the script's own: this caller's clock is wrong, or the server's.
+            Some("WRONGTYPE" | "CLOCKS") => true,
             Some("ERR") => {
                 let detail = error.detail().unwrap_or_default();
                 ABOUT_THE_KEY.iter().any(|text| detail.contains(text))

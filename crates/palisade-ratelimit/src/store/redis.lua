@@ -7,7 +7,7 @@
 --          what to do: (c)harge, (p)eek or (r)efund
 --          the cost
 --          charge: what to take if there is so much, at least the cost; refund: the time of the charge
---          then for each limit its kind, and two numbers: see below
+--          then for each limit its kind, and two numbers or five: see below
 --
 -- Answers  packed likewise: one byte, 0 fits, 1 does not yet, 2 never, 3 fits and more than the cost was taken; one byte,
 --          the number of the limit that is closest to refusing; what it has left; until it is full; the time; then
@@ -35,12 +35,31 @@ local function clock(kind)
   return 4, 4294967296000000, now % 1073741824000000 * 4
 end
 
+-- What is used of a window of the calendar, and how long that counts. A count of the window that follows stands: a clock that
+-- was set back a little makes no room.
+local function calendar(state, from, to)
+  if state[1] and state[1] >= from and state[1] <= to then return state[3], (state[2] - now) * 1000 end
+  return 0, 0
+end
+
 -- Each limit: its kind and two numbers, its state, what is used of it, and in what time the last of that is released.
 local limits, bounded = {}, false
 while at <= #argument do
   local kind, first, second, following = struct.unpack('<c1dd', argument, at)
   local number = #limits + 1
   local state, used, left = states[number + 2], 0, 0
+  local from, to
+  if kind == 'c' then
+    -- A window of the calendar: the quota, and the beginnings of the caller's last window, of his current one, and of the
+    -- two that follow. Its state is the beginning and the end of the window that was charged last, and the count.
+    local third, fourth, fifth
+    third, fourth, fifth, following = struct.unpack('<ddd', argument, following)
+    from, to = fourth, fifth
+    if now < third then from, to = second, third elseif now < fourth then from, to = third, fourth end
+    if (now < second or now >= fifth) and action ~= 'r' then
+      return redis.error_reply('CLOCKS of the caller and of Redis differ by more than a window of the calendar')
+    end
+  end
   if kind == 'b' or kind == 'q' then
     -- A token bucket, in thousandths or quarters: the time between two tokens, and the time to fill it. Its state is when
     -- it is full.
@@ -62,6 +81,8 @@ while at <= #argument do
   elseif kind == 'f' then
     -- A fixed window: the quota, and its length. When it began, and the count.
     if state[1] and state[1] + second > now then used, left = state[2], (state[1] + second - now) * 1000 end
+  elseif kind == 'c' then
+    used, left = calendar(state, from, to)
   elseif kind == 's' then
     -- Steps of a sliding window: the quota, and their length. The number and the count of each. The oldest counts in full.
     for step = 1, #state, 2 do
@@ -80,14 +101,14 @@ while at <= #argument do
       end
     end
   end
-  limits[number] = { kind, first, second, state, used, left }
+  limits[number] = { kind, first, second, state, used, left, from, to }
   at = following
 end
 
 -- In what time `surplus` units of what is used are released.
 local function released(limit, surplus)
   local kind, second, state, left = limit[1], limit[3], limit[4], limit[6]
-  if kind == 'f' then return left end
+  if kind == 'f' or kind == 'c' then return left end
   local held = {}
   if kind == 's' then
     for step = 1, #state, 2 do held[#held + 1] = { (state[step] + STEPS) * second, state[step + 1] } end
@@ -125,6 +146,7 @@ local function assess(units)
       l = first - used - units
       if units == 0 then -- nothing changes
       elseif kind == 's' then u = ((floor(now / second) + STEPS) * second - now) * 1000
+      elseif kind == 'c' then if used == 0 then u = (limit[8] - now) * 1000 end
       elseif kind == 'l' or used == 0 then u = second * 1000 end
     else
       if used < first then l = first - used end
@@ -164,6 +186,10 @@ if action == 'r' then
     elseif kind == 'f' then
       if state[1] and want >= state[1] and want < state[1] + second then
         if units < state[2] then state[2] = state[2] - units else state = {} end
+      end
+    elseif kind == 'c' then
+      if state[1] and want >= state[1] and want < state[2] then
+        if units < state[3] then state[3] = state[3] - units else state = {} end
       end
     elseif kind == 's' then
       for step = 1, #state, 2 do
@@ -211,6 +237,10 @@ for at = 1, #limits do
   elseif kind == 'f' then
     if used == 0 then state = { now, units } else state = { state[1], used + units } end
     release = state[1] + second
+    keep = (release - now) * 1000
+  elseif kind == 'c' then
+    if used == 0 then state = { limit[7], limit[8], units } else state = { state[1], state[2], used + units } end
+    release = state[2]
     keep = (release - now) * 1000
   else
     local kept = {}

@@ -13,6 +13,7 @@ use super::memory::Memory;
 use super::script::ScriptCall;
 use super::server;
 use crate::error::Error;
+use crate::limit::Date;
 use crate::store::digest::SharedKeys;
 
 /// The longest wait for the server's `INFO`: no request depends on it.
@@ -218,6 +219,23 @@ impl Redis {
             .clock
             .as_ref()
             .map_or(0, |clock| clock.now().as_duration().as_micros() as u64)
+    }
+
+    /// The date by the clock that was set, whose time this is, or else by the system's.
+    pub(super) fn date(&self, time: u64) -> Date {
+        #[cfg(feature = "calendar")]
+        {
+            let unix = match time {
+                0 => WallClock::system().now().as_duration().as_nanos(),
+                micros => u128::from(micros) * 1_000,
+            };
+            Date::new(unix, 0)
+        }
+        #[cfg(not(feature = "calendar"))]
+        {
+            let _ = time;
+            Date::default()
+        }
     }
 
     pub(crate) fn keys(&self) -> &SharedKeys {

@@ -67,10 +67,6 @@ impl RedisPolicy {
         self.outage
     }
 
-    pub(crate) const fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
     /// Whether Redis is taken to be down; starts a probe where one is due.
     pub(crate) fn is_down(&self) -> bool {
         if self.redis.claim_probe()
@@ -140,13 +136,23 @@ impl RedisPolicy {
         cost: u64,
     ) -> Answer {
         let time = self.redis.time();
-        let call = self.with_name(key, |name| match quota {
-            Some(quota) => {
-                ScriptLimits::new(&self.rules.scaled(quota)).ask(name, action, cost, time)
-            }
+        let own = self.own_rules(quota, time);
+        let call = self.with_name(key, |name| match &own {
+            Some(rules) => ScriptLimits::new(rules).ask(name, action, cost, time),
             None => self.script_limits.ask(name, action, cost, time),
         });
         self.redis.ask(call)
+    }
+
+    /// The rules of one call, where they are not those of all. Windows of the calendar are those around the time of the
+    /// caller, and of these the script takes the one of its own.
+    fn own_rules(&self, quota: Option<NonZeroU32>, time: u64) -> Option<Rules> {
+        let scaled = quota.map(|quota| self.rules.scaled(quota));
+        if !self.rules.need_date() {
+            return scaled;
+        }
+        let date = self.redis.date(time);
+        Some(scaled.as_ref().unwrap_or(&self.rules).dated(date, 0))
     }
 
     /// The parts of a key's name. What is in braces decides on which node of a cluster it lies; it is the only key of a

@@ -72,6 +72,9 @@ impl ScriptLimits {
             packed.push(wire.kind);
             packed.extend_from_slice(&wire.first.to_le_bytes());
             packed.extend_from_slice(&wire.second.to_le_bytes());
+            if wire.kind == b'c' {
+                packed.extend_from_slice(wire.bounds.map(f64::to_le_bytes).as_flattened());
+            }
         }
         Self::Several(packed.into())
     }

@@ -131,6 +131,23 @@ impl Way {
     }
 }
 
+/// Nor does it where the calendar is asked: the window of the time is at hand. With headers it is their one piece of memory.
+#[cfg(feature = "calendar")]
+#[test]
+fn a_window_of_the_calendar_costs_no_allocation() {
+    use palisade_ratelimit::Calendar;
+    let monthly = || limited(Limit::calendar(u32::MAX, Calendar::month("Europe/Berlin")));
+    for (layer, most) in [(monthly().headers(Headers::Off), 0), (monthly(), 3)] {
+        let service = layer.build().unwrap().layer(Free);
+        assert_eq!(send(&service, plain()), 200);
+        let request = plain();
+        let counted = allocation_counter::measure(|| {
+            assert_eq!(send(&service, request), 200);
+        });
+        assert!(counted.count_total <= most, "{}", counted.count_total);
+    }
+}
+
 #[test]
 fn a_request_without_headers_allocates_nothing() {
     for way in WAYS.iter().take(3) {
