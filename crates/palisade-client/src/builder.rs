@@ -17,8 +17,9 @@ use crate::proxy::{Proxies, ProxySetting};
 use crate::roots::Roots;
 use crate::{HttpClient, HttpClientError};
 
-/// The largest head of a response in bytes; hyper's own bound is some 400 kB.
-const LARGEST_HEAD: usize = 64 * 1024;
+/// The buffer for the head of a response in bytes. hyper looks at the bound before it reads into the buffer once more, so
+/// that a head may have nearly twice as much. Its own bound is some 400 kB.
+const HEAD_BUFFER: usize = 32 * 1024;
 
 /// The settings of an [`HttpClient`].
 #[derive(Clone)]
@@ -234,7 +235,7 @@ impl HttpClientBuilder {
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(self.idle)
                 .pool_max_idle_per_host(self.most_idle)
-                .http1_max_buf_size(LARGEST_HEAD)
+                .http1_max_buf_size(HEAD_BUFFER)
                 .build(connector),
             limit: self.attempt,
             largest: self.largest,

@@ -14,3 +14,5 @@ mod roots;
 pub use builder::HttpClientBuilder;
 pub use client::HttpClient;
 pub use error::HttpClientError;
+#[doc(no_inline)]
+pub use palisade_breaker::{BreakerConfig, RetryConfig};

@@ -21,6 +21,18 @@ pub(crate) struct Times {
 }
 
 impl Times {
+    /// The same for a secret that ends after this time.
+    pub(crate) fn within(self, good_for: Option<Duration>) -> Self {
+        match good_for {
+            None => self,
+            Some(end) => Self {
+                ttl: self.ttl.min(end),
+                max_stale: self.max_stale.min(end),
+                ..self
+            },
+        }
+    }
+
     /// How long to leave a source alone after it failed: a tenth of the time to live, 1 to 30 s.
     pub(crate) fn pause(self) -> Duration {
         (self.ttl / 10).clamp(Duration::from_secs(1), Duration::from_secs(30))

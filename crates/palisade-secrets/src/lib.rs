@@ -30,6 +30,8 @@ pub use layer::{SecretsLayer, SecretsService};
 pub use policy::Rule;
 #[cfg(feature = "aws")]
 pub use provider::AwsSecretsManager;
+#[cfg(feature = "vault")]
+pub use provider::Vault;
 pub use provider::{EnvVars, Fetched, MountedDirectory, Provider, Stage};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use secret::{Pair, Secret};

@@ -283,7 +283,7 @@ impl Secrets {
                 Ok(None) => {}
                 Ok(Some(fetched)) => {
                     let secret = fetched.secret.with_source(provider.name());
-                    answer = Ok(Some((secret, fetched.fixed)));
+                    answer = Ok(Some((secret, fetched.fixed, fetched.good_for)));
                     break;
                 }
                 Err(error) => {
@@ -295,9 +295,10 @@ impl Secrets {
         }
         let (now, times) = (time::now(), self.0.times);
         self.learn(name, stage, |known| match answer {
-            Ok(Some((secret, fixed))) => {
+            Ok(Some((secret, fixed, good_for))) => {
                 // Without random bytes the jitter is none, which does no harm.
                 let jitter = palisade_core::random::bytes::<1>().unwrap_or_default()[0];
+                let times = times.within(good_for);
                 known.found(secret, fixed, times, now, f64::from(jitter) / 255.0)
             }
             Ok(None) => known.absent(times, now),

@@ -61,7 +61,7 @@ async fn all_attempts_together_end_in_time() {
     let client = quick().retry(again()).total_timeout(limit).build().unwrap();
     let error = client.get(&server.url()).await.unwrap_err();
     assert!(
-        matches!(&error, HttpClientError::TimedOut { .. }),
+        matches!(&error, HttpClientError::TimedOut { limit: l, .. } if *l == limit),
         "{error}"
     );
 }
@@ -143,17 +143,16 @@ async fn a_body_as_large_as_the_limit_is_read() {
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_cut_off() {
+async fn a_head_of_more_than_64_kib_is_refused() {
     let server = Server::start(|mut stream| async move {
         read_request(&mut stream).await;
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx-long: ").await;
+        // 100 kB, and then the end that would make it whole.
         let part = [b'x'; 4096];
-        for _ in 0..1_000 {
-            if stream.write_all(&part).await.is_err() {
-                return;
-            }
+        for _ in 0..25 {
+            let _ = stream.write_all(&part).await;
         }
-        panic!("4 MB of a head were read");
+        let _ = stream.write_all(b"\r\ncontent-length: 0\r\n\r\n").await;
     })
     .await;
     let error = quick()

@@ -6,10 +6,13 @@ mod bounded;
 mod directory;
 mod env;
 mod file;
+#[cfg(feature = "vault")]
+mod vault;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use palisade_core::Name;
 
@@ -18,6 +21,8 @@ pub use self::aws::AwsSecretsManager;
 pub(crate) use self::bounded::fetch;
 pub use self::directory::MountedDirectory;
 pub use self::env::EnvVars;
+#[cfg(feature = "vault")]
+pub use self::vault::Vault;
 use crate::{ProviderError, Secret};
 
 /// Which of the versions of a secret.
@@ -82,6 +87,8 @@ pub trait Provider: Send + Sync + 'static {
 pub struct Fetched {
     pub(crate) secret: Secret,
     pub(crate) fixed: bool,
+    /// The time until its end, if its source gave it one.
+    pub(crate) good_for: Option<Duration>,
 }
 
 impl Fetched {
@@ -91,6 +98,7 @@ impl Fetched {
         Self {
             secret,
             fixed: false,
+            good_for: None,
         }
     }
 
@@ -100,7 +108,16 @@ impl Fetched {
         Self {
             secret,
             fixed: true,
+            good_for: None,
         }
+    }
+
+    /// Sets a time after which the secret is no longer accepted, such as the end of its lease. It is read anew ahead of
+    /// that, even where the time to live is longer, and never used after it, whatever `max_stale` says.
+    #[must_use]
+    pub const fn good_for(mut self, time: Duration) -> Self {
+        self.good_for = Some(time);
+        self
     }
 
     /// The secret.

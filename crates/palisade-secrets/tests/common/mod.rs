@@ -20,6 +20,7 @@ struct Inner {
     calls: AtomicUsize,
     broken: Mutex<bool>,
     slow: Mutex<Duration>,
+    good_for: Mutex<Option<Duration>>,
 }
 
 impl Store {
@@ -48,6 +49,11 @@ impl Store {
         *self.0.slow.lock().unwrap() = wait;
     }
 
+    /// Gives secrets that end after this time.
+    pub(crate) fn good_for(&self, time: Duration) {
+        *self.0.good_for.lock().unwrap() = Some(time);
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.0.calls.load(Ordering::Relaxed)
     }
@@ -69,6 +75,13 @@ impl Provider for Store {
         }
         let values = self.0.values.lock().unwrap();
         let value = values.get(&(name.to_owned(), stage));
-        Ok(value.map(|value| Fetched::new(Secret::new(value.as_str()))))
+        let good_for = *self.0.good_for.lock().unwrap();
+        Ok(value.map(|value| {
+            let fetched = Fetched::new(Secret::new(value.as_str()));
+            match good_for {
+                Some(time) => fetched.good_for(time),
+                None => fetched,
+            }
+        }))
     }
 }
