@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     pub(crate) late: LateSink,
 }
 
-/// How the trail is doing.
+/// The state of a trail: counts, and whether it can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditStats {
@@ -188,7 +188,7 @@ impl Audit {
         self.shared().live.latest(records)
     }
 
-    /// How the trail is doing.
+    /// Returns counts of records, and whether the last write failed.
     #[must_use]
     pub fn stats(&self) -> AuditStats {
         let queue = &self.shared().queue;

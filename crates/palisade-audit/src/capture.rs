@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use ring::digest;
 use tower_service::Service;
 
-/// What was seen of a body on its way, up to a limit.
+/// The bytes of a body as it passed, up to a limit.
 #[derive(Clone)]
 pub(crate) struct Capture {
     kind: BodyKind,
@@ -19,7 +19,7 @@ pub(crate) struct Capture {
     digest: digest::Context,
 }
 
-/// How a body can be read.
+/// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyKind {
     Json,
@@ -62,7 +62,7 @@ impl Capture {
     }
 
     /// Takes note of bytes; beyond the limit of their number and digest alone.
-    pub(crate) fn see(&mut self, data: &[u8]) {
+    pub(crate) fn note(&mut self, data: &[u8]) {
         self.total = self.total.saturating_add(data.len() as u64);
         self.digest.update(data);
         if self.kind != BodyKind::Opaque {
@@ -139,7 +139,7 @@ impl<B: Body<Data = Bytes>> Body for CapturedBody<B> {
         if let (Poll::Ready(Some(Ok(frame))), Some(capture)) = (&polled, this.capture)
             && let Some(data) = frame.data_ref()
         {
-            capture.lock().see(data);
+            capture.lock().note(data);
         }
         polled
     }

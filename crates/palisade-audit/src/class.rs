@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use palisade_core::EventKind;
 
-/// What kind of thing a record is about; it decides how hard the trail tries to keep it.
+/// The subject of a record, which decides how hard the trail tries to keep it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Class {
@@ -18,7 +18,7 @@ pub enum Class {
     Configuration,
     /// Sensitive data was read or written.
     Data,
-    /// What the service does by itself: breakers, stores, the trail.
+    /// Operation of the service itself: breakers, stores, the trail.
     Operations,
 }
 
@@ -71,7 +71,7 @@ impl Class {
     }
 }
 
-/// How hard the trail tries to keep a record, from least to most.
+/// The guarantee for a record, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum Delivery {
@@ -90,11 +90,11 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// How long a response waits for the disk: 5 seconds, well above what a busy disk needs and below what most
+    /// The time that a response waits for the disk: 5 seconds, well above what a busy disk needs and below what most
     /// clients and proxies wait.
     pub const SYNC_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// How long [`Block`](Self::Block) waits by default: 1 second, long against a slow write, short against a
+    /// The default of [`Block`](Self::Block): 1 second, long against a slow write, short against a
     /// client's patience.
     pub const BLOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -107,12 +107,18 @@ impl Delivery {
 
 /// The delivery of each class.
 #[derive(Debug, Clone)]
-pub(crate) struct Deliveries([Delivery; Class::ALL.len()]);
+pub(crate) struct Deliveries {
+    of: [Delivery; Class::ALL.len()],
+    any_fails_closed: bool,
+}
 
 impl Default for Deliveries {
     fn default() -> Self {
         let block = Delivery::Block(Delivery::BLOCK_TIMEOUT);
-        let mut deliveries = Self([Delivery::BestEffort; Class::ALL.len()]);
+        let mut deliveries = Self {
+            of: [Delivery::BestEffort; Class::ALL.len()],
+            any_fails_closed: false,
+        };
         for class in [
             Class::Authentication,
             Class::Authorization,
@@ -127,19 +133,20 @@ impl Default for Deliveries {
 
 impl Deliveries {
     pub(crate) fn set(&mut self, class: Class, delivery: Delivery) {
-        self.0[class as usize] = delivery;
+        self.of[class as usize] = delivery;
+        self.any_fails_closed = self.of.contains(&Delivery::FailClosed);
     }
 
-    pub(crate) fn of(&self, class: Class) -> Delivery {
-        self.0[class as usize]
+    pub(crate) const fn of(&self, class: Class) -> Delivery {
+        self.of[class as usize]
     }
 
-    pub(crate) fn any_fails_closed(&self) -> bool {
-        self.0.contains(&Delivery::FailClosed)
+    pub(crate) const fn any_fails_closed(&self) -> bool {
+        self.any_fails_closed
     }
 }
 
-/// What happens while the file of a trail cannot be written: the disk is full, or fails.
+/// The policy while the file of a trail cannot be written: the disk is full, or fails.
 ///
 /// In each case the reserve of the file is released first; see [`RollingFile::reserve`](crate::RollingFile::reserve).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

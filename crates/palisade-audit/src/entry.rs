@@ -23,7 +23,7 @@ const KEEP_TEXT: usize = 2_048;
 /// An entry moves between threads as one pointer, and its memory is used again.
 pub(crate) type Slot = Box<Entry>;
 
-/// What is known of a request in flight. Its memory is used again for later requests.
+/// A request in flight, as far as it is known. Its memory is used again for later requests.
 ///
 /// Texts are copied rather than shared: a shared slice would keep the server's whole read buffer alive until the
 /// record is written, and be freed on another thread.
@@ -61,7 +61,7 @@ pub(crate) struct Entry {
     pub(crate) capture_limit: Option<usize>,
     pub(crate) request_body: Option<SharedCapture>,
     pub(crate) response_body: Option<Box<Capture>>,
-    /// How much of the bodies is put on record; decided when the request is over.
+    /// The level of detail of the record; decided when the request is over.
     pub(crate) level: Option<Level>,
     text: Vec<u8>,
     path: Span,
@@ -185,7 +185,7 @@ impl Entry {
         agent.map(|(_, value)| value)
     }
 
-    /// How the request went, as far as its status says.
+    /// Returns the outcome that the status stands for.
     pub(crate) fn outcome_of_status(&self) -> Outcome {
         if self.grpc_status.is_some_and(|status| status != 0) {
             return match self.grpc_status {
@@ -200,12 +200,12 @@ impl Entry {
         }
     }
 
-    /// The gravest of the events, which explains a refusal best.
-    pub(crate) fn gravest(&self) -> Option<&SecurityEvent> {
+    /// Returns the most severe event, which explains a refusal best.
+    pub(crate) fn most_severe(&self) -> Option<&SecurityEvent> {
         self.events.iter().max_by_key(|event| event.how_severe())
     }
 
-    /// How grave the request is by itself: its events have records of their own.
+    /// Returns the severity of the request itself: its events have records of their own.
     pub(crate) fn severity(&self) -> Severity {
         match self.outcome {
             Some(Outcome::Panic | Outcome::Error) => Severity::Critical,
@@ -223,7 +223,7 @@ impl Entry {
 
     /// The class that a lost record is counted under.
     pub(crate) fn main_class(&self) -> Class {
-        self.gravest()
+        self.most_severe()
             .map(SecurityEvent::kind)
             .map_or(Class::Access, Class::of)
     }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use palisade_core::Problems;
 
-/// Why a trail could not be opened or a record not be kept.
+/// An error of a trail.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
@@ -15,7 +15,7 @@ pub enum AuditError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Another process, or another trail of this one, writes this file.

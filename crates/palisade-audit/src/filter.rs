@@ -69,7 +69,7 @@ impl Filter for AuditLayer {
             false => flight.poll_head(response, cx).map(|kept| {
                 if !kept {
                     replace(response, &exchange.noted_context());
-                    flight.see_head(response);
+                    flight.note_response(response);
                 }
             }),
         }
@@ -149,11 +149,11 @@ impl Watch for InFlight {
 
     #[inline]
     fn on_data(&mut self, data: &Bytes) {
-        self.see_data(data);
+        self.note_data(data);
     }
 
     fn on_trailers(&mut self, trailers: &http::HeaderMap) {
-        self.see_trailers(trailers);
+        self.note_trailers(trailers);
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use palisade_core::filter::Exchange;
 use palisade_core::{peer_addr, sent_path, time};
@@ -28,6 +28,14 @@ impl InFlight {
     ) -> Self {
         let shared = audit.shared();
         let at = exchange.unix_now(&shared.clock);
+        let resolve = |request: &Request<B>| {
+            let peer = peer_addr(request.extensions()).map(|addr| addr.ip());
+            shared.client_ip.resolve(peer, request.headers())
+        };
+        if exchange.find_scope(request.extensions()).is_none() {
+            let client = resolve(request);
+            exchange.begin_scope(request.extensions_mut(), client);
+        }
         let scope = exchange.enter(request.extensions_mut()).clone();
         let path = sent_path(request.extensions(), request.uri());
         let (level, delivery) = shared.policy.on_entry(request.method(), path);
@@ -38,13 +46,12 @@ impl InFlight {
         entry.at = at;
         entry.started = Some(scope.started());
         entry.delivery = delivery;
-        let headers = request.headers();
         entry.client = scope.client().or_else(|| {
-            let peer = peer_addr(request.extensions()).map(|addr| addr.ip());
-            let client = shared.client_ip.resolve(peer, headers)?;
+            let client = resolve(request)?;
             scope.set_client(client);
             Some(client)
         });
+        let headers = request.headers();
         entry.set_target(request.method(), request.uri(), headers.get(header::HOST));
         entry.set_path(path);
         for name in &shared.headers {
@@ -101,7 +108,7 @@ impl InFlight {
             Some(hold) => hold,
             None if entry.status.is_some() => return Poll::Ready(true),
             None => {
-                let delivery = self.see_head(response);
+                let delivery = self.note_response(response);
                 match self.begin_hold(delivery) {
                     Some(hold) => hold,
                     None => return Poll::Ready(true),
@@ -150,7 +157,7 @@ impl InFlight {
     }
 
     /// Notes the head of the response; answers how hard its record must be kept.
-    pub(crate) fn see_head<B: Body>(&mut self, response: &Response<B>) -> Delivery {
+    pub(crate) fn note_response<B: Body>(&mut self, response: &Response<B>) -> Delivery {
         let length = response.body().size_hint().exact();
         self.note_head(response.status(), response.headers(), length)
     }
@@ -169,7 +176,7 @@ impl InFlight {
             true => Some(0),
             false => length,
         };
-        see_grpc_status(entry, headers);
+        note_grpc_status(entry, headers);
         entry.response_body = entry
             .capture_limit
             .map(|limit| Box::new(Capture::of(headers, limit)));
@@ -188,18 +195,18 @@ impl InFlight {
 
     /// Notes bytes of the body that went out.
     #[inline]
-    pub(crate) fn see_data(&mut self, data: &[u8]) {
+    pub(crate) fn note_data(&mut self, data: &[u8]) {
         if let Some(entry) = &mut self.0 {
             entry.sent = entry.sent.saturating_add(data.len() as u64);
             if let Some(capture) = &mut entry.response_body {
-                capture.see(data);
+                capture.note(data);
             }
         }
     }
 
-    pub(crate) fn see_trailers(&mut self, trailers: &HeaderMap) {
+    pub(crate) fn note_trailers(&mut self, trailers: &HeaderMap) {
         if let Some(entry) = &mut self.0 {
-            see_grpc_status(entry, trailers);
+            note_grpc_status(entry, trailers);
         }
     }
 
@@ -287,8 +294,11 @@ fn is_bodiless(method: &Method, status: StatusCode) -> bool {
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn see_grpc_status(entry: &mut Entry, headers: &HeaderMap) {
-    if let Some(status) = headers.get("grpc-status")
+/// Its name in a form that need not be parsed for each response.
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+fn note_grpc_status(entry: &mut Entry, headers: &HeaderMap) {
+    if let Some(status) = headers.get(&GRPC_STATUS)
         && let Ok(text) = status.to_str()
     {
         entry.grpc_status = text.parse().ok();

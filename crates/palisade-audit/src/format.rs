@@ -1,4 +1,4 @@
-//! How a record becomes a line.
+//! The formats of lines.
 
 mod ecs;
 mod host;

@@ -17,7 +17,7 @@ pub struct Guard {
     closed: bool,
 }
 
-/// What became of the records when a trail was shut down.
+/// The result of a shutdown: records written and lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
@@ -30,7 +30,7 @@ pub struct Shutdown {
 }
 
 impl Guard {
-    /// How long a drop waits for the writer.
+    /// The time that a drop waits for the writer.
     const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
     pub(crate) const fn new(queue: Arc<Queue>, alarm: Alarm, finished: Arc<Finished>) -> Self {

@@ -32,6 +32,9 @@ pub use layer::AuditLayer;
 pub use policy::{Level, Matcher, Policy, any, path, prefix};
 pub use record::{Outcome, Record};
 pub use redact::{Action, Censor, Cleaner, MASK, Redactor, Unreadable};
+#[cfg(feature = "webhook")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+pub use sink::Webhook;
 pub use sink::{CriticalSink, MemorySink, RollingFile, Sink, StdoutSink, SyslogSink};
 pub use trail::batch::{Batch, Line};
 pub use trail::seal::{Seal, SigningKey};

@@ -8,6 +8,12 @@ pub(crate) use self::on::Meters;
 #[cfg(not(feature = "metrics"))]
 pub(crate) use self::off::Meters;
 
+#[cfg(all(feature = "metrics", feature = "webhook"))]
+pub(crate) use self::on::Alerts;
+
+#[cfg(all(not(feature = "metrics"), feature = "webhook"))]
+pub(crate) use self::off::Alerts;
+
 #[cfg(feature = "metrics")]
 mod on {
     use std::time::Duration;
@@ -82,6 +88,46 @@ mod on {
         metrics::counter!("palisade_audit_sink_errors_total", "sink" => name.to_owned())
     }
 
+    /// The metrics of a webhook.
+    #[cfg(feature = "webhook")]
+    #[derive(Clone)]
+    pub(crate) struct Alerts {
+        sent: Counter,
+        held_back: Counter,
+        dropped: Counter,
+        failed: Counter,
+    }
+
+    #[cfg(feature = "webhook")]
+    impl Alerts {
+        pub(crate) fn new() -> Self {
+            let of =
+                |outcome| metrics::counter!("palisade_audit_alerts_total", "outcome" => outcome);
+            Self {
+                sent: of("sent"),
+                held_back: of("held_back"),
+                dropped: of("dropped"),
+                failed: of("failed"),
+            }
+        }
+
+        pub(crate) fn sent(&self) {
+            self.sent.increment(1);
+        }
+
+        pub(crate) fn held_back(&self) {
+            self.held_back.increment(1);
+        }
+
+        pub(crate) fn dropped(&self) {
+            self.dropped.increment(1);
+        }
+
+        pub(crate) fn failed(&self, alerts: u64) {
+            self.failed.increment(alerts);
+        }
+    }
+
     impl std::fmt::Debug for Meters {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("Meters")
@@ -111,5 +157,21 @@ mod off {
         pub(crate) const fn depth(&self, _: usize) {}
         pub(crate) const fn fsync(&self, _: Duration) {}
         pub(crate) const fn write_error(&self) {}
+    }
+
+    #[cfg(feature = "webhook")]
+    #[derive(Clone)]
+    pub(crate) struct Alerts;
+
+    #[cfg(feature = "webhook")]
+    #[expect(clippy::unused_self, reason = "the same face as with metrics")]
+    impl Alerts {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+        pub(crate) const fn sent(&self) {}
+        pub(crate) const fn held_back(&self) {}
+        pub(crate) const fn dropped(&self) {}
+        pub(crate) const fn failed(&self, _: u64) {}
     }
 }

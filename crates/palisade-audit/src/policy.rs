@@ -3,7 +3,7 @@ use palisade_core::{Principal, covers_method};
 
 use crate::Delivery;
 
-/// How much of a request is put on record, as in Kubernetes' audit levels.
+/// The level of detail of a request's record, as in Kubernetes' audit levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {
@@ -17,7 +17,7 @@ pub enum Level {
     RequestResponse,
 }
 
-/// What a rule looks at; every condition must hold.
+/// The conditions of a rule, all of which must hold.
 ///
 /// # Example
 ///
@@ -121,9 +121,9 @@ impl Matcher {
         !(self.roles.is_empty() && self.subjects.is_empty() && self.statuses.is_empty())
     }
 
-    fn matches(&self, seen: &Seen<'_>) -> bool {
-        let who = |fits: &dyn Fn(&Principal) -> bool| seen.principal.is_some_and(fits);
-        self.may_match(seen.method, seen.path)
+    fn matches(&self, facts: &RequestFacts<'_>) -> bool {
+        let who = |fits: &dyn Fn(&Principal) -> bool| facts.principal.is_some_and(fits);
+        self.may_match(facts.method, facts.path)
             && (self.roles.is_empty()
                 || who(&|principal| self.roles.iter().any(|role| principal.has_role(role))))
             && (self.subjects.is_empty()
@@ -133,7 +133,7 @@ impl Matcher {
                         .any(|subject| **subject == *principal.subject())
                 }))
             && (self.statuses.is_empty()
-                || seen.status.is_some_and(|status| {
+                || facts.status.is_some_and(|status| {
                     self.statuses
                         .iter()
                         .any(|(low, high)| (*low..=*high).contains(&status.as_u16()))
@@ -141,8 +141,8 @@ impl Matcher {
     }
 }
 
-/// What is known of a request when it is over.
-pub(crate) struct Seen<'a> {
+/// The properties of a finished request.
+pub(crate) struct RequestFacts<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     pub(crate) principal: Option<&'a Principal>,
@@ -219,7 +219,7 @@ impl Policy {
         self
     }
 
-    /// What holds when a request enters: the delivery, and the highest level that may come out at the end.
+    /// Returns the delivery, and the highest level that may apply at the end, when a request enters.
     pub(crate) fn on_entry(&self, method: &Method, path: &str) -> (Level, Option<Delivery>) {
         let mut level = Level::None;
         let mut delivery = None;
@@ -237,10 +237,10 @@ impl Policy {
     }
 
     /// The level of a request that is over.
-    pub(crate) fn level(&self, seen: &Seen<'_>) -> Level {
+    pub(crate) fn level(&self, facts: &RequestFacts<'_>) -> Level {
         self.rules
             .iter()
-            .find(|rule| rule.matcher.matches(seen))
+            .find(|rule| rule.matcher.matches(facts))
             .map_or(Level::Metadata, |rule| rule.level)
     }
 }
@@ -249,8 +249,8 @@ impl Policy {
 mod tests {
     use super::*;
 
-    fn seen<'a>(path: &'a str, principal: Option<&'a Principal>, status: u16) -> Seen<'a> {
-        Seen {
+    fn seen<'a>(path: &'a str, principal: Option<&'a Principal>, status: u16) -> RequestFacts<'a> {
+        RequestFacts {
             method: &Method::GET,
             path,
             principal,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::Class;
 
-/// How what is recorded went.
+/// The outcome of what is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -192,7 +192,7 @@ impl Record {
         self.event
     }
 
-    /// What kind of thing it is about.
+    /// Returns its class.
     #[must_use]
     pub const fn class(&self) -> Class {
         self.class

@@ -1,4 +1,4 @@
-//! What must not stand in a record, and how it is taken out.
+//! Redaction of secrets and personal data.
 
 mod action;
 mod cleaner;
@@ -11,6 +11,7 @@ mod names;
 mod pairs;
 mod path;
 mod query;
+mod signs;
 mod text;
 mod value;
 mod values;
@@ -156,7 +157,7 @@ impl Redactor {
         Ok(self)
     }
 
-    /// What happens to a value of this name; `None` when it stays.
+    /// Returns the treatment of a value of this name; `None` when it stays.
     #[must_use]
     pub fn action(&self, name: &str) -> Option<Action> {
         self.names.decide(name)

@@ -1,14 +1,18 @@
-//! Where lines go.
+//! Destinations of lines.
 
 mod critical;
 mod memory;
+mod news;
 mod stdout;
 mod syslog;
 mod thread;
+#[cfg(feature = "webhook")]
+mod webhook;
 
 pub(crate) mod file;
 
 use std::io;
+use std::time::Duration;
 
 pub use self::critical::CriticalSink;
 pub use self::file::RollingFile;
@@ -16,6 +20,8 @@ pub use self::memory::MemorySink;
 pub use self::stdout::StdoutSink;
 pub use self::syslog::SyslogSink;
 pub(crate) use self::thread::SinkThread;
+#[cfg(feature = "webhook")]
+pub use self::webhook::Webhook;
 use crate::{Batch, Format};
 
 /// A place to which records go; closures of `&Batch` are sinks too.
@@ -57,6 +63,11 @@ pub trait Sink: Send + 'static {
     /// The form in which the sink wants its lines; default [`Format::Native`].
     fn format(&self) -> Format {
         Format::Native
+    }
+
+    /// The time that a shutdown of the trail gives the sink for what it still holds; default 1 second.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(1)
     }
 }
 

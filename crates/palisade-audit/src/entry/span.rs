@@ -9,7 +9,7 @@ const MAX_TEXT: usize = 4_096;
 /// longer be known by its form.
 const MAX_PARTIAL: usize = 1_024;
 
-/// Where a text lies among a request's texts, and how long it was.
+/// The place of a text among a request's texts, and its whole length.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Span {
     place: Range<usize>,

@@ -151,28 +151,19 @@ pub(crate) fn count(out: &mut Vec<u8>, name: &str, value: u64) {
 }
 
 /// Appends a number in decimal digits.
-pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        // A remainder below ten always fits.
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+pub(crate) fn number(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Appends bytes in hexadecimal, in lower case.
 pub(crate) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend(
-        bytes
-            .iter()
-            .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]),
-    );
+    let start = out.len();
+    out.resize(start + 2 * bytes.len(), 0);
+    let digits = out.get_mut(start..).unwrap_or_default();
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        let number = usize::from(*byte);
+        pair.copy_from_slice(&[HEX[number >> 4], HEX[number & 0xf]]);
+    }
 }
 
 /// Appends `,"name":"address"`.

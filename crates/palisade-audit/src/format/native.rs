@@ -7,7 +7,7 @@ use crate::entry::Entry;
 use crate::redact::Kept;
 use crate::{Cleaner, Level};
 
-/// What all lines of a trail share.
+/// The state that all lines of a trail share.
 #[derive(Debug)]
 pub(crate) struct Tools {
     pub(crate) service: Box<str>,

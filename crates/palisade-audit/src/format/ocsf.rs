@@ -186,14 +186,14 @@ fn api(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     }
 }
 
-/// What the user was authenticated to, or which service was called.
+/// Appends the service that the user was authenticated to, or that was called.
 fn service(out: &mut Vec<u8>, tools: &Tools) {
     json::object(out, "service", |out| {
         json::text(out, "name", tools.service.as_bytes());
     });
 }
 
-/// What the principal asked to be allowed: the action, or else the request's method and path.
+/// Returns the privilege that the principal asked for: the action, or else the request's method and path.
 fn privileges(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     json::key(out, "privileges");
     out.push(b'[');

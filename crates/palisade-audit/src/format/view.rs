@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::entry::{Entry, outcome_of_event};
 use crate::{Class, Outcome, Record};
 
-/// What a line is made from, whatever it is about and whatever its format.
+/// The content of a line, whatever its subject and its format.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(crate) at: UnixTime,
@@ -38,8 +38,8 @@ pub(crate) const REQUEST_EVENT: &str = "http_request";
 
 impl<'a> View<'a> {
     pub(crate) fn of_request(entry: &'a Entry) -> Self {
-        let gravest = entry.gravest();
-        let policy = gravest
+        let most_severe = entry.most_severe();
+        let policy = most_severe
             .and_then(SecurityEvent::policy_name)
             .or(entry.limited_by);
         Self {
@@ -56,7 +56,7 @@ impl<'a> View<'a> {
             request_id: entry.request_id(),
             trace: entry.trace,
             policy: policy.map(palisade_core::Name::as_str),
-            reason: gravest.and_then(SecurityEvent::reason_code),
+            reason: most_severe.and_then(SecurityEvent::reason_code),
             text: None,
             details: &[],
             request: Some(entry),
@@ -103,7 +103,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Who did it: the account that an event names, or else the principal.
+    /// Returns the actor: the account that an event names, or else the principal.
     pub(crate) fn who(&self) -> Option<&'a str> {
         self.actor.or(self.principal.map(Principal::subject))
     }

@@ -1,7 +1,7 @@
-/// What stands in the place of a masked value.
+/// The replacement for a masked value.
 pub const MASK: &str = "[redacted]";
 
-/// What happens to the value of a name that says that it is sensitive.
+/// The treatment of a value whose name says that it is sensitive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {

@@ -2,7 +2,7 @@ use super::Redactor;
 use super::action::{Action, MASK};
 use super::finds::{Finds, Put};
 use super::layers::Layer;
-use super::memo::Memo;
+use super::memo::{Decided, Memo};
 use super::path::{Censor, Step};
 
 /// A [`Redactor`] at work; see [`Redactor::cleaner`].
@@ -43,7 +43,13 @@ impl Redactor {
 }
 
 impl Cleaner {
+    /// Returns the treatment of the value of a name.
     pub(super) fn decide(&mut self, name: &[u8]) -> Option<Action> {
+        self.know(name).action
+    }
+
+    /// Returns the decision about a name.
+    pub(super) fn know(&mut self, name: &[u8]) -> Decided {
         self.memo.decide(&self.redactor.names, name)
     }
 
@@ -72,7 +78,7 @@ impl Cleaner {
         self.steps.pop();
     }
 
-    /// What is put in the place of the value at hand, if that is redacted by its path.
+    /// Returns the censor of the value at hand, if it is redacted by its path.
     pub(super) fn censor(&self) -> Option<Censor> {
         self.redactor.paths.find(&self.steps).cloned()
     }

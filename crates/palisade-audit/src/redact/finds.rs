@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::action::MASK;
 use crate::format::json;
 
-/// What takes the place of something that was found.
+/// The replacement for a part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Put {
     Mask,
@@ -12,13 +12,17 @@ pub(super) enum Put {
     Nothing,
 }
 
-/// What is to be taken out of a text.
+/// The parts of a text that are replaced.
 #[derive(Debug, Default)]
 pub(super) struct Finds(Vec<(Range<usize>, Put)>);
 
 impl Finds {
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn add(&mut self, place: Range<usize>, put: Put) {

@@ -1,13 +1,15 @@
 //! JSON as it was sent, on one line, with what is sensitive taken out.
 
 mod number;
+mod string;
 
 use self::number::is_number;
+use self::string::unescaped;
 use super::action::{Action, MASK};
 use super::cleaner::Cleaner;
 use super::path::Censor;
 
-/// How deep a body may be nested; readers of the trail have limits, too.
+/// The deepest nesting of a body; readers of the trail have limits, too.
 const MAX_DEPTH: usize = 64;
 
 /// The body is no JSON, or nested too deep.
@@ -36,6 +38,7 @@ fn write(cleaner: &mut Cleaner, body: &[u8], out: &mut Vec<u8>) -> Result<(), Un
     let mut reader = Reader {
         body,
         at: 0,
+        skips: false,
         cleaner,
         out,
     };
@@ -51,6 +54,8 @@ fn write(cleaner: &mut Cleaner, body: &[u8], out: &mut Vec<u8>) -> Result<(), Un
 struct Reader<'a> {
     body: &'a [u8],
     at: usize,
+    /// Whether what is read is only checked, and not looked into.
+    skips: bool,
     cleaner: &'a mut Cleaner,
     out: &'a mut Vec<u8>,
 }
@@ -80,16 +85,12 @@ impl<'a> Reader<'a> {
         match self.peek().ok_or(Unreadable)? {
             b'{' => self.object(depth),
             b'[' => self.array(depth),
-            b'"' => {
-                let raw = self.string()?;
-                self.out.push(b'"');
-                self.copy_string(raw)?;
-                self.out.push(b'"');
-                Ok(())
-            }
+            b'"' => self.string()?.check_or_copy(self),
             _ => {
                 let scalar = self.scalar()?;
-                self.copy_scalar(scalar);
+                if !self.skips {
+                    self.cleaner.number(self.out, scalar);
+                }
                 Ok(())
             }
         }
@@ -129,7 +130,16 @@ impl<'a> Reader<'a> {
         self.space();
         self.expect(b':')?;
         self.space();
-        let action = self.decide(name)?;
+        if self.skips {
+            name.check()?;
+            return self.value(depth).map(|()| true);
+        }
+        let raw = name;
+        let name = raw.unescaped()?;
+        let known = self.cleaner.know(&name);
+        raw.check_unless(known.is_clean)?;
+        self.cleaner.enter_member(&name);
+        let action = known.action;
         let censor = self.cleaner.censor();
         let stays = matches!(self.peek(), Some(b't' | b'f' | b'n'));
         let is_dropped = match &censor {
@@ -143,7 +153,11 @@ impl<'a> Reader<'a> {
                 self.out.push(b',');
             }
             self.out.push(b'"');
-            self.copy_string(name)?;
+            if known.is_clean {
+                self.out.extend_from_slice(&name);
+            } else {
+                self.cleaner.inside(self.out, &name);
+            }
             self.out.extend_from_slice(b"\":");
             match (censor, action) {
                 (Some(censor), _) => self.censor(&censor, depth)?,
@@ -170,12 +184,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         for nth in 0.. {
-            self.cleaner.enter_item(nth);
-            match self.cleaner.censor() {
-                Some(censor) => self.censor(&censor, depth + 1)?,
-                None => self.value(depth + 1)?,
-            }
-            self.cleaner.leave();
+            self.item(nth, depth + 1)?;
             self.space();
             match self.peek() {
                 Some(b',') => {
@@ -191,27 +200,25 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Goes to the member of this name; answers what happens to it by its name.
-    fn decide(&mut self, raw: &[u8]) -> Result<Option<Action>, Unreadable> {
-        if raw.contains(&b'\\') {
-            let name = unescaped(raw)?;
-            self.cleaner.enter_member(name.as_bytes());
-            Ok(self.cleaner.decide(name.as_bytes()))
-        } else {
-            self.cleaner.enter_member(raw);
-            Ok(self.cleaner.decide(raw))
+    fn item(&mut self, nth: usize, depth: usize) -> Result<(), Unreadable> {
+        if self.skips {
+            return self.value(depth);
         }
+        self.cleaner.enter_item(nth);
+        match self.cleaner.censor() {
+            Some(censor) => self.censor(&censor, depth)?,
+            None => self.value(depth)?,
+        }
+        self.cleaner.leave();
+        Ok(())
     }
 
     /// Puts what a censor makes of it in the place of the value that comes next.
     fn censor(&mut self, censor: &Censor, depth: usize) -> Result<(), Unreadable> {
-        self.space();
-        let start = self.at;
-        self.skip(depth)?;
-        let raw = &self.body[start..self.at];
+        let raw = self.skipped(depth)?;
         let is_scalar = !matches!(raw.first(), Some(b'{' | b'['));
-        let text = match raw.first() {
-            Some(b'"') => unescaped(raw.get(1..raw.len() - 1).unwrap_or_default())?.into(),
+        let text = match raw {
+            [b'"', inside @ .., b'"'] => unescaped(inside)?,
             _ => String::from_utf8_lossy(raw),
         };
         self.cleaner.censored(self.out, censor, &text, is_scalar);
@@ -220,64 +227,35 @@ impl<'a> Reader<'a> {
 
     /// Puts something else in the place of the value that comes next.
     fn replace(&mut self, action: Action, depth: usize) -> Result<(), Unreadable> {
-        let start = self.at;
-        self.skip(depth)?;
-        let raw = &self.body[start..self.at];
+        let raw = self.skipped(depth)?;
         self.out.push(b'"');
-        match raw.first() {
-            Some(b'"') => {
-                let text = unescaped(raw.get(1..raw.len() - 1).unwrap_or_default())?;
+        match raw {
+            [b'"', inside @ .., b'"'] => {
+                let text = unescaped(inside)?;
                 self.cleaner.replace(self.out, action, text.as_bytes());
             }
-            Some(b'{' | b'[') => self.out.extend_from_slice(MASK.as_bytes()),
+            [b'{' | b'[', ..] => self.out.extend_from_slice(MASK.as_bytes()),
             _ => self.cleaner.replace(self.out, action, raw),
         }
         self.out.push(b'"');
         Ok(())
     }
 
+    /// The value that comes next, as it stands.
+    fn skipped(&mut self, depth: usize) -> Result<&'a [u8], Unreadable> {
+        self.space();
+        let start = self.at;
+        self.skip(depth)?;
+        Ok(&self.body[start..self.at])
+    }
+
     /// Goes past a value, which must be one all the same.
     fn skip(&mut self, depth: usize) -> Result<(), Unreadable> {
         let kept = self.out.len();
+        let skips = std::mem::replace(&mut self.skips, true);
         self.value(depth)?;
+        self.skips = skips;
         self.out.truncate(kept);
-        Ok(())
-    }
-
-    /// The inside of a string, as it stands.
-    fn string(&mut self) -> Result<&'a [u8], Unreadable> {
-        self.expect(b'"')?;
-        let start = self.at;
-        loop {
-            let rest = &self.body[self.at..];
-            let stop = rest
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\') || *byte < 0x20)
-                .ok_or(Unreadable)?;
-            self.at += stop;
-            match rest[stop] {
-                b'"' => break,
-                b'\\' => self.at += 2,
-                _ => return Err(Unreadable),
-            }
-            if self.at > self.body.len() {
-                return Err(Unreadable);
-            }
-        }
-        let raw = &self.body[start..self.at];
-        self.at += 1;
-        Ok(raw)
-    }
-
-    /// Appends the inside of a string, made safe; what is known to be a secret is taken out, also of a name, and also
-    /// where it is written with escapes.
-    fn copy_string(&mut self, raw: &[u8]) -> Result<(), Unreadable> {
-        if raw.contains(&b'\\') {
-            let text = unescaped(raw)?;
-            self.cleaner.inside(self.out, text.as_bytes());
-        } else {
-            self.cleaner.inside(self.out, raw);
-        }
         Ok(())
     }
 
@@ -295,16 +273,6 @@ impl<'a> Reader<'a> {
         self.at += len;
         Ok(scalar)
     }
-
-    fn copy_scalar(&mut self, scalar: &[u8]) {
-        self.cleaner.number(self.out, scalar);
-    }
-}
-
-/// The text of a string's inside.
-fn unescaped(raw: &[u8]) -> Result<String, Unreadable> {
-    let quoted = [b"\"", raw, b"\""].concat();
-    serde_json::from_slice(&quoted).map_err(|_| Unreadable)
 }
 
 #[cfg(test)]

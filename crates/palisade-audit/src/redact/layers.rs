@@ -7,21 +7,16 @@ pub(super) const DEEPEST: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     pub(super) text: Vec<u8>,
-    /// Where each byte began in the text as it was sent, and where that ended.
+    /// The offset of each byte in the text as it was sent, and the length of that text.
     places: Vec<usize>,
 }
 
 impl Layer {
-    /// Where a part of this layer lies in the text as it was sent.
+    /// Returns the place of a part of this layer in the text as it was sent.
     pub(super) fn place(&self, part: std::ops::Range<usize>) -> std::ops::Range<usize> {
         let at = |nth: usize| self.places.get(nth).or(self.places.last()).copied();
         at(part.start).unwrap_or(0)..at(part.end).unwrap_or(0)
     }
-}
-
-/// Whether there may be a layer to undo: `%xx` (RFC 3986, section 2.1) or the escapes of JSON (RFC 8259, section 7).
-pub(super) fn may_be_encoded(text: &[u8]) -> bool {
-    text.contains(&b'%') || text.contains(&b'\\')
 }
 
 /// Undoes one layer of `from`, whose own bytes began at `outer` where that is a layer itself. Answers whether there was
@@ -64,7 +59,7 @@ impl One {
     }
 }
 
-/// What a text begins with, and how many bytes that takes.
+/// Reads the first character or escape of a text; returns it with its length in bytes.
 fn one(text: &[u8]) -> (One, usize) {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     match text {

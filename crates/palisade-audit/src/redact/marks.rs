@@ -180,7 +180,7 @@ pub(super) const MARKS: &[Mark] = &[
     (b"ya29.", 20),
 ];
 
-/// Where the marks that begin with a byte lie among all.
+/// The range of the marks that begin with a byte.
 const BY_FIRST: [(u8, u8); 256] = {
     let mut table = [(0, 0); 256];
     let mut nth = 0;
@@ -198,6 +198,24 @@ const BY_FIRST: [(u8, u8); 256] = {
     table
 };
 
+/// A bit for each two bytes that begin a mark.
+static FIRST_TWO: [u64; 1_024] = {
+    let mut bits = [0; 1_024];
+    let mut nth = 0;
+    while nth < MARKS.len() {
+        let mark = MARKS[nth].0;
+        let (word, bit) = place(mark[0], mark[1]);
+        bits[word] |= bit;
+        nth += 1;
+    }
+    bits
+};
+
+const fn place(first: u8, second: u8) -> (usize, u64) {
+    let pair = (first as usize) << 8 | second as usize;
+    (pair >> 6, 1 << (pair & 63))
+}
+
 /// Whether any mark begins with this byte.
 pub(super) const fn begins(first: u8) -> bool {
     BY_FIRST[first as usize].1 > 0
@@ -205,11 +223,17 @@ pub(super) const fn begins(first: u8) -> bool {
 
 /// The longest mark that a text begins with.
 pub(super) fn of(text: &[u8]) -> Option<&'static Mark> {
-    let (start, end) = BY_FIRST[usize::from(*text.first()?)];
-    let second = text.get(1)?;
+    let [first, second, ..] = *text else {
+        return None;
+    };
+    let (word, bit) = place(first, second);
+    if FIRST_TWO[word] & bit == 0 {
+        return None;
+    }
+    let (start, end) = BY_FIRST[usize::from(first)];
     let same_first = MARKS.get(usize::from(start)..usize::from(end))?;
     same_first
         .iter()
-        .filter(|(mark, _)| mark.get(1) == Some(second) && text.starts_with(mark))
+        .filter(|(mark, _)| text.starts_with(mark))
         .max_by_key(|(mark, _)| mark.len())
 }

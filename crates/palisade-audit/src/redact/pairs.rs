@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Longer names are none.
 const MAX_NAME: usize = 128;
 
-/// How names and values lie in a text.
+/// The layout of names and values in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Anywhere, with anything between them.
@@ -101,7 +101,7 @@ fn quoted(text: &[u8], at: usize) -> Option<Pair> {
     })
 }
 
-/// How many bytes from `at` on satisfy `fits`.
+/// Counts the bytes from `at` on that satisfy `fits`.
 pub(super) fn run(text: &[u8], at: usize, fits: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     rest.iter().take_while(|byte| fits(**byte)).count()
@@ -121,7 +121,7 @@ const fn ends_scalar(byte: u8) -> bool {
     byte <= b' ' || matches!(byte, b',' | b'}' | b']' | b'&' | b'"')
 }
 
-/// Where a string ends that begins at `at`, behind its quote; the text's end where it does not.
+/// Returns the end of a string that begins at `at`, behind its quote; the end of the text if it is open.
 fn string_end(text: &[u8], mut at: usize, quote: u8) -> usize {
     while let Some(byte) = text.get(at) {
         match byte {
@@ -133,7 +133,7 @@ fn string_end(text: &[u8], mut at: usize, quote: u8) -> usize {
     text.len()
 }
 
-/// Where an object or array ends.
+/// Returns the end of an object or array.
 fn bracket_end(text: &[u8], mut at: usize) -> usize {
     let mut depth = 0_usize;
     while let Some(byte) = text.get(at) {

@@ -8,7 +8,7 @@ use palisade_core::Problems;
 use super::action::MASK;
 use crate::AuditError;
 
-/// What takes the place of a value that was found by its path; see [`Redactor::path`](super::Redactor::path).
+/// The replacement for a value that was found by its path; see [`Redactor::path`](super::Redactor::path).
 #[derive(Clone)]
 pub struct Censor(Kind);
 
@@ -61,7 +61,7 @@ impl Censor {
         matches!(self.0, Kind::Drop)
     }
 
-    /// What takes the place of a value; `is_scalar` when it is neither an object nor an array.
+    /// Returns the replacement for a value; `is_scalar` when it is neither an object nor an array.
     pub(super) fn replace(&self, value: &str, is_scalar: bool) -> String {
         let (count, is_first) = match &self.0 {
             Kind::Mask | Kind::Drop => return MASK.to_owned(),

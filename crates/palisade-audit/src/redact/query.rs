@@ -2,6 +2,7 @@ use super::action::Action;
 use super::cleaner::Cleaner;
 use super::finds::Put;
 use super::pairs::{self, Kind};
+use super::signs::Signs;
 
 /// Names that are credentials in a query and ordinary words elsewhere: OAuth's `code`, signed links, single sign-on.
 const IN_QUERIES: [&str; 8] = [
@@ -20,7 +21,7 @@ impl Cleaner {
     ///
     /// The result is not made safe for a line of a log; a client may have put anything into it.
     pub fn form(&mut self, body: &[u8], out: &mut Vec<u8>) {
-        self.look(body, Kind::Query, false);
+        self.look(body, Signs::of(body), Kind::Query, false);
         self.finds.write(out, body, false);
     }
 }
@@ -66,7 +67,7 @@ pub(super) fn look(cleaner: &mut Cleaner, query: &[u8]) {
     }
 }
 
-/// What happens to the value of a name in a query.
+/// Returns the treatment of the value of a name in a query.
 pub(super) fn decide(cleaner: &mut Cleaner, name: &[u8]) -> Option<Action> {
     let plain = decoded(name);
     cleaner.decide(&plain).or_else(|| {

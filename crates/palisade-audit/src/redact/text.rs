@@ -8,6 +8,7 @@ use super::finds::Put;
 use super::layers::{self, Layer};
 use super::pairs::{self, Kind};
 use super::query::{self, decoded};
+use super::signs::Signs;
 use super::values;
 use crate::format::json;
 
@@ -67,8 +68,7 @@ impl Cleaner {
     fn cut_or_whole(&mut self, out: &mut Vec<u8>, kept: Kept<'_>, kind: Kind) {
         let is_cut = kept.whole > kept.text.len();
         out.push(b'"');
-        self.look(kept.text, kind, is_cut);
-        self.finds.write(out, kept.text, true);
+        self.put(out, kept.text, Signs::of(kept.text), kind, is_cut);
         if is_cut {
             out.extend_from_slice(b"[cut: ");
             json::number(out, kept.text.len() as u64);
@@ -81,21 +81,34 @@ impl Cleaner {
 
     /// Appends the inside of a JSON string.
     pub(super) fn inside(&mut self, out: &mut Vec<u8>, text: &[u8]) {
-        self.look(text, Kind::Text, false);
-        self.finds.write(out, text, true);
+        self.inside_of(out, text, Signs::of(text));
+    }
+
+    /// Appends the inside of a JSON string whose signs are known.
+    pub(super) fn inside_of(&mut self, out: &mut Vec<u8>, text: &[u8], signs: Signs) {
+        self.put(out, text, signs, Kind::Text, false);
+    }
+
+    fn put(&mut self, out: &mut Vec<u8>, text: &[u8], signs: Signs, kind: Kind, is_cut: bool) {
+        self.look(text, signs, kind, is_cut);
+        if signs.is_plain() && self.finds.is_empty() {
+            out.extend_from_slice(text);
+        } else {
+            self.finds.write(out, text, true);
+        }
     }
 
     /// Finds what is to be taken out, in the text as it is and under every layer of encoding.
-    pub(super) fn look(&mut self, text: &[u8], kind: Kind, is_cut: bool) {
+    pub(super) fn look(&mut self, text: &[u8], signs: Signs, kind: Kind, is_cut: bool) {
         self.finds.clear();
         if text.len() < SHORTEST || !self.looks_at_texts() {
             return;
         }
-        if kind == Kind::Query {
+        if kind == Kind::Query && signs.may_have_pairs() {
             query::look(self, text);
         }
-        self.look_at_layer(text, None, kind, is_cut);
-        if layers::may_be_encoded(text) {
+        self.look_at_layer(text, signs, None, kind, is_cut);
+        if signs.may_be_encoded() {
             self.look_under(text, kind, is_cut);
         }
         self.finds.settle();
@@ -111,25 +124,35 @@ impl Cleaner {
                 self.finds.add(0..text.len(), Put::Mask);
                 break;
             }
-            self.look_at_layer(&layer.text, Some(layer), kind, is_cut);
-            encoded =
-                layers::may_be_encoded(&layer.text) && layers::undo(&layer.text, Some(layer), next);
+            let signs = Signs::of(&layer.text);
+            self.look_at_layer(&layer.text, signs, Some(layer), kind, is_cut);
+            encoded = signs.may_be_encoded() && layers::undo(&layer.text, Some(layer), next);
             std::mem::swap(layer, next);
             depth += 1;
         }
         self.layers = under;
     }
 
-    fn look_at_layer(&mut self, text: &[u8], layer: Option<&Layer>, kind: Kind, is_cut: bool) {
+    fn look_at_layer(
+        &mut self,
+        text: &[u8],
+        signs: Signs,
+        layer: Option<&Layer>,
+        kind: Kind,
+        is_cut: bool,
+    ) {
         let place = |part: Range<usize>| match layer {
             Some(layer) => layer.place(part),
             None => part,
         };
         if self.finds_values() {
             let finds = &mut self.finds;
-            values::find(text, is_cut, |secret| {
+            values::find(text, signs, is_cut, |secret| {
                 finds.add(place(secret), Put::Mask);
             });
+        }
+        if !signs.may_have_pairs() {
+            return;
         }
         pairs::find(text, kind == Kind::Query, |pair| {
             let name = &text[pair.name.clone()];

@@ -7,7 +7,7 @@ use super::cleaner::Cleaner;
 use super::path::Censor;
 use crate::format::json;
 
-/// How deep details may be nested; what lies deeper is masked rather than followed.
+/// The deepest nesting of details; deeper values are masked rather than followed.
 const MAX_DEPTH: usize = 32;
 
 impl Cleaner {

@@ -11,13 +11,22 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::marks;
 use super::pairs::run;
+use super::signs::Signs;
 
 pub(super) use self::card::{SHORTEST as SHORTEST_CARD, is_card};
+
+/// The length of the shortest JSON Web Token that is known by its form: eight characters of a header, a dot, and more
+/// than seven others.
+pub(super) const SHORTEST_JWT: usize = 17;
 
 /// Calls `found` with the place of each secret in `text`, in the order of their beginnings; places may overlap.
 ///
 /// Where the text `is_cut`, its rest is not there, and what may have begun to be a secret counts as one.
-pub(super) fn find(text: &[u8], is_cut: bool, mut found: impl FnMut(Range<usize>)) {
+pub(super) fn find(text: &[u8], signs: Signs, is_cut: bool, mut found: impl FnMut(Range<usize>)) {
+    if !signs.may_have_secrets(text, is_cut) {
+        return;
+    }
+    let may_have_cards = signs.may_have_cards();
     let mut at = 0;
     while at < text.len() {
         let byte = text[at];
@@ -28,7 +37,7 @@ pub(super) fn find(text: &[u8], is_cut: bool, mut found: impl FnMut(Range<usize>
             }
             Start::Gap => gap(text, at, is_cut),
             Start::Digit => {
-                if let Some(number) = card::find(text, at) {
+                if may_have_cards && let Some(number) = card::find(text, at) {
                     found(number);
                 }
                 // Another number may begin at each group of digits.
@@ -49,7 +58,7 @@ pub(super) fn find(text: &[u8], is_cut: bool, mut found: impl FnMut(Range<usize>
     }
 }
 
-/// What may begin at a byte.
+/// The kind of secret that may begin at a byte.
 #[derive(Clone, Copy)]
 enum Start {
     /// Nothing, and it belongs to no word.
@@ -102,7 +111,7 @@ const fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Where the credential lies behind the name of a scheme (RFC 9110, section 11.4); `+` is a space in forms.
+/// Finds the credential behind the name of a scheme (RFC 9110, section 11.4); `+` is a space in forms.
 fn behind_scheme(text: &[u8], at: usize, name: &[u8]) -> Option<Range<usize>> {
     if !text.get(at..at + name.len())?.eq_ignore_ascii_case(name) {
         return None;
@@ -136,7 +145,7 @@ fn basic(text: &[u8], at: usize) -> Option<Range<usize>> {
         .then_some(place)
 }
 
-/// Whether a word has digits, or capitals behind small letters, or what only encodings have.
+/// Returns whether a word has digits, or capitals behind small letters, or what only encodings have.
 fn is_mixed(word: &[u8]) -> bool {
     let has_inner_capital = word
         .windows(2)
@@ -147,7 +156,7 @@ fn is_mixed(word: &[u8]) -> bool {
             .any(|byte| byte.is_ascii_digit() || matches!(byte, b'=' | b'_' | b'~' | b'|'))
 }
 
-/// Whether it is base64, of either alphabet and however padded, of a text with a colon.
+/// Returns whether it is base64, of either alphabet and however padded, of a text with a colon.
 fn holds_user_and_password(credential: &[u8]) -> bool {
     const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)

@@ -132,7 +132,7 @@ impl RollingFile {
     }
 }
 
-/// How long a rotation that failed waits before it is tried again.
+/// The pause before a failed rotation is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// The file at work.
@@ -151,7 +151,7 @@ pub(crate) struct FileSink {
     dirty: bool,
     /// Records written since it was last known that they are on the disk and under the file's name.
     unsynced: u64,
-    /// What somebody else did to the file since this was asked last.
+    /// Changes of the file from outside since this was read last.
     interference: Interference,
     not_before: UnixTime,
 }
@@ -159,7 +159,7 @@ pub(crate) struct FileSink {
 impl FileSink {
     /// Opens the file in use, which only one trail may write, and finds where the trail goes on.
     ///
-    /// What a crash tore off is moved into a file of its own, `<service>_audit.torn.<UTC time>`.
+    /// Moves the bytes behind the last whole line, which a crash left, into a file of its own, `<service>_audit.torn.<UTC time>`.
     pub(crate) fn open(
         settings: RollingFile,
         service: &str,
@@ -360,7 +360,7 @@ impl FileSink {
         Ok(())
     }
 
-    /// What somebody else did to the file since this was asked last.
+    /// Changes of the file from outside since this was read last.
     pub(crate) fn take_interference(&mut self) -> Interference {
         std::mem::take(&mut self.interference)
     }

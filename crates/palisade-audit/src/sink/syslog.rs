@@ -60,7 +60,7 @@ enum Open {
 }
 
 impl SyslogSink {
-    /// How long connecting and writing may take before the lines count as lost: 5 seconds.
+    /// The time for connecting and writing after which the lines count as lost: 5 seconds.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// Sends each line as a datagram.

@@ -19,11 +19,13 @@ const WAITING: usize = 256;
 pub(crate) struct SinkThread {
     name: String,
     format: Format,
+    /// The time that the end waits for it.
+    patience: Duration,
     sender: Option<SyncSender<Arc<Batch>>>,
     thread: Option<JoinHandle<()>>,
     lost: Arc<AtomicU64>,
-    /// How many of the lost lines the sink has been told about.
-    told: u64,
+    /// The lost lines that are on record.
+    recorded: u64,
 }
 
 impl SinkThread {
@@ -32,7 +34,7 @@ impl SinkThread {
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
         let label = name.clone();
-        let format = sink.format();
+        let (format, patience) = (sink.format(), sink.patience());
         #[cfg(feature = "metrics")]
         let errors = crate::meters::sink_errors(&name);
         let thread = std::thread::Builder::new()
@@ -53,10 +55,11 @@ impl SinkThread {
         Ok(Self {
             name,
             format,
+            patience,
             sender: Some(sender),
             thread: Some(thread),
             lost,
-            told: 0,
+            recorded: 0,
         })
     }
 
@@ -82,8 +85,8 @@ impl SinkThread {
     /// Lines that the sink lost since this was asked last.
     pub(crate) fn newly_lost(&mut self) -> u64 {
         let lost = self.lost.load(Ordering::Relaxed);
-        let fresh = lost - self.told;
-        self.told = lost;
+        let fresh = lost - self.recorded;
+        self.recorded = lost;
         fresh
     }
 
@@ -91,15 +94,15 @@ impl SinkThread {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Lets the sink finish, for at most `patience`; one that hangs is left behind.
-    pub(crate) fn finish(&mut self, patience: Duration) {
+    /// Lets the sink finish, for as long as it asked for; one that hangs is left behind.
+    pub(crate) fn finish(&mut self) {
         self.sender = None;
         let Some(thread) = self.thread.take() else {
             return;
         };
         let start = time::now();
         while !thread.is_finished() {
-            if time::now().saturating_duration_since(start) >= patience {
+            if time::now().saturating_duration_since(start) >= self.patience {
                 tracing::error!(target: "palisade_audit", sink = self.name, "sink did not finish in time");
                 return;
             }

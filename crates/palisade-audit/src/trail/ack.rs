@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Where a waiting request learns whether its record is on the disk.
+/// The answer to a waiting request: whether its record is on the disk.
 #[derive(Debug, Default)]
 pub(crate) struct Ack(Mutex<State>);
 

@@ -12,7 +12,7 @@ pub struct Batch {
 pub struct Line<'a> {
     /// The record, without the line feed.
     pub text: &'a str,
-    /// How grave it is.
+    /// The severity of the record.
     pub severity: Severity,
 }
 
@@ -23,7 +23,7 @@ impl Batch {
         &self.bytes
     }
 
-    /// How many lines there are.
+    /// Returns the number of lines.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.lines.len()

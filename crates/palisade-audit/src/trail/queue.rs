@@ -13,19 +13,19 @@ use crate::{Class, Record};
 /// The writer is woken early once so many records wait, so that bursts are written in groups of about this size.
 const GROUP: usize = 512;
 
-/// How long the writer lets records gather after the first one: a wake-up of a thread costs as much as several
+/// The time for which the writer lets records gather after the first one: a wake-up of a thread costs as much as several
 /// records, so it is paid once a group.
 const LINGER: Duration = Duration::from_millis(2);
 
 /// Used entries that are kept for later requests.
 const KEEP_ENTRIES: usize = 2_048;
 
-/// What waits for the writer.
+/// An entry of the queue.
 #[derive(Debug)]
 pub(crate) enum Item {
     /// A request that is over, or whose response begins.
     Request(Slot, Option<Settle>),
-    /// What the application, or a late event, put on record.
+    /// A record of the application, or a late event.
     Record(Box<(UnixTime, Record)>, Option<Settle>),
     /// Nothing to write, only to know that everything before is on the disk.
     Flush(Settle),
@@ -48,7 +48,7 @@ impl Item {
     }
 }
 
-/// By which right an item enters.
+/// The rule by which an item enters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
     /// Only while a quarter is left for those with a better right.
@@ -87,9 +87,9 @@ struct State {
     closed: bool,
 }
 
-/// What the writer got.
+/// The result of [`Queue::take`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum Next {
     /// Items, or none when the time is over.
     Items,
     /// The last items; nothing comes after them.
@@ -195,7 +195,7 @@ impl Queue {
         into: &mut Vec<Item>,
         spent: &mut Vec<Slot>,
         tick: Option<Duration>,
-    ) -> Taken {
+    ) -> Next {
         let mut state = self.state();
         let keep = KEEP_ENTRIES.saturating_sub(state.entries.len());
         state.entries.extend(spent.drain(..).take(keep));
@@ -214,7 +214,7 @@ impl Queue {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
-        if last { Taken::Last } else { Taken::Items }
+        if last { Next::Last } else { Next::Items }
     }
 
     fn sleep<'a>(

@@ -1,4 +1,4 @@
-//! What an interrupted writer left behind.
+//! Recovery after an interrupted writer.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,14 +11,14 @@ use super::seal::{self, Hash, SEAL};
 /// Read this much at once, from the end.
 const BLOCK: usize = 64 * 1_024;
 
-/// Where a trail goes on.
+/// The point at which a trail is resumed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Resume {
     /// The number of the last record; 0 when there is none.
     pub(crate) seq: u64,
     /// The hash of the last line; all zero when there is none.
     pub(crate) head: Hash,
-    /// Where the last whole line ends.
+    /// The end of the last whole line.
     pub(crate) end: u64,
     /// Bytes behind it, which a crash tore off.
     pub(crate) torn: u64,
@@ -160,7 +160,7 @@ fn is_end(line: &[u8]) -> bool {
     line.windows(END.len()).any(|part| part == END)
 }
 
-/// Where `part` stands last in a line.
+/// Returns the last place of `part` in a line.
 fn find_last(line: &[u8], part: &[u8]) -> Option<usize> {
     line.windows(part.len()).rposition(|found| found == part)
 }

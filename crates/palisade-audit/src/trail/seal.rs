@@ -16,7 +16,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use crate::AuditError;
 use crate::format::json;
 
-/// What is signed begins with this, so that no signature serves for anything else.
+/// The prefix of every signed message, so that no signature serves for anything else.
 const DOMAIN: &[u8] = b"palisade-audit checkpoint v1\n";
 
 /// The member that holds the seal, as it stands in a line.
@@ -200,7 +200,7 @@ pub(crate) struct Chain {
     signed_at: Option<Instant>,
     /// Whether the line in hand is a checkpoint.
     signing: bool,
-    /// Where checkpoints are kept as well.
+    /// The file with copies of the checkpoints.
     apart: Option<File>,
     /// Checkpoints that are to be written there with the lines that they are in.
     to_copy: Vec<u8>,
@@ -300,7 +300,7 @@ impl Chain {
         Some(checkpoints.key.public_key())
     }
 
-    /// How long until a checkpoint is due without further records.
+    /// Returns the time until a checkpoint is due without further records.
     pub(crate) fn patience(&self) -> Option<Duration> {
         let checkpoints = self.seal.checkpoints.as_ref()?;
         (self.since > 0).then_some(checkpoints.period)

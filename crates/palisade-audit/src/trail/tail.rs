@@ -98,7 +98,7 @@ pub struct Subscription {
     batch: Option<(Arc<Batch>, usize)>,
 }
 
-/// What a [`Subscription`] yields.
+/// An item of a [`Subscription`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tailed {

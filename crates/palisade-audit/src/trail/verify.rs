@@ -53,7 +53,7 @@ pub struct Verifier {
     bad: Option<BadLine>,
 }
 
-/// What a check found where nothing is wrong.
+/// The result of a check that found nothing wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Report {
@@ -82,11 +82,11 @@ pub struct BadLine {
     pub file: u64,
     /// The line in it, counted from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// What is wrong with a line.
+/// A fault of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -265,7 +265,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// What was found.
+    /// Returns the result.
     ///
     /// # Errors
     ///
@@ -298,7 +298,7 @@ struct Sealed<'a> {
     seq: u64,
     /// The hash of the line before, in hexadecimal.
     prev: &'a [u8],
-    /// What of the line is signed, and the signature.
+    /// The signed part of the line, and the signature.
     signed: Option<(&'a [u8], &'a [u8])>,
 }
 

@@ -9,7 +9,7 @@ use palisade_core::time::{Instant, UnixTime, WallClock};
 
 use super::ack::Settle;
 use super::batch::Batch;
-use super::queue::{Item, Queue, Taken};
+use super::queue::{Item, Next, Queue};
 use super::recover::Resume;
 use super::seal::{Chain, Hash};
 use super::stream::Stream;
@@ -18,7 +18,7 @@ use crate::entry::{Entry, Slot};
 use crate::format::Format;
 use crate::format::native::Tools;
 use crate::format::view::View;
-use crate::policy::Seen;
+use crate::policy::RequestFacts;
 use crate::sink::file::FileSink;
 use crate::sink::{Sink, SinkThread};
 use crate::{Class, Level, OnFailure, Policy};
@@ -26,7 +26,7 @@ use crate::{Class, Level, OnFailure, Policy};
 /// Lines are handed on in groups of at most about this many bytes.
 const GROUP_BYTES: usize = 256 * 1_024;
 
-/// How long the writer waits before it tries a failed write again.
+/// The pause before a failed write is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Room for the end of a file, beside the line that may be the last one in it.
@@ -51,11 +51,11 @@ pub(crate) struct Writer {
     pub(crate) work: Work,
 }
 
-/// What the writer has in hand.
+/// The state of the writer.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     pub(crate) seq: u64,
-    /// Where the trail goes back to when later lines cannot be written.
+    /// The state to return to when later lines cannot be written.
     written: Written,
     records: u64,
     settles: Vec<Settle>,
@@ -64,16 +64,16 @@ pub(crate) struct Work {
     /// The time when the items were taken, near enough for rotation and checkpoints.
     now: UnixTime,
     clock: Option<Instant>,
-    told_lost: [u64; Class::ALL.len()],
+    recorded_losses: [u64; Class::ALL.len()],
     last_sync: Option<Instant>,
 }
 
-/// What stands in the file.
+/// The state of the trail as the file has it.
 #[derive(Debug, Default, Clone, Copy)]
 struct Written {
     seq: u64,
     head: Hash,
-    told_lost: [u64; Class::ALL.len()],
+    recorded_losses: [u64; Class::ALL.len()],
 }
 
 impl Writer {
@@ -86,14 +86,14 @@ impl Writer {
         self.work.written.seq = self.resume.seq;
         self.work.written.head = self.resume.head;
         self.begin_file();
-        self.tell_recovered();
+        self.record_recovery();
         self.flush();
         loop {
             let taken = self.queue.take(&mut items, &mut spent, self.patience());
             self.work.now = self.clock.now();
             self.work.clock = Some(time::now());
             self.notice_file();
-            self.tell_lost();
+            self.record_losses();
             for item in items.drain(..) {
                 self.item(item, &mut spent);
                 self.checkpoint_when_due();
@@ -104,26 +104,26 @@ impl Writer {
             self.checkpoint_when_due();
             self.flush();
             self.sync_when_due();
-            if taken == Taken::Last {
+            if taken == Next::Last {
                 break;
             }
         }
-        self.tell_lost();
+        self.record_losses();
         self.end_file();
         if !self.sync() {
             // A file that was taken away at the last moment is missed now or never.
             self.notice_file();
-            self.tell_lost();
+            self.record_losses();
             self.flush();
             self.sync();
         }
         self.live.end();
         for other in &mut self.others {
-            other.finish(Duration::from_secs(1));
+            other.finish();
         }
     }
 
-    /// How long the writer may sleep when nothing comes.
+    /// Returns the longest sleep while nothing comes.
     fn patience(&self) -> Option<Duration> {
         let sync = self.is_dirty().then_some(self.sync_every);
         let sign = self.streams[0].chain.as_ref().and_then(Chain::patience);
@@ -151,7 +151,7 @@ impl Writer {
     }
 
     fn request(&mut self, entry: &mut Entry) {
-        let level = self.policy.level(&Seen {
+        let level = self.policy.level(&RequestFacts {
             method: &entry.method,
             path: entry.path(),
             principal: entry.principal.as_deref(),
@@ -174,7 +174,7 @@ impl Writer {
 
     fn write_line(&mut self, view: &View<'_>, signed_at: Option<Instant>) {
         if std::mem::take(&mut self.work.missed) {
-            self.tell_missed();
+            self.record_unwritten();
         }
         self.work.seq += 1;
         self.queue.meters().record(view.class, view.outcome);
@@ -244,12 +244,12 @@ impl Writer {
             self.work.written = Written {
                 seq: self.work.seq,
                 head: self.streams[0].head(),
-                told_lost: self.work.told_lost,
+                recorded_losses: self.work.recorded_losses,
             };
         } else {
             // The chain goes on from what is there. The numbers do not: other sinks have seen them.
             self.work.missed = true;
-            self.work.told_lost = self.work.written.told_lost;
+            self.work.recorded_losses = self.work.written.recorded_losses;
             self.streams[0].rewind(self.work.written.head);
         }
         if let Some(chain) = &mut self.streams[0].chain {

@@ -75,7 +75,7 @@ impl Exchange {
 
     /// Makes the scope of a request that has none, with its client's address. Returns `false` where it has one.
     #[inline]
-    pub(crate) fn begin_scope(
+    pub fn begin_scope(
         &mut self,
         extensions: &mut Extensions,
         client: Option<ClientAddr>,

@@ -48,7 +48,7 @@ pub(super) fn find(text: &[u8], at: usize) -> Option<Range<usize>> {
     }
 }
 
-/// What people and forms put between groups of digits; the two last are a no-break space in UTF-8.
+/// Separators between groups of digits; the two last are a no-break space in UTF-8.
 const fn separates(byte: u8) -> bool {
     matches!(
         byte,

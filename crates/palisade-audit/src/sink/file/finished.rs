@@ -33,7 +33,7 @@ impl Finished {
         self.directory.join(name)
     }
 
-    /// Where the trail stood at the end of the file that was finished last.
+    /// Returns the state of the trail at the end of the file that was finished last.
     pub(super) fn last(&self) -> io::Result<Resume> {
         match self.files()?.last() {
             Some(last) if last.extension().is_none_or(|kind| kind != "gz") => {

@@ -4,7 +4,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
-/// What somebody else did to the file in use.
+/// Changes of the file in use that came from outside.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Interference {
     /// The file was renamed or removed, and begun anew.

@@ -1,4 +1,4 @@
-//! What a trail says about itself.
+//! Records of a trail about itself.
 
 use palisade_core::time::Instant;
 use palisade_core::{Severity, time};
@@ -31,7 +31,7 @@ impl Writer {
         self.flush();
     }
 
-    pub(super) fn tell_recovered(&mut self) {
+    pub(super) fn record_recovery(&mut self) {
         if !self.resume.clean {
             let record = Record::with("audit_recovered", Class::Operations, Severity::Warn)
                 .reason(if self.resume.torn > 0 {
@@ -58,11 +58,11 @@ impl Writer {
     }
 
     /// Writes which numbers are missing, because the lines that had them could not be written.
-    pub(super) fn tell_missed(&mut self) {
+    pub(super) fn record_unwritten(&mut self) {
         let class = Class::Operations;
         let lost = self.queue.lost_of(class);
-        let fresh = lost - self.work.told_lost[class as usize];
-        self.work.told_lost[class as usize] = lost;
+        let fresh = lost - self.work.recorded_losses[class as usize];
+        self.work.recorded_losses[class as usize] = lost;
         let record = gap()
             .reason("not_written")
             .detail("of_class", class.as_str())
@@ -74,12 +74,12 @@ impl Writer {
     }
 
     /// Writes how many records were lost since this was written last.
-    pub(super) fn tell_lost(&mut self) {
+    pub(super) fn record_losses(&mut self) {
         for class in Class::ALL {
             let lost = self.queue.lost_of(class);
-            let fresh = lost - self.work.told_lost[class as usize];
+            let fresh = lost - self.work.recorded_losses[class as usize];
             if fresh > 0 {
-                self.work.told_lost[class as usize] = lost;
+                self.work.recorded_losses[class as usize] = lost;
                 let record = gap()
                     .reason("not_kept")
                     .detail("of_class", class.as_str())
