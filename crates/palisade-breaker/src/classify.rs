@@ -75,16 +75,17 @@ pub trait Classify<Req, Res, Err> {
         permit: Permit,
     ) -> Result<Self::Output, Err>;
 
-    /// The same for what still lies in its future, so that a classifier that settles at once spares itself a move.
-    /// `None` when it has been settled before.
+    /// Settles a permit that stays in its future, which spares a classifier that settles at once a move.
+    ///
+    /// Leaves a permit that has nothing more to settle.
     #[doc(hidden)]
     #[inline]
     fn settle_in_place(
         &self,
-        waiting: &mut Option<(Self::Seen, Permit)>,
+        seen: Self::Seen,
         result: Result<Res, Err>,
-    ) -> Option<Result<Self::Output, Err>> {
-        let (seen, permit) = waiting.take()?;
-        Some(self.settle(seen, result, permit))
+        permit: &mut Permit,
+    ) -> Result<Self::Output, Err> {
+        self.settle(seen, result, permit.take())
     }
 }

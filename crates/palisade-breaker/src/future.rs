@@ -30,9 +30,10 @@ pin_project_lite::pin_project! {
             #[pin]
             inner: F,
             classify: C,
-            waiting: Option<(N, Permit)>,
+            permit: Permit,
             refuse: A,
-            refuse_seen: Option<M>,
+            // Of the request, for the classifier and for the answer; taken when the call has ended.
+            seen: Option<(N, M)>,
         },
         Refused {
             #[pin]
@@ -60,9 +61,9 @@ where
             kind: Kind::Calling {
                 inner,
                 classify,
-                waiting: Some((seen, permit)),
+                permit,
                 refuse,
-                refuse_seen: Some(refuse_seen),
+                seen: Some((seen, refuse_seen)),
             },
         }
     }
@@ -88,20 +89,22 @@ where
             KindProj::Calling {
                 inner,
                 classify,
-                waiting,
+                permit,
                 refuse,
-                refuse_seen,
+                seen,
             } => {
-                let result = ready!(inner.poll(cx));
                 // Polled again after its end, which is the caller's mistake, it stays silent.
-                let Some(seen) = refuse_seen.take() else {
+                if seen.is_none() {
+                    return Poll::Pending;
+                }
+                let result = ready!(inner.poll(cx));
+                let Some((seen, refuse_seen)) = seen.take() else {
                     return Poll::Pending;
                 };
-                // The result in no tuple, which would be a copy of it.
-                match classify.settle_in_place(waiting, result) {
-                    Some(Ok(out)) => Poll::Ready(Ok(refuse.output(seen, out))),
-                    Some(Err(error)) => Poll::Ready(Err(refuse.error(error))),
-                    None => Poll::Pending,
+                // The result in no tuple or option, each of which would be a copy of it.
+                match classify.settle_in_place(seen, result, permit) {
+                    Ok(out) => Poll::Ready(Ok(refuse.output(refuse_seen, out))),
+                    Err(error) => Poll::Ready(Err(refuse.error(error))),
                 }
             }
             KindProj::Refused { answer } => answer.poll(cx),

@@ -149,6 +149,16 @@ impl Permit {
         })
     }
 
+    /// Takes what there is to settle, and leaves a permit that has nothing more to settle.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            grant: std::mem::replace(&mut self.grant, Grant::FREE),
+            started: self.started,
+        }
+    }
+
     /// Settles it where it lies, and leaves a permit that has nothing more to settle.
     #[inline(always)]
     pub(crate) fn end(&mut self, verdict: Verdict) {

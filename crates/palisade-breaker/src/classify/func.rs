@@ -21,25 +21,21 @@ impl<Req, Res, Err: 'static> Classify<Req, Res, Err> for ErrorsFail {
 
     #[inline]
     fn settle(&self, (): (), result: Result<Res, Err>, mut permit: Permit) -> Result<Res, Err> {
+        <Self as Classify<Req, Res, Err>>::settle_in_place(self, (), result, &mut permit)
+    }
+
+    #[inline(always)]
+    fn settle_in_place(
+        &self,
+        (): (),
+        result: Result<Res, Err>,
+        permit: &mut Permit,
+    ) -> Result<Res, Err> {
         permit.end(match &result {
             Ok(_) => Verdict::Success,
             Err(error) => verdict_of_error(error),
         });
         result
-    }
-
-    #[inline]
-    fn settle_in_place(
-        &self,
-        waiting: &mut Option<((), Permit)>,
-        result: Result<Res, Err>,
-    ) -> Option<Result<Res, Err>> {
-        let ((), permit) = waiting.as_mut()?;
-        permit.end(match &result {
-            Ok(_) => Verdict::Success,
-            Err(error) => verdict_of_error(error),
-        });
-        Some(result)
     }
 }
 
@@ -83,20 +79,19 @@ where
     fn see(&self, _: &Req) {}
 
     #[inline]
-    fn settle(&self, (): (), result: Result<Res, Err>, permit: Permit) -> Result<Res, Err> {
-        permit.settle((self.0)(result.as_ref()), None);
-        result
+    fn settle(&self, (): (), result: Result<Res, Err>, mut permit: Permit) -> Result<Res, Err> {
+        <Self as Classify<Req, Res, Err>>::settle_in_place(self, (), result, &mut permit)
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle_in_place(
         &self,
-        waiting: &mut Option<((), Permit)>,
+        (): (),
         result: Result<Res, Err>,
-    ) -> Option<Result<Res, Err>> {
-        let ((), permit) = waiting.as_mut()?;
+        permit: &mut Permit,
+    ) -> Result<Res, Err> {
         permit.end((self.0)(result.as_ref()).verdict(None));
-        Some(result)
+        result
     }
 }
 

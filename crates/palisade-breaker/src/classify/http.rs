@@ -114,29 +114,23 @@ impl<Req, B, Err: 'static> Classify<Req, Response<B>, Err> for HttpHealth {
         result: Result<Response<B>, Err>,
         mut permit: Permit,
     ) -> Result<Self::Output, Err> {
-        match result {
-            Ok(response) => Ok(self.settle_head(response, &mut permit)),
-            Err(error) => {
-                permit.end(verdict_of_error(&error));
-                Err(error)
-            }
-        }
+        <Self as Classify<Req, Response<B>, Err>>::settle_in_place(self, (), result, &mut permit)
     }
 
     #[inline(always)]
     fn settle_in_place(
         &self,
-        waiting: &mut Option<((), Permit)>,
+        (): (),
         result: Result<Response<B>, Err>,
-    ) -> Option<Result<Self::Output, Err>> {
-        let ((), permit) = waiting.as_mut()?;
-        Some(match result {
+        permit: &mut Permit,
+    ) -> Result<Self::Output, Err> {
+        match result {
             Ok(response) => Ok(self.settle_head(response, permit)),
             Err(error) => {
                 permit.end(verdict_of_error(&error));
                 Err(error)
             }
-        })
+        }
     }
 }
 
