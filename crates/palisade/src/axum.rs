@@ -1,6 +1,8 @@
 //! A whole axum router behind a [`Stack`], and what a router answers by itself in the one format.
 
 mod connection;
+#[cfg(feature = "serve")]
+mod serve;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -17,6 +19,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::connection::{Connection, ProtectedConnections};
+#[cfg(feature = "tls")]
+pub use self::serve::PeerCertificates;
+#[cfg(feature = "serve")]
+pub use self::serve::{Drained, Server, serve};
 use crate::{Protected, Stack};
 
 /// Wraps a whole router from outside, so that its fallbacks are covered too.
@@ -51,6 +57,8 @@ use crate::{Protected, Stack};
 #[must_use]
 pub fn protect(router: Router, stack: Stack) -> ProtectedRouter {
     ProtectedRouter {
+        #[cfg(feature = "serve")]
+        proxies: Box::leak(Box::new(stack.proxies())),
         inner: stack.leak().layer(router),
     }
 }
@@ -71,6 +79,9 @@ pub async fn method_not_allowed() -> Rejection {
 #[derive(Clone)]
 pub struct ProtectedRouter {
     inner: Protected<Router>,
+    /// The proxies that are trusted, which a server does not limit by address.
+    #[cfg(feature = "serve")]
+    proxies: &'static palisade_core::ClientIp,
 }
 
 impl fmt::Debug for ProtectedRouter {

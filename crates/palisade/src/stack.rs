@@ -167,6 +167,15 @@ impl Stack {
         }))
     }
 
+    /// The proxies that are trusted, for the server that serves what the stack wraps.
+    #[cfg(feature = "serve")]
+    pub(crate) fn proxies(&self) -> ClientIp {
+        match &self.0 {
+            Source::Building(layers) => layers.scope.decides_by(),
+            Source::Built(current) => filter::layers_of(current).scope.decides_by(),
+        }
+    }
+
     fn into_layers(self) -> Layers {
         match self.0 {
             Source::Building(layers) => *layers,

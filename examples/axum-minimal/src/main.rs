@@ -4,7 +4,7 @@
 
 use axum::{Router, routing::get};
 use palisade::Stack;
-use palisade::axum::{not_found, protect};
+use palisade::axum::{not_found, protect, serve};
 use palisade::headers::{RequestIdLayer, SecurityHeadersLayer};
 use palisade::ratelimit::{Limit, Policy, RateLimitLayer, burst, per_second};
 
@@ -23,6 +23,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = address.as_deref().unwrap_or("127.0.0.1:8080");
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, protect(router, stack)).await?;
+    serve(listener, protect(router, stack)).await;
     Ok(())
 }

@@ -26,7 +26,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use palisade::Problems;
 use palisade::audit::Guard;
 use palisade::auth::AuthLayer;
-use palisade::axum::{ProtectedRouter, protect};
+use palisade::axum::{ProtectedRouter, protect, serve};
 use palisade::secrets::{BearerLayer, Environment, ExposeSecret, generate};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -120,20 +120,21 @@ async fn run() -> Result<(), StartError> {
 
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(welcome.as_bytes());
-    let served =
-        axum::serve(listener, service).with_graceful_shutdown(told_to_stop(stopping.clone()));
-    let served = tokio::select! {
-        served = served => served,
-        () = drained(stopping) => {
-            tracing::warn!("requests were still under way when the time to drain was over");
-            Ok(())
-        }
-    };
+    let served = serve(listener, service)
+        .drain(DRAIN)
+        .with_graceful_shutdown(told_to_stop(stopping))
+        .await;
+    if served.cut_off > 0 {
+        tracing::warn!(
+            connections = served.cut_off,
+            "connections were still open when the time to drain was over"
+        );
+    }
     let lost = trail.shutdown(FLUSH).lost;
     if lost > 0 {
         tracing::error!(lost, "records of the trail were lost");
     }
-    served.map_err(other)
+    Ok(())
 }
 
 /// The name of this gateway among those on one Redis: the machine, and where it listens.
@@ -216,11 +217,6 @@ fn stopping() -> std::io::Result<watch::Receiver<bool>> {
 /// Requests under way are then answered, new ones are not accepted.
 async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
-}
-
-async fn drained(stopping: watch::Receiver<bool>) {
-    told_to_stop(stopping).await;
-    tokio::time::sleep(DRAIN).await;
 }
 
 /// Prints how to try the gateway. In production it prints the address alone.

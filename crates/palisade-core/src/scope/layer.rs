@@ -52,6 +52,14 @@ impl ScopeLayer {
         self.0.is_none()
     }
 
+    /// Returns how it decides the client's address; by the peer's where it is off.
+    #[must_use]
+    pub fn decides_by(&self) -> ClientIp {
+        self.0
+            .as_ref()
+            .map_or_else(ClientIp::peer, |config| config.client_ip.clone())
+    }
+
     /// Decides the client's address this way, and switches the layer on.
     #[must_use]
     pub fn client_ip(self, client_ip: ClientIp) -> Self {

@@ -81,8 +81,24 @@ impl<L: Listener> Service<IncomingStream<'_, L>> for ProtectedRouter {
     }
 }
 
+#[cfg(feature = "serve")]
+impl ProtectedRouter {
+    /// The service of one connection.
+    pub(super) fn connection(
+        &self,
+        peer: Option<SocketAddr>,
+        extensions: Extensions,
+    ) -> Connection {
+        Connection {
+            router: self.clone(),
+            peer,
+            extensions: (!extensions.is_empty()).then_some(extensions),
+        }
+    }
+}
+
 /// The address of a peer, where the listener knows it as one.
-fn socket_addr<A: 'static>(addr: &A) -> Option<SocketAddr> {
+pub(super) fn socket_addr<A: 'static>(addr: &A) -> Option<SocketAddr> {
     (addr as &dyn Any).downcast_ref().copied()
 }
 
