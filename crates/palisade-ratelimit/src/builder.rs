@@ -1,20 +1,18 @@
+mod build;
+
 use std::fmt;
 use std::sync::Arc;
 
 use palisade_core::time::WallClock;
-use palisade_core::{ClientIp, Handle, Name, PathSet, Problems};
+use palisade_core::{ClientIp, Handle, Name, PathSet};
 
-use crate::error::Error;
-use crate::filter::headers::{Headers, WallTime};
+use crate::filter::headers::Headers;
 use crate::filter::view::RequestView;
 use crate::layer::RateLimitLayer;
 use crate::limit::Limit;
 use crate::limits::{Cost, DEFAULT_BACKSTOP, Exempt, Limits, NoKey};
 use crate::policy::Policy;
-use crate::policy::assembly::Assembly;
-use crate::policy::counted::Counted;
-use crate::policy::key::{Chain, KeyChain};
-use crate::policy::route;
+use crate::policy::key::KeyChain;
 use crate::policy::select::{Select, Selection};
 use crate::store::Store;
 
@@ -36,6 +34,7 @@ pub struct RateLimitBuilder {
     no_key: NoKey,
     shadow: bool,
     headers: Headers,
+    lists: bool,
     store: Option<Store>,
     replaced: Vec<Handle<Limits>>,
     wall_clock: WallClock,
@@ -65,6 +64,7 @@ impl RateLimitBuilder {
             no_key: NoKey::default(),
             shadow: false,
             headers: Headers::default(),
+            lists: false,
             store: None,
             replaced: Vec::new(),
             wall_clock: WallClock::system(),
@@ -222,6 +222,21 @@ impl RateLimitBuilder {
         self
     }
 
+    /// Lists every limit that a request was decided by in `RateLimit-Policy` and `RateLimit`, one item each, as the draft
+    /// provides; default the limit that is closest to refusing, alone. `X-RateLimit-*` speak of that one in any case.
+    ///
+    /// The item of a policy with one limit has the policy's name, and those of one with several are numbered: `"standard/1"`,
+    /// `"standard/2"`, in the order in which they were added. A backstop by address is the item `"ip-backstop"`, the limit of a
+    /// v6 site `"v6-site"`. At most 10 are written. What was decided without a look at every limit lists those that were looked
+    /// at: a refusal that was remembered, or a lease, tells of one. Of several layers in a stack each adds a line, unless its
+    /// names are there already; say it to all of them. A refusal names the item in `violated-policies`.
+    ///
+    /// Costs an allocation for each header field, and the place of the states.
+    pub fn list_limits(mut self) -> Self {
+        self.lists = true;
+        self
+    }
+
     /// Sets where counts are kept: in a [`Memory`](crate::Memory), by default one of the layer's own for 100,000 keys a
     /// policy, or in Redis.
     pub fn store(mut self, store: impl Into<Store>) -> Self {
@@ -271,119 +286,6 @@ impl RateLimitBuilder {
         self.wall_clock = clock;
         self
     }
-
-    /// The layer.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] with every problem: names that are not allowed or used twice, limits that cannot work, routes
-    /// to policies that do not exist, and policies that share a store with others of their name but not their limits.
-    pub fn build(mut self) -> Result<RateLimitLayer, Error> {
-        let mut problems = Problems::none();
-        if self.policies.is_empty() {
-            self.policies.push(Policy::clients());
-        }
-        let chosen = self.store.take().unwrap_or_default();
-        let store = chosen.memory();
-        let hasher = chosen.hasher();
-        chosen.check(&mut problems);
-        let assembly = Assembly {
-            store: &store,
-            hasher: hasher.as_ref(),
-            #[cfg(feature = "redis")]
-            chosen: &chosen,
-            shadow: self.shadow,
-            replaced: &self.replaced,
-        };
-        self.check_names(&mut problems);
-        let policies = self
-            .policies
-            .iter()
-            .filter_map(|policy| assembly.count_by_engine(policy, &mut problems));
-        let policies: Box<[Counted]> = policies.collect();
-        let internal = |name, limit: Option<Limit>, problems: &mut Problems| {
-            let limit = limit?;
-            if limit.is_calendar() {
-                problems.push(name, "cannot be a window of the calendar");
-                return None;
-            }
-            let policy = Policy::new(Name::from_static(name)).limit(limit);
-            assembly.count(&policy, problems)
-        };
-        let chain = self
-            .key
-            .compile()
-            .map_err(|part| problems.append("", part))
-            .ok();
-        let own_chains = policies.iter().filter_map(|policy| policy.chain.as_ref());
-        let has_claims = chain.iter().chain(own_chains).any(Chain::has_claims);
-        let backstop = internal(
-            "ip-backstop",
-            self.backstop.filter(|_| has_claims),
-            &mut problems,
-        );
-        let site = internal("v6-site", self.site, &mut problems);
-        let position = |name| {
-            let mut policies = self.policies.iter();
-            policies.position(|policy| policy.name() == name)
-        };
-        let routes = route::compile(&self.routes, position, &mut problems);
-        match (problems.into_result(()), hasher, chain) {
-            (Ok(()), Some(hasher), Some(chain)) => {
-                chosen.check_soon();
-                Ok(RateLimitLayer::new(Handle::new(adopted(Limits {
-                    policies,
-                    backstop,
-                    site,
-                    routes,
-                    select: self.select,
-                    chain,
-                    client_ip: self.client_ip,
-                    cost: self.cost,
-                    exempt_paths: self.exempt_paths,
-                    exempt: self.exempt,
-                    count_preflight: self.count_preflight,
-                    no_key: self.no_key,
-                    headers: self.headers,
-                    hasher,
-                    store,
-                    wall: WallTime::new(self.wall_clock),
-                    logged: crate::limits::LoggedOnce::default(),
-                }))))
-            }
-            (Err(problems), ..) => Err(problems.into()),
-            (Ok(()), ..) => Err(Problems::one("key", "cannot be used").into()),
-        }
-    }
-
-    fn check_names(&self, problems: &mut Problems) {
-        for (position, policy) in self.policies.iter().enumerate() {
-            let name = policy.name();
-            if self.policies[..position]
-                .iter()
-                .any(|earlier| earlier.name() == name)
-            {
-                problems.push(
-                    format!("policies.{name}"),
-                    "there are two policies of this name",
-                );
-            }
-            if ["ip-backstop", "v6-site"].contains(&name.as_str()) {
-                problems.push(
-                    format!("policies.{name}"),
-                    "this name is taken by the layer itself",
-                );
-            }
-        }
-    }
-}
-
-/// Notes the numbers of a layer that could be built: from now on others on its store must have them.
-fn adopted(limits: Limits) -> Limits {
-    for (table, rules) in limits.tables() {
-        limits.store.adopt(table, rules);
-    }
-    limits
 }
 
 impl fmt::Debug for RateLimitBuilder {

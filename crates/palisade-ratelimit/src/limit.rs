@@ -30,7 +30,7 @@ use palisade_core::Problems;
 use self::bounds::{check_count, check_quota, check_window, nanos};
 #[cfg(feature = "calendar")]
 pub use self::calendar::{Calendar, Weekday};
-pub(crate) use self::check::Fit;
+pub(crate) use self::check::{Check, Fit};
 pub(crate) use self::date::Date;
 use self::exact_log::ExactLog;
 use self::fixed_window::FixedWindow;

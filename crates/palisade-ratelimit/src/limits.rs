@@ -51,6 +51,8 @@ pub(crate) struct Limits {
     pub(crate) count_preflight: bool,
     pub(crate) no_key: NoKey,
     pub(crate) headers: Headers,
+    /// Whether the header fields list every limit.
+    pub(crate) lists: bool,
     pub(crate) hasher: Hasher,
     pub(crate) store: Memory,
     pub(crate) wall: WallTime,

@@ -38,7 +38,11 @@ mod tests;
 pub(crate) use self::action::Action;
 #[cfg(feature = "redis")]
 pub(crate) use self::connection::{Answer, StoreError};
-pub(crate) use self::counts::{Charge, Charged, MAX_CHARGES, Table, charge, charge_one};
+#[cfg(feature = "redis")]
+pub(crate) use self::counts::charge_one_and_see;
+pub(crate) use self::counts::{
+    Charge, Charged, MAX_CHARGES, Table, charge, charge_and_see, charge_one,
+};
 pub use self::memory::Memory;
 #[cfg(feature = "redis")]
 pub use self::redis::{Outage, Redis};

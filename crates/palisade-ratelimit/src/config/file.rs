@@ -62,6 +62,8 @@ pub struct RateLimitConfig {
     pub exempt_paths: Option<Vec<String>>,
     /// The header fields that are written: `both`, `x-rate-limit`, `rate-limit` or `off`.
     pub headers: Option<String>,
+    /// Whether they list every limit; see [`RateLimitBuilder::list_limits`].
+    pub list_limits: bool,
     /// For how many keys a policy has room, where counts are kept in memory.
     pub capacity: Option<usize>,
     /// The proxies that are trusted: `hops:1`, or networks with commas between them, such as `10.0.0.0/8, loopback`; see
@@ -127,6 +129,9 @@ impl RateLimitConfig {
             Some("rate-limit") => builder = builder.headers(Headers::RateLimit),
             Some("off") => builder = builder.headers(Headers::Off),
             Some(_) => problems.push("headers", "must be both, x-rate-limit, rate-limit or off"),
+        }
+        if self.list_limits {
+            builder = builder.list_limits();
         }
         if let Some(client_ip) = self.client_ip(&mut problems) {
             builder = builder.client_ip(client_ip);

@@ -2,6 +2,7 @@ use palisade_core::time::UnixTime;
 
 use crate::charge::Plan;
 use crate::decision::Decision;
+use crate::filter::headers::Items;
 use crate::filter::response_fields::ResponseFields;
 
 /// The admission of a request, or what stands in its way.
@@ -21,10 +22,12 @@ pub(crate) enum Admission {
 }
 
 /// A decision about a request that is over a limit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) decision: Decision,
     pub(crate) unix: UnixTime,
     pub(crate) shadow: bool,
     pub(crate) plan: Plan,
+    /// The states of all limits, where the header fields list them.
+    pub(crate) items: Option<Box<Items>>,
 }

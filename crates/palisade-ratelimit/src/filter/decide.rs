@@ -8,13 +8,13 @@ use palisade_core::{EventKind, Handle, LimitDecision, Name, SecurityEvent};
 use crate::charge::{Backstops, PaidTo, Plan};
 use crate::decision::{Decision, Outcome};
 use crate::filter::admission::{Admission, Refusal};
-use crate::filter::headers::{Fixed, Headers, Shown};
+use crate::filter::headers::{Fixed, Headers, Items, Shown};
 use crate::filter::response_fields::ResponseFields;
 use crate::filter::view::RequestView;
 use crate::limit::Assessment;
 use crate::limits::Limits;
 use crate::policy::counted::Counted;
-use crate::store::{Charged, MAX_CHARGES, charge, charge_one};
+use crate::store::{Charged, MAX_CHARGES, charge, charge_and_see, charge_one};
 
 impl Limits {
     /// Decides about a request whose policy and key are known.
@@ -28,7 +28,8 @@ impl Limits {
         let limits = &**handle;
         let counted = &limits.policies[plan.policy];
         let now = plan.now;
-        if plan.key.claimed || limits.site.is_some() || !counted.engine.is_local() {
+        let several = plan.key.claimed || limits.site.is_some();
+        if several || limits.lists || !counted.engine.is_local() {
             return Self::decide_with_backstops(handle, plan, is_address, view);
         }
         let rules = counted.rules_of(&plan);
@@ -36,7 +37,7 @@ impl Limits {
             return limits.over(Decision::bare(Outcome::Limited, counted.name), plan, view);
         };
         counted.counters.overflowed(charged.overflowed);
-        Self::settle(handle, plan, counted.name, &charged, view)
+        Self::settle(handle, plan, counted.name, &charged, None, view)
     }
 
     /// The same where several counts, or another engine, have a say.
@@ -51,10 +52,11 @@ impl Limits {
         let counted = &limits.policies[plan.policy];
         let backstops = limits.backstops(plan.key.claimed, is_address, view);
         let local = counted.engine.is_local().then_some(plan);
-        let charged = limits.charge_local(local, backstops, plan.now);
+        let mut items = limits.lists.then(Box::<Items>::default);
+        let charged = limits.charge_local(local, backstops, plan.now, items.as_deref_mut());
         match charged {
             Some((name, charged)) if counted.engine.is_local() || !charged.assessment.fits() => {
-                Self::settle(handle, plan, name, &charged, view)
+                Self::settle(handle, plan, name, &charged, items, view)
             }
             #[cfg(not(any(feature = "governor", feature = "redis")))]
             _ => Admission::Pass,
@@ -62,7 +64,7 @@ impl Limits {
             charged => {
                 let mut backstops = backstops;
                 backstops.at = charged.map_or(plan.now, |(_, charged)| charged.at);
-                Self::ask_engine(handle, plan, backstops, view)
+                Self::ask_engine(handle, plan, backstops, items, view)
             }
         }
     }
@@ -73,6 +75,7 @@ impl Limits {
         plan: Option<Plan>,
         backstops: Backstops,
         now: u64,
+        items: Option<&mut Items>,
     ) -> Option<(Name, Charged)> {
         let counted = plan.map(|plan| &self.policies[plan.policy]);
         let rules = plan.zip(counted);
@@ -95,7 +98,13 @@ impl Limits {
             owners[count] = owner;
             count += 1;
         }
-        let (position, charged) = charge(&charges[..count], now)?;
+        let charges = &charges[..count];
+        let (position, charged) = match items {
+            None => charge(charges, now)?,
+            Some(items) => charge_and_see(charges, now, |position, state| {
+                items.add_states(owners[position].name, charges[position].rules, state, now);
+            })?,
+        };
         owners[position].counters.overflowed(charged.overflowed);
         Some((owners[position].name, charged))
     }
@@ -130,20 +139,21 @@ impl Limits {
         plan: Plan,
         name: Name,
         charged: &Charged,
+        items: Option<Box<Items>>,
         view: &RequestView<'_>,
     ) -> Admission {
         let assessment = &charged.assessment;
         if !assessment.fits() {
-            return handle.over(Decision::new(name, assessment), plan, view);
+            return handle.over_listed(Decision::new(name, assessment), plan, items, view);
         }
         let to = PaidTo::Table { at: charged.at };
         #[cfg(feature = "wait")]
         if handle.policies[plan.policy].queue.is_some() {
             let delay = handle.delay_here(&plan, name, charged);
-            let pass = |to| Self::pass(handle, plan, name, assessment, to, view);
+            let pass = |to| Self::pass(handle, plan, name, assessment, to, items, view);
             return Self::in_turn(handle, plan, delay, to, view, pass);
         }
-        Self::pass(handle, plan, name, assessment, to, view)
+        Self::pass(handle, plan, name, assessment, to, items, view)
     }
 
     /// Lets a request pass that was charged in this process.
@@ -154,6 +164,7 @@ impl Limits {
         name: Name,
         assessment: &Assessment,
         to: PaidTo,
+        items: Option<Box<Items>>,
         view: &RequestView<'_>,
     ) -> Admission {
         let counted = &handle.policies[plan.policy];
@@ -174,7 +185,7 @@ impl Limits {
             }
             None => own,
         };
-        Admission::Counted(ResponseFields::new(handle, shown, &plan, to))
+        Admission::Counted(ResponseFields::new(handle, shown, &plan, to, items))
     }
 
     /// Says once where a policy of the latest decision's name decided about the request before.
@@ -196,7 +207,19 @@ impl Limits {
     /// Counts and tells that a request is over a limit.
     #[cold]
     pub(crate) fn over(&self, decision: Decision, plan: Plan, view: &RequestView<'_>) -> Admission {
-        let refusal = self.refusal(decision, plan);
+        self.over_listed(decision, plan, None, view)
+    }
+
+    /// The same with the states of all limits.
+    #[cold]
+    pub(crate) fn over_listed(
+        &self,
+        decision: Decision,
+        plan: Plan,
+        items: Option<Box<Items>>,
+        view: &RequestView<'_>,
+    ) -> Admission {
+        let refusal = self.refusal(decision, plan, items);
         let counted = &self.policies[plan.policy];
         counted.counters.refused();
         counted.note_refusal(&decision, &plan);
@@ -233,12 +256,13 @@ impl Limits {
         }
     }
 
-    fn refusal(&self, decision: Decision, plan: Plan) -> Refusal {
+    fn refusal(&self, decision: Decision, plan: Plan, items: Option<Box<Items>>) -> Refusal {
         Refusal {
             decision,
             unix: self.unix(plan.now),
             shadow: self.policies[plan.policy].shadow,
             plan,
+            items,
         }
     }
 }

@@ -10,13 +10,13 @@ use crate::decision::Decision;
 #[cfg(feature = "governor")]
 use crate::decision::Outcome;
 use crate::filter::admission::Admission;
-use crate::filter::headers::Shown;
+use crate::filter::headers::{Items, Shown};
 use crate::filter::response_fields::ResponseFields;
 use crate::filter::view::RequestView;
 use crate::limits::Limits;
 use crate::policy::counted::Engine;
 #[cfg(feature = "redis")]
-use crate::query::PendingQuery;
+use crate::query::{Answered, PendingQuery};
 
 impl Limits {
     /// Asks an engine that is not ours.
@@ -24,6 +24,7 @@ impl Limits {
         handle: &Handle<Self>,
         plan: Plan,
         backstops: Backstops,
+        items: Option<Box<Items>>,
         view: &RequestView<'_>,
     ) -> Admission {
         let counted = &handle.policies[plan.policy];
@@ -36,13 +37,22 @@ impl Limits {
                 let decision = asked
                     .flatten()
                     .unwrap_or(Decision::bare(Outcome::NoKey, counted.name));
-                Self::conclude(handle, (decision, PaidTo::Nothing), plan, backstops, view)
+                let mut items = items;
+                if let Some(items) = &mut items {
+                    items.add_decision(&decision);
+                }
+                let decided = (decision, PaidTo::Nothing);
+                Self::conclude(handle, decided, plan, backstops, items, view)
             }
             #[cfg(feature = "redis")]
-            Engine::Redis(policy) => match crate::query::start(handle, policy, plan, backstops) {
-                Ok(decided) => Self::conclude(handle, decided, plan, backstops, view),
-                Err(query) => Admission::Query(query),
-            },
+            Engine::Redis(policy) => {
+                match crate::query::start(handle, policy, plan, backstops, items) {
+                    Ok((decided, items)) => {
+                        Self::conclude(handle, decided, plan, backstops, items, view)
+                    }
+                    Err(query) => Admission::Query(query),
+                }
+            }
         }
     }
 
@@ -54,9 +64,13 @@ impl Limits {
         now: Instant,
     ) -> Admission {
         match query.answer(now) {
-            Some((limits, decided, plan, backstops)) => {
-                Self::conclude(&limits, decided, plan, backstops, view)
-            }
+            Some(Answered {
+                limits,
+                decided,
+                plan,
+                backstops,
+                items,
+            }) => Self::conclude(&limits, decided, plan, backstops, items, view),
             None => Admission::Pass,
         }
     }
@@ -68,21 +82,22 @@ impl Limits {
         (decision, to): (Decision, PaidTo),
         plan: Plan,
         backstops: Backstops,
+        items: Option<Box<Items>>,
         view: &RequestView<'_>,
     ) -> Admission {
         if !decision.is_allowed() {
             handle.refund_backstops(backstops);
-            return handle.over(decision, plan, view);
+            return handle.over_listed(decision, plan, items, view);
         }
         #[cfg(feature = "wait")]
         {
             let reset = u64::try_from(decision.reset_after.as_nanos()).unwrap_or(u64::MAX);
             let delay = handle.policies[plan.policy].delay(&plan, reset);
-            let pass = |to| Self::pass_decided(handle, decision, to, plan, view);
+            let pass = |to| Self::pass_decided(handle, decision, to, plan, items, view);
             Self::in_turn(handle, plan, delay, to, view, pass)
         }
         #[cfg(not(feature = "wait"))]
-        Self::pass_decided(handle, decision, to, plan, view)
+        Self::pass_decided(handle, decision, to, plan, items, view)
     }
 
     /// Lets a request pass that was charged elsewhere.
@@ -91,6 +106,7 @@ impl Limits {
         decision: Decision,
         to: PaidTo,
         plan: Plan,
+        items: Option<Box<Items>>,
         view: &RequestView<'_>,
     ) -> Admission {
         let counted = &handle.policies[plan.policy];
@@ -109,6 +125,6 @@ impl Limits {
             }),
             None => own,
         };
-        Admission::Counted(ResponseFields::new(handle, shown, &plan, to))
+        Admission::Counted(ResponseFields::new(handle, shown, &plan, to, items))
     }
 }

@@ -1,5 +1,6 @@
 //! The header fields that tell clients about their limit.
 
+mod items;
 mod seconds;
 mod shown;
 mod text;
@@ -7,6 +8,7 @@ mod wall;
 
 use http::{HeaderMap, HeaderName};
 
+pub(crate) use self::items::Items;
 use self::shown::About;
 pub(crate) use self::shown::{Fixed, Numbers, Shown};
 use self::text::Text;
@@ -14,7 +16,8 @@ pub(crate) use self::wall::WallTime;
 
 /// The header fields that tell clients about their limit.
 ///
-/// They speak of the limit that is closest to refusing: the one that refused, or that has the fewest requests left.
+/// They speak of the limit that is closest to refusing: the one that refused, or that has the fewest requests left. The second
+/// family can list all of them; see [`list_limits`](crate::RateLimitBuilder::list_limits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Headers {
@@ -42,7 +45,7 @@ impl Headers {
         matches!(self, Self::Both | Self::XRateLimit)
     }
 
-    const fn rate_limit(self) -> bool {
+    pub(crate) const fn rate_limit(self) -> bool {
         matches!(self, Self::Both | Self::RateLimit)
     }
 
@@ -54,6 +57,36 @@ impl Headers {
     /// Writes the fields of a limit in this state.
     pub(crate) fn write(self, shown: &Shown, numbers: Numbers, headers: &mut HeaderMap) {
         self.write_about(&shown.about, numbers, headers);
+    }
+
+    /// Writes the fields: `X-RateLimit-*` of the closest limit, and an item of each in the other family.
+    pub(crate) fn write_list(
+        self,
+        shown: &Shown,
+        numbers: Numbers,
+        items: &Items,
+        headers: &mut HeaderMap,
+    ) {
+        let _ = headers.try_reserve(self.count());
+        if self.x_rate_limit() {
+            Self::XRateLimit.write(shown, numbers, headers);
+        }
+        if self.rate_limit() {
+            items.write(headers);
+        }
+    }
+
+    /// The same where the items know of the closest limit.
+    pub(crate) fn write_list_fixed(self, items: &Items, headers: &mut HeaderMap) {
+        let _ = headers.try_reserve(self.count());
+        if self.x_rate_limit()
+            && let Some((fixed, numbers)) = items.closest
+        {
+            Self::XRateLimit.write_fixed(fixed, numbers, headers);
+        }
+        if self.rate_limit() {
+            items.write(headers);
+        }
     }
 
     /// Writes the fields of a limit whose values were made before.
@@ -121,14 +154,15 @@ fn has_closer(headers: &HeaderMap, remaining: u64) -> bool {
         return false;
     }
     let number = |text: &str| text.parse::<u64>().ok();
-    let written = match (headers.get(REMAINING), headers.get(QUOTA)) {
-        (Some(remaining), _) => remaining.to_str().ok().and_then(number),
-        (None, Some(quota)) => quota
-            .to_str()
-            .ok()
-            .and_then(|text| text.split(';').find_map(|part| part.strip_prefix("r=")))
-            .and_then(number),
-        (None, None) => None,
+    let written = match headers.get(REMAINING) {
+        Some(remaining) => remaining.to_str().ok().and_then(number),
+        None => {
+            let lines = headers.get_all(QUOTA).iter();
+            let lines = lines.filter_map(|line| line.to_str().ok());
+            let parts = lines.flat_map(|line| line.split([';', ',']));
+            let left = parts.filter_map(|part| part.strip_prefix("r="));
+            left.filter_map(number).min()
+        }
     };
     written.is_some_and(|written| written <= remaining)
 }

@@ -24,11 +24,19 @@ pub(crate) fn refuse<B>(
 ) -> Response<Bytes> {
     let known = &limits.policies[refusal.plan.policy].fixed;
     let shown = Shown::of(&LimitDecision::from(refusal.decision), known);
-    let mut response = exchange.render(request, rejection(&refusal.decision));
+    let violated = refusal.items.as_ref();
+    let violated = violated.and_then(|items| items.refused(&refusal.decision));
+    let mut rejection = rejection(&refusal.decision);
+    if let Some(name) = violated {
+        rejection = rejection.violated_policy(name);
+    }
+    let mut response = exchange.render(request, rejection);
     let numbers = shown.numbers(refusal.unix);
-    limits
-        .headers
-        .write(&shown, numbers, response.headers_mut());
+    let headers = response.headers_mut();
+    match &refusal.items {
+        Some(items) => limits.headers.write_list(&shown, numbers, items, headers),
+        None => limits.headers.write(&shown, numbers, headers),
+    }
     response
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use http::Response;
 
 use crate::charge::{Paid, PaidTo, Plan};
-use crate::filter::headers::{Fixed, Headers, Numbers, Shown};
+use crate::filter::headers::{Fixed, Headers, Items, Numbers, Shown};
 use crate::limits::Limits;
 use crate::policy::Refund;
 
@@ -26,6 +26,8 @@ enum Kind {
         left: u32,
         full_at: u32,
     },
+    /// The same with an item for each limit, where the limit's values lie too.
+    Listed(Box<Items>),
     Rare(Box<Rare>),
 }
 
@@ -33,6 +35,7 @@ struct Rare {
     shown: Shown,
     numbers: Numbers,
     refund: Option<PendingRefund>,
+    items: Option<Box<Items>>,
 }
 
 struct PendingRefund {
@@ -43,7 +46,13 @@ struct PendingRefund {
 impl ResponseFields {
     /// The fields will speak of this limit, the closest.
     #[inline]
-    pub(crate) fn new(limits: &Limits, own: Shown, plan: &Plan, to: PaidTo) -> Self {
+    pub(crate) fn new(
+        limits: &Limits,
+        own: Shown,
+        plan: &Plan,
+        to: PaidTo,
+        items: Option<Box<Items>>,
+    ) -> Self {
         let policy = &limits.policies[plan.policy];
         let refund = policy.refund.as_ref().map(|when| PendingRefund {
             when: Arc::clone(when),
@@ -54,6 +63,7 @@ impl ResponseFields {
         }
         let numbers = own.numbers(limits.unix(plan.now));
         if refund.is_none()
+            && items.is_none()
             && let Some(fixed) = own.fixed()
             && let Ok(remaining) = u32::try_from(numbers.remaining)
             && let Ok(left) = u32::try_from(numbers.left)
@@ -66,7 +76,13 @@ impl ResponseFields {
                 full_at,
             });
         }
-        Self::rare(own, numbers, refund)
+        match (items, own.fixed()) {
+            (Some(mut items), Some(fixed)) if refund.is_none() => {
+                items.closest = Some((fixed, numbers));
+                Self(Kind::Listed(items))
+            }
+            (items, _) => Self::rare(own, numbers, refund, items),
+        }
     }
 
     /// Whether there is anything to write or to give back.
@@ -76,11 +92,17 @@ impl ResponseFields {
     }
 
     #[cold]
-    fn rare(shown: Shown, numbers: Numbers, refund: Option<PendingRefund>) -> Self {
+    fn rare(
+        shown: Shown,
+        numbers: Numbers,
+        refund: Option<PendingRefund>,
+        items: Option<Box<Items>>,
+    ) -> Self {
         Self(Kind::Rare(Box::new(Rare {
             shown,
             numbers,
             refund,
+            items,
         })))
     }
 
@@ -103,6 +125,9 @@ impl ResponseFields {
                     .headers
                     .write_fixed(fixed, numbers, response.headers_mut());
             }
+            Kind::Listed(items) => limits
+                .headers
+                .write_list_fixed(&items, response.headers_mut()),
             Kind::Rare(rare) => rare.settle(limits, response),
         }
     }
@@ -115,9 +140,13 @@ impl Rare {
         {
             limits.refund_soon(refund.paid);
         }
-        limits
-            .headers
-            .write(&self.shown, self.numbers, response.headers_mut());
+        let headers = response.headers_mut();
+        match &self.items {
+            Some(items) => limits
+                .headers
+                .write_list(&self.shown, self.numbers, items, headers),
+            None => limits.headers.write(&self.shown, self.numbers, headers),
+        }
     }
 }
 

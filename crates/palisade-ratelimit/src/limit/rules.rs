@@ -150,6 +150,11 @@ impl Rules {
         self.each(state, |rule, own| rule.refund(own, charged_at, cost));
     }
 
+    /// Shows every rule with its state, as it is without a charge.
+    pub(crate) fn each_check(&self, state: &[Word], now: u64, mut see: impl FnMut(&Rule, Check)) {
+        self.each(state, |rule, own| see(rule, rule.check(own, now, 0)));
+    }
+
     #[inline]
     fn each(&self, state: &[Word], mut act: impl FnMut(&Rule, &[Word])) {
         if let [Some(only), None, ..] = &self.rules {

@@ -98,17 +98,36 @@ pub(crate) const MAX_CHARGES: usize = 3;
 
 /// Charges all counts, or none: the word of the one closest to its limit, and its position.
 pub(crate) fn charge(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
+    charge_and_see(charges, now, |_, _| {})
+}
+
+/// The same, and shows the state that each count has then, under its lock.
+pub(crate) fn charge_and_see(
+    charges: &[Charge<'_>],
+    now: u64,
+    mut see: impl FnMut(usize, &[Word]),
+) -> Option<(usize, Charged)> {
     match charges {
-        [only] => Some((0, charge_one(only, now)?)),
-        several => charge_all(several, now),
+        [only] => Some((0, charge_one_and_see(only, now, |state| see(0, state))?)),
+        several => charge_all(several, now, see),
     }
 }
 
 /// Charges one count, if the cost fits.
 #[inline]
 pub(crate) fn charge_one(charge: &Charge<'_>, now: u64) -> Option<Charged> {
+    charge_one_and_see(charge, now, |_| {})
+}
+
+/// The same, and shows the state that it has then, under its lock.
+#[inline]
+pub(crate) fn charge_one_and_see(
+    charge: &Charge<'_>,
+    now: u64,
+    see: impl FnOnce(&[Word]),
+) -> Option<Charged> {
     let Some(slot) = charge.table.keys.find_fast(&charge.key) else {
-        return charge_newcomer(charge, now);
+        return charge_newcomer(charge, now, see);
     };
     let mut assessment = charge.rules.assess(slot.state(), now, charge.cost)?;
     if !assessment.fits() && charge.table.mixed.load(Ordering::Relaxed) {
@@ -119,6 +138,7 @@ pub(crate) fn charge_one(charge: &Charge<'_>, now: u64) -> Option<Charged> {
         at = time_of(charge, slot.state(), now);
         commit(&slot, charge, at);
     }
+    see(slot.state());
     Some(Charged {
         assessment,
         at,
@@ -137,10 +157,15 @@ fn assess_again(slot: &Slot<'_>, charge: &Charge<'_>, now: u64) -> Option<Assess
 
 /// Only what is charged takes a slot: a refused newcomer leaves no trace.
 #[inline(never)]
-fn charge_newcomer(charge: &Charge<'_>, now: u64) -> Option<Charged> {
+fn charge_newcomer(charge: &Charge<'_>, now: u64, see: impl FnOnce(&[Word])) -> Option<Charged> {
     let entry = charge.table.keys.entry_to_claim(&charge.key, now);
     let assessment = assess(&entry, charge.rules, now, charge.cost)?;
-    let overflowed = assessment.fits() && claim(entry, charge, now);
+    let overflowed = if assessment.fits() {
+        claim(entry, charge, now, see)
+    } else {
+        see(state_of(&entry, charge));
+        false
+    };
     Some(Charged {
         assessment,
         at: now,
@@ -150,7 +175,11 @@ fn charge_newcomer(charge: &Charge<'_>, now: u64) -> Option<Charged> {
 
 /// Holds every lock from the first check to the last charge. Locks are taken in one order, so that no two requests can
 /// wait for each other; no two charges of a request are to one table.
-fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
+fn charge_all(
+    charges: &[Charge<'_>],
+    now: u64,
+    mut see: impl FnMut(usize, &[Word]),
+) -> Option<(usize, Charged)> {
     let charges = charges.get(..charges.len().min(MAX_CHARGES))?;
     let mut order = [0, 1, 2];
     let order = &mut order[..charges.len()];
@@ -181,8 +210,12 @@ fn charge_all(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
         for (entry, charge) in entries.iter().flatten().zip(charges) {
             at = entry.state().map_or(at, |state| time_of(charge, state, at));
         }
-        for (entry, charge) in entries.into_iter().flatten().zip(charges) {
-            overflowed |= claim(entry, charge, at);
+        for (position, (entry, charge)) in entries.into_iter().flatten().zip(charges).enumerate() {
+            overflowed |= claim(entry, charge, at, |state| see(position, state));
+        }
+    } else {
+        for (position, (entry, charge)) in entries.iter().flatten().zip(charges).enumerate() {
+            see(position, state_of(entry, charge));
         }
     }
     Some((
@@ -207,14 +240,20 @@ pub(crate) struct Charged {
 
 static ZEROS: [Word; MAX_WORDS] = [const { Word::new(0) }; MAX_WORDS];
 
+/// The state of a key, which may have none yet.
+fn state_of<'a>(entry: &Entry<'a>, charge: &Charge<'_>) -> &'a [Word] {
+    entry.state().unwrap_or(&ZEROS[..charge.rules.words()])
+}
+
 fn assess(entry: &Entry<'_>, rules: &Rules, now: u64, cost: u64) -> Option<Assessment> {
     let state = entry.state().unwrap_or(&ZEROS[..rules.words()]);
     rules.assess(state, now, cost)
 }
 
 /// Charges a key that may have no slot yet. Answers whether another key that was not full had to make room.
-fn claim(entry: Entry<'_>, charge: &Charge<'_>, now: u64) -> bool {
+fn claim(entry: Entry<'_>, charge: &Charge<'_>, now: u64, see: impl FnOnce(&[Word])) -> bool {
     if charge.cost == 0 {
+        see(state_of(&entry, charge));
         return false;
     }
     let policy = charge.policy;
@@ -225,6 +264,7 @@ fn claim(entry: Entry<'_>, charge: &Charge<'_>, now: u64) -> bool {
     };
     let claimed = entry.claim(&charge.key, now, &debt);
     commit(&claimed.slot, charge, now);
+    see(claimed.slot.state());
     claimed.overflowed
 }
 

@@ -4,12 +4,13 @@
 -- ARGV[1]  packed, because words cost more than what they say; numbers are doubles, points in time and windows are
 --          microseconds, and all other times nanoseconds:
 --          the time, or 0 for the server's
---          what to do: (c)harge, (p)eek or (r)efund
+--          what to do: (c)harge, (C)harge and tell of each limit, (p)eek or (r)efund
 --          the cost
 --          charge: what to take if there is so much, at least the cost; refund: the time of the charge
 --          then for each limit its kind, and two numbers or five: see below
 --
--- Answers  packed likewise: one byte, 0 fits, 1 does not yet, 2 never, 3 fits and more than the cost was taken; one byte,
+-- Answers  packed likewise, behind which each limit is told of where that was asked for, by what it has left and until it is
+--          full: one byte, 0 fits, 1 does not yet, 2 never, 3 fits and more than the cost was taken; one byte,
 --          the number of the limit that is closest to refusing; what it has left; until it is full; the time; then
 --          1: until the cost fits; 3: for how long what was taken beyond the cost may be kept, and until the token
 --          bucket is full. All arithmetic is exact: whole numbers below 2^53, and multiples of 8 below 2^56.
@@ -19,6 +20,8 @@
 local argument = ARGV[1]
 local now, action, cost, want, at = struct.unpack('<dc1dd', argument)
 local servers_time = now == 0
+local tells = action == 'C'
+if tells then action = 'c' end
 if servers_time then
   local time = redis.call('TIME')
   now = time[1] * 1000000 + time[2]
@@ -127,6 +130,7 @@ end
 
 -- Whether `units` fit all limits; and of the limit that is closest to refusing: its number, what is left, until it is
 -- full, until they fit.
+local each = {}
 local function assess(units)
   local fit, number, left, full, wait = -1, 0, 0, 0, 0
   for at = 1, #limits do
@@ -152,6 +156,7 @@ local function assess(units)
       if used < first then l = first - used end
       if units > first then f = 2 else f, w = 1, released(limit, used + units - first) end
     end
+    if tells then each[at] = struct.pack('<dd', l, u) end
     if f > fit or f == fit and (w > wait or w == wait and (l < left or l == left and u > full)) then
       fit, number, left, full, wait = f, at, l, u, w
     end
@@ -215,13 +220,16 @@ if fit > 0 and units > cost then
   units = cost
   fit, number, left, full, wait = assess(units)
 end
-if fit == 1 then return struct.pack('<BBdddd', fit, number, left, full, now, wait) end
-if fit == 2 then return struct.pack('<BBddd', fit, number, left, full, now) end
+-- What was refused was charged to none.
+if tells and fit > 0 then assess(0) end
+local told = table.concat(each)
+if fit == 1 then return struct.pack('<BBdddd', fit, number, left, full, now, wait) .. told end
+if fit == 2 then return struct.pack('<BBddd', fit, number, left, full, now) .. told end
 if action == 'p' then
   fit, number, left, full = assess(0)
   return struct.pack('<BBddd', fit, number, left, full, now)
 end
-if units == 0 then return struct.pack('<BBddd', fit, number, left, full, now) end
+if units == 0 then return struct.pack('<BBddd', fit, number, left, full, now) .. told end
 
 local last, valid, bucket = now, 9007199254740991, 0
 for at = 1, #limits do
@@ -270,5 +278,5 @@ for at = 1, #limits do
   if keep < valid then valid = keep end
 end
 save(last)
-if units > cost then return struct.pack('<BBddddd', 3, number, left, full, now, valid, bucket) end
-return struct.pack('<BBddd', fit, number, left, full, now)
+if units > cost then return struct.pack('<BBddddd', 3, number, left, full, now, valid, bucket) .. told end
+return struct.pack('<BBddd', fit, number, left, full, now) .. told

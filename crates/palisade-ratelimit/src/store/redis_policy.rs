@@ -86,7 +86,15 @@ impl RedisPolicy {
             spot: 0,
             claimed: false,
         };
-        self.ask(&key, None, Action::Charge { want: 1 }, 1)
+        self.ask(
+            &key,
+            None,
+            Action::Charge {
+                want: 1,
+                each: false,
+            },
+            1,
+        )
     }
 
     /// Whether Redis has been of no use for so long.

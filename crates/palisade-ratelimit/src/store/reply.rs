@@ -6,7 +6,7 @@ use super::action::Action;
 use crate::limit::{Assessment, Fit, Rules, WireBucket};
 
 /// An answer of a script. Times are nanoseconds, unless said otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) fit: Fit,
     /// The number of the limit that is closest to refusing, from 0.
@@ -16,7 +16,12 @@ pub(crate) struct Reply {
     /// The time of the decision by Redis, in microseconds since 1970.
     pub(crate) time: u64,
     pub(crate) taken: Option<Taken>,
+    /// What is left of each limit and the time until it is full, where that was asked for.
+    pub(crate) each: Option<Each>,
 }
+
+/// What is left of each limit and the time until it is full.
+pub(crate) type Each = Box<[(u64, u64)]>;
 
 /// The units that were taken beyond the cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +104,7 @@ impl Reading {
             reset,
             time,
             taken: (code == MORE).then(|| self.taken(reset, reset)),
+            each: None,
         })
     }
 
@@ -107,6 +113,12 @@ impl Reading {
         let ([remaining, reset, time, more @ ..], []) = numbers.as_chunks() else {
             return None;
         };
+        let own = match code {
+            WAIT => 1,
+            MORE => 2,
+            _ => 0,
+        };
+        let (more, each) = more.split_at_checked(own)?;
         let (fit, taken) = match (code, more) {
             (FITS, []) => (Fit::Fits, None),
             (WAIT, [wait]) => (Fit::Wait(whole(*wait)?), None),
@@ -124,12 +136,27 @@ impl Reading {
             reset: whole(*reset)?,
             time: whole(*time)?,
             taken,
+            each: self.read_each(each)?,
         })
+    }
+
+    /// Reads what is left of each limit: nothing, unless it was asked for.
+    fn read_each(self, numbers: &[[u8; 8]]) -> Option<Option<Each>> {
+        let (pairs, rest) = numbers.as_chunks();
+        let asked = matches!(self.action, Action::Charge { each: true, .. });
+        if !rest.is_empty() || asked == pairs.is_empty() {
+            return None;
+        }
+        let pairs = pairs
+            .iter()
+            .map(|[left, full]| Some((whole(*left)?, whole(*full)?)));
+        let each = pairs.collect::<Option<Each>>()?;
+        Some(asked.then_some(each))
     }
 
     fn taken(self, valid: u64, bucket: u64) -> Taken {
         let want = match self.action {
-            Action::Charge { want } => want,
+            Action::Charge { want, .. } => want,
             _ => self.cost,
         };
         Taken {

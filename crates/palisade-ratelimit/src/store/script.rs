@@ -93,7 +93,8 @@ impl ScriptLimits {
             Self::Bucket(bucket) => bucket.write(&mut command, action, cost, time),
             Self::Several(packed) => {
                 let (letter, second) = match action {
-                    Action::Charge { want } => (b'c', want),
+                    Action::Charge { want, each: false } => (b'c', want),
+                    Action::Charge { want, each: true } => (b'C', want),
                     Action::Peek => (b'p', 0),
                     Action::Refund { charged_at } => (b'r', charged_at),
                 };
@@ -121,7 +122,7 @@ impl WireBucket {
     /// Writes the arguments of `bucket.lua`.
     fn write(self, command: &mut Cmd, action: Action, cost: u64, time: u64) {
         let (sign, units, wanted) = match action {
-            Action::Charge { want } => (1.0, cost, (want > cost).then(|| self.price(want))),
+            Action::Charge { want, .. } => (1.0, cost, (want > cost).then(|| self.price(want))),
             Action::Peek => (1.0, 0, None),
             Action::Refund { .. } => (-1.0, cost, None),
         };

@@ -148,6 +148,28 @@ fn a_window_of_the_calendar_costs_no_allocation() {
     }
 }
 
+/// The map of the fields takes two, of which a server's response has one already, and the values of three fields one. With
+/// a list there is one for the states, and one for each of the two fields that list.
+#[test]
+fn a_list_of_limits_costs_three_allocations_more() {
+    let limits = || {
+        let policy = Policy::new("api").limit(endless());
+        let windows = policy
+            .limit(Limit::sliding(u32::MAX, HOUR))
+            .limit(Limit::fixed(u32::MAX, HOUR));
+        RateLimitLayer::builder().policy(windows)
+    };
+    for (layer, most) in [(limits(), 3), (limits().list_limits(), 6)] {
+        let service = layer.build().unwrap().layer(Free);
+        assert_eq!(send(&service, plain()), 200);
+        let request = plain();
+        let counted = allocation_counter::measure(|| {
+            assert_eq!(send(&service, request), 200);
+        });
+        assert!(counted.count_total <= most, "{}", counted.count_total);
+    }
+}
+
 #[test]
 fn a_request_without_headers_allocates_nothing() {
     for way in WAYS.iter().take(3) {
