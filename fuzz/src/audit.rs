@@ -1,6 +1,9 @@
+use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use palisade_audit::{Cleaner, Redactor, Verifier};
+use palisade_audit::{Audit, Cleaner, Redactor, RollingFile, Seal, Verifier};
 use serde::de::IgnoredAny;
 
 /// Secrets that a text may hold, each of another kind.
@@ -90,4 +93,51 @@ pub(crate) fn trail(data: &[u8]) {
     {
         assert!(report.records <= data.len() as u64, "{report:?}");
     }
+}
+
+/// Whatever an interrupted writer left in its file, a trail opens on it: no byte is lost, whole records stay where they
+/// are, and what follows is sealed and goes on from the last of them.
+pub(crate) fn recovery(data: &[u8]) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("palisade-recovery-{}-{nth}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let outcome = std::panic::catch_unwind(|| recover(&directory, data));
+    // It is in nobody's way where it stays.
+    let _ = std::fs::remove_dir_all(&directory);
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn recover(directory: &Path, data: &[u8]) {
+    let path = directory.join("svc_audit.log");
+    std::fs::write(&path, data).expect("a file");
+    let opened = Audit::builder("svc")
+        .file(RollingFile::new(directory).reserve(0))
+        .seal(Seal::chain())
+        .open();
+    let (_, guard) = opened.expect("any file can be gone on with");
+    let end = guard.shutdown(Duration::from_secs(10));
+    assert!(end.complete && end.lost == 0, "{end:?}");
+
+    let after = std::fs::read(&path).expect("the file");
+    let torn = std::fs::read_dir(directory)
+        .expect("the directory")
+        .filter_map(Result::ok)
+        .find(|entry| entry.file_name().to_string_lossy().contains(".torn."));
+    let torn = torn.map_or(Vec::new(), |entry| {
+        std::fs::read(entry.path()).expect("what was torn off")
+    });
+    // Nothing is lost: the file begins with what stayed, and the rest is beside it.
+    let kept = data.len() - torn.len();
+    assert_eq!(after.get(..kept), data.get(..kept));
+    assert_eq!(data.get(kept..), Some(&torn[..]));
+    assert!(kept == 0 || data[kept - 1] == b'\n', "a line was cut");
+
+    let mut verifier = Verifier::new();
+    verifier.read(&after[kept..]).expect("memory can be read");
+    let report = verifier.report().expect("what follows is sealed");
+    assert!(report.records >= 2, "{report:?}");
 }

@@ -17,6 +17,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Each target.
 pub const TARGETS: &[Target] = &[
+    ("audit_recovery", audit::recovery),
     ("audit_redactor", audit::redactor),
     ("audit_trail", audit::trail),
     ("breaker_config", breaker::check),

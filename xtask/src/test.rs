@@ -99,7 +99,11 @@ impl<'a> Wanted<'a> {
     fn programs(&self) -> Vec<(&'static str, &'static str)> {
         let mut programs = vec![("redis-server", "redis-server")];
         if self.full {
-            programs.extend([("rsyslogd", "rsyslog"), ("promtool", "prometheus")]);
+            programs.extend([
+                ("rsyslogd", "rsyslog"),
+                ("promtool", "prometheus"),
+                ("strace", "strace"),
+            ]);
         }
         if self.browser {
             // What the browser's tests load from npm they install by themselves, under the target directory.

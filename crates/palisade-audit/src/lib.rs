@@ -42,4 +42,17 @@ pub use trail::tail::{Subscription, Tailed};
 pub use trail::verify::{BadLine, Fault, Report, Verifier};
 
 #[doc = include_str!("../docs/shipping.md")]
-pub mod shipping {}
+pub mod shipping {
+    #[doc = include_str!("../docs/shipping/cloudwatch.md")]
+    pub mod cloudwatch {}
+    #[doc = include_str!("../docs/shipping/elastic.md")]
+    pub mod elastic {}
+    #[doc = include_str!("../docs/shipping/loki.md")]
+    pub mod loki {}
+    #[doc = include_str!("../docs/shipping/opentelemetry.md")]
+    pub mod opentelemetry {}
+    #[doc = include_str!("../docs/shipping/syslog.md")]
+    pub mod syslog {}
+    #[doc = include_str!("../docs/shipping/vector.md")]
+    pub mod vector {}
+}
