@@ -1,7 +1,5 @@
 //! The layers, and what each is told.
 
-use std::path::Path;
-
 use palisade::audit::{
     Audit, AuditLayer, Guard, Level, Policy as AuditPolicy, RollingFile, Seal, any,
 };
@@ -152,16 +150,22 @@ fn shared_store(client: redis::Client) -> redis::RedisResult<Redis> {
     Ok(Redis::new(connection).prefix("gateway"))
 }
 
-/// Opens the trail. Every request is recorded, health checks too: whoever looks for a request finds it.
-pub(crate) fn open_trail(folder: &Path) -> Result<(Audit, Guard), palisade::audit::AuditError> {
-    Audit::builder("gateway")
+/// Opens the trail. Every request is recorded, health checks too: whoever looks for a request finds it. Critical events
+/// are also posted to the webhook, if there is one.
+pub(crate) fn open_trail(
+    settings: &Settings,
+) -> Result<(Audit, Guard), palisade::audit::AuditError> {
+    let mut trail = Audit::builder("gateway")
         .file(
-            RollingFile::new(folder.join("audit"))
+            RollingFile::new(settings.data_dir.join("audit"))
                 .max_bytes(64 << 20)
                 .daily()
                 .keep(30),
         )
         .policy(AuditPolicy::first_match().rule(any(), Level::Metadata))
-        .seal(Seal::chain())
-        .open()
+        .seal(Seal::chain());
+    if let Some(url) = &settings.alert_webhook {
+        trail = trail.sink(url.webhook()?);
+    }
+    trail.open()
 }

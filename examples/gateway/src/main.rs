@@ -151,7 +151,7 @@ async fn assemble(
     metrics: PrometheusHandle,
     stopping: watch::Receiver<bool>,
 ) -> Result<(ProtectedRouter, Guard), StartError> {
-    let (audit, trail) = hardening::open_trail(&settings.data_dir).map_err(other)?;
+    let (audit, trail) = hardening::open_trail(settings).map_err(other)?;
     let upstream_token = generate::token_urlsafe(32).map_err(other)?;
     let upstream_token = upstream_token.expose_secret();
     let upstream_auth = AuthLayer::new()

@@ -1,11 +1,13 @@
 //! What the environment says, read once and checked whole.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use palisade::audit::{AuditError, Webhook};
 use palisade::headers::CorsLayer;
 use palisade::headers::cors::CorsConfig;
 use palisade::secrets::Environment;
@@ -26,6 +28,24 @@ pub(crate) struct Settings {
     pub(crate) breaker_open_for: Duration,
     pub(crate) cors: CorsLayer,
     pub(crate) access_token_lifetime: Duration,
+    /// Where critical events go.
+    pub(crate) alert_webhook: Option<AlertUrl>,
+}
+
+/// The URL of a webhook, which is a credential.
+#[derive(Clone)]
+pub(crate) struct AlertUrl(String);
+
+impl AlertUrl {
+    pub(crate) fn webhook(&self) -> Result<Webhook, AuditError> {
+        Webhook::from_url(&self.0)
+    }
+}
+
+impl fmt::Debug for AlertUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 /// Variables of the contract that this build does not serve. Ignoring them would be worse than refusing: whoever sets
@@ -72,6 +92,7 @@ impl Settings {
             ),
             cors: reader.cors(),
             access_token_lifetime: reader.access_token_lifetime(),
+            alert_webhook: reader.alert_webhook(),
         };
         (settings, reader.problems)
     }
@@ -127,6 +148,16 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         client
     }
 
+    fn alert_webhook(&mut self) -> Option<AlertUrl> {
+        const NAME: &str = "ALERT_WEBHOOK_URL";
+        let url = AlertUrl(self.set(NAME)?);
+        if let Err(error) = url.webhook() {
+            self.problems.push(NAME, error.to_string());
+            return None;
+        }
+        Some(url)
+    }
+
     /// 1 minute to a day: a token that is out passes until it expires.
     fn access_token_lifetime(&mut self) -> Duration {
         const NAME: &str = "ACCESS_TOKEN_EXPIRE_MINUTES";
@@ -178,6 +209,21 @@ mod tests {
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| (*value).to_owned())
         })
+    }
+
+    #[test]
+    fn the_url_of_a_webhook_is_checked_and_never_shown() {
+        let (settings, problems) = read(&[("ALERT_WEBHOOK_URL", "https://ops.example/T0KEN")]);
+        assert!(problems.is_empty(), "{problems}");
+        assert!(settings.alert_webhook.is_some());
+        assert!(!format!("{settings:?}").contains("T0KEN"));
+        let (settings, problems) = read(&[("ALERT_WEBHOOK_URL", "ops.example/T0KEN")]);
+        assert!(settings.alert_webhook.is_none());
+        let shown = problems.to_string();
+        assert!(
+            shown.contains("ALERT_WEBHOOK_URL") && !shown.contains("T0KEN"),
+            "{shown}"
+        );
     }
 
     #[test]
