@@ -122,7 +122,10 @@ fn vector_reads_the_files_of_a_trail_and_every_part_leads_somewhere() {
     for group in ["transforms", "sinks"] {
         for (name, part) in config[group].as_table().unwrap() {
             for input in part["inputs"].as_array().unwrap() {
-                assert!(parts.contains(&input.as_str().unwrap()), "{name}: {input:?}");
+                assert!(
+                    parts.contains(&input.as_str().unwrap()),
+                    "{name}: {input:?}"
+                );
             }
             assert!(part["type"].is_str(), "{name}");
         }

@@ -372,3 +372,6 @@ fn is_hex_of(text: &[u8], bytes: &[u8; 32]) -> bool {
 fn split_last(text: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
     text.split_at_checked(text.len().checked_sub(len)?)
 }
+
+#[cfg(test)]
+mod tests;

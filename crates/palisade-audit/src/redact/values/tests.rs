@@ -221,3 +221,59 @@ fn numbers_are_cards_in_every_notation() {
         assert!(!is_card(number.as_bytes()), "{number}");
     }
 }
+
+#[test]
+fn a_token_is_known_from_its_shortest_form_on() {
+    // RFC 7515, section 3.1: the header begins with `{` and a quote, a space, a tab or a line's end, in base64url.
+    for header in ["eyJhbGci", "eyAiYWxn", "ewoiYWxn", "ew0KImFs", "ewkiYWxn"] {
+        let token = format!("{header}.12345678");
+        assert_eq!(secrets(&token), [&token[..]]);
+        assert_eq!(secrets(&format!("a ({token}) b")), [&token[..]]);
+    }
+    // Characters of base64url in each part, several and empty parts, and nothing behind the token.
+    let token = "eyJ-_hbGci.a-_Z09..b.";
+    assert_eq!(secrets(&format!("{token}~x")), [token]);
+    for other in [
+        "eyJhbGc.123456789",
+        "eyJhbGci.1234567",
+        "eyJhbGci12345678901234",
+        "eyJhbGci+.12345678",
+        "exJhbGci.12345678",
+        "eYJhbGci.12345678",
+        "xeyJhbGci.12345678",
+    ] {
+        assert!(secrets(other).is_empty(), "{other}");
+    }
+}
+
+#[test]
+fn credentials_behind_a_scheme_are_told_from_prose() {
+    // A text that is nothing but a header's value, whatever the token.
+    assert_eq!(secrets("Bearer abc"), ["abc"]);
+    assert_eq!(secrets("Bearer\t abc"), ["abc"]);
+    // Long, or mixed and not short.
+    assert_eq!(
+        secrets("the bearer abcdefghijklmnopqrst"),
+        ["abcdefghijklmnopqrst"]
+    );
+    assert_eq!(secrets("the bearer abcde1."), ["abcde1."]);
+    assert_eq!(secrets("the bearer abcdEf"), ["abcdEf"]);
+    for prose in [
+        "the Bearer abc",
+        "Bearer of news",
+        "bearer abc",
+        "the bearer abcdefghijklmnopqrs",
+        "the bearer abcd1",
+        "the bearer abcdef",
+        "bearerabcde1",
+        "the bearer ",
+        "Bearer realm=\"x1y2z3\"",
+        "basic training1",
+        "basic abcdefghijklmn1",
+    ] {
+        assert!(secrets(prose).is_empty(), "{prose}");
+    }
+    assert_eq!(secrets("basic abcdefghijklmno1"), ["abcdefghijklmno1"]);
+    // RFC 7617: base64 of `u:p`.
+    assert_eq!(secrets("basic dTpw"), ["dTpw"]);
+}
