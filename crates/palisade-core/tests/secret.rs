@@ -209,6 +209,46 @@ fn regular_texts_are_not_random() {
 /// Lines of at least 32 characters from the lists of secrets that are tried first (`jwt-common.txt` of jwt_tool), of
 /// each kind that can be told from random.
 #[test]
+fn a_phrase_with_marks_between_its_words_is_written_however_short() {
+    for phrase in [
+        "correct-horse",
+        "correct-horse-battery-staple-2024",
+        "Correct-Horse-Battery-Staple-42",
+        "CORRECT_HORSE_BATTERY_STAPLE",
+        "bookings_service_internal_2024",
+        "winter/is/coming/soon/2024",
+        "orange-elephant-dancing",
+        "acme-internal-payments-gateway",
+        "Monday+Morning+Coffee",
+    ] {
+        assert!(check(phrase.as_bytes(), 0).is_err(), "{phrase}");
+    }
+}
+
+#[test]
+fn groups_of_random_letters_are_no_false_alarm() {
+    // The same in every run: one of 3 * 10^7 is to be expected. Constants of D. Knuth's MMIX.
+    let mut state = 1_u64;
+    let mut letter = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        b'a' + (state >> 33) as u8 % 26
+    };
+    for mark in [b'-', b'_', b'.'] {
+        for _ in 0..3_000 {
+            let token = [(); 6].map(|()| [(); 6].map(|()| letter())).join(&mark);
+            let shown = String::from_utf8_lossy(&token);
+            assert_eq!(check(&token, 32), Ok(()), "{shown}");
+        }
+    }
+    all_pass("uuid", || {
+        let hex = |len| from_alphabet(b"0123456789abcdef", len);
+        [8, 4, 4, 4, 12].map(hex).join(&b'-')
+    });
+}
+
+#[test]
 fn what_is_guessed_first_is_refused() {
     let known = [
         "Talk is cheap, show me the code. Talk is cheap, show me the code",
