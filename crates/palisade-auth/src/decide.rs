@@ -16,7 +16,7 @@ use crate::outcome::{Later, Outcome};
 use crate::service_token::ServiceTokens;
 use crate::session::cookie;
 use crate::websocket::{self, Redeemed, Tickets};
-use crate::{AccountStatus, ApiKeyInfo, ApiKeys, JwtVerifier, Refusal, Sessions};
+use crate::{AccountStatus, ApiKeyInfo, ApiKeys, JwtVerifier, Refusal, SessionStore};
 
 pub(crate) type Status = Arc<dyn Fn(&Principal) -> AccountStatus + Send + Sync>;
 
@@ -26,7 +26,7 @@ pub(crate) struct Config {
     pub(crate) bearer: Option<JwtVerifier>,
     pub(crate) services: ServiceTokens,
     pub(crate) api_keys: Option<ApiKeys>,
-    pub(crate) sessions: Option<Sessions>,
+    pub(crate) sessions: Option<SessionStore>,
     pub(crate) tickets: Option<Tickets>,
     pub(crate) token_header: Option<HeaderName>,
     pub(crate) token_cookie: Option<Box<str>>,
@@ -53,6 +53,9 @@ pub(crate) enum Decision {
     Anonymous,
     Now(Result<Arc<Principal>, Refusal>),
     Later(Later),
+    /// A session is looked up. Where there is none, the request may pass all the same; the other part says whether its
+    /// origin lets a cookie count.
+    Session(Later, Result<(), Refusal>),
 }
 
 impl Config {
@@ -93,58 +96,10 @@ impl Config {
         if let Some(name) = &self.token_header {
             headers.remove(name);
         }
-        let session = self.sessions.as_ref().map(Sessions::cookie_name);
+        let session = self.sessions.as_ref().map(SessionStore::cookie_name);
         for name in self.token_cookie.as_deref().into_iter().chain(session) {
             cookie::remove(headers, name);
         }
-    }
-
-    /// Nothing was presented on purpose; the browser may have sent a cookie.
-    fn decide_ambient(
-        &self,
-        headers: &HeaderMap,
-        exchange: &mut Exchange,
-        origin: Result<(), Refusal>,
-    ) -> Decision {
-        let session = self
-            .sessions
-            .as_ref()
-            .and_then(|sessions| sessions.check(headers));
-        let refusal = match session {
-            Some(Ok(principal)) => {
-                return Decision::Now(self.admit(origin.map(|()| principal)));
-            }
-            Some(Err(Refusal::SessionUnknown)) => Refusal::SessionUnknown,
-            Some(Err(refusal)) => return Decision::Now(Err(refusal)),
-            None => Refusal::NoCredential,
-        };
-        let refusal = match self.decide_token_cookie(headers, exchange, origin) {
-            Some(Decision::Now(Err(Refusal::TokenExpired))) => Refusal::SessionUnknown,
-            Some(decision) => return decision,
-            None => refusal,
-        };
-        match self.presence {
-            Presence::Optional => Decision::Anonymous,
-            Presence::Required => Decision::Now(Err(refusal)),
-        }
-    }
-
-    /// The token that a browser sends by itself; nothing where it sends none.
-    fn decide_token_cookie(
-        &self,
-        headers: &HeaderMap,
-        exchange: &mut Exchange,
-        origin: Result<(), Refusal>,
-    ) -> Option<Decision> {
-        let found = cookie::find(headers, self.token_cookie.as_deref()?);
-        let token = match found.and_then(|found| found.map(credential::bare_token).transpose()) {
-            Ok(token) => token?,
-            Err(refusal) => return Some(Decision::Now(Err(refusal))),
-        };
-        Some(match origin {
-            Ok(()) => self.decided(self.check_bearer(token, exchange)),
-            Err(refusal) => Decision::Now(Err(refusal)),
-        })
     }
 
     /// A WebSocket has more places for a credential, none of which the inner service may see.
@@ -201,19 +156,23 @@ impl Config {
             let id = key.id.clone();
             return keys.check_again(&id, principal);
         }
-        if let (Some(sessions), Some(session)) = (&self.sessions, principal.session_id())
-            && OwnClaims::of(&principal).session() != Some(session)
-            && sessions.left(session).is_none_or(|left| left.is_zero())
-        {
-            return Outcome::Now(Err(Refusal::Revoked));
-        }
-        match &self.bearer {
+        let verifier = self.bearer.clone();
+        let check_token = move |principal| match &verifier {
             Some(verifier) => verifier.check_again(principal, issued_at),
             None => Outcome::Now(Ok(principal)),
+        };
+        match (&self.sessions, principal.session_id()) {
+            (Some(sessions), Some(session))
+                if OwnClaims::of(&principal).session() != Some(session) =>
+            {
+                let session = session.to_owned();
+                sessions.check_again(&session, principal).then(check_token)
+            }
+            _ => check_token(principal),
         }
     }
 
-    fn check_bearer(&self, token: &[u8], exchange: &mut Exchange) -> Outcome {
+    pub(crate) fn check_bearer(&self, token: &[u8], exchange: &mut Exchange) -> Outcome {
         if token.len() > crate::jwt::parse::MAX_TOKEN_LEN {
             return Outcome::Now(Err(Refusal::TokenTooLong));
         }
@@ -236,7 +195,7 @@ impl Config {
         }
     }
 
-    fn decided(&self, outcome: Outcome) -> Decision {
+    pub(crate) fn decided(&self, outcome: Outcome) -> Decision {
         match outcome {
             Outcome::Now(result) => Decision::Now(self.admit(result)),
             Outcome::Later(later) => Decision::Later(later),

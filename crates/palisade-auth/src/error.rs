@@ -14,6 +14,9 @@ pub enum AuthError {
     /// A token could not be signed, or what it should carry could not be written.
     #[error("the token could not be issued: {0}")]
     Issue(&'static str),
+    /// The store could not be told, so that nothing began. Try again, or answer with 503.
+    #[error("the store is not available")]
+    StoreUnavailable,
 }
 
 impl AuthError {

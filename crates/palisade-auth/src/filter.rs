@@ -34,18 +34,8 @@ impl Filter for AuthLayer {
         let Some(config) = &self.0 else {
             return Step::Pass(());
         };
-        match config.decide(exchange, request) {
-            Decision::Now(result) => carry_out(config, result, exchange, request),
-            Decision::Anonymous => {
-                let anonymous = config.challenges.anonymous();
-                request.extensions_mut().insert(anonymous);
-                Step::Pass(())
-            }
-            Decision::Later(lookup) => Step::Wait(Lookup {
-                lookup,
-                found: None,
-            }),
-        }
+        let decision = config.decide(exchange, request);
+        carry_out(config, decision, exchange, request)
     }
 
     #[inline]
@@ -54,9 +44,28 @@ impl Filter for AuthLayer {
     }
 }
 
-/// Lets the principal in, or says no.
 #[inline]
 fn carry_out<B>(
+    config: &Config,
+    decision: Decision,
+    exchange: &mut Exchange,
+    request: &mut Request<B>,
+) -> Step<AuthLayer> {
+    match decision {
+        Decision::Now(result) => admit(config, result, exchange, request),
+        Decision::Anonymous => {
+            let anonymous = config.challenges.anonymous();
+            request.extensions_mut().insert(anonymous);
+            Step::Pass(())
+        }
+        Decision::Later(lookup) => Step::Wait(Lookup::new(lookup, None)),
+        Decision::Session(lookup, origin) => Step::Wait(Lookup::new(lookup, Some(origin))),
+    }
+}
+
+/// Lets the principal in, or says no.
+#[inline]
+fn admit<B>(
     config: &Config,
     result: Result<Arc<Principal>, Refusal>,
     exchange: &mut Exchange,
@@ -83,6 +92,18 @@ fn carry_out<B>(
 pub struct Lookup {
     lookup: Later,
     found: Option<Result<Arc<Principal>, Refusal>>,
+    /// For a session alone: whether the origin of the request lets its cookie count.
+    origin: Option<Result<(), Refusal>>,
+}
+
+impl Lookup {
+    const fn new(lookup: Later, origin: Option<Result<(), Refusal>>) -> Self {
+        Self {
+            lookup,
+            found: None,
+            origin,
+        }
+    }
 }
 
 impl<S: Clone> Park<S> for Lookup {
@@ -108,7 +129,11 @@ impl Wait<AuthLayer> for Lookup {
             return Step::Pass(());
         };
         let found = self.found.unwrap_or(Err(Refusal::StoreUnavailable));
-        carry_out(config, config.admit(found), exchange, request)
+        let decision = match self.origin {
+            None => Decision::Now(config.admit(found)),
+            Some(origin) => config.decide_after_session(request.headers(), exchange, origin, found),
+        };
+        carry_out(config, decision, exchange, request)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::credential::{API_KEY, is_token_char};
 use crate::decide::{Config, Presence};
 use crate::service_token::{ServiceToken, ServiceTokens};
 use crate::websocket::Tickets;
-use crate::{ApiKeys, AuthError, JwtVerifier, Sessions};
+use crate::{ApiKeys, AuthError, JwtVerifier, SessionStore};
 
 /// Whether an account may act at all, as the status hook of a layer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,8 @@ impl AuthLayer {
     /// A browser sends its cookie whether the user is signed in or not, so one whose session is over counts as nothing
     /// presented.
     #[must_use]
-    pub fn sessions(self, sessions: Sessions) -> Self {
+    pub fn sessions(self, sessions: impl Into<SessionStore>) -> Self {
+        let sessions = sessions.into();
         self.with(|config| config.sessions = Some(sessions))
     }
 

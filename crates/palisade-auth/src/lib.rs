@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod ambient;
 mod api_key;
 mod challenge;
 mod counters;
@@ -13,6 +14,8 @@ mod extract;
 mod filter;
 mod guard;
 mod jwt;
+#[cfg(feature = "redis")]
+mod kept;
 mod layer;
 mod outcome;
 #[cfg(feature = "password")]
@@ -22,6 +25,8 @@ mod refusal;
 pub mod revocation;
 mod roles;
 mod scope;
+#[cfg(feature = "redis")]
+mod seal;
 mod service_token;
 mod session;
 #[cfg(feature = "redis")]
@@ -44,6 +49,8 @@ mod guides {
 /// The signature algorithms of RFC 7518 and RFC 8037 that are known here.
 pub use jsonwebtoken::Algorithm;
 
+#[cfg(feature = "redis")]
+pub use api_key::RedisApiKeys;
 pub use api_key::{ApiKeyInfo, ApiKeyOwner, ApiKeyRecord, ApiKeys, MemoryApiKeys, NewApiKey};
 #[cfg(feature = "metrics")]
 pub use counters::FAILURES_TOTAL;
@@ -71,4 +78,6 @@ pub use refresh::{RefreshToken, RefreshTokens, RefreshTokensBuilder};
 pub use refusal::Refusal;
 pub use roles::{Roles, RolesBuilder};
 pub use service_token::ServiceToken;
-pub use session::{SessionInfo, Sessions, SessionsBuilder};
+#[cfg(feature = "redis")]
+pub use session::{RedisSessions, RedisSessionsBuilder};
+pub use session::{SessionInfo, SessionStore, Sessions, SessionsBuilder};

@@ -13,3 +13,19 @@ pub(crate) enum Outcome {
     Now(Result<Arc<Principal>, Refusal>),
     Later(Later),
 }
+
+impl Outcome {
+    /// Goes on with the principal, if there is one.
+    pub(crate) fn then(self, next: impl FnOnce(Arc<Principal>) -> Self + Send + 'static) -> Self {
+        match self {
+            Self::Now(Ok(principal)) => next(principal),
+            Self::Now(Err(refusal)) => Self::Now(Err(refusal)),
+            Self::Later(later) => Self::Later(Box::pin(async move {
+                match next(later.await?) {
+                    Self::Now(result) => result,
+                    Self::Later(later) => later.await,
+                }
+            })),
+        }
+    }
+}

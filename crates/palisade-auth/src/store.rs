@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_core::{StoreGate, time};
@@ -68,5 +69,32 @@ impl Store {
                 None
             }
         }
+    }
+}
+
+/// Changes a setting of what nobody shares yet.
+pub(crate) fn settle<T>(mut shared: Arc<T>, name: &str, change: impl FnOnce(&mut T)) -> Arc<T> {
+    match Arc::get_mut(&mut shared) {
+        Some(alone) => change(alone),
+        None => {
+            tracing::error!(target: "palisade_auth", "a setting came after {name} was cloned, and is ignored");
+        }
+    }
+    shared
+}
+
+pub(crate) fn text_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A number, in whichever of its forms it came.
+pub(crate) fn number_of(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        text => text_of(text)?.parse().ok(),
     }
 }

@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,106 +10,11 @@ use palisade_auth::revocation::{MemoryRevocation, RedisRevocation, SubjectRevoca
 use palisade_auth::{AuthLayer, HmacKeys, JwtVerifier, RedisRefreshTokens, Refusal, TokenClaims};
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{EventKind, Principal, RequestScope};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use serde_json::json;
+use support::redis::Server;
 use support::{
     HEADER, NOW, SECRET, claims_with, clock, good_token, hs256, issuer, through, with_token,
 };
-
-/// A `redis-server` of its own, that ends with the test.
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let server = Self {
-            child: Self::spawn(port),
-            port,
-        };
-        server.answers().await;
-        server
-    }
-
-    fn spawn(port: u16) -> Child {
-        Command::new("redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .current_dir(std::env::temp_dir())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("redis-server is needed: apt-get install redis-server")
-    }
-
-    async fn answers(&self) {
-        for _ in 0..1_000 {
-            if let Ok(mut connection) = self.client().get_multiplexed_async_connection().await
-                && redis::cmd("PING")
-                    .query_async::<String>(&mut connection)
-                    .await
-                    .is_ok()
-            {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("redis-server on port {} does not answer", self.port);
-    }
-
-    fn client(&self) -> redis::Client {
-        redis::Client::open(format!("redis://127.0.0.1:{}/", self.port)).unwrap()
-    }
-
-    async fn connection(&self) -> ConnectionManager {
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_max_delay(Duration::from_millis(50));
-        ConnectionManager::new_with_config(self.client(), config)
-            .await
-            .unwrap()
-    }
-
-    async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        let mut connection = self.connection().await;
-        let mut command = redis::cmd(words[0]);
-        for word in &words[1..] {
-            command.arg(word);
-        }
-        command.query_async(&mut connection).await.unwrap()
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    async fn restart(&mut self) {
-        self.child = Self::spawn(self.port);
-        self.answers().await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// A timeout that holds on a machine which is busy with other tests.
 async fn store(server: &Server) -> RedisRevocation {

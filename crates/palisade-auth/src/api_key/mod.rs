@@ -3,6 +3,8 @@
 mod format;
 mod memory;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::fmt;
 use std::future::Future;
@@ -16,6 +18,8 @@ use self::format::{KeyText, valid_prefix};
 pub use self::memory::MemoryApiKeys;
 pub(crate) use self::record::ISSUER;
 pub use self::record::{ApiKeyInfo, ApiKeyOwner, ApiKeyRecord, NewApiKey};
+#[cfg(feature = "redis")]
+pub use self::redis::RedisApiKeys;
 use crate::outcome::Outcome;
 use crate::{AuthError, Refusal};
 
@@ -33,6 +37,8 @@ pub struct ApiKeys {
 #[derive(Clone)]
 enum Source {
     Memory(MemoryApiKeys),
+    #[cfg(feature = "redis")]
+    Redis(RedisApiKeys),
     Loader(Arc<Load>),
 }
 
@@ -78,6 +84,11 @@ impl ApiKeys {
         let now = self.clock.now();
         match &self.source {
             Source::Memory(keys) => Outcome::Now(keys.check(key.id, &digest, now)),
+            #[cfg(feature = "redis")]
+            Source::Redis(keys) => {
+                let (keys, id) = (keys.clone(), key.id.to_owned());
+                Outcome::Later(Box::pin(async move { keys.check(&id, &digest, now).await }))
+            }
             Source::Loader(load) => {
                 let loading = load(key.id);
                 let id: Box<str> = key.id.into();
@@ -96,6 +107,13 @@ impl ApiKeys {
         let now = self.clock.now();
         match &self.source {
             Source::Memory(keys) => Outcome::Now(keys.check_again(id, now).map(|()| principal)),
+            #[cfg(feature = "redis")]
+            Source::Redis(keys) => {
+                let (keys, id) = (keys.clone(), id.to_owned());
+                Outcome::Later(Box::pin(async move {
+                    keys.check_again(&id, now).await.map(|()| principal)
+                }))
+            }
             Source::Loader(load) => {
                 let loading = load(id);
                 let id: Box<str> = id.into();
@@ -118,6 +136,17 @@ impl From<MemoryApiKeys> for ApiKeys {
             prefix: keys.prefix().into(),
             clock: keys.clock(),
             source: Source::Memory(keys),
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+impl From<RedisApiKeys> for ApiKeys {
+    fn from(keys: RedisApiKeys) -> Self {
+        Self {
+            prefix: keys.prefix().into(),
+            clock: keys.clock_of(),
+            source: Source::Redis(keys),
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct ApiKeyRecord {
     pub(super) digests: Vec<Digest>,
     pub(super) principal: Arc<Principal>,
     /// The issuer by which the owner is known elsewhere.
-    owner_issuer: Box<str>,
+    pub(super) owner_issuer: Box<str>,
     pub(super) expires_at: Option<UnixTime>,
 }
 

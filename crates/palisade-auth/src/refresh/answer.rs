@@ -2,6 +2,8 @@
 
 use redis::Value;
 
+use crate::store::{number_of, text_of};
+
 /// The word and the text of an answer.
 pub(super) fn read(answer: &Value) -> Option<(&str, Option<&str>)> {
     let Value::Array(parts) = answer else {
@@ -16,14 +18,5 @@ pub(super) fn began(answer: &Value) -> u64 {
     let Value::Array(parts) = answer else {
         return 0;
     };
-    let began = parts.get(2).and_then(text_of);
-    began.and_then(|began| began.parse().ok()).unwrap_or(0)
-}
-
-pub(super) fn text_of(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
-        _ => None,
-    }
+    parts.get(2).and_then(number_of).unwrap_or(0)
 }

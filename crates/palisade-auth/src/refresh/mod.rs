@@ -5,8 +5,6 @@ mod answer;
 mod builder;
 mod family;
 #[cfg(feature = "redis")]
-mod kept;
-#[cfg(feature = "redis")]
 mod redis;
 mod token;
 

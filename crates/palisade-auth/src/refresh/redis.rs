@@ -7,18 +7,21 @@ use palisade_core::{EventKind, Principal, RequestScope, SecurityEvent};
 use redis::Cmd;
 use redis::aio::ConnectionLike;
 
-use super::answer::{began, read, text_of};
+use super::answer::{began, read};
 use super::family::{Choice, Rules};
-use super::kept::Kept;
 use super::token::{self, FamilyId, Successors, Token};
 use super::{RefreshToken, RefreshTokens};
 use crate::challenge::note;
 use crate::digest::sha256;
 use crate::jwt::parse::encode;
+use crate::kept::Kept;
 use crate::revocation::RevokeSession;
-use crate::store::Store;
+use crate::seal::{open, seal};
+use crate::store::{Store, number_of, settle, text_of};
 use crate::{AuthError, HmacKeys, Refusal};
 
+/// The purpose of its seals.
+const PURPOSE: &str = "refresh";
 const PRESENT: &str = include_str!("redis.lua");
 
 /// Refresh tokens in Redis or Valkey, shared by every instance; otherwise as [`RefreshTokens`]. Clones share the
@@ -89,14 +92,8 @@ impl RedisRefreshTokens {
         self.with(|inner| inner.sessions = Some(Arc::new(sessions)))
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        match Arc::get_mut(&mut self.0) {
-            Some(inner) => change(inner),
-            None => {
-                tracing::error!(target: "palisade_auth", "a setting came after RedisRefreshTokens was cloned, and is ignored");
-            }
-        }
-        self
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        Self(settle(self.0, "RedisRefreshTokens", change))
     }
 
     /// Starts a family for a principal that has just signed in, and gives the principal its session. Its own claims are
@@ -104,8 +101,8 @@ impl RedisRefreshTokens {
     ///
     /// # Errors
     ///
-    /// Fails when the operating system gives no random bytes, when Redis could not be told, and for a principal with claims
-    /// of another type, which memory can keep and Redis cannot.
+    /// [`AuthError::StoreUnavailable`] when Redis could not be told. Fails when the operating system gives no random bytes,
+    /// and for a principal with claims of another type, which memory can keep and Redis cannot.
     pub async fn begin(&self, principal: &Principal) -> Result<RefreshToken, AuthError> {
         let token = Token::first()?;
         let kept = Kept::of(principal)?;
@@ -118,15 +115,15 @@ impl RedisRefreshTokens {
             .arg(1)
             .arg(self.key(&token.family))
             .arg(encode(token.digest()))
-            .arg(format!("{}.{json}", self.seal(&token.family, &json)))
+            .arg(seal(&self.0.keys, PURPOSE, &token.family, &json))
             .arg(self.0.rules.idle.as_secs())
             .arg(now);
         match self.0.store.ask(command).await {
             Some(_) => Ok(RefreshToken {
                 text: token.to_text(&self.0.keys),
-                principal: Arc::new(kept.principal(&token.session())),
+                principal: Arc::new(kept.principal().session(&token.session())),
             }),
-            None => Err(AuthError::Issue("the store is not available")),
+            None => Err(AuthError::StoreUnavailable),
         }
     }
 
@@ -156,7 +153,7 @@ impl RedisRefreshTokens {
         let answer = self.0.store.ask(self.question(&token, &successors)).await;
         let answer = answer.ok_or_else(|| refused(Refusal::StoreUnavailable))?;
         let (outcome, kept) = read(&answer).ok_or_else(|| refused(Refusal::StoreUnavailable))?;
-        let principal = kept.and_then(|kept| self.open(&token, kept));
+        let principal = kept.and_then(|kept| self.open(&token.family, kept));
         match (outcome, principal) {
             ("good" | "other", Some(principal)) => {
                 if self.is_revoked(&principal, began(&answer)).await? {
@@ -175,8 +172,10 @@ impl RedisRefreshTokens {
                 })
             }
             ("reused", principal) => {
-                if let Some(principal) = &principal {
-                    self.end_session(principal, scope);
+                if let Some(principal) = &principal
+                    && self.end_session(principal, scope).await.is_err()
+                {
+                    tracing::error!(target: "palisade_auth", "the access tokens of a family that was used twice live on");
                 }
                 Err((Refusal::RefreshReused, principal))
             }
@@ -268,38 +267,42 @@ impl RedisRefreshTokens {
         command.arg(self.subject_key(principal.issuer(), principal.subject()));
         let answer = self.0.store.ask(command).await;
         let mark = answer.ok_or((Refusal::StoreUnavailable, None))?;
-        let mark: Option<u64> = text_of(&mark).and_then(|mark| mark.parse().ok());
-        Ok(mark.is_some_and(|mark| began <= mark))
+        Ok(number_of(&mark).is_some_and(|mark| began <= mark))
     }
 
+    /// Its access tokens go first: a family that is gone could not be told of again.
     async fn remove(&self, family: &FamilyId, scope: &RequestScope) -> Result<bool, Refusal> {
-        let mut command = redis::cmd("EVAL");
-        command
-            .arg("local kept = redis.call('HGET', KEYS[1], 'principal') redis.call('DEL', KEYS[1]) return {'gone', kept}")
-            .arg(1)
-            .arg(self.key(family));
-        let answer = self
-            .0
-            .store
-            .ask(command)
-            .await
-            .ok_or(Refusal::StoreUnavailable)?;
-        let kept = read(&answer).and_then(|(_, kept)| kept);
-        if let Some(principal) = kept.and_then(|kept| self.open_of(family, kept)) {
-            self.end_session(&principal, scope);
+        let mut command = redis::cmd("HGET");
+        command.arg(self.key(family)).arg("principal");
+        let answer = self.0.store.ask(command).await;
+        let kept = answer.ok_or(Refusal::StoreUnavailable)?;
+        let Some(kept) = text_of(&kept) else {
+            return Ok(false);
+        };
+        if let Some(principal) = self.open(family, kept) {
+            self.end_session(&principal, scope).await?;
         }
-        Ok(kept.is_some())
+        let mut command = redis::cmd("DEL");
+        command.arg(self.key(family));
+        let answer = self.0.store.ask(command).await;
+        answer.map(|_| true).ok_or(Refusal::StoreUnavailable)
     }
 
-    fn end_session(&self, principal: &Principal, scope: &RequestScope) {
+    async fn end_session(
+        &self,
+        principal: &Principal,
+        scope: &RequestScope,
+    ) -> Result<(), Refusal> {
         if let (Some(sessions), Some(session)) = (&self.0.sessions, principal.session_id()) {
-            sessions.revoke_session(principal.issuer(), session);
+            let told = sessions.revoke_session_now(principal.issuer(), session);
+            told.await?;
         }
         scope.record(
             SecurityEvent::new(EventKind::TokenRevoked)
                 .reason("refresh_family")
                 .subject(principal.subject()),
         );
+        Ok(())
     }
 
     fn now_argument(&self) -> String {
@@ -318,24 +321,11 @@ impl RedisRefreshTokens {
         format!("{{{}:refresh-revoked:{digest}}}", self.0.store.prefix)
     }
 
-    fn seal(&self, family: &FamilyId, json: &str) -> String {
-        encode(token::mac_of(&self.0.keys, family, json.as_bytes()))
-    }
-
-    fn open(&self, token: &Token, kept: &str) -> Option<Principal> {
-        self.open_of(&token.family, kept)
-    }
-
     /// What was kept for this family and no other, by somebody with our key.
-    fn open_of(&self, family: &FamilyId, kept: &str) -> Option<Principal> {
-        let (tag, json) = kept.split_once('.')?;
-        let tag = crate::jwt::parse::decode(tag.as_bytes()).ok()?;
-        if !token::is_mac_of(&self.0.keys, family, json.as_bytes(), &tag) {
-            tracing::error!(target: "palisade_auth", "a refresh family in Redis was tampered with");
-            return None;
-        }
+    fn open(&self, family: &FamilyId, kept: &str) -> Option<Principal> {
+        let json = open(&self.0.keys, PURPOSE, family, kept)?;
         let kept: Kept = serde_json::from_str(json).ok()?;
-        Some(kept.principal(&encode(family)))
+        Some(kept.principal().session(&encode(family)))
     }
 }
 

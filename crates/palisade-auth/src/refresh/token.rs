@@ -142,21 +142,6 @@ fn mac(keys: &HmacKeys, label: &[u8], body: &[u8; BODY]) -> hmac::Tag {
     hmac::sign(key, &labelled(label, body))
 }
 
-/// A MAC over something that is kept for a family.
-#[cfg(feature = "redis")]
-pub(super) fn mac_of(keys: &HmacKeys, family: &FamilyId, kept: &[u8]) -> hmac::Tag {
-    let (_, key) = keys.signing();
-    hmac::sign(key, &labelled(b"kept", &[family, kept].concat()))
-}
-
-/// Whether it was made with one of our keys; compared in constant time.
-#[cfg(feature = "redis")]
-pub(super) fn is_mac_of(keys: &HmacKeys, family: &FamilyId, kept: &[u8], tag: &[u8]) -> bool {
-    let message = labelled(b"kept", &[family, kept].concat());
-    keys.all()
-        .any(|key| hmac::verify(key, &message, tag).is_ok())
-}
-
 /// The label keeps these MACs apart from each other and from the signatures of tokens under the same key.
 fn labelled(label: &[u8], body: &[u8]) -> Vec<u8> {
     [b"palisade-auth: refresh ", label, b"\0", body].concat()

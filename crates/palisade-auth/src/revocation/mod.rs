@@ -6,7 +6,7 @@ mod redis;
 mod subject;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -16,7 +16,11 @@ pub use self::memory::MemoryRevocation;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use self::redis::RedisRevocation;
-pub use self::subject::{RevokeSubject, Revoking, SubjectRevocation};
+pub use self::subject::{RevokeSubject, SubjectRevocation};
+use crate::Refusal;
+
+/// The future of [`RevokeSubject::revoke_subject`] and [`RevokeSession::revoke_session_now`].
+pub type Revoking<'a> = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>;
 
 /// What a store is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +86,13 @@ pub trait CheckRevocation: Send + Sync + 'static {
 
 /// Ends sessions, so that the access tokens that name one fall together with its refresh tokens.
 pub trait RevokeSession: Send + Sync + 'static {
-    /// Revokes every token of the session, by its `sid`.
+    /// Revokes every token of the session, by its `sid`. A store on the network is told in the background.
     fn revoke_session(&self, issuer: &str, session: &str);
+
+    /// The same, and resolves once the store knows; the error says that it could not be told. Default: calls
+    /// [`revoke_session`](Self::revoke_session).
+    fn revoke_session_now<'a>(&'a self, issuer: &'a str, session: &'a str) -> Revoking<'a> {
+        self.revoke_session(issuer, session);
+        Box::pin(ready(Ok(())))
+    }
 }

@@ -6,11 +6,11 @@ use palisade_core::time::{UnixTime, WallClock};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Value};
 
-use super::{Answer, CheckRevocation, RevokeSession, Standing, TokenRef};
+use super::{Answer, CheckRevocation, RevokeSession, Revoking, Standing, TokenRef};
 use crate::Refusal;
 use crate::digest::sha256;
 use crate::jwt::parse::encode;
-use crate::store::Store;
+use crate::store::{Store, settle};
 
 /// What was revoked, in Redis or Valkey, so that every instance knows it at once. Clones share the connection.
 ///
@@ -100,14 +100,8 @@ impl RedisRevocation {
         self.with(|inner| inner.clock = clock)
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        match Arc::get_mut(&mut self.0) {
-            Some(inner) => change(inner),
-            None => {
-                tracing::error!(target: "palisade_auth", "a setting came after RedisRevocation was cloned, and is ignored");
-            }
-        }
-        self
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        Self(settle(self.0, "RedisRevocation", change))
     }
 
     /// Revokes one token by its `jti`, until it would have expired anyway.
@@ -264,6 +258,10 @@ impl RevokeSession for RedisRevocation {
                 tracing::error!(target: "palisade_auth", "a session could not be revoked in Redis");
             }
         });
+    }
+
+    fn revoke_session_now<'a>(&'a self, issuer: &'a str, session: &'a str) -> Revoking<'a> {
+        Box::pin(Self::revoke_session(self, issuer, session))
     }
 }
 

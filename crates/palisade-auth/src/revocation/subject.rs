@@ -1,20 +1,16 @@
 use std::fmt;
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
 
 use palisade_core::RequestScope;
 
-use super::MemoryRevocation;
 #[cfg(feature = "redis")]
 use super::RedisRevocation;
-#[cfg(feature = "redis")]
-use crate::RedisRefreshTokens;
+use super::{MemoryRevocation, Revoking};
 use crate::websocket::Tickets;
 use crate::{MemoryApiKeys, RefreshTokens, Refusal, Sessions};
-
-/// The future of [`RevokeSubject::revoke_subject`].
-pub type Revoking<'a> = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>;
+#[cfg(feature = "redis")]
+use crate::{RedisApiKeys, RedisRefreshTokens, RedisSessions};
 
 /// Ends everything that one store holds of a subject.
 pub trait RevokeSubject: Send + Sync + 'static {
@@ -133,17 +129,26 @@ impl RevokeSubject for RefreshTokens {
     }
 }
 
+/// Implements [`RevokeSubject`] for stores in Redis, which may be away.
 #[cfg(feature = "redis")]
-impl RevokeSubject for RedisRevocation {
-    fn revoke_subject<'a>(
-        &'a self,
-        issuer: &'a str,
-        subject: &'a str,
-        _: &'a RequestScope,
-    ) -> Revoking<'a> {
-        Box::pin(Self::revoke_subject(self, issuer, subject))
-    }
+macro_rules! told_over_the_network {
+    ($($store:ty),+) => {$(
+        impl RevokeSubject for $store {
+            fn revoke_subject<'a>(
+                &'a self,
+                issuer: &'a str,
+                subject: &'a str,
+                _: &'a RequestScope,
+            ) -> Revoking<'a> {
+                let told = Self::revoke_subject(self, issuer, subject);
+                Box::pin(async { told.await.map(drop) })
+            }
+        }
+    )+};
 }
+
+#[cfg(feature = "redis")]
+told_over_the_network!(RedisRevocation, RedisSessions, RedisApiKeys);
 
 #[cfg(feature = "redis")]
 impl RevokeSubject for RedisRefreshTokens {

@@ -83,6 +83,27 @@ impl SessionsBuilder {
     ///
     /// Returns every setting that cannot be used.
     pub fn build(self) -> Result<Sessions, AuthError> {
+        let max_sessions = self.max_sessions;
+        let Cookies {
+            cookie,
+            transport,
+            idle,
+            lifetime,
+            clock,
+        } = self.cookies()?;
+        Ok(Sessions(Arc::new(Inner {
+            cookie,
+            transport,
+            idle,
+            lifetime,
+            max_sessions,
+            clock,
+            entries: RwLock::default(),
+        })))
+    }
+
+    /// The settings that do not depend on where sessions are kept.
+    pub(super) fn cookies(self) -> Result<Cookies, AuthError> {
         let mut problems = Problems::none();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if self.name.is_empty() || !self.name.bytes().all(plain) {
@@ -94,14 +115,21 @@ impl SessionsBuilder {
         if self.max_sessions == 0 {
             problems.push("max_sessions", "is 0, must be at least 1");
         }
-        Ok(problems.into_result(Sessions(Arc::new(Inner {
+        Ok(problems.into_result(Cookies {
             cookie: self.transport.cookie_name(&self.name).into(),
             transport: self.transport,
             idle: self.idle,
             lifetime: self.lifetime,
-            max_sessions: self.max_sessions,
             clock: self.clock,
-            entries: RwLock::default(),
-        })))?)
+        })?)
     }
+}
+
+/// The settings of the cookies of sessions, once they were looked at.
+pub(super) struct Cookies {
+    pub(super) cookie: Box<str>,
+    pub(super) transport: Transport,
+    pub(super) idle: Duration,
+    pub(super) lifetime: Duration,
+    pub(super) clock: WallClock,
 }

@@ -2,6 +2,9 @@
 
 mod builder;
 pub(crate) mod cookie;
+#[cfg(feature = "redis")]
+mod redis;
+mod store;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,6 +18,9 @@ use palisade_core::{Principal, random};
 
 pub use self::builder::SessionsBuilder;
 use self::cookie::Transport;
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisSessions, RedisSessionsBuilder};
+pub use self::store::SessionStore;
 use crate::digest::sha256;
 use crate::jwt::parse::{decode, encode};
 use crate::{AuthError, Refusal};
@@ -68,6 +74,13 @@ pub struct SessionInfo {
     pub used_at: UnixTime,
     /// When it ends unless it is used before.
     pub ends_at: UnixTime,
+}
+
+impl SessionInfo {
+    /// The one that was used last first.
+    fn sort(sessions: &mut [Self]) {
+        sessions.sort_by(|one, other| (other.used_at, &one.id).cmp(&(one.used_at, &other.id)));
+    }
 }
 
 struct Entry {
@@ -188,7 +201,7 @@ impl Sessions {
                 ends_at: entry.end(self.0.idle),
             })
             .collect();
-        found.sort_by(|one, other| (other.used_at, &one.id).cmp(&(one.used_at, &other.id)));
+        SessionInfo::sort(&mut found);
         found
     }
 

@@ -5,6 +5,8 @@ use palisade_core::{Principal, time};
 use crate::jwt::JwtVerifier;
 use crate::jwt::own::OwnClaims;
 use crate::revocation::Standing;
+#[cfg(feature = "redis")]
+use crate::session::RedisSessions;
 use crate::session::Sessions;
 
 /// How often revocation is asked about an open connection.
@@ -75,6 +77,35 @@ impl Sessions {
                 Some(left) if left.is_zero() => return Ended::Expired,
                 Some(left) => tokio::time::sleep(left.min(PAUSE)).await,
             }
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+impl RedisSessions {
+    /// Resolves when the session of this principal ends, as [`Sessions::ended`] does, or when Redis could not be asked for
+    /// 30 seconds.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it leaves nothing behind.
+    pub async fn ended(&self, principal: &Principal) -> Ended {
+        let Some(session) = principal.session_id() else {
+            return Ended::Revoked;
+        };
+        let mut known = time::now();
+        loop {
+            let left = match self.left(session).await {
+                Ok(None) => return Ended::Revoked,
+                Ok(Some(left)) if left.is_zero() => return Ended::Expired,
+                Ok(Some(left)) => {
+                    known = time::now();
+                    left
+                }
+                Err(_) if known.elapsed() >= PATIENCE => return Ended::Unknown,
+                Err(_) => PAUSE,
+            };
+            tokio::time::sleep(left.min(PAUSE)).await;
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What the tests of this crate share.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+#[cfg(feature = "redis")]
+pub mod redis;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -23,6 +26,34 @@ pub const OTHER_SECRET: &str = "Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o";
 
 pub fn clock() -> WallClock {
     WallClock::from_fn(|| UnixTime::from_secs(NOW))
+}
+
+/// A clock that the test moves, in seconds after [`NOW`].
+#[derive(Default, Clone)]
+pub struct Clock(Arc<std::sync::atomic::AtomicU64>);
+
+impl Clock {
+    pub fn wall(&self) -> WallClock {
+        let read = Arc::clone(&self.0);
+        WallClock::from_fn(move || {
+            UnixTime::from_secs(NOW + read.load(std::sync::atomic::Ordering::Relaxed))
+        })
+    }
+
+    pub fn pass(&self, seconds: u64) {
+        self.0
+            .fetch_add(seconds, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// The cookie that a browser sends back of a `Set-Cookie`.
+pub fn sent_back(set_cookie: &http::HeaderValue) -> String {
+    let text = set_cookie.to_str().unwrap();
+    text.split(';').next().unwrap().to_owned()
+}
+
+pub fn with_cookie(cookie: &str) -> Request<()> {
+    Request::get("/").header("cookie", cookie).body(()).unwrap()
 }
 
 pub fn b64(bytes: impl AsRef<[u8]>) -> String {

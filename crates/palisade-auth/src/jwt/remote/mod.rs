@@ -1,5 +1,7 @@
 //! Keys that an issuer publishes: fetched in the background, never on the way of a token whose key is known.
 
+#[cfg(feature = "client")]
+mod download;
 mod fetch;
 
 use std::collections::HashMap;
@@ -33,6 +35,8 @@ type Fetching = Pin<Box<dyn Future<Output = Result<JwksResponse, FetchError>> + 
 /// - A token with an unknown `kid` causes one fetch for all who wait for it; then none for 30 seconds.
 /// - While the source is down the keys stay for 24 hours. Without any keys tokens are refused with 503, not 401.
 /// - One bad key leaves out only itself.
+///
+/// With feature `client`, `Jwks::download` and `Jwks::discover` fetch by themselves.
 ///
 /// # Example
 ///

@@ -5,7 +5,7 @@ use crate::{AuthError, TokenClaims};
 
 /// A principal as it is kept.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     service: bool,
     issuer: String,
     subject: String,
@@ -19,7 +19,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn of(principal: &Principal) -> Result<Self, AuthError> {
+    pub(crate) fn of(principal: &Principal) -> Result<Self, AuthError> {
         let claims = principal
             .claims_as::<TokenClaims>()
             .and_then(TokenClaims::json);
@@ -29,26 +29,33 @@ impl Kept {
             ));
         }
         Ok(Self {
+            claims: claims.map(str::to_owned),
+            ..Self::without_claims(principal, principal.issuer())
+        })
+    }
+
+    /// The same as a principal of this issuer, its claims left out.
+    pub(crate) fn without_claims(principal: &Principal, issuer: &str) -> Self {
+        Self {
             service: principal.kind() == PrincipalKind::Service,
-            issuer: principal.issuer().to_owned(),
+            issuer: issuer.to_owned(),
             subject: principal.subject().to_owned(),
             roles: principal.role_names().map(str::to_owned).collect(),
             scopes: principal.scope_names().map(str::to_owned).collect(),
             permissions: principal.permission_names().map(str::to_owned).collect(),
             tenant: principal.tenant_name().map(str::to_owned),
-            claims: claims.map(str::to_owned),
-        })
+            claims: None,
+        }
     }
 
-    pub(super) fn principal(&self, session: &str) -> Principal {
+    pub(crate) fn principal(&self) -> Principal {
         let principal = match self.service {
             true => Principal::service(&self.issuer, &self.subject),
             false => Principal::user(&self.issuer, &self.subject),
         }
         .roles(&self.roles)
         .scopes(&self.scopes)
-        .permissions(&self.permissions)
-        .session(session);
+        .permissions(&self.permissions);
         let principal = match &self.tenant {
             Some(tenant) => principal.tenant(tenant),
             None => principal,

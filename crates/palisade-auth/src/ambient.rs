@@ -1,0 +1,84 @@
+//! What becomes of a request with which nothing was presented on purpose: the browser may have sent a cookie.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use palisade_core::Principal;
+use palisade_core::filter::Exchange;
+
+use crate::decide::{Config, Decision, Presence};
+use crate::outcome::Outcome;
+use crate::session::cookie;
+use crate::{Refusal, credential};
+
+impl Config {
+    /// Decides by a session, else by a token in a cookie, else as for nobody.
+    pub(crate) fn decide_ambient(
+        &self,
+        headers: &HeaderMap,
+        exchange: &mut Exchange,
+        origin: Result<(), Refusal>,
+    ) -> Decision {
+        let sessions = self.sessions.as_ref();
+        match sessions.and_then(|sessions| sessions.check(headers)) {
+            Some(Outcome::Now(found)) => {
+                self.decide_after_session(headers, exchange, origin, found)
+            }
+            Some(Outcome::Later(later)) => Decision::Session(later, origin),
+            None => self.decide_without_session(headers, exchange, origin, Refusal::NoCredential),
+        }
+    }
+
+    /// Goes on once it is known whose session a request came with.
+    pub(crate) fn decide_after_session(
+        &self,
+        headers: &HeaderMap,
+        exchange: &mut Exchange,
+        origin: Result<(), Refusal>,
+        found: Result<Arc<Principal>, Refusal>,
+    ) -> Decision {
+        match found {
+            Ok(principal) => Decision::Now(self.admit(origin.map(|()| principal))),
+            Err(refusal @ Refusal::SessionUnknown) => {
+                self.decide_without_session(headers, exchange, origin, refusal)
+            }
+            Err(refusal) => Decision::Now(Err(refusal)),
+        }
+    }
+
+    fn decide_without_session(
+        &self,
+        headers: &HeaderMap,
+        exchange: &mut Exchange,
+        origin: Result<(), Refusal>,
+        refusal: Refusal,
+    ) -> Decision {
+        let refusal = match self.decide_token_cookie(headers, exchange, origin) {
+            Some(Decision::Now(Err(Refusal::TokenExpired))) => Refusal::SessionUnknown,
+            Some(decision) => return decision,
+            None => refusal,
+        };
+        match self.presence {
+            Presence::Optional => Decision::Anonymous,
+            Presence::Required => Decision::Now(Err(refusal)),
+        }
+    }
+
+    /// The token that a browser sends by itself; nothing where it sends none.
+    fn decide_token_cookie(
+        &self,
+        headers: &HeaderMap,
+        exchange: &mut Exchange,
+        origin: Result<(), Refusal>,
+    ) -> Option<Decision> {
+        let found = cookie::find(headers, self.token_cookie.as_deref()?);
+        let token = match found.and_then(|found| found.map(credential::bare_token).transpose()) {
+            Ok(token) => token?,
+            Err(refusal) => return Some(Decision::Now(Err(refusal))),
+        };
+        Some(match origin {
+            Ok(()) => self.decided(self.check_bearer(token, exchange)),
+            Err(refusal) => Decision::Now(Err(refusal)),
+        })
+    }
+}
