@@ -36,50 +36,58 @@ pub const TIMEOUT_VARIABLE: &str = "CIRCUIT_BREAKER_TIMEOUT_SEC";
     derive(serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BreakerConfig {
-    /// The mode: on, watching only, or off.
+    /// The mode: `on`, watching only (`shadow`), or `off`.
     pub mode: Option<Mode>,
-    /// [`BreakerLayer::failure_threshold`].
+    /// The failures within the window that open the breaker; see [`BreakerLayer::failure_threshold`].
     pub failure_threshold: Option<u32>,
-    /// [`BreakerLayer::window`]; beside another rule it needs `failure_threshold`.
+    /// The time in which failures count, such as `30s`; beside another rule it needs `failure_threshold`. See [`BreakerLayer::window`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub window: Option<Duration>,
-    /// [`BreakerLayer::consecutive_failures`].
+    /// The failures in a row that open it; see [`BreakerLayer::consecutive_failures`].
     pub consecutive_failures: Option<u32>,
-    /// [`BreakerLayer::failure_rate`], a share above 0 and up to 1.
+    /// The share of failed calls that opens it, above 0 and up to 1; see [`BreakerLayer::failure_rate`].
     pub failure_rate: Option<f64>,
-    /// [`BreakerLayer::slow_call_rate`], a share above 0 and up to 1; needs `slow_call`.
+    /// The share of slow calls that opens it, above 0 and up to 1, which needs `slow_call`; see [`BreakerLayer::slow_call_rate`].
     pub slow_call_rate: Option<f64>,
     /// The least duration of a slow call.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub slow_call: Option<Duration>,
     /// The window of the rates in calls; not together with `rate_time`.
     pub rate_calls: Option<u32>,
     /// The window of the rates in time.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub rate_time: Option<Duration>,
-    /// [`BreakerLayer::minimum_calls`].
+    /// The calls in the window before a rate counts; see [`BreakerLayer::minimum_calls`].
     pub minimum_calls: Option<u32>,
-    /// [`BreakerLayer::open_for`].
+    /// The time for which it stays open, such as `60s`; see [`BreakerLayer::open_for`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub open_for: Option<Duration>,
-    /// [`BreakerLayer::open_growth`], at least 1.
+    /// The factor by which the open time grows each time in a row, at least 1; see [`BreakerLayer::open_growth`].
     pub open_growth: Option<f64>,
-    /// [`BreakerLayer::open_jitter`], a share from 0 to 1.
+    /// The share by which the open time is spread, from 0 to 1; see [`BreakerLayer::open_jitter`].
     pub open_jitter: Option<f64>,
-    /// [`BreakerLayer::longest_open`].
+    /// The longest open time, where it grows; see [`BreakerLayer::longest_open`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub longest_open: Option<Duration>,
-    /// [`BreakerLayer::trials`].
+    /// The trial calls at once while it is half-open; see [`BreakerLayer::trials`].
     pub trials: Option<u32>,
-    /// [`BreakerLayer::successes_to_close`].
+    /// The trials that must succeed before it closes; see [`BreakerLayer::successes_to_close`].
     pub successes_to_close: Option<u32>,
-    /// [`BreakerLayer::trial_lease`].
+    /// The time after which a trial that has not settled is given up; see [`BreakerLayer::trial_lease`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub trial_lease: Option<Duration>,
-    /// [`BreakerLayer::ramp`].
+    /// The time over which calls are let through again after it closes; see [`BreakerLayer::ramp`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub ramp: Option<Duration>,
 }
 
@@ -90,12 +98,14 @@ pub struct BreakerConfig {
     derive(serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Mode {
     /// It trips.
     #[default]
     On,
-    /// It counts and tells, and refuses nothing.
+    /// It counts and tells, and refuses nothing: `shadow` in a file, as with limits, or `metrics_only`.
+    #[cfg_attr(feature = "serde", serde(rename = "shadow", alias = "metrics_only"))]
     MetricsOnly,
     /// It lets everything through.
     Off,

@@ -10,6 +10,18 @@ pub(crate) fn opt<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>
     from.deserialize_any(Time).map(Some)
 }
 
+/// A time as a schema has it: the texts and numbers that [`opt`] reads.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Time", untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) enum Text {
+    /// A number with a unit.
+    Text(#[schemars(regex(pattern = r"^[0-9]+ *(ms|s|m|h)?$"))] String),
+    /// Seconds.
+    Seconds(#[schemars(range(min = 0))] f64),
+}
+
 struct Time;
 
 impl Visitor<'_> for Time {

@@ -7,6 +7,7 @@ mod count;
 pub mod cross_origin;
 mod error;
 pub mod https_redirect;
+mod mode;
 mod origin;
 pub mod request_id;
 pub mod security;
@@ -17,6 +18,7 @@ pub use cors::{Cors, CorsBuilder, CorsLayer, OriginLookup, OriginLookupLayer};
 pub use cross_origin::{CrossOriginGuard, CrossOriginGuardLayer};
 pub use error::HeadersError;
 pub use https_redirect::{HttpsRedirect, HttpsRedirectLayer};
+pub use mode::Mode;
 pub use request_id::{
     IdFormat, PropagateRequestId, PropagateRequestIdLayer, RequestIdLayer, RequestIdService,
 };

@@ -11,9 +11,9 @@ use crate::filter::view::RequestView;
 use crate::layer::RateLimitLayer;
 use crate::limit::Limit;
 use crate::limits::{Cost, DEFAULT_BACKSTOP, Exempt, Limits, NoKey};
-use crate::policy::Policy;
 use crate::policy::key::KeyChain;
 use crate::policy::select::{Select, Selection};
+use crate::policy::{Mode, Policy};
 use crate::store::Store;
 
 /// Collects the settings of a [`RateLimitLayer`]; [`build`](Self::build) reports every mistake at once.
@@ -32,7 +32,7 @@ pub struct RateLimitBuilder {
     exempt: Option<Arc<Exempt>>,
     count_preflight: bool,
     no_key: NoKey,
-    shadow: bool,
+    mode: Mode,
     headers: Headers,
     lists: bool,
     store: Option<Store>,
@@ -62,7 +62,7 @@ impl RateLimitBuilder {
             exempt: None,
             count_preflight: false,
             no_key: NoKey::default(),
-            shadow: false,
+            mode: Mode::On,
             headers: Headers::default(),
             lists: false,
             store: None,
@@ -212,7 +212,14 @@ impl RateLimitBuilder {
 
     /// Puts every policy into [shadow mode](Policy::shadow).
     pub fn shadow(mut self) -> Self {
-        self.shadow = true;
+        self.mode = Mode::Shadow;
+        self
+    }
+
+    /// Switches every policy [off](Policy::off), and keeps its counts. Unlike [`RateLimitLayer::off`] it still has its
+    /// policies, so that its [limiter](RateLimitLayer::limiter) lets every use pass.
+    pub fn off(mut self) -> Self {
+        self.mode = Mode::Off;
         self
     }
 

@@ -37,9 +37,9 @@ pub use limit::{
 pub use limit::{Calendar, Weekday};
 pub use limiter::RateLimiter;
 pub use limits::NoKey;
-pub use policy::Policy;
 pub use policy::key::{Key, KeyChain};
 pub use policy::select::Selection;
+pub use policy::{Mode, Policy};
 pub use receipt::Receipt;
 #[cfg(feature = "governor")]
 pub use store::governor::Remaining;

@@ -89,6 +89,10 @@ impl RateLimiter {
         let key = key.grouped_by(&limits.client_ip);
         let plan = plan(limits, number, &key, cost);
         let counted = &limits.policies[number];
+        if counted.off {
+            let to = PaidTo::Nothing;
+            return (counted.passed(), Some(Paid { plan, to }));
+        }
         if let Some(blocked) = counted.blocked(&plan) {
             counted.counters.refused();
             return (blocked, None);
@@ -175,6 +179,9 @@ impl RateLimiter {
         let key = key.into().grouped_by(&limits.client_ip);
         let plan = plan(limits, number, &key, 1);
         let counted = &limits.policies[number];
+        if counted.off {
+            return counted.passed();
+        }
         if let Some(blocked) = counted.blocked(&plan) {
             return blocked;
         }

@@ -38,7 +38,7 @@ pub struct Policy {
     name: Name,
     limits: Vec<Limit>,
     pub(crate) key: Option<KeyChain>,
-    pub(crate) shadow: bool,
+    pub(crate) mode: Mode,
     /// The limit of refusals, and the block that follows.
     block: Option<[Limit; 2]>,
     room: Option<NonZeroU32>,
@@ -51,6 +51,25 @@ pub struct Policy {
     pub(crate) outage: Option<crate::Outage>,
     #[cfg(feature = "redis")]
     pub(crate) lease: u32,
+}
+
+/// Whether a policy refuses, watches or stands aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub enum Mode {
+    /// It counts and refuses.
+    #[default]
+    On,
+    /// It counts, records and marks, and refuses nothing.
+    Shadow,
+    /// It neither counts nor refuses.
+    Off,
 }
 
 /// Whether a response with this status gives its charge back.
@@ -66,7 +85,7 @@ impl Policy {
             name: name.into(),
             limits: Vec::new(),
             key: None,
-            shadow: false,
+            mode: Mode::On,
             block: None,
             room: None,
             refund: None,
@@ -176,7 +195,14 @@ impl Policy {
     /// charged nothing.
     #[must_use]
     pub const fn shadow(mut self) -> Self {
-        self.shadow = true;
+        self.mode = Mode::Shadow;
+        self
+    }
+
+    /// Neither counts nor refuses; for switching a limit off. Counts are kept, and go on once the policy is on again.
+    #[must_use]
+    pub const fn off(mut self) -> Self {
+        self.mode = Mode::Off;
         self
     }
 
@@ -392,7 +418,7 @@ impl fmt::Debug for Policy {
             .field("name", &self.name)
             .field("limits", &self.limits)
             .field("key", &self.key)
-            .field("shadow", &self.shadow)
+            .field("mode", &self.mode)
             .finish_non_exhaustive()
     }
 }

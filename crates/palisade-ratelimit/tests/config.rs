@@ -2,7 +2,9 @@
 
 mod support;
 
-use palisade_ratelimit::{Limit, RateLimitConfig, burst, per_second};
+use palisade_ratelimit::{
+    Key, Limit, Memory, RateLimitBuilder, RateLimitConfig, RateLimitLayer, burst, per_second,
+};
 use support::*;
 
 fn read(text: &str) -> RateLimitConfig {
@@ -193,7 +195,7 @@ async fn a_toml_file_sets_every_field() {
             name = "trial"
             limits = [{ quota = 1, window = "1d", kind = "fixed" }]
             key = ["client-ip"]
-            shadow = true
+            mode = "shadow"
 
             [routes]
             "GET /trial/*" = "trial"
@@ -242,10 +244,56 @@ async fn a_toml_file_sets_every_field() {
     }
     assert_eq!(site, 9);
 
-    let whole = toml::from_str::<RateLimitConfig>("off = true\nshadow = true").unwrap();
-    assert!(whole.off);
+    let whole = toml::from_str::<RateLimitConfig>("mode = \"shadow\"").unwrap();
     let shadow = serve(&whole.builder().unwrap().build().unwrap());
     assert_eq!(passed(&shadow, 500, || from("203.0.113.7")).await, 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_is_off_lets_everything_pass_and_keeps_its_counts() {
+    let counts = Memory::default();
+    let built = |mode: &str, old: Option<&RateLimitLayer>| {
+        let text = format!(
+            r#"{{ "policies": [
+                {{ "name": "api", "limits": [{{ "quota": 3, "window": "1d" }}], "mode": "{mode}" }},
+                {{ "name": "other", "limits": [{{ "quota": 1, "window": "1d" }}] }}
+            ], "routes": {{ "/other": "other" }} }}"#
+        );
+        let builder = read(&text).builder().unwrap().store(counts.clone());
+        old.into_iter()
+            .fold(builder, RateLimitBuilder::replacing)
+            .build()
+            .unwrap()
+    };
+    let client = || from("203.0.113.7");
+    let on = built("on", None);
+    assert_eq!(passed(&serve(&on), 2, client).await, 2);
+
+    let off = built("off", Some(&on));
+    assert_eq!(passed(&serve(&off), 50, client).await, 50);
+    let bare = send(&serve(&off), client()).await;
+    assert_eq!(header(&bare, "x-ratelimit-limit"), None);
+    let other = || to(client(), "GET", "/other");
+    assert_eq!(passed(&serve(&off), 9, other).await, 1, "it is still on");
+
+    let on = built("on", Some(&off));
+    assert_eq!(passed(&serve(&on), 9, client).await, 1, "2 of 3 were taken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limiter_of_a_layer_that_is_off_lets_every_use_pass() {
+    let config = read(
+        r#"{ "mode": "off", "policies": [{ "name": "api", "limits": [{ "quota": 1, "window": "1d" }] }] }"#,
+    );
+    let layer = config.builder().unwrap().build().unwrap();
+    assert_eq!(passed(&serve(&layer), 5, || from("203.0.113.7")).await, 5);
+    let limiter = layer.limiter();
+    for _ in 0..5 {
+        assert!(limiter.check("api", Key::text("a"), 1).await.is_allowed());
+        assert!(limiter.peek("api", Key::text("a")).await.is_allowed());
+        let charge = limiter.charge("api", Key::text("a"), 1).await;
+        charge.expect("it is off").refund().await;
+    }
 }
 
 #[test]

@@ -34,26 +34,30 @@ use crate::BreakerConfigError;
     derive(serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RetryConfig {
-    /// [`RetryLayer::attempts`], at least 1, which never retries.
+    /// The attempts, the first included, at least 1, which never retries; see [`RetryLayer::attempts`].
     pub attempts: Option<u32>,
     /// The longest wait before the first retry; see [`RetryLayer::backoff`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub base: Option<Duration>,
     /// The factor by which the wait grows, at least 1; see [`RetryLayer::backoff`].
     pub factor: Option<f64>,
-    /// [`RetryLayer::longest_wait`], not below `base`.
+    /// The longest wait between attempts, not below `base`; see [`RetryLayer::longest_wait`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub longest_wait: Option<Duration>,
-    /// [`RetryLayer::jitter`], a share from 0 to 1.
+    /// The share by which a wait is spread, from 0 to 1; see [`RetryLayer::jitter`].
     pub jitter: Option<f64>,
     /// Retries as a share of the calls, from 0 to 10; see [`RetryLayer::budget`].
     pub budget: Option<f32>,
     /// Retries a second besides that share, up to 1,000,000; see [`RetryLayer::budget`].
     pub reserve: Option<u32>,
-    /// [`RetryLayer::deadline`], over all attempts.
+    /// The time for all attempts together; see [`RetryLayer::deadline`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serde_time::opt"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::serde_time::Text>"))]
     pub deadline: Option<Duration>,
     /// Bytes of a body that are kept for another attempt; only for a layer that was told to
     /// [`replay_bodies`](RetryLayer::replay_bodies).

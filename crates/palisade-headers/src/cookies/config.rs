@@ -1,5 +1,5 @@
 use super::{CookieLayer, SameSite};
-use crate::HeadersError;
+use crate::{HeadersError, Mode};
 
 /// The hardening of cookies as configurations write it; with feature `serde` from any format.
 ///
@@ -18,10 +18,11 @@ use crate::HeadersError;
     derive(serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CookieConfig {
-    /// Whether it is switched off; default not.
-    pub off: bool,
+    /// Whether it is `on`, the default, or `off`.
+    pub mode: Mode,
     /// The `SameSite` of cookies that have none; default `lax`.
     pub same_site: SameSite,
     /// Names of cookies that the page's own scripts read; default none.
@@ -35,7 +36,7 @@ impl CookieConfig {
     ///
     /// Names every text that is no cookie's name.
     pub fn try_build(&self) -> Result<CookieLayer, HeadersError> {
-        if self.off {
+        if self.mode == Mode::Off {
             return Ok(CookieLayer::off());
         }
         let layer = CookieLayer::new().same_site(self.same_site);
@@ -66,7 +67,7 @@ mod tests {
             serde_json::from_str(r#"{"same_site":"strict","scripts_read":["a"]}"#).unwrap();
         assert_eq!(config.same_site, SameSite::Strict);
         assert!(!config.try_build().unwrap().is_off());
-        let off: CookieConfig = serde_json::from_str(r#"{"off":true}"#).unwrap();
+        let off: CookieConfig = serde_json::from_str(r#"{"mode":"off"}"#).unwrap();
         assert!(off.try_build().unwrap().is_off());
         assert!(serde_json::from_str::<CookieConfig>(r#"{"same_site":"none"}"#).is_err());
     }

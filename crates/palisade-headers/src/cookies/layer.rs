@@ -38,6 +38,7 @@ pub(super) struct Rules {
     derive(serde::Deserialize),
     serde(rename_all = "kebab-case")
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum SameSite {
     /// With links and other navigations by `GET` alone, the default: a visitor who follows a link stays signed in.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{CorsBuilder, CorsLayer};
-use crate::HeadersError;
+use crate::{HeadersError, Mode};
 
 /// A CORS policy as configurations write it: from environment variables, or with feature `serde` from any format.
 ///
@@ -23,8 +23,11 @@ use crate::HeadersError;
     derive(serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CorsConfig {
+    /// Whether it is `on`, the default, or `off`.
+    pub mode: Mode,
     /// Origins, wildcards such as `https://*.example.com`, or `*`; default `*`.
     pub origins: Vec<String>,
     /// Methods; default `GET` and `POST`.
@@ -43,6 +46,7 @@ impl Default for CorsConfig {
     fn default() -> Self {
         let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect();
         Self {
+            mode: Mode::On,
             origins: texts(&["*"]),
             methods: texts(&["GET", "POST"]),
             headers: texts(&[
@@ -84,7 +88,7 @@ impl CorsConfig {
         Self::from_vars(|name| std::env::var(name).ok())
     }
 
-    /// A builder with these settings, answering preflights with 200 as [`CorsLayer::api`] does.
+    /// A builder with these settings, whatever the mode, answering preflights with 200 as [`CorsLayer::api`] does.
     pub fn into_builder(self) -> CorsBuilder {
         CorsLayer::builder()
             .origins(self.origins)
@@ -102,6 +106,9 @@ impl CorsConfig {
     ///
     /// As [`CorsBuilder::try_build`].
     pub fn try_build(self) -> Result<CorsLayer, HeadersError> {
+        if self.mode == Mode::Off {
+            return Ok(CorsLayer::off());
+        }
         self.into_builder().try_build()
     }
 }

@@ -1,7 +1,7 @@
 use palisade_core::Problems;
 
 use super::CrossOriginGuardLayer;
-use crate::HeadersError;
+use crate::{HeadersError, Mode};
 
 /// A cross-origin guard as configurations write it; with feature `serde` from any format.
 ///
@@ -20,10 +20,11 @@ use crate::HeadersError;
     derive(serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CrossOriginGuardConfig {
-    /// Whether it is switched off; default not.
-    pub off: bool,
+    /// Whether it is `on`, the default, or `off`.
+    pub mode: Mode,
     /// Origins whose pages may make requests with effects; default none.
     pub trusted_origins: Vec<String>,
     /// Patterns of requests that pass unchecked; default none.
@@ -38,7 +39,7 @@ impl CrossOriginGuardConfig {
     /// Names every text that is not an origin, or not a pattern.
     pub fn try_build(&self) -> Result<CrossOriginGuardLayer, HeadersError> {
         let mut problems = Problems::none();
-        let mut layer = if self.off {
+        let mut layer = if self.mode == Mode::Off {
             CrossOriginGuardLayer::off()
         } else {
             CrossOriginGuardLayer::new()

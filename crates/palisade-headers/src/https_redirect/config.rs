@@ -3,7 +3,7 @@ use std::num::NonZeroU16;
 use palisade_core::{ClientIp, Problems};
 
 use super::HttpsRedirectLayer;
-use crate::HeadersError;
+use crate::{HeadersError, Mode};
 
 /// A redirect to HTTPS as configurations write it; with feature `serde` from any format.
 ///
@@ -22,10 +22,11 @@ use crate::HeadersError;
     derive(serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HttpsRedirectConfig {
-    /// Whether it is switched off; default not.
-    pub off: bool,
+    /// Whether it is `on`, the default, or `off`.
+    pub mode: Mode,
     /// Addresses or networks of proxies whose `X-Forwarded-Proto` counts; default none.
     pub trusted_proxies: Vec<String>,
     /// The hosts that are sent to HTTPS; default every host.
@@ -43,7 +44,7 @@ impl HttpsRedirectConfig {
     ///
     /// Names every text that is neither an address nor a network, every one that is no host, and a port of zero.
     pub fn try_build(&self) -> Result<HttpsRedirectLayer, HeadersError> {
-        if self.off {
+        if self.mode == Mode::Off {
             return Ok(HttpsRedirectLayer::off());
         }
         let mut problems = Problems::none();
@@ -101,7 +102,7 @@ mod tests {
         )
         .unwrap();
         assert!(!config.try_build().unwrap().is_off());
-        let off: HttpsRedirectConfig = serde_json::from_str(r#"{"off":true}"#).unwrap();
+        let off: HttpsRedirectConfig = serde_json::from_str(r#"{"mode":"off"}"#).unwrap();
         assert!(off.try_build().unwrap().is_off());
         assert!(serde_json::from_str::<HttpsRedirectConfig>(r#"{"host":"a"}"#).is_err());
     }

@@ -1,7 +1,7 @@
 use palisade_core::{ClientIp, Problems};
 
 use super::{IdFormat, RequestIdLayer};
-use crate::HeadersError;
+use crate::{HeadersError, Mode};
 
 /// Request ids as configurations write them; with feature `serde` from any format.
 ///
@@ -20,10 +20,11 @@ use crate::HeadersError;
     derive(serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RequestIdConfig {
-    /// Whether it is switched off; default not.
-    pub off: bool,
+    /// Whether it is `on`, the default, or `off`.
+    pub mode: Mode,
     /// The format of fresh ids; default `uuid-v7`.
     pub format: IdFormat,
     /// Addresses or networks of proxies whose id and trace are accepted; default none.
@@ -42,7 +43,7 @@ impl RequestIdConfig {
     /// Names every text that is neither an address nor a network, and proxies that mean nothing because every caller is
     /// trusted.
     pub fn try_build(&self) -> Result<RequestIdLayer, HeadersError> {
-        if self.off {
+        if self.mode == Mode::Off {
             return Ok(RequestIdLayer::off());
         }
         let mut problems = Problems::none();

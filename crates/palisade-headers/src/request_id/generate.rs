@@ -10,6 +10,7 @@ use palisade_core::time::UnixTime;
     derive(serde::Deserialize),
     serde(rename_all = "kebab-case")
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum IdFormat {
     /// UUID version 7 (RFC 9562, section 5.7), the default: 74 random bits behind the time in milliseconds, so that ids

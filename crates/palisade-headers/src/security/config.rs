@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 use palisade_core::Problems;
 
 use super::{FrameOptions, Hsts, NoStore, ReferrerPolicy, SecurityHeadersLayer, XssProtection};
-use crate::HeadersError;
+use crate::{HeadersError, Mode};
 
 /// The set of headers to begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -14,6 +14,7 @@ use crate::HeadersError;
     derive(serde::Deserialize),
     serde(rename_all = "kebab-case")
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Preset {
     /// [`SecurityHeadersLayer::api`], the default.
@@ -54,8 +55,11 @@ pub enum Preset {
     derive(serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SecurityHeadersConfig {
+    /// Whether it is `on`, the default, or `off`.
+    pub mode: Mode,
     /// The set of headers to begin with; default `api`.
     pub preset: Preset,
     /// `X-Frame-Options`.
@@ -83,6 +87,7 @@ pub struct SecurityHeadersConfig {
     derive(serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HstsConfig {
     /// For how many seconds; default one year.
@@ -111,6 +116,9 @@ impl SecurityHeadersConfig {
     /// Names every name that is not a header's, every value that cannot stand in one, and what the preload list would
     /// refuse.
     pub fn try_build(&self) -> Result<SecurityHeadersLayer, HeadersError> {
+        if self.mode == Mode::Off {
+            return Ok(SecurityHeadersLayer::off());
+        }
         let mut problems = Problems::none();
         let mut layer = match self.preset {
             Preset::Api => SecurityHeadersLayer::api(),

@@ -7,6 +7,7 @@ macro_rules! words {
         $(#[$of_type])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "kebab-case"))]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[non_exhaustive]
         pub enum $name {
             $($(#[$of_word])* $variant,)+
@@ -114,6 +115,7 @@ words! {
     derive(serde::Deserialize),
     serde(rename_all = "kebab-case")
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum XssProtection {
     /// `0`: the filter is off. The default.
@@ -144,6 +146,7 @@ impl XssProtection {
     derive(serde::Deserialize),
     serde(rename_all = "kebab-case")
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum NoStore {
     /// None: caching is the handler's business. The default.

@@ -33,7 +33,7 @@ impl RateLimitBuilder {
             hasher: hasher.as_ref(),
             #[cfg(feature = "redis")]
             chosen: &chosen,
-            shadow: self.shadow,
+            mode: self.mode,
             replaced: &self.replaced,
         };
         self.check_names(&mut problems);

@@ -10,6 +10,7 @@ use crate::builder::RateLimitBuilder;
 use crate::error::Error;
 use crate::filter::headers::Headers;
 use crate::layer::RateLimitLayer;
+use crate::policy::Mode;
 use crate::store::Memory;
 
 /// A layer as a configuration file states it; what a file leaves out is as [`RateLimitBuilder`] has it.
@@ -40,13 +41,12 @@ use crate::store::Memory;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RateLimitConfig {
-    /// Whether there is no layer at all.
-    pub off: bool,
-    /// Whether to count and refuse nothing; see [`RateLimitBuilder::shadow`].
-    pub shadow: bool,
+    /// Whether every policy is `off`, at the most in `shadow` mode, or as it says itself (`on`).
+    pub mode: Mode,
     /// The policies; the first decides unless something names another.
     pub policies: Vec<PolicyConfig>,
     /// The policy of each route; see [`RateLimitBuilder::route`]. Of several that fit, one without wildcards
@@ -76,8 +76,7 @@ pub struct RateLimitConfig {
 }
 
 impl RateLimitConfig {
-    /// A builder with these settings, to which code may add what files cannot say. Check `off` first: a builder is for
-    /// a layer that is on.
+    /// A builder with these settings, to which code may add what files cannot say.
     ///
     /// # Errors
     ///
@@ -139,9 +138,11 @@ impl RateLimitConfig {
         if let Some(capacity) = self.capacity {
             builder = builder.store(Memory::with_capacity(capacity));
         }
-        if self.shadow {
-            builder = builder.shadow();
-        }
+        builder = match self.mode {
+            Mode::On => builder,
+            Mode::Shadow => builder.shadow(),
+            Mode::Off => builder.off(),
+        };
         Ok(problems.into_result(builder)?)
     }
 

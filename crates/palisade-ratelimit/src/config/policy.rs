@@ -5,10 +5,11 @@ use serde::Deserialize;
 use super::text::outage;
 use super::text::{Statuses, chain, time};
 use crate::limit::{Limit, Rate, burst};
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 
 /// A policy: one that is shipped, by its name, or limits under a name of your own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct PolicyConfig {
@@ -20,8 +21,8 @@ pub struct PolicyConfig {
     pub limits: Vec<LimitConfig>,
     /// The sources of its keys, if not those of the layer.
     pub key: Vec<String>,
-    /// Whether it refuses nothing.
-    pub shadow: bool,
+    /// Whether it refuses (`on`), watches (`shadow`) or stands aside (`off`).
+    pub mode: Mode,
     /// The block of a key after repeated refusals; see [`Policy::block_after`]. Default never.
     pub block_after: Option<BlockConfig>,
     /// The time for which requests over the limit wait for their turn; see `Policy::wait`. Needs the feature `wait`.
@@ -38,6 +39,7 @@ pub struct PolicyConfig {
 
 /// A block after repeated refusals; all fields are needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BlockConfig {
@@ -51,6 +53,7 @@ pub struct BlockConfig {
 
 /// A queue of requests that are over the limit of a token bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WaitConfig {
@@ -69,6 +72,7 @@ const fn default_waiting() -> usize {
 /// A limit: `rate`, `per` and `burst` for a token bucket, or a `quota` with either `window` and `kind`, or `calendar` and
 /// `zone`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct LimitConfig {
@@ -93,6 +97,7 @@ pub struct LimitConfig {
 
 /// The way in which a window counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum WindowKind {
@@ -136,7 +141,11 @@ impl PolicyConfig {
         policy = self.read_wait(policy, &mut problems);
         policy = self.read_refund(policy, &mut problems);
         policy = self.read_store(policy, &mut problems);
-        problems.into_result(if self.shadow { policy.shadow() } else { policy })
+        problems.into_result(match self.mode {
+            Mode::On => policy,
+            Mode::Shadow => policy.shadow(),
+            Mode::Off => policy.off(),
+        })
     }
 
     #[cfg(feature = "wait")]

@@ -88,10 +88,12 @@ impl Limits {
     /// The number of the policy, and the quota of this request's key; `None` for none.
     #[inline]
     fn policy_of(&self, view: &RequestView<'_>) -> Option<(usize, Option<NonZeroU32>)> {
-        if self.routes.is_empty() && self.select.is_none() {
-            return Some((0, None));
-        }
-        self.chosen_policy(view)
+        let chosen = if self.routes.is_empty() && self.select.is_none() {
+            Some((0, None))
+        } else {
+            self.chosen_policy(view)
+        };
+        chosen.filter(|(policy, _)| !self.policies[*policy].off)
     }
 
     fn chosen_policy(&self, view: &RequestView<'_>) -> Option<(usize, Option<NonZeroU32>)> {

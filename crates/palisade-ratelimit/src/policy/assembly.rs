@@ -5,11 +5,11 @@ use palisade_core::{Handle, Name, Problems};
 use crate::filter::headers::Fixed;
 use crate::limit::Rules;
 use crate::limits::Limits;
-use crate::policy::Policy;
 use crate::policy::block::{Block, Kept};
 use crate::policy::counted::{Counted, Engine};
 use crate::policy::counters::Counters;
 use crate::policy::key::KeyChain;
+use crate::policy::{Mode, Policy};
 use crate::store::digest::Hasher;
 use crate::store::{Memory, Table};
 #[cfg(feature = "redis")]
@@ -24,7 +24,7 @@ pub(crate) struct Assembly<'a> {
     pub(crate) hasher: Option<&'a Hasher>,
     #[cfg(feature = "redis")]
     pub(crate) chosen: &'a Store,
-    pub(crate) shadow: bool,
+    pub(crate) mode: Mode,
     /// The layers whose counts this one may take over with other numbers.
     pub(crate) replaced: &'a [Handle<Limits>],
 }
@@ -46,13 +46,15 @@ impl Assembly<'_> {
             problems.push(format!("policies.{name}"), OTHER_LIMITS);
             return None;
         };
+        let mode = self.mode.max(policy.mode);
         Some(Counted {
             name,
             rules,
             room: rules.room(),
             table,
             chain,
-            shadow: self.shadow || policy.shadow,
+            shadow: mode == Mode::Shadow,
+            off: mode == Mode::Off,
             refund: policy.refund.clone(),
             engine: Engine::Local,
             counters: Counters::new(name),

@@ -23,6 +23,7 @@ pub(crate) struct Counted {
     pub(crate) table: Arc<Table>,
     pub(crate) chain: Option<Chain>,
     pub(crate) shadow: bool,
+    pub(crate) off: bool,
     pub(crate) refund: Option<Arc<Refund>>,
     pub(crate) engine: Engine,
     pub(crate) counters: Counters,
@@ -70,6 +71,11 @@ impl Counted {
             dated,
             scaled,
         }
+    }
+
+    /// The decision about a use of a policy that is off.
+    pub(crate) const fn passed(&self) -> Decision {
+        Decision::bare(Outcome::Allowed, self.name)
     }
 
     /// The decision about a request that is refused for so many nanoseconds, whatever the limits say.
