@@ -5,6 +5,7 @@ mod ci;
 mod command;
 mod fuzz;
 mod pictures;
+mod schema;
 mod test;
 mod tools;
 
@@ -29,6 +30,8 @@ Tasks of the workspace
         Every fuzz target, or the one that is named, for so long
     cargo xtask pictures
         Draws docs/images/limit-*.svg anew, from what the limiter does; the tests say when they need it
+    cargo xtask schema
+        Writes docs/palisade.schema.json anew, from the model of the configuration; a test says when it needs it
 
 What a task needs and does not find it installs, and says so before: system packages by apt-get, cargo tools under
 target/tools, moto (which stands in for AWS) in a virtual environment under target/moto.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(args),
         "fuzz" => fuzz::run(args),
         "pictures" => pictures::run(args),
+        "schema" => schema::run(args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -99,6 +99,7 @@ pub struct BreakerConfig {
     serde(rename_all = "snake_case")
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "BreakerMode"))]
 #[non_exhaustive]
 pub enum Mode {
     /// It trips.

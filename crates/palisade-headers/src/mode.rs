@@ -6,6 +6,7 @@
     serde(rename_all = "lowercase")
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "HeadersMode"))]
 #[non_exhaustive]
 pub enum Mode {
     /// It works.

@@ -61,6 +61,7 @@ pub struct Policy {
     serde(rename_all = "lowercase")
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "LimitMode"))]
 #[non_exhaustive]
 pub enum Mode {
     /// It counts and refuses.

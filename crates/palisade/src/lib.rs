@@ -5,6 +5,8 @@ mod stack;
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "config")]
+pub mod config;
 
 pub use palisade_core::{
     ClientAddr, ClientIp, ClientIpError, Code, EventKind, Handle, Name, PathSet, PeerAddr,

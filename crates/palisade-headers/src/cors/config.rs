@@ -30,9 +30,9 @@ pub struct CorsConfig {
     pub mode: Mode,
     /// Origins, wildcards such as `https://*.example.com`, or `*`; default `*`.
     pub origins: Vec<String>,
-    /// Methods; default `GET` and `POST`.
+    /// The methods that are allowed; default `GET` and `POST`.
     pub methods: Vec<String>,
-    /// Request headers; default those of [`CorsLayer::api`].
+    /// Request headers; default `Authorization`, `Content-Type`, `X-Track-ID` and `Idempotency-Key`.
     pub headers: Vec<String>,
     /// Response headers beside the limits' own; default none.
     pub expose: Vec<String>,

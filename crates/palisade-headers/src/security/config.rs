@@ -60,23 +60,24 @@ pub enum Preset {
 pub struct SecurityHeadersConfig {
     /// Whether it is `on`, the default, or `off`.
     pub mode: Mode,
-    /// The set of headers to begin with; default `api`.
+    /// The set of headers to begin with: `api`, the default, `page`, `owasp`, `classic`, `reverse-proxy`, `none` or `off`.
     pub preset: Preset,
-    /// `X-Frame-Options`.
+    /// `X-Frame-Options`: `deny` or `same-origin`; default as the preset.
     pub frame_options: Option<FrameOptions>,
-    /// `X-XSS-Protection`.
+    /// `X-XSS-Protection`: `disabled`, `legacy-block` or `omit`; default as the preset.
     pub xss_protection: Option<XssProtection>,
-    /// `Referrer-Policy`.
+    /// `Referrer-Policy`, such as `no-referrer`; default as the preset.
     pub referrer_policy: Option<ReferrerPolicy>,
-    /// `Strict-Transport-Security`.
+    /// `Strict-Transport-Security`; default as the preset.
     pub hsts: Option<HstsConfig>,
-    /// The responses that stay out of every cache; default none beside those of the preset.
+    /// The responses that stay out of every cache: `never`, `authenticated` or `always`; default `never`, beside those of the
+    /// preset.
     pub no_store: NoStore,
     /// Further headers, or other values. A `Content-Security-Policy` given here is sent as it is, without a nonce.
     pub headers: BTreeMap<String, String>,
-    /// Names of headers that are not sent.
+    /// Names of headers that are not sent; default none.
     pub without: Vec<String>,
-    /// Names of headers that are removed from what handlers answer.
+    /// Names of headers that are removed from what handlers answer; default as the preset.
     pub strip: Vec<String>,
 }
 
@@ -90,7 +91,7 @@ pub struct SecurityHeadersConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HstsConfig {
-    /// For how many seconds; default one year.
+    /// For how many seconds; default 31536000, a year.
     pub max_age_seconds: u64,
     /// Whether it holds for every host below this one; default yes.
     pub include_subdomains: bool,

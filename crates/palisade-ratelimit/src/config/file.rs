@@ -47,24 +47,25 @@ use crate::store::Memory;
 pub struct RateLimitConfig {
     /// Whether every policy is `off`, at the most in `shadow` mode, or as it says itself (`on`).
     pub mode: Mode,
-    /// The policies; the first decides unless something names another.
+    /// The policies; the first decides unless something names another. Default `clients`.
     pub policies: Vec<PolicyConfig>,
     /// The policy of each route; see [`RateLimitBuilder::route`]. Of several that fit, one without wildcards
     /// comes first, then one with a `{parameter}`, and of equal ones the longer.
     pub routes: BTreeMap<String, String>,
-    /// The sources of keys, in this order.
+    /// The sources of keys, in this order: `principal`, `client-ip`, `authorization` and `header:NAME`; default
+    /// `client-ip`.
     pub key: Vec<String>,
-    /// The limit by address behind claimed keys.
+    /// The limit by address behind claimed keys; default 200 a second with bursts of 400.
     pub ip_backstop: Option<LimitConfig>,
-    /// The limit of a v6 /48.
+    /// The limit of a v6 /48; default none.
     pub v6_site_limit: Option<LimitConfig>,
-    /// Paths that are not counted.
+    /// Paths that are not counted; default `/healthz`, `/readyz` and `/metrics`.
     pub exempt_paths: Option<Vec<String>>,
-    /// The header fields that are written: `both`, `x-rate-limit`, `rate-limit` or `off`.
+    /// The header fields that are written: `both`, the default, `x-rate-limit`, `rate-limit` or `off`.
     pub headers: Option<String>,
-    /// Whether they list every limit; see [`RateLimitBuilder::list_limits`].
+    /// Whether they list every limit; default not. See [`RateLimitBuilder::list_limits`].
     pub list_limits: bool,
-    /// For how many keys a policy has room, where counts are kept in memory.
+    /// For how many keys a policy has room, where counts are kept in memory; default 100,000.
     pub capacity: Option<usize>,
     /// The proxies that are trusted: `hops:1`, or networks with commas between them, such as `10.0.0.0/8, loopback`; see
     /// [`ClientIp`]. Default none.

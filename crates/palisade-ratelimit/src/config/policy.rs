@@ -13,11 +13,11 @@ use crate::policy::{Mode, Policy};
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct PolicyConfig {
-    /// `public`, `authenticated`, `admin`, `strict`, `login`, `standard` or `clients`.
+    /// The name of a policy that is shipped: `public`, `authenticated`, `admin`, `strict`, `login`, `standard` or `clients`.
     pub preset: Option<String>,
     /// The name of a policy that is no preset.
     pub name: Option<String>,
-    /// Its limits.
+    /// Its limits, 1 to 8: a request passes all of them.
     pub limits: Vec<LimitConfig>,
     /// The sources of its keys, if not those of the layer.
     pub key: Vec<String>,
@@ -84,9 +84,9 @@ pub struct LimitConfig {
     pub burst: Option<u32>,
     /// The number of requests that a window admits.
     pub quota: Option<u32>,
-    /// The length of the window.
+    /// The length of the window, such as `1h`.
     pub window: Option<String>,
-    /// The way in which it counts; default sliding.
+    /// The way in which it counts: `sliding`, the default, `fixed` or `exact`.
     pub kind: Option<WindowKind>,
     /// A window of the calendar instead: `hour`, `day`, `week` (from Monday; `week:sunday` from another day) or `month`;
     /// see `Limit::calendar`. Needs the feature `calendar`.
