@@ -24,6 +24,8 @@ pub(crate) type Status = Arc<dyn Fn(&Principal) -> AccountStatus + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) bearer: Option<JwtVerifier>,
+    #[cfg(feature = "introspection")]
+    pub(crate) introspection: Option<crate::Introspection>,
     pub(crate) services: ServiceTokens,
     pub(crate) api_keys: Option<ApiKeys>,
     pub(crate) sessions: Option<SessionStore>,
@@ -188,6 +190,21 @@ impl Config {
             && let Some(service) = self.services.find(&sha256(token))
         {
             return Outcome::Now(Ok(Arc::clone(service)));
+        }
+        #[cfg(feature = "introspection")]
+        if let Some(introspection) = &self.introspection
+            && (verifier.is_none() || !crate::jwt::parse::is_compact(token))
+        {
+            let verifier = self.bearer.clone();
+            return introspection
+                .check(token)
+                .then(move |principal| match verifier {
+                    Some(verifier) => {
+                        let issued_at = OwnClaims::of(&principal).issued_at();
+                        verifier.check_again(principal, issued_at.unwrap_or_default())
+                    }
+                    None => Outcome::Now(Ok(principal)),
+                });
         }
         match verifier {
             Some(verifier) => verifier.check_unknown(token, exchange.unix_now(verifier.clock())),

@@ -54,6 +54,8 @@ impl AuthLayer {
         Self(Challenges::new(Self::DEFAULT_REALM).map(|challenges| {
             Handle::new(Config {
                 bearer: None,
+                #[cfg(feature = "introspection")]
+                introspection: None,
                 services: ServiceTokens::default(),
                 api_keys: None,
                 sessions: None,
@@ -91,6 +93,16 @@ impl AuthLayer {
     #[must_use]
     pub fn bearer(self, verifier: JwtVerifier) -> Self {
         self.with(|config| config.bearer = Some(verifier))
+    }
+
+    /// Accepts opaque tokens that their issuer calls active, in `Authorization: Bearer`: every token, or with a
+    /// [verifier](Self::bearer) those that are not of the form of a JSON Web Token. The verifier's store of revocations is
+    /// asked about them as well.
+    #[cfg(feature = "introspection")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
+    #[must_use]
+    pub fn introspection(self, tokens: crate::Introspection) -> Self {
+        self.with(|config| config.introspection = Some(tokens))
     }
 
     /// Accepts one static token of the service `name`, in `Authorization: Bearer`; see [`ServiceToken`].

@@ -13,6 +13,8 @@ mod error;
 mod extract;
 mod filter;
 mod guard;
+#[cfg(feature = "introspection")]
+mod introspection;
 mod jwt;
 #[cfg(feature = "redis")]
 mod kept;
@@ -62,6 +64,8 @@ pub use guard::{
     Guard, Guarded, RequireAuthentication, RequirePermission, RequireRole, RequireScope,
     RequireService,
 };
+#[cfg(feature = "introspection")]
+pub use introspection::{Introspection, IntrospectionBuilder};
 pub use jwt::{
     ClientClaim, HmacKeys, InvalidClaims, IssuedToken, Issuer, JwtVerifier, JwtVerifierBuilder,
     KeySet, SigningKey, SigningKeys, TokenClaims, TokenIssuer, TokenIssuerBuilder, TokenType,

@@ -134,6 +134,14 @@ impl Issuer {
         Ok(Self::jwks(name, Jwks::discover(name, None)?))
     }
 
+    /// An issuer of opaque tokens, which says itself what they are good for; other rules as for [`keys`](Self::keys).
+    #[cfg(feature = "introspection")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "introspection")))]
+    #[must_use]
+    pub fn introspected(name: &str) -> Self {
+        Self::of(name, Keys::Asked)
+    }
+
     pub(crate) fn of(name: &str, keys: Keys) -> Self {
         Self {
             name: name.into(),
@@ -270,7 +278,20 @@ impl Issuer {
         self
     }
 
-    pub(super) fn build(self) -> Result<TrustedIssuer, Problems> {
+    pub(super) fn build(mut self) -> Result<TrustedIssuer, Problems> {
+        let mut problems = self.problems();
+        self.settle_keys(&mut problems);
+        problems.into_result(self.trusted())
+    }
+
+    /// For tokens that their issuer vouches for itself.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn build_without_keys(self) -> Result<TrustedIssuer, Problems> {
+        let problems = self.problems();
+        problems.into_result(self.trusted())
+    }
+
+    fn problems(&self) -> Problems {
         let mut problems = Problems::none();
         if let Some(reason) = name_problem(&self.name) {
             problems.push("name", reason);
@@ -294,8 +315,11 @@ impl Issuer {
         if self.max_lifetime.as_secs() == 0 {
             problems.push("max_lifetime", "is under one second");
         }
-        let mut keys = self.keys;
-        match &mut keys {
+        problems
+    }
+
+    fn settle_keys(&mut self, problems: &mut Problems) {
+        match &mut self.keys {
             Keys::Fixed(keys) => {
                 if let Some(allowed) = &self.algorithms {
                     keys.settle(|algorithm| allowed.contains(&algorithm));
@@ -306,6 +330,8 @@ impl Issuer {
             }
             // Which of them may be used is asked for each token.
             Keys::Own(_) => {}
+            #[cfg(feature = "introspection")]
+            Keys::Asked => problems.push("keys", "are missing: its tokens are for introspection"),
             #[cfg(feature = "jwks")]
             Keys::Remote(jwks) => {
                 let symmetric = |algorithm: &Algorithm| algorithm.family() == AlgorithmFamily::Hmac;
@@ -320,9 +346,12 @@ impl Issuer {
                 }
             }
         }
-        problems.into_result(TrustedIssuer {
+    }
+
+    fn trusted(self) -> TrustedIssuer {
+        TrustedIssuer {
             name: self.name,
-            keys,
+            keys: self.keys,
             algorithms: self.algorithms,
             token_type: self.token_type,
             rules: ClaimRules {
@@ -336,7 +365,7 @@ impl Issuer {
             nonces: self.nonces,
             adapt: self.adapt,
             tenants: self.tenants,
-        })
+        }
     }
 }
 

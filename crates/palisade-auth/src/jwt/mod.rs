@@ -19,9 +19,9 @@ mod roca;
 mod rules;
 mod signing;
 mod signing_keys;
-mod token_claims;
+pub(crate) mod token_claims;
 mod token_type;
-mod trusted;
+pub(crate) mod trusted;
 mod verifier;
 pub(crate) mod verify;
 
@@ -30,6 +30,8 @@ pub use self::issue::{IssuedToken, TokenIssuer, TokenIssuerBuilder};
 pub use self::issuer::Issuer;
 pub use self::key_set::KeySet;
 pub use self::keys::VerifyingKey;
+#[cfg(feature = "introspection")]
+pub(crate) use self::remote::is_trusted;
 #[cfg(feature = "jwks")]
 pub use self::remote::{FetchError, Jwks, JwksResponse};
 pub use self::rules::ClientClaim;

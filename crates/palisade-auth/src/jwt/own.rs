@@ -29,6 +29,12 @@ impl OwnClaims {
         self.sid.as_deref()
     }
 
+    /// When the token was made, in whole seconds.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn issued_at(&self) -> Option<UnixTime> {
+        self.iat.map(|iat| UnixTime::from_secs(iat as u64))
+    }
+
     /// The end of the token or of the principal, whichever comes first.
     pub(crate) fn expiry(&self, principal: &Principal) -> Option<UnixTime> {
         let own = self.exp.map(|exp| UnixTime::from_secs(exp as u64));

@@ -23,6 +23,9 @@ pub(crate) enum Keys {
     Fixed(KeySet),
     /// Private keys of our own, which may rotate.
     Own(SigningKeys),
+    /// None: the issuer is asked about each token.
+    #[cfg(feature = "introspection")]
+    Asked,
     #[cfg(feature = "jwks")]
     Remote(Jwks),
 }
@@ -33,6 +36,8 @@ impl Keys {
         match self {
             Self::Fixed(keys) => Ok(read(keys)),
             Self::Own(keys) => Ok(read(&keys.view().published)),
+            #[cfg(feature = "introspection")]
+            Self::Asked => Err(Refusal::UnknownKey),
             #[cfg(feature = "jwks")]
             Self::Remote(jwks) => jwks.with(read),
         }
@@ -43,6 +48,8 @@ impl Keys {
         match self {
             Self::Fixed(_) => 0,
             Self::Own(keys) => keys.generation(),
+            #[cfg(feature = "introspection")]
+            Self::Asked => 0,
             #[cfg(feature = "jwks")]
             Self::Remote(jwks) => jwks.generation(),
         }
@@ -130,6 +137,8 @@ impl TrustedIssuer {
     pub(super) const fn is_settled(&self) -> bool {
         match self.keys {
             Keys::Fixed(_) | Keys::Own(_) => true,
+            #[cfg(feature = "introspection")]
+            Keys::Asked => true,
             #[cfg(feature = "jwks")]
             Keys::Remote(_) => false,
         }

@@ -17,7 +17,7 @@ pub struct JwksResponse {
 pub type FetchError = Box<dyn std::error::Error + Send + Sync>;
 
 /// `https`, or this machine.
-pub(super) fn is_trusted(url: &str) -> bool {
+pub(crate) fn is_trusted(url: &str) -> bool {
     let Ok(url) = url.parse::<http::Uri>() else {
         return false;
     };

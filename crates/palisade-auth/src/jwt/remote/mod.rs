@@ -18,8 +18,9 @@ use palisade_core::Problems;
 use palisade_core::time::{self, Instant};
 use tokio::sync::watch;
 
+pub(crate) use self::fetch::is_trusted;
+use self::fetch::max_age;
 pub use self::fetch::{FetchError, JwksResponse};
-use self::fetch::{is_trusted, max_age};
 use super::jwk::Unnamed;
 use super::jwks::Document;
 use super::key_set::KeySet;
