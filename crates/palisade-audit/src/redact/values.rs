@@ -192,8 +192,8 @@ fn token(text: &[u8], at: usize) -> Option<Range<usize>> {
     }
     let header = run(text, at, is_base64url);
     let rest = run(text, at + header, |byte| is_base64url(byte) || byte == b'.');
-    let parts = &text[at + header..at + header + rest];
-    let is_token = header >= 8 && parts.first() == Some(&b'.') && parts.len() > 8;
+    // The header ends at the first dot, with which the rest begins.
+    let is_token = header >= 8 && rest > 8;
     is_token.then_some(at..at + header + rest)
 }
 

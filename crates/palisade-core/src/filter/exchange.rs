@@ -75,11 +75,7 @@ impl Exchange {
 
     /// Makes the scope of a request that has none, with its client's address. Returns `false` where it has one.
     #[inline]
-    pub fn begin_scope(
-        &mut self,
-        extensions: &mut Extensions,
-        client: Option<ClientAddr>,
-    ) -> bool {
+    pub fn begin_scope(&mut self, extensions: &mut Extensions, client: Option<ClientAddr>) -> bool {
         let is_new = self.find_scope(extensions).is_none();
         if is_new {
             let scope = RequestScope::started_at(self.now(), client);

@@ -260,6 +260,7 @@ fn credentials_behind_a_scheme_are_told_from_prose() {
     assert_eq!(secrets("the bearer abcdEf"), ["abcdEf"]);
     for prose in [
         "the Bearer abc",
+        "By the bearer abc",
         "Bearer of news",
         "bearer abc",
         "the bearer abcdefghijklmnopqrs",
@@ -276,4 +277,12 @@ fn credentials_behind_a_scheme_are_told_from_prose() {
     assert_eq!(secrets("basic abcdefghijklmno1"), ["abcdefghijklmno1"]);
     // RFC 7617: base64 of `u:p`.
     assert_eq!(secrets("basic dTpw"), ["dTpw"]);
+}
+
+#[test]
+fn a_secret_may_follow_a_word_at_once() {
+    assert_eq!(secrets("a//user:s3cret@h"), ["user:s3cret"]);
+    let pem = "-----BEGIN PRIVATE KEY-----MC4CAQ";
+    assert_eq!(secrets(&format!("x{pem}")), [pem]);
+    assert_eq!(secrets("x_AKIAIOSFODNN7EXAMPLE"), ["AKIAIOSFODNN7EXAMPLE"]);
 }
