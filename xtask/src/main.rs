@@ -6,6 +6,7 @@ mod command;
 mod fuzz;
 mod pictures;
 mod schema;
+mod simulate;
 mod test;
 mod tools;
 
@@ -32,6 +33,8 @@ Tasks of the workspace
         Draws docs/images/limit-*.svg anew, from what the limiter does; the tests say when they need it
     cargo xtask schema
         Writes docs/palisade.schema.json anew, from the model of the configuration; a test says when it needs it
+    cargo xtask simulate
+        Runs many instances with many shards, on paused time; prints and writes docs/scale.md
 
 What a task needs and does not find it installs, and says so before: system packages by apt-get, cargo tools under
 target/tools, moto (which stands in for AWS) in a virtual environment under target/moto.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run(args),
         "pictures" => pictures::run(args),
         "schema" => schema::run(args),
+        "simulate" => simulate::run(args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -16,6 +16,9 @@ mod policy;
 mod query;
 mod receipt;
 mod refund;
+#[cfg(feature = "simulate")]
+#[doc(hidden)]
+pub mod simulate;
 mod store;
 mod sync;
 #[cfg(test)]

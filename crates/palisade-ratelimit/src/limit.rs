@@ -55,7 +55,7 @@ pub(crate) use self::word::Word;
 /// | [exact log](Self::exact) | never more than N in any trailing window, released to the nanosecond | 8 B times N | small strict limits, such as logins |
 /// | calendar window (feature `calendar`) | N per hour, day, week or month of a time zone, up to 2N around the edge of one | 16 B | quotas that a contract states by the calendar |
 ///
-/// How each decides is written down in `docs/algorithms.md`.
+/// `docs/algorithms.md` says how each decides.
 /// A limit that cannot work (a burst of 0, a window of 0) is reported when the layer is built, by the name of its policy.
 ///
 /// # Example
@@ -111,7 +111,7 @@ impl Limit {
     /// A fixed window: `quota` requests in each window, which begins with a key's first request.
     ///
     /// The end of one window and the beginning of the next can together admit twice the quota within one window's time.
-    /// Where that matters, take [`sliding`](Self::sliding).
+    /// Take [`sliding`](Self::sliding) where that matters.
     #[must_use]
     pub const fn fixed(quota: u32, window: Duration) -> Self {
         Self(Kind::Fixed { quota, window })

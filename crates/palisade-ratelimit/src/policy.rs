@@ -119,7 +119,7 @@ impl Policy {
         Self::new(Name::from_static("admin")).limit(Limit::sliding(1_000, HOUR))
     }
 
-    /// `strict`: 10 a minute, exactly, by the client's address. For what is dear or dangerous.
+    /// `strict`: 10 a minute, exactly, by the client's address. For routes that are expensive or dangerous.
     #[must_use]
     pub fn strict() -> Self {
         Self::new(Name::from_static("strict"))
@@ -210,7 +210,7 @@ impl Policy {
     /// Refuses everything from a key for a while that was refused `refusals` times `within` this time, counted from its
     /// first refusal; default never.
     ///
-    /// The policy's limits let a client on as soon as there is room. One that does not heed them is shut out for `time`, and
+    /// The policy's limits let a client on as soon as there is room. One that goes on regardless is shut out for `time`, and
     /// told so by `Retry-After`: further requests do not make it longer. Blocks are kept in this process's
     /// [`Memory`](crate::Memory), also where the policy counts in Redis. What the backstop refuses does not count.
     /// [`reset`](crate::RateLimiter::reset) ends a block.

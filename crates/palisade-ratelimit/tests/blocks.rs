@@ -36,7 +36,7 @@ async fn a_key_that_is_refused_too_often_is_refused_for_a_time() {
     assert_eq!(
         header(&third, "retry-after"),
         Some("1"),
-        "the word of the limit"
+        "as the limit says"
     );
     for (seconds, left) in [(0, "60"), (30, "30"), (29, "1")] {
         advance(seconds * 1_000).await;
@@ -106,8 +106,8 @@ async fn operators_see_a_block_and_end_it() {
 async fn what_is_too_dear_or_refused_by_the_backstop_is_no_reason() {
     let limiter = layer(strict()).limiter();
     for _ in 0..9 {
-        let dear = limiter.check("strict", "key", 2).await;
-        assert_eq!(dear.outcome, Outcome::CostOverCapacity);
+        let expensive = limiter.check("strict", "key", 2).await;
+        assert_eq!(expensive.outcome, Outcome::CostOverCapacity);
     }
     assert!(limiter.check("strict", "key", 1).await.is_allowed());
     let layer = RateLimitLayer::builder()

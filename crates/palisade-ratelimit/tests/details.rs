@@ -1,4 +1,4 @@
-//! What is easy to get almost right: one test for each detail that a change could lose unseen.
+//! Details that are easy to get almost right, and that a change could lose unseen: one test for each.
 
 #[path = "support/logged.rs"]
 mod logged;

@@ -172,7 +172,7 @@ async fn expect_forwarded(service: &RateLimit<Handler>, proxy: &str) {
     }
 }
 
-/// How many of nine requests reach a handler that answers so.
+/// The number of nine requests that reach a handler which answers so.
 async fn answered(policy: Policy, status: u16) -> usize {
     let service = serve(&limited(policy).build().unwrap());
     let mut answered = 0;
@@ -352,8 +352,8 @@ async fn flask_around_the_limits() {
     );
     let service = serve(&exempt.build().unwrap());
     assert_eq!(passed(&service, 9, || to(from(A), "GET", "/ping")).await, 9);
-    let dear = built!(two_an_hour(), "`cost=lambda: 2`", .cost(|_| 2));
-    assert_eq!(at_once(&serve(&dear.build().unwrap())).await, 1);
+    let expensive = built!(two_an_hour(), "`cost=lambda: 2`", .cost(|_| 2));
+    assert_eq!(at_once(&serve(&expensive.build().unwrap())).await, 1);
     let denied = beside!(
         "`deduct_when=lambda response: response.status_code == 401`",
         Policy::new("api")

@@ -1,4 +1,4 @@
-//! What other limiters were found to do, and this one must not.
+//! Faults that were found in other limiters, and that this one must not have.
 
 mod support;
 

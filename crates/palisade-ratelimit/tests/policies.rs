@@ -1,4 +1,4 @@
-//! Who is counted by which policy, and what it costs.
+//! The choice of a policy, and the cost of a request.
 
 mod support;
 
@@ -227,11 +227,15 @@ async fn a_request_costs_what_the_closure_says() {
     );
     assert_eq!(status(&service, costing("1")).await, 429);
 
-    let dear = send(&service, costing("11")).await;
-    assert_eq!(dear.status(), 429);
-    assert_eq!(header(&dear, "retry-after"), None, "no wait would help");
+    let expensive = send(&service, costing("11")).await;
+    assert_eq!(expensive.status(), 429);
     assert_eq!(
-        json(dear).await["detail"],
+        header(&expensive, "retry-after"),
+        None,
+        "no wait would help"
+    );
+    assert_eq!(
+        json(expensive).await["detail"],
         "This request costs more than the limit allows at once"
     );
 }

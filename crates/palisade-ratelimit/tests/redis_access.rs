@@ -1,4 +1,4 @@
-//! What the user and the server must be allowed, and servers that answer but may not or cannot write.
+//! The rights that the user needs, the settings that the server needs, and servers that answer but cannot write.
 
 #[path = "support/logged.rs"]
 mod logged;
@@ -162,7 +162,7 @@ async fn missing_rights_end_with_the_grace() {
     }
 }
 
-/// What needs no write is answered as ever by a replica: it must not pass for health.
+/// A replica answers as ever where nothing is written: that must not pass for health.
 #[tokio::test]
 async fn a_server_that_reads_and_cannot_write_ends_with_the_grace() {
     for limit in [BUCKET, WINDOW] {

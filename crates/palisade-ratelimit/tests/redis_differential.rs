@@ -94,7 +94,7 @@ fn in_both(test: impl AsyncFnOnce(&Handle, &Server)) {
     });
 }
 
-/// What random policies may miss: each algorithm alone, and all of them together.
+/// Policies that random ones may miss: each algorithm alone, and all of them together.
 fn fixed_policy(number: u64) -> Option<Vec<Limit>> {
     Some(match number {
         0 => vec![Limit::token_bucket(per_second(10), burst(3))],

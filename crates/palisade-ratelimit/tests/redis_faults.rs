@@ -130,7 +130,7 @@ async fn a_key_that_somebody_else_wrote_is_an_outage_for_itself_alone() {
     }
 }
 
-/// What no script of ours answers.
+/// An answer that no script of this crate gives.
 fn nonsense() -> Vec<Vec<u8>> {
     let packed = |bytes: &[u8]| {
         let mut answer = format!("${}\r\n", bytes.len()).into_bytes();
@@ -273,7 +273,7 @@ async fn an_outage_lasts_since_the_first_failure_and_not_since_the_last_answer()
     assert!(start.elapsed() >= grace - Duration::from_millis(50));
 }
 
-/// What was asked of a Redis that did not answer in time was decided by the policy. If Redis carries it out after all it
+/// A request that Redis did not answer in time was decided by the policy. If Redis carries it out after all it
 /// is charged there, and once: nothing is sent a second time.
 #[tokio::test]
 async fn what_redis_carries_out_after_the_timeout_is_charged_once() {

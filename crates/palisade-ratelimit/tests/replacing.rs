@@ -21,7 +21,7 @@ fn limits(counts: &Memory, limits: &[Limit]) -> RateLimitBuilder {
         .store(counts.clone())
 }
 
-/// How many of so many units pass, one by one. The memory store answers at once.
+/// The number of these units that pass, one by one. The memory store answers at once.
 fn passed(layer: &RateLimitLayer, of: u64) -> u64 {
     let limiter = layer.limiter();
     let allowed = (0..of).filter(|_| {
@@ -34,7 +34,7 @@ fn passed(layer: &RateLimitLayer, of: u64) -> u64 {
     allowed.count() as u64
 }
 
-/// What passes of plenty after `used` was charged by the old limits, by the new ones.
+/// The number that passes by the new limits after `used` was charged by the old ones.
 fn left(old: &[Limit], used: u64, new: &[Limit]) -> u64 {
     let counts = Memory::default();
     let old = limits(&counts, old).build().unwrap();

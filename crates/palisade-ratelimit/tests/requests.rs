@@ -1,4 +1,4 @@
-//! What clients of a limited service see.
+//! A limited service as its clients see it.
 
 mod support;
 

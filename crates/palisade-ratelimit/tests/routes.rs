@@ -19,8 +19,8 @@ fn layer(route: &str) -> RateLimitLayer {
     let plenty = Limit::token_bucket(per_second(1_000), burst(1_000));
     RateLimitLayer::builder()
         .policy(Policy::new("plenty").limit(plenty))
-        .policy(Policy::new("dear").limit(Limit::exact(2, HOUR)))
-        .route(route, "dear")
+        .policy(Policy::new("expensive").limit(Limit::exact(2, HOUR)))
+        .route(route, "expensive")
         .build()
         .unwrap()
 }
@@ -70,7 +70,7 @@ fn a_route_that_can_never_match_is_an_error() {
     }
 }
 
-/// How many of twenty such requests to the router do not get 429.
+/// The number of twenty such requests to the router that do not get 429.
 async fn answered(router: &Router, method: Method, path: &str) -> usize {
     let mut answered = 0;
     for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! What goes over the wire: header fields that parse, gRPC refusals, and servers that the layer fits.
+//! The wire: header fields that parse, gRPC refusals, and servers that the layer fits.
 
 mod support;
 

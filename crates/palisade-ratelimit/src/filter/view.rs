@@ -82,7 +82,7 @@ impl<'a> RequestView<'a> {
         client
     }
 
-    /// The same, not kept for whoever asks next: most requests are asked once.
+    /// The same, and not kept: most requests are asked once.
     #[inline]
     pub(crate) fn find_client(&self) -> Option<ClientAddr> {
         match self.scope.and_then(RequestScope::client) {

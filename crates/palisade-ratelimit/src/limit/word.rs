@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One word of a table.
 ///
-/// Written by whoever holds the lock of its set, so that relaxed loads and stores are all it takes. What was read without
-/// that lock is a guess.
+/// Written under the lock of its set, so that relaxed loads and stores are enough. A value that was read without that lock
+/// is a guess.
 #[derive(Debug, Default)]
 pub(crate) struct Word(AtomicU64);
 

@@ -96,7 +96,7 @@ pub(crate) struct Charge<'a> {
 /// The most counts that one request can be charged to: the policy, the backstop of the address, and that of its site.
 pub(crate) const MAX_CHARGES: usize = 3;
 
-/// Charges all counts, or none: the word of the one closest to its limit, and its position.
+/// Charges all counts, or none. Returns the assessment of the count that is closest to its limit, and its position.
 pub(crate) fn charge(charges: &[Charge<'_>], now: u64) -> Option<(usize, Charged)> {
     charge_and_see(charges, now, |_, _| {})
 }

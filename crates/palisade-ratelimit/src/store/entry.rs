@@ -90,7 +90,7 @@ impl Shard {
             else {
                 return entry;
             };
-            // Growing takes all locks, in their order; whoever holds one would wait for itself.
+            // Growing takes all locks, in their order. A thread that holds one would wait for itself.
             drop(entry);
             self.grow(doublings, now);
         }

@@ -43,7 +43,7 @@ fn rate_of(interval: Duration) -> Rate {
     }
 }
 
-/// The word of a middleware of governor's about a request that passed.
+/// A request that passed, as a middleware of governor describes it.
 pub trait Remaining {
     /// The number of requests that would still pass now, if the middleware knows.
     fn remaining(&self) -> Option<u32>;

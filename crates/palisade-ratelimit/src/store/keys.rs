@@ -47,7 +47,7 @@ impl Keys {
         self.shard(key).entry_to_claim(key, now)
     }
 
-    /// The slot of a key, whoever has to make room for it: only for keys of which none is worth more than another.
+    /// The slot of a key, for which any other may have to make room: for keys of which none is worth more than another.
     #[cfg(feature = "redis")]
     pub(crate) fn claim(&self, key: &HashedKey, now: u64) -> Slot<'_> {
         let entry = self.entry_to_claim(key, now);

@@ -129,8 +129,8 @@ impl Memory {
     }
 
     /// The table of a policy, made when there is none, and the rules as they read its states. `None` when there is one
-    /// with other rules, unless it is to be replaced: it is then taken over where it can be, and left to whoever has it
-    /// where not.
+    /// with other rules, unless it is to be replaced: it is then taken over where it can be, and left to
+    /// the other layers where not.
     pub(crate) fn table(
         &self,
         policy: Name,

@@ -50,7 +50,7 @@ impl RedisPolicy {
             script_limits: ScriptLimits::new(rules),
             rules: *rules,
             outage: policy.outage.unwrap_or_default(),
-            // A refusal that a refund may end at any moment must not be remembered: it would lock out whoever is honest.
+            // A refund may end a refusal at any moment. Remembered, the refusal would lock out an honest client.
             denied: (redis.remembered() > 0 && policy.refund.is_none())
                 .then(|| DenyCache::new(spots, redis.remembered())),
             leases: leases.then(|| Leases::new(spots, LEASED_KEYS)),

@@ -16,11 +16,11 @@ pub(crate) struct Reply {
     /// The time of the decision by Redis, in microseconds since 1970.
     pub(crate) time: u64,
     pub(crate) taken: Option<Taken>,
-    /// What is left of each limit and the time until it is full, where that was asked for.
+    /// The state of each limit, where that was asked for.
     pub(crate) each: Option<Each>,
 }
 
-/// What is left of each limit and the time until it is full.
+/// The units that are left of each limit, and the time until it is full.
 pub(crate) type Each = Box<[(u64, u64)]>;
 
 /// The units that were taken beyond the cost.

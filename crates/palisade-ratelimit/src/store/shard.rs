@@ -17,7 +17,7 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
 ///
 /// A shard grows by doubling, as in linear hashing (Litwin, 1980): sets are numbered `column + columns * row`, a key's
 /// column never changes, and one more bit of its hash says whether it stays in its row or goes to the new one above it.
-/// So nothing that is there moves in memory, and whoever looks up a key needs no lock but that of its set.
+/// So nothing that is there moves in memory, and a look-up of a key takes no lock but that of its set.
 #[derive(Debug)]
 pub(super) struct Shard {
     columns: u32,

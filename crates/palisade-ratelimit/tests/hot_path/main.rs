@@ -1,4 +1,4 @@
-//! What the path of a request does not do where counts are kept in memory: wait, allocate, or ask for the time twice.
+//! The path of a request whose counts are in memory: it does not wait, allocate, or ask for the time twice.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -222,7 +222,7 @@ fn a_request_reads_the_clock_once() {
     }
 }
 
-/// How often the monotonic clock and wall time are read by a program that sends so many requests.
+/// The number of times that a program which sends so many requests reads the monotonic clock and wall time.
 fn reads(counter: &Path, count: u32, way: &str) -> (u64, u64) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["so_many_requests_on_one_way", "--exact", "--test-threads=1"])

@@ -9,7 +9,7 @@ pub(crate) struct Phase {
     pub(crate) until: u64,
 }
 
-/// What a picture is drawn from; times in seconds, in the order in which they came.
+/// The data of a picture; times in seconds, in the order in which they came.
 pub(crate) struct Picture<'a> {
     pub(crate) title: &'static str,
     pub(crate) quota: u64,
@@ -24,7 +24,7 @@ const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 448.0;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 648.0;
-/// Where the two plots begin and end, from the top.
+/// The beginning and the end of each plot, from the top.
 const IN_ALL: (f64, f64) = (94.0, 234.0);
 const TRAILING: (f64, f64) = (274.0, 404.0);
 
@@ -129,7 +129,7 @@ impl Picture<'_> {
         }
     }
 
-    /// What came and what was admitted, since the beginning.
+    /// Draws the arrivals and the admissions since the beginning.
     fn in_all(&self, svg: &mut String) {
         let scale = Scale::new(IN_ALL, 100);
         scale.axis(svg, 25, "requests in all");
@@ -151,7 +151,7 @@ impl Picture<'_> {
         }
     }
 
-    /// What was admitted within the window that ends at each moment.
+    /// Draws the admissions within the window that ends at each moment.
     fn trailing(&self, svg: &mut String) {
         let scale = Scale::new(TRAILING, 25);
         scale.axis(svg, 5, "in the last minute");
@@ -176,7 +176,7 @@ impl Picture<'_> {
         );
     }
 
-    /// How many are held at each moment at which that changes.
+    /// The number that is held at each moment at which it changes.
     fn held(&self) -> Vec<(u64, u64)> {
         let mut moments: Vec<u64> = self
             .admitted
@@ -192,7 +192,7 @@ impl Picture<'_> {
             .collect()
     }
 
-    /// How many were admitted in (`end` - window, `end`].
+    /// The number of admissions in (`end` - window, `end`].
     fn within(&self, end: u64) -> u64 {
         let inside = |time: &&u64| **time <= end && **time + self.window > end;
         self.admitted.iter().filter(inside).count() as u64

@@ -12,7 +12,7 @@ use palisade_ratelimit::{Limit, MINUTE, Policy, RateLimitLayer, burst, per_minut
 
 const QUOTA: u32 = 10;
 
-/// What happens in the eight minutes of every picture; in seconds.
+/// The phases of the eight minutes of every picture, in seconds.
 const PHASES: [Phase; 3] = [
     Phase {
         name: "a trickle",

@@ -39,7 +39,7 @@ impl Logged {
         self.0.lock().unwrap().is_empty()
     }
 
-    /// What was logged since the last time.
+    /// The lines that were logged since the last call.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }

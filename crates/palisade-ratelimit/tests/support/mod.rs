@@ -1,4 +1,4 @@
-//! What the tests of requests share: a handler that counts, and requests from an address.
+//! Helpers of the tests of requests: a handler that counts, and requests from an address.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::convert::Infallible;
@@ -93,7 +93,7 @@ where
     send(service, request).await.status().as_u16()
 }
 
-/// How many of `count` equal requests pass.
+/// The number of `count` equal requests that pass.
 pub(crate) async fn passed<S, B>(
     service: &S,
     count: usize,

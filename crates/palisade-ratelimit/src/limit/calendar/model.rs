@@ -59,7 +59,7 @@ impl Unit {
         }
     }
 
-    /// What the clocks show, as the label of the window: each later label is greater.
+    /// The label of the window whose clocks show this: each later label is greater.
     fn label(self, shown: DateTime) -> (Date, i8) {
         let date = shown.date();
         match self {
