@@ -58,7 +58,7 @@ pub enum HttpClientError {
     Open {
         /// Scheme, host and port.
         origin: Box<str>,
-        /// When to try again, where that is known.
+        /// The time until another attempt makes sense, where that is known.
         retry_after: Option<Duration>,
     },
 }

@@ -1,4 +1,4 @@
-//! What is known of each secret, and what to do about it now.
+//! The state of each secret in the cache, and the decisions about it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct Times {
     pub(crate) ttl: Duration,
     pub(crate) max_stale: Duration,
     pub(crate) negative_ttl: Duration,
-    /// How long a provider may take.
+    /// The time that a provider may take.
     pub(crate) provider: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Times {
         }
     }
 
-    /// How long to leave a source alone after it failed: a tenth of the time to live, 1 to 30 s.
+    /// Returns how long to leave a source alone after it failed: a tenth of the time to live, 1 to 30 s.
     pub(crate) fn pause(self) -> Duration {
         (self.ttl / 10).clamp(Duration::from_secs(1), Duration::from_secs(30))
     }
@@ -74,11 +74,11 @@ impl Snapshot {
     }
 }
 
-/// What is known of one secret. It never changes; a newer one takes its place.
+/// The state of one secret. It never changes; a newer one takes its place.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) secret: Option<Secret>,
-    /// Why the latest attempt failed, if it did.
+    /// The reason why the latest attempt failed, if it did.
     pub(crate) failure: Option<Failure>,
     /// Counts the attempts, so that who waited for one sees that it was made.
     pub(crate) attempt: u64,
@@ -88,19 +88,19 @@ pub(crate) struct Known {
     pub(crate) flight: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Which provider failed, and how.
+/// The provider that failed, and its error.
 pub(crate) type Failure = (palisade_core::Name, ProviderError);
 
 #[derive(Debug, Clone, Copy)]
 struct Life {
     read_at: Instant,
-    /// When to ask again.
+    /// The time to ask again.
     refresh_at: Instant,
     fresh_until: Instant,
     stale_until: Instant,
 }
 
-/// What to do with what is known.
+/// The way to answer a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Use it as it is: the secret, or that there is none.
@@ -130,7 +130,7 @@ impl Known {
         }
     }
 
-    /// What is known after a provider gave the secret.
+    /// Returns the state after a provider gave the secret.
     ///
     /// `jitter` is 0 to 1, and spreads the next read over 72 to 88 % of the time to live; the one after the first read
     /// over 8 to 80 %, because instances start together and would otherwise stay together for many rounds.
@@ -159,7 +159,7 @@ impl Known {
         )
     }
 
-    /// What is known after every provider said that it is not there.
+    /// Returns the state after every provider said that it is not there.
     pub(crate) fn absent(&self, times: Times, now: Instant) -> Self {
         let until = now + times.negative_ttl;
         self.next(
@@ -174,7 +174,7 @@ impl Known {
         )
     }
 
-    /// What is known after a provider failed: as much as before.
+    /// Returns the state after a provider failed: as much is known as before.
     pub(crate) fn failed(&self, failure: Failure, times: Times, now: Instant) -> Self {
         let life = self.life.map(|life| Life {
             refresh_at: now + times.pause(),
@@ -190,7 +190,7 @@ impl Known {
             .is_some_and(|life| now >= life.read_at + COMPLAINTS_APART && now < life.fresh_until)
     }
 
-    /// What is known once somebody says that the secret is no longer accepted.
+    /// Returns the state once somebody says that the secret is no longer accepted.
     pub(crate) fn rejected(&self, now: Instant) -> Self {
         let life = self.life.map(|life| Life {
             refresh_at: now,
@@ -237,12 +237,12 @@ impl Known {
         self.secret.is_some() && self.life.is_none_or(|life| now < life.stale_until)
     }
 
-    /// When to ask again; nothing for a secret that never changes.
+    /// Returns the time to ask again; nothing for a secret that never changes.
     pub(crate) fn refresh_at(&self) -> Option<Instant> {
         self.life.map(|life| life.refresh_at)
     }
 
-    /// How old the secret is.
+    /// Returns the age of the secret.
     pub(crate) fn age(&self, now: Instant) -> Duration {
         self.life.map_or(Duration::ZERO, |life| {
             now.saturating_duration_since(life.read_at)

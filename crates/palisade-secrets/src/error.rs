@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use palisade_core::{Name, Problems};
 
-/// What can go wrong. It never holds a secret.
+/// An error of reading, judging or making secrets. It never holds a secret.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,9 +23,9 @@ pub enum Error {
     Provider {
         /// The name that was asked for.
         name: Box<str>,
-        /// Which provider.
+        /// The provider.
         provider: Name,
-        /// What went wrong.
+        /// The cause.
         source: ProviderError,
     },
     /// It is older than may be, and could not be read anew.
@@ -35,7 +35,7 @@ pub enum Error {
         name: Box<str>,
         /// Its age.
         age: Duration,
-        /// Why it could not be read anew.
+        /// The reason why it could not be read anew.
         source: ProviderError,
     },
     /// It is there, but is not what was asked for.
@@ -45,20 +45,20 @@ pub enum Error {
         name: Box<str>,
         /// The part that is wrong, or `value`.
         field: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// A file or a random value could not be made.
     #[error("{what}: {source}")]
     Generate {
-        /// What was being made.
+        /// The thing that was being made.
         what: String,
-        /// What went wrong.
+        /// The cause.
         source: Arc<std::io::Error>,
     },
 }
 
-/// Why a provider could not answer.
+/// The reason why a provider could not answer.
 ///
 /// The message is shown and logged, so it must not hold a secret; mind errors of parsers, which quote what they read.
 #[derive(Clone, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! What a secret must be like to be accepted at the start.
+//! The rules by which a secret is accepted at the start.
 
 mod connection;
 
@@ -35,7 +35,7 @@ impl Rule {
         })
     }
 
-    /// What is wrong with a value, for an operator to read.
+    /// Returns the reason to refuse a value, for an operator to read.
     pub(crate) fn judge(self, value: &str) -> Option<String> {
         let Some(inside) = connection::passwords(value) else {
             return weak::check(value.as_bytes(), self.min_len)

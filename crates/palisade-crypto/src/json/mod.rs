@@ -143,7 +143,7 @@ fn open_raw(
     Ok(())
 }
 
-/// What a JSON string says, if `raw` is one that a Rust string can hold.
+/// Decodes a JSON string, if `raw` is one that a Rust string can hold.
 fn unquoted(raw: &str) -> Option<Unquoted<'_>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if !inner.contains('\\') {

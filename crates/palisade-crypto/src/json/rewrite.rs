@@ -56,7 +56,7 @@ struct Container {
     /// Whether nothing in it has been read yet.
     fresh: bool,
     level: Level,
-    /// How the container was reached; nothing for the document itself.
+    /// The name or position by which the container was reached; nothing for the document itself.
     step: Option<Reached>,
 }
 
@@ -68,7 +68,7 @@ enum Reached {
 
 struct Field {
     start: usize,
-    /// How many containers stand around it.
+    /// The number of containers around it.
     depth: usize,
 }
 
@@ -204,7 +204,7 @@ where
 /// Stands for every name that no Rust string can hold, in patterns and in paths.
 const NO_NAME: &str = "\u{fffd}";
 
-/// What a name says, unless it holds half of a surrogate pair.
+/// Decodes a name, unless it holds half of a surrogate pair.
 fn name_of<'a>(text: &'a str, name: &Text) -> Option<Cow<'a, str>> {
     let quoted = &text[name.span.clone()];
     if name.escaped {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::Error;
 
-/// How many bytes at the start of `text` neither end nor escape a string and are allowed in one.
+/// Counts the bytes at the start of `text` neither end nor escape a string and are allowed in one.
 ///
 /// It looks at eight at a time, as one number. Subtracting a byte of it from another may borrow from the next one up, so
 /// that what is found above the lowest hit may be wrong, but never the lowest.

@@ -1,4 +1,4 @@
-//! What the headers of a message say about its body, and what they must no longer say.
+//! The headers that describe a body, and those that no longer hold once it was rewritten.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 

@@ -148,7 +148,7 @@ impl Config {
             && self.when.as_ref().is_none_or(|when| when(head))
     }
 
-    /// What the user's closure binds to; without one it is known only once the principal is.
+    /// Returns the binding by the user's closure; without one it is known only once the principal is.
     pub(super) fn binding_by_closure(&self, head: &RequestHead<'_>) -> Option<Binding> {
         self.bind.as_ref().map(|bind| bind(head))
     }

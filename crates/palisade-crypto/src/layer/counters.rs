@@ -10,7 +10,7 @@ pub(super) struct Counters {
 #[cfg(feature = "metrics")]
 pub const REFUSED_TOTAL: &str = "palisade_crypto_refused_total";
 
-/// Which message was refused.
+/// The message that was refused.
 #[derive(Clone, Copy)]
 pub(super) enum Message {
     Request,

@@ -15,7 +15,7 @@ use super::body;
 use super::config::{Binding, Config, Form};
 use super::counters::Message;
 
-/// What is to be done with the response of one request.
+/// The work to do on the response to one request.
 pub(super) struct Job {
     pub(super) config: Handle<Config>,
     pub(super) binding: Option<Binding>,
@@ -175,7 +175,7 @@ where
     }
 }
 
-/// Why a response cannot be rewritten, as far as its head tells.
+/// Returns the reason why a response cannot be rewritten, as far as its head tells.
 fn unfit<B: Body>(response: &Response<B>, form: Form, limit: usize) -> Option<&'static str> {
     if response.body().is_end_stream() {
         None

@@ -96,7 +96,7 @@ impl<S, F> FieldCrypto<S, Mapped<F>> {
     }
 }
 
-/// Why a request is refused.
+/// The reason to refuse a request.
 enum Refusal {
     TooLarge,
     /// With a code for the event; the caller learns no more than that it is wrong.
@@ -133,7 +133,7 @@ impl Refusal {
     }
 }
 
-/// What a request becomes once its body is there.
+/// The outcome for a request once its body is there.
 struct Rest<S, F> {
     head: Parts,
     form: Form,

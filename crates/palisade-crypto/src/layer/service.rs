@@ -24,7 +24,7 @@ pub struct FieldCrypto<S, M = Untouched> {
 }
 
 impl<S, M> FieldCrypto<S, M> {
-    /// What is to be done with the response to this request.
+    /// Returns the work to do on the response to this request.
     #[inline]
     pub(super) fn job<Rq>(&self, request: &mut Request<Rq>) -> Option<Box<Job>> {
         match &self.config {

@@ -1,4 +1,4 @@
-//! What the ciphers share: their sizes, and how keys are made of keys.
+//! The common parts of the ciphers: sizes, and the derivation of keys.
 
 use ring::hkdf;
 use zeroize::Zeroizing;

@@ -49,7 +49,7 @@ pub(super) struct Waiting<S, Req> {
     pub(super) tokens: Handle<Tokens>,
 }
 
-/// What it takes to send a request a second time.
+/// The parts that a second attempt needs.
 pub(super) struct Another<S, Req> {
     request: Req,
     /// The signature that may be refused.

@@ -1,4 +1,4 @@
-//! How often a request is sent.
+//! The number of times that a request is sent.
 
 use std::fmt;
 

@@ -16,7 +16,7 @@ pub(super) enum Tokens {
     Rotating { secrets: Secrets, name: Box<str> },
 }
 
-/// What one request is signed with.
+/// The token that one request is signed with.
 #[derive(Clone)]
 pub(super) struct Signature {
     pub(super) value: HeaderValue,
@@ -36,7 +36,7 @@ impl Tokens {
         }
     }
 
-    /// What to sign with, unless it must be waited for.
+    /// Returns the token to sign with, unless it must be waited for.
     pub(super) fn now(&self) -> Option<Result<Signature, Error>> {
         match self {
             Self::Fixed(value) => Some(Ok(Signature {

@@ -1,4 +1,4 @@
-//! Where secrets come from.
+//! The sources of secrets.
 
 #[cfg(feature = "aws")]
 mod aws;
@@ -25,7 +25,7 @@ pub use self::env::EnvVars;
 pub use self::vault::Vault;
 use crate::{ProviderError, Secret};
 
-/// Which of the versions of a secret.
+/// A version of a secret, by its place in a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
