@@ -14,6 +14,9 @@ pub(crate) const TESTED: [&str; 4] = [
     "--all-features",
 ];
 
+/// RustyVault speaks a part of Vault's interface. It needs OpenSSL's headers, and some 20 minutes to build.
+const RUSTY_VAULT: &str = "0.2.1";
+
 /// Serves AWS's interfaces to the official SDKs.
 const MOTO: &[&str] = &["moto[server]==5.2.5"];
 /// The schema of OCSF as models that validate.
@@ -27,6 +30,12 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     tools::python_program("moto", MOTO, "moto_server")?;
     tools::python_program("ocsf", OCSF, "python")?;
     let mut tests = wanted.command();
+    if wanted.full {
+        tests.env(
+            "PALISADE_RVAULT",
+            tools::cargo_program("rusty_vault", RUSTY_VAULT, "rvault")?,
+        );
+    }
     let plain = command::run(&mut tests);
     let suites = loom_suites();
     let with_loom = suites

@@ -40,8 +40,13 @@ pub(crate) fn system(program: &str, package: &str) -> Result<PathBuf, Failure> {
 
 /// A cargo tool of exactly this version, under the target directory where nothing else is disturbed.
 pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf, Failure> {
+    cargo_program(name, version, name)
+}
+
+/// The same for a package whose program has another name.
+pub(crate) fn cargo_program(name: &str, version: &str, program: &str) -> Result<PathBuf, Failure> {
     let root = target_dir().join("tools").join(format!("{name}-{version}"));
-    let program = root.join("bin").join(name);
+    let program = root.join("bin").join(program);
     if !program.is_file() {
         eprintln!(
             "xtask: installing {name} {version} into {}, once",

@@ -139,7 +139,8 @@ impl Secrets {
     pub async fn pair(&self, name: &str) -> Result<Pair, Error> {
         let current = self.secret(name).await?;
         let previous = match self.staged(name, Stage::Previous).await {
-            Ok(previous) => Some(previous),
+            // A source that keeps several secrets in one has versions in which this one did not change.
+            Ok(previous) => (!previous.same_value(&current)).then_some(previous),
             Err(Error::Missing { .. }) => None,
             Err(error) => return Err(error),
         };
@@ -259,7 +260,7 @@ impl Secrets {
         settled(name, &learned)
     }
 
-    /// What is known of a secret, with a place to keep it if there is none yet.
+    /// Returns the state of a secret, with a place to keep it if there is none yet.
     pub(crate) fn known(&self, name: &str, stage: Stage) -> Arc<Known> {
         if let Some(known) = self.0.known[stage as usize].load().get(name) {
             return Arc::clone(known);
@@ -338,7 +339,7 @@ impl Secrets {
     }
 }
 
-/// What a reader gets of what is known.
+/// Returns the answer to a reader by the state of a secret.
 fn outcome(name: &str, known: &Known) -> Result<Secret, Error> {
     match (&known.secret, &known.failure) {
         (Some(secret), _) => Ok(secret.clone()),
@@ -351,7 +352,7 @@ fn outcome(name: &str, known: &Known) -> Result<Secret, Error> {
     }
 }
 
-/// What a reader gets right after the providers were asked.
+/// Returns the answer to a reader right after the providers were asked.
 fn settled(name: &str, known: &Known) -> Result<Secret, Error> {
     if known.secret.is_some() && !known.is_usable(time::now()) {
         return Err(stale(name, known));

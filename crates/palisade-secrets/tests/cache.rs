@@ -179,6 +179,11 @@ async fn current_and_previous_come_as_a_pair() {
     advance(secs(11)).await;
     let pair = secrets.pair("A").await.unwrap();
     assert_eq!(pair.previous.unwrap().expose_secret(), "1");
+
+    let same = Store::of([("A", "2")]);
+    same.set_stage("A", Stage::Previous, "2");
+    let unchanged = self::secrets(&same).await.pair("A").await.unwrap();
+    assert!(unchanged.previous.is_none(), "nothing was rotated");
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,6 +47,27 @@ async fn kv_2_gives_the_current_version_and_the_newest_before_it_that_was_not_de
 }
 
 #[tokio::test]
+async fn a_version_in_which_another_field_changed_is_not_the_one_before() {
+    let server = StandIn::start().await;
+    let versions = [("a", "1"), ("b", "1"), ("b", "2")];
+    let versions = versions.map(|(token, other)| Some(json!({"TOKEN": token, "OTHER": other})));
+    server.with(|model| model.kv2.insert("bookings".to_owned(), versions.to_vec()));
+    let vault = server.vault().path("bookings");
+    assert_eq!(
+        read(&vault, "TOKEN", Stage::Current).await,
+        found("b", Some("3"))
+    );
+    assert_eq!(
+        read(&vault, "TOKEN", Stage::Previous).await,
+        found("a", Some("1"))
+    );
+    assert_eq!(
+        read(&vault, "OTHER", Stage::Previous).await,
+        found("1", Some("2"))
+    );
+}
+
+#[tokio::test]
 async fn a_secret_that_is_not_there_or_was_deleted_is_looked_for_elsewhere() {
     let server = StandIn::start().await;
     let versions = vec![Some(json!({"value": "one"})), None];

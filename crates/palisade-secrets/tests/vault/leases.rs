@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use palisade_secrets::{Environment, ExposeSecret, Provider, SecretString, Secrets, Stage, Vault};
 
-use crate::stand_in::{StandIn, Terms, eventually, pass, terms};
+use crate::clock::{eventually, pass};
+use crate::stand_in::{StandIn, Terms, terms};
 
 const MAKE: &str = "GET database/creds/bookings";
 const RENEW: &str = "POST sys/leases/renew";

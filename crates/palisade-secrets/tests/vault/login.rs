@@ -5,7 +5,8 @@ use std::time::Duration;
 use palisade_secrets::{ExposeSecret, Provider, Stage, Vault};
 use serde_json::json;
 
-use crate::stand_in::{StandIn, Terms, eventually, pass, terms};
+use crate::clock::{eventually, pass};
+use crate::stand_in::{StandIn, Terms, terms};
 
 const APP_ROLE: &str = "POST auth/approle/login";
 const RENEW: &str = "POST auth/token/renew-self";

@@ -4,11 +4,12 @@
 //!
 //! Its clock is Tokio's, so that tests can let hours pass.
 
+#![allow(dead_code, reason = "no test uses all of it")]
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use palisade_secrets::Vault;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -124,13 +125,6 @@ impl StandIn {
 
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Model) -> T) -> T {
         change(&mut self.model.lock().unwrap())
-    }
-
-    /// A provider that logs in by AppRole.
-    pub(crate) fn vault(&self) -> Vault {
-        Vault::new(&self.url)
-            .unwrap()
-            .app_role("the-role-id", "the-secret-id")
     }
 
     /// The number of requests, such as `POST auth/approle/login`.
@@ -365,27 +359,4 @@ impl Model {
             json!({ "data": { "data": data, "metadata": metadata } }),
         )
     }
-}
-
-/// Lets time pass, for the stand-in and for the provider alike, without waiting for it.
-pub(crate) async fn pass(time: Duration) {
-    // What is under way ends first, or its own limits of time would pass with it. All of it runs on this thread, so that
-    // a few rounds in real time are enough, however slow the machine is.
-    for _ in 0..5 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    tokio::time::pause();
-    tokio::time::advance(time).await;
-    tokio::time::resume();
-}
-
-/// Waits, in real time, for something that a task brings about.
-pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("in five seconds it did not come about that {what}");
 }

@@ -17,7 +17,7 @@ pub(super) enum Engine {
     Kv2(Box<str>),
 }
 
-/// How many versions are looked at for one before the current one that was not deleted. Vault keeps ten by default.
+/// The most versions that are looked at for a previous one that was not deleted. Vault keeps ten by default.
 const MOST_VERSIONS: u64 = 10;
 
 pub(super) async fn read(
@@ -69,19 +69,26 @@ async fn kv2(
     let Some(found) = Version::of(&newest)? else {
         return Ok(None);
     };
+    let current = found.taken(place)?;
     if stage == Stage::Current {
-        return found.taken(place);
+        return Ok(current);
     }
     let newest = found.metadata.version;
     let oldest = newest.saturating_sub(MOST_VERSIONS).max(1);
     for version in (oldest..newest).rev() {
         let reply = session.read(&format!("{path}?version={version}")).await?;
-        if let Some(taken) = Version::of(&reply)?
-            .map(|found| found.taken(place))
-            .transpose()?
-            .flatten()
-        {
-            return Ok(Some(taken));
+        let Some(found) = Version::of(&reply)? else {
+            continue;
+        };
+        let taken = found.taken(place)?;
+        // A version in which only other fields changed is not the one before.
+        let is_other = taken.as_ref().is_some_and(|taken| {
+            !current
+                .as_ref()
+                .is_some_and(|current| current.secret.same_value(&taken.secret))
+        });
+        if is_other {
+            return Ok(taken);
         }
     }
     Ok(None)

@@ -1,4 +1,4 @@
-//! The life of a token or a lease, and what to do about its end.
+//! The life of a token or a lease, and the decisions about its end.
 
 use std::time::Duration;
 
@@ -12,11 +12,13 @@ pub(super) struct Life {
     /// The time that was granted first, which a renewal gives again until the longest life is near.
     full: Duration,
     renewable: bool,
-    /// When to do something about it.
+    /// Attempts that failed since it was granted.
+    failures: u8,
+    /// The time to do something about it.
     act_at: Option<Instant>,
 }
 
-/// What to do about an end.
+/// The action that an end asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Ask for more time.
@@ -24,6 +26,9 @@ pub(super) enum Next {
     /// Get another one: it cannot be renewed, or is near its longest life.
     Replace,
 }
+
+/// After so many failed renewals in a row another one is had: a server may be well and yet never renew.
+const MOST_FAILURES: u8 = 3;
 
 /// The least time between two attempts.
 const LEAST_PAUSE: Duration = Duration::from_millis(500);
@@ -56,6 +61,7 @@ impl Life {
             end,
             full,
             renewable,
+            failures: 0,
             act_at: end.and_then(|_| now.checked_add(ahead)),
         }
     }
@@ -65,6 +71,7 @@ impl Life {
     pub(super) fn postponed(self, now: Instant) -> Self {
         let left = self.left(now).filter(|left| !left.is_zero());
         Self {
+            failures: self.failures.saturating_add(1),
             act_at: left.map(|left| now + (left / 4).max(LEAST_PAUSE)),
             ..self
         }
@@ -88,7 +95,7 @@ impl Life {
     }
 
     pub(super) fn next(&self) -> Next {
-        if self.renewable {
+        if self.renewable && self.failures < MOST_FAILURES {
             Next::Renew
         } else {
             Next::Replace
@@ -171,6 +178,9 @@ mod tests {
             (after.act_at(), after.next()),
             (Some(start + secs(45)), Next::Renew)
         );
+        let twice = after.postponed(start + secs(45));
+        assert_eq!(twice.next(), Next::Renew);
+        assert_eq!(twice.postponed(start + secs(49)).next(), Next::Replace);
         assert_eq!(life.postponed(start + secs(60)).act_at(), None);
         let soon = life.postponed(start + Duration::from_millis(59_900));
         assert_eq!(soon.act_at(), Some(start + Duration::from_millis(60_400)));

@@ -37,7 +37,7 @@ use crate::{Error, ProviderError};
 ///   its longest life, or was revoked, is replaced by a new login, well before its end where that is known.
 /// - **Names** are paths: `secret(name)` is the field `value` of the secret `name` under the mount, unless
 ///   [`path`](Self::path), [`field`](Self::field) or [`places`](Self::places) say otherwise.
-/// - **Versions**: with KV 2 [`Stage::Previous`] is the newest version before the current one that was not deleted; with
+/// - **Versions**: with KV 2 [`Stage::Previous`] is the newest version before the current one that was not deleted and has another value; with
 ///   KV 1 it is the secret `NAME_PREVIOUS`.
 /// - **Absence** is what Vault answers with 404: no such path, or a version that was deleted. Everything else, such as a
 ///   server that is sealed or a policy that forbids, is an error, and no later provider is asked. Vault also says 404

@@ -1,4 +1,4 @@
-//! Requests to the server, and what its answers mean.
+//! Requests to the server, and the meaning of its answers.
 
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -160,7 +160,7 @@ impl Reply {
     }
 }
 
-/// What every answer has in common.
+/// The fields that all answers share.
 #[derive(Deserialize)]
 pub(super) struct Answer<'a> {
     #[serde(borrow, default)]
