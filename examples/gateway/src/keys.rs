@@ -1,6 +1,8 @@
 //! The secrets of the gateway: where they come from, and what is made of them.
 
 mod kept;
+mod rotation;
+mod sources;
 
 use palisade::auth::revocation::MemoryRevocation;
 use palisade::auth::{
@@ -8,10 +10,11 @@ use palisade::auth::{
     RefreshTokens, Roles, ServiceToken, SigningKey, SigningKeys, TokenIssuer,
 };
 use palisade::crypto::{self, FieldCipher, Key, Keyring};
-use palisade::secrets::{EnvVars, Environment, Error, ExposeSecret, Secret, Secrets};
+use palisade::secrets::{Environment, Error, ExposeSecret, Secret, Secrets};
 use palisade::{Principal, Problems};
 
-use self::kept::KeptKeys;
+use self::rotation::KEYSET;
+use self::sources::{has, sources};
 use crate::settings::Settings;
 
 /// The issuer of this gateway's tokens.
@@ -39,23 +42,27 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Reads the secrets from the environment, from the files that `NAME_FILE` names, and in development from the data
-    /// directory, where missing ones are made.
+    /// Reads the secrets from their [sources](sources::sources), and follows those keys that change while the gateway runs:
+    /// `JWT_SIGNING_KEY` and `ENCRYPTION_KEYS`.
     ///
     /// # Errors
     ///
     /// Every secret that is missing, weak or a placeholder, by the name of its variable.
     pub(crate) async fn load(settings: &Settings) -> Result<Self, Problems> {
         let development = settings.environment == Environment::Development;
-        let mut builder = Secrets::builder(settings.environment)
-            .provider(EnvVars::new().file_suffix("_FILE"))
-            .provider_if(
-                development,
-                KeptKeys::in_folder(settings.data_dir.join("keys")),
-            )
-            .require(["JWT_SECRET_KEY", "ENCRYPTION_KEY"]);
+        // What is there says what is required.
+        let known = sources(settings)
+            .await?
+            .build()
+            .await
+            .map_err(problems_of)?;
+        let has_keyset = has(&known, KEYSET).await?;
+        let mut builder = sources(settings).await?.require(["JWT_SECRET_KEY"]);
+        if !has_keyset {
+            builder = builder.require(["ENCRYPTION_KEY"]);
+        }
         for (_, variable) in SERVICES {
-            if development || is_set(variable) {
+            if development || has(&known, variable).await? {
                 builder = builder.require([variable]);
             }
         }
@@ -104,12 +111,6 @@ impl Keys {
 /// `user < facilitator < admin`.
 pub(crate) fn roles() -> Result<Roles, AuthError> {
     Roles::ladder(["user", "facilitator", "admin"])
-}
-
-fn is_set(variable: &str) -> bool {
-    [variable.to_owned(), format!("{variable}_FILE")]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some())
 }
 
 struct Tokens {
@@ -176,6 +177,9 @@ async fn signing_keys(secrets: &Secrets) -> Result<Option<SigningKeys>, Problems
             Some(keys) => SigningKeys::also(keys, key.public().clone()),
         });
     }
+    if let Some(keys) = &keys {
+        rotation::follow_signing_key(secrets, VARIABLE, keys.clone());
+    }
     Ok(keys)
 }
 
@@ -199,7 +203,19 @@ fn api_keys(development: bool) -> Result<(MemoryApiKeys, Option<String>), AuthEr
     Ok((keys, shown.map(|key| key.as_str().to_owned())))
 }
 
+/// Seals under the primary key of a keyset, which is followed, or else under one key.
 async fn cipher(secrets: &Secrets) -> Result<FieldCipher, Problems> {
+    match secrets.secret(KEYSET).await {
+        Ok(keyset) => {
+            let keys = Keyring::from_json(keyset.expose_secret())
+                .map_err(|error| Problems::one(KEYSET, error.to_string()))?;
+            let cipher = FieldCipher::new(keys);
+            rotation::follow_keyset(secrets, cipher.clone());
+            return Ok(cipher);
+        }
+        Err(Error::Missing { .. }) => {}
+        Err(error) => return Err(problems_of(error)),
+    }
     const VARIABLE: &str = "ENCRYPTION_KEY";
     let secret = secrets.secret(VARIABLE).await.map_err(problems_of)?;
     let named = |error: crypto::Error| Problems::one(VARIABLE, error.to_string());

@@ -45,6 +45,9 @@ use crate::users::Users;
 /// The time that requests under way get to end once the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(15);
 
+/// The time that Vault gets to revoke what it gave.
+const REVOKE: Duration = Duration::from_secs(2);
+
 /// The time that the trail gets to write the rest, once the last request has ended.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -129,6 +132,11 @@ async fn run() -> Result<(), StartError> {
             connections = served.cut_off,
             "connections were still open when the time to drain was over"
         );
+    }
+    if let Some(vault) = &settings.secrets.vault
+        && let Ok(Err(error)) = tokio::time::timeout(REVOKE, vault.shutdown()).await
+    {
+        tracing::warn!(%error, "the token of Vault was not revoked, and ends by itself");
     }
     let lost = trail.shutdown(FLUSH).lost;
     if lost > 0 {

@@ -1,5 +1,7 @@
 //! What the environment says, read once and checked whole.
 
+mod secret_sources;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -12,6 +14,8 @@ use palisade::headers::CorsLayer;
 use palisade::headers::cors::CorsConfig;
 use palisade::secrets::Environment;
 use palisade::{ClientIp, Problems};
+
+pub(crate) use self::secret_sources::SecretSources;
 
 /// The settings that are no secrets.
 #[derive(Debug, Clone)]
@@ -30,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) access_token_lifetime: Duration,
     /// Where critical events go.
     pub(crate) alert_webhook: Option<AlertUrl>,
+    /// The sources of secrets beside the environment.
+    pub(crate) secrets: SecretSources,
 }
 
 /// The URL of a webhook, which is a credential.
@@ -48,10 +54,6 @@ impl fmt::Debug for AlertUrl {
     }
 }
 
-/// Variables of the contract that this build does not serve. Ignoring them would be worse than refusing: whoever sets
-/// them believes that secrets come from elsewhere.
-const NOT_SERVED: [&str; 2] = ["USE_AWS_SECRETS", "VAULT_ADDR"];
-
 impl Settings {
     /// Reads the settings, and says which variables are wrong; for those it takes the default, so that the start can
     /// go on to look for what else is wrong.
@@ -60,13 +62,6 @@ impl Settings {
             var,
             problems: Problems::none(),
         };
-        for name in NOT_SERVED {
-            if reader.set(name).is_some_and(|value| value != "false") {
-                reader
-                    .problems
-                    .push(name, "is not supported by this build; unset it");
-            }
-        }
         let settings = Self {
             addr: reader.parsed(
                 "GATEWAY_ADDR",
@@ -93,6 +88,7 @@ impl Settings {
             cors: reader.cors(),
             access_token_lifetime: reader.access_token_lifetime(),
             alert_webhook: reader.alert_webhook(),
+            secrets: SecretSources::read(&|name| set(&reader.var, name), &mut reader.problems),
         };
         (settings, reader.problems)
     }
@@ -104,11 +100,8 @@ struct Reader<F> {
 }
 
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
-    /// A variable that is set to nothing counts as not set.
     fn set(&self, name: &str) -> Option<String> {
-        (self.var)(name)
-            .map(|value| value.trim().to_owned())
-            .filter(|value| !value.is_empty())
+        set(&self.var, name)
     }
 
     fn text(&self, name: &str, default: &str) -> String {
@@ -198,6 +191,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 }
 
+/// A variable that is set to nothing counts as not set.
+fn set(var: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    var(name)
+        .map(|value| value.trim().to_owned())
+        .filter(|value| !value.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,6 +268,9 @@ mod tests {
             ("CORS_ORIGINS", "https://a.example/path"),
             ("TRUSTED_PROXIES", "10.0.0.0/99"),
             ("REDIS_URL", "http://127.0.0.1"),
+            ("USE_AWS_SECRETS", "maybe"),
+            ("VAULT_ADDR", "vault.example:8200"),
+            ("SECRETS_TTL_SEC", "3601"),
         ];
         let (_, problems) = read(&wrong);
         let mut named: Vec<_> = problems

@@ -59,3 +59,24 @@ pub(crate) async fn refused(response: Response, code: &str) -> (HeaderMap, Value
     );
     (headers, body)
 }
+
+/// The number of the key that a sealed value names: `pl1.` and base64url of the suite and of four bytes.
+pub(crate) fn key_of(sealed: &Value) -> u32 {
+    let sealed = sealed
+        .as_str()
+        .unwrap()
+        .strip_prefix("pl1.")
+        .expect("a sealed value");
+    let digits = sealed.bytes().take(8).fold(0_u64, |bits, digit| {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'-' => 62,
+            _ => 63,
+        };
+        bits << 6 | u64::from(value)
+    });
+    // Six bytes, of which the first is the suite and the last belongs to the nonce.
+    u32::try_from(digits >> 8 & 0xffff_ffff).unwrap()
+}

@@ -18,7 +18,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub(crate) use self::answers::{booking, hardened, refused};
+pub(crate) use self::answers::{booking, hardened, key_of, refused};
 
 pub(crate) const PASSWORD: &str = "correct-horse-battery-staple-42";
 pub(crate) const CRM_TOKEN: &str = "crm-Zk3vQ8wT1yLr5nXs9bGd7hJf2mPc4aEu";
@@ -62,6 +62,13 @@ impl Gateway {
             data,
             client: Client::new(),
         }
+    }
+
+    /// Reads JSON with a credential.
+    pub(crate) async fn json(&self, path: &str, (name, value): (&str, &str)) -> (u16, Value) {
+        let request = self.client.get(self.at(path)).header(name, value);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {

@@ -1,0 +1,46 @@
+//! Keys that change while the gateway runs.
+
+use palisade::auth::SigningKeys;
+use palisade::crypto::{FieldCipher, Keyring};
+use palisade::secrets::{ExposeSecret, Secret, Secrets};
+
+use super::private_key;
+
+/// The secret with all keys of fields, as a keyset in JSON.
+pub(super) const KEYSET: &str = "ENCRYPTION_KEYS";
+
+/// Signs with the next private key once its source has it. It is published at once, and signs when others have had the
+/// time to fetch it.
+pub(super) fn follow_signing_key(secrets: &Secrets, name: &'static str, keys: SigningKeys) {
+    follow(secrets, name, move |pem| {
+        let next = private_key(pem.expose_secret()).map_err(|error| error.to_string())?;
+        keys.rotate(next).map_err(|error| error.to_string())?;
+        Ok(())
+    });
+}
+
+/// Seals with the primary key of the next keyset once its source has it. One that is not good leaves the keys as they are.
+pub(super) fn follow_keyset(secrets: &Secrets, cipher: FieldCipher) {
+    follow(secrets, KEYSET, move |keyset| {
+        let keys = Keyring::from_json(keyset.expose_secret()).map_err(|error| error.to_string())?;
+        cipher.swap_keyring(keys);
+        Ok(())
+    });
+}
+
+fn follow(
+    secrets: &Secrets,
+    name: &'static str,
+    apply: impl Fn(&Secret) -> Result<(), String> + Send + 'static,
+) {
+    let mut watch = secrets.watch(name);
+    tokio::spawn(async move {
+        loop {
+            let secret = watch.changed().await;
+            match apply(&secret) {
+                Ok(()) => tracing::warn!(name, version = secret.version_text(), "key rotated"),
+                Err(error) => tracing::error!(name, error, "key not rotated"),
+            }
+        }
+    });
+}

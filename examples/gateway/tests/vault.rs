@@ -1,0 +1,184 @@
+//! Secrets from Vault, and keys that rotate there while requests go on. A server in this process stands in for Vault.
+
+mod support;
+
+#[path = "../../../crates/palisade-secrets/tests/vault/stand_in.rs"]
+mod stand_in;
+#[path = "../../../crates/palisade-secrets/tests/vault/wire.rs"]
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use palisade::Principal;
+use palisade::auth::{Algorithm, SigningKey, SigningKeys, TokenIssuer};
+use palisade::crypto::Key;
+use serde_json::{Value, json};
+
+use stand_in::{StandIn, terms};
+use support::{Gateway, booking, key_of, refused_start};
+
+const FIRST: &str = include_str!("../../../crates/palisade-auth/tests/data/ed25519.pem");
+const NEXT: &str = include_str!("../../../crates/palisade-auth/tests/data/p256.pem");
+const JWT_SECRET: &str = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
+
+fn variables(vault: &StandIn) -> [(&'static str, &str); 4] {
+    [
+        ("VAULT_ADDR", &vault.url),
+        ("VAULT_ROLE_ID", "the-role-id"),
+        ("VAULT_SECRET_ID", "the-secret-id"),
+        ("SECRETS_TTL_SEC", "1"),
+    ]
+}
+
+/// Stores the next version of the gateway's secret.
+fn store(vault: &StandIn, signing_key: &str, keyset: &str) {
+    let fields = json!({
+        "JWT_SECRET_KEY": JWT_SECRET,
+        "JWT_SIGNING_KEY": signing_key,
+        "ENCRYPTION_KEYS": keyset,
+    });
+    vault.with(|model| {
+        model
+            .kv2
+            .entry("gateway".to_owned())
+            .or_default()
+            .push(Some(fields));
+    });
+}
+
+/// Reads on as a signed-in user until it is told to stop. Gives how many answers came, and those that were not good.
+async fn load(gateway: Arc<Gateway>, bearer: String, stop: Arc<AtomicBool>) -> (usize, Vec<u16>) {
+    let (mut answers, mut bad) = (0, Vec::new());
+    while !stop.load(Ordering::Relaxed) {
+        for path in ["/api/me", "/api/bookings"] {
+            let (status, body) = gateway.json(path, ("authorization", &bearer)).await;
+            answers += 1;
+            let is_good = status == 200
+                && (path == "/api/me" || body["bookings"][0]["email"] == "guest@example.com");
+            if !is_good {
+                bad.push(status);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    (answers, bad)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_rotate_in_vault_without_a_failed_request() {
+    let [six, seven] =
+        [6, 7].map(|id| json!({"id": id, "key": *Key::generate().unwrap().to_text()}));
+    let vault = StandIn::start().await;
+    // Short-lived tokens, so that logins happen meanwhile, too.
+    vault.with(|model| model.token_terms = terms(2, 4));
+    store(
+        &vault,
+        FIRST,
+        &json!({"primary": 6, "keys": [six]}).to_string(),
+    );
+
+    let mut gateway = Arc::new(Gateway::start_with(&variables(&vault)));
+    let bearer = format!("Bearer {}", gateway.token("alice").await);
+    let made = gateway
+        .client
+        .post(gateway.at("/api/bookings"))
+        .header("authorization", &bearer);
+    assert_eq!(made.json(&booking()).send().await.unwrap().status(), 201);
+    let api_key = gateway.api_key.clone();
+    let partner = ("x-api-key", &*api_key);
+    let (_, sealed) = gateway.json("/api/partner/bookings", partner).await;
+    assert_eq!(key_of(&sealed["bookings"][0]["email"]), 6);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn(load(
+        Arc::clone(&gateway),
+        bearer.clone(),
+        Arc::clone(&stop),
+    ));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    store(
+        &vault,
+        NEXT,
+        &json!({"primary": 7, "keys": [six, seven]}).to_string(),
+    );
+
+    // A token of the next signing key, made here.
+    let next = SigningKeys::new(SigningKey::from_pem(Algorithm::ES256, NEXT).unwrap());
+    let tokens = TokenIssuer::signed("gateway", next)
+        .audience("api://gateway")
+        .build()
+        .unwrap();
+    let issued = tokens.issue(&Principal::user("gateway", "alice")).unwrap();
+    let by_next = format!("Bearer {}", issued.as_str());
+    let mut rotated = false;
+    for _ in 0..100 {
+        let (_, sealed) = gateway.json("/api/partner/bookings", partner).await;
+        let (status, _) = gateway.json("/api/me", ("authorization", &by_next)).await;
+        rotated = key_of(&sealed["bookings"][0]["email"]) == 7 && status == 200;
+        if rotated {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(rotated, "both keys are in use within ten seconds");
+    let jwks: Value = gateway
+        .get("/.well-known/jwks.json")
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(jwks["keys"].as_array().unwrap().len(), 2, "{jwks}");
+
+    // A keyset that is not good, and then no Vault at all: what is known serves.
+    store(&vault, NEXT, "not a keyset");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    vault.with(|model| model.down = Some((503, String::new())));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    vault.with(|model| model.down = None);
+    let before = vault.requests();
+    for _ in 0..200 {
+        if vault.requests() > before + 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(vault.requests() > before + 1, "it is read again");
+    let (_, sealed) = gateway.json("/api/partner/bookings", partner).await;
+    assert_eq!(key_of(&sealed["bookings"][0]["email"]), 7);
+
+    stop.store(true, Ordering::Relaxed);
+    let (answers, bad) = reader.await.unwrap();
+    assert!(answers > 40, "{answers} answers");
+    assert_eq!(bad, Vec::<u16>::new());
+    assert!(
+        vault.asked("POST auth/approle/login") >= 2,
+        "tokens ended meanwhile"
+    );
+
+    let gateway = Arc::get_mut(&mut gateway).expect("nobody else uses it");
+    assert!(gateway.terminate().success());
+    assert!(
+        vault.asked("POST auth/token/revoke-self") >= 1,
+        "its token was given back"
+    );
+}
+
+#[tokio::test]
+async fn a_vault_that_does_not_answer_or_refuses_ends_the_start() {
+    let vault = StandIn::start().await;
+    vault.with(|model| model.secret_id = "another".to_owned());
+    let address = vault.url.clone();
+    let refused = tokio::task::spawn_blocking(move || {
+        refused_start(&[
+            ("VAULT_ADDR", &address),
+            ("VAULT_ROLE_ID", "the-role-id"),
+            ("VAULT_SECRET_ID", "the-secret-id"),
+        ])
+    });
+    let (code, said) = refused.await.unwrap();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("vault: login: 400"), "{said}");
+    assert!(!said.contains("the-secret-id"), "{said}");
+}
