@@ -17,6 +17,8 @@ pub(crate) const TESTED: [&str; 4] = [
 /// RustyVault speaks a part of Vault's interface. It needs OpenSSL's headers, and some 20 minutes to build.
 const RUSTY_VAULT: &str = "0.2.1";
 
+/// A client of gRPC in another language.
+const GRPCIO: &[&str] = &["grpcio==1.85.3"];
 /// Serves AWS's interfaces to the official SDKs.
 const MOTO: &[&str] = &["moto[server]==5.2.5"];
 /// The schema of OCSF as models that validate.
@@ -24,6 +26,7 @@ const OCSF: &[&str] = &["ocsf-pydantic", "email-validator", "pydantic-extra-type
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let wanted = Wanted::read(args)?;
+    tools::python_program("grpcio", GRPCIO, "python")?;
     for (program, package) in wanted.programs() {
         tools::system(program, package)?;
     }
