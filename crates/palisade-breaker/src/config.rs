@@ -14,7 +14,7 @@ pub const TIMEOUT_VARIABLE: &str = "CIRCUIT_BREAKER_TIMEOUT_SEC";
 
 /// The settings of a breaker as they stand in a file or in the environment, for [`BreakerLayer::configured`].
 ///
-/// What is `None` leaves the layer as it is.
+/// A field that is `None` leaves the layer as it is.
 ///
 /// # Example
 ///

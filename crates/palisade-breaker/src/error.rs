@@ -11,7 +11,7 @@ use crate::{Reason, State};
 pub struct Rejected {
     /// The breaker.
     pub name: Name,
-    /// When to try again; `None` when nobody knows, as after [`force_open`](crate::BreakerHandle::force_open).
+    /// The time until a call may pass; `None` when nobody knows, as after [`force_open`](crate::BreakerHandle::force_open).
     pub retry_after: Option<Duration>,
     /// The state that it was refused in.
     pub state: State,

@@ -26,13 +26,13 @@ use crate::{BreakerHandle, KeyedHandle, PeerTrust};
 /// Breakers are told apart by their names, and those of a keyed layer by name and key. Those that a person forced open,
 /// disabled or reset are not spoken of.
 ///
-/// What is remembered is bounded: in Redis one sorted set a name, with an entry for each instance and key that is open,
+/// The memory in Redis is bounded: one sorted set a name, with an entry for each instance and key that is open,
 /// at most as many as the layer remembers keys, and gone when the last of them is over; in the process a queue of 1,024
 /// transitions. If more come than Redis takes, the task looks anew at what stands when it has caught up.
 ///
 /// # Security
 ///
-/// Who can publish in that Redis can open the breakers of a process that trusts [`PeerTrust::Immediate`], for up to
+/// Whoever can publish in that Redis can open the breakers of a process that trusts [`PeerTrust::Immediate`], for up to
 /// [`longest_open`](crate::BreakerLayer::longest_open) a time, and fill the places of keys. Keys are stored and
 /// published as they are, so they must hold no secret.
 ///

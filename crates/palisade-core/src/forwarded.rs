@@ -113,7 +113,7 @@ fn forwarded_for(element: &str) -> Result<IpAddr, NotAnAddress> {
     }
 }
 
-/// What a quoted string holds whose opening quote is gone, and what comes behind it (RFC 9110, section 5.6.4).
+/// The content of a quoted string whose opening quote is gone, and the rest behind it (RFC 9110, section 5.6.4).
 fn unquoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let end = text.find(['"', '\\'])?;
     if let Some(after) = text[end..].strip_prefix('"') {

@@ -37,7 +37,7 @@ pub struct StoreGate {
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
-    /// When the first of these failures was.
+    /// The time of the first of these failures.
     since: Option<Instant>,
     shut_until: Option<Instant>,
     probing: bool,
@@ -85,7 +85,7 @@ impl StoreGate {
         self.is_unhealthy() && self.state().shut_until.is_some()
     }
 
-    /// When the first of the failures was since which nothing has succeeded; `None` while there are none.
+    /// The time of the first failure since the last success; `None` while there is none.
     #[must_use]
     pub fn failing_since(&self) -> Option<Instant> {
         self.is_unhealthy().then(|| self.state().since).flatten()

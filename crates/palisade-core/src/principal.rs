@@ -193,7 +193,7 @@ impl Principal {
         self.session.as_deref()
     }
 
-    /// When the credential runs out, if it does.
+    /// The end of the credential, if it has one.
     #[must_use]
     pub const fn expiry(&self) -> Option<UnixTime> {
         self.expires_at

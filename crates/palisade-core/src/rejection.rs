@@ -153,7 +153,7 @@ impl Rejection {
         &self.0.message
     }
 
-    /// When the caller may try again.
+    /// The time until the caller may try again.
     #[must_use]
     pub const fn retry_hint(&self) -> Option<Duration> {
         self.0.retry_after

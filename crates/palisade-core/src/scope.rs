@@ -123,7 +123,7 @@ impl RequestScope {
         outbound
     }
 
-    /// When the request entered.
+    /// The time at which the request entered.
     #[must_use]
     pub fn started(&self) -> Instant {
         self.0.started

@@ -9,7 +9,7 @@ mod published;
 mod template;
 mod vocabulary;
 
-/// Why a secret is not accepted. It never holds the secret.
+/// The reason for which a secret is not accepted. It never holds the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Weakness {

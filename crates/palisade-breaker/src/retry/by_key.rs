@@ -24,7 +24,7 @@ impl<Req> ExtractKey<Req> for OneBudget {
 /// Budgets that are remembered at most, some 4 MB of them.
 const MOST: usize = 10_000;
 
-/// How long to wait before looking again for budgets to forget.
+/// The time between two searches for budgets to forget.
 const SWEEPS_APART: Duration = Duration::from_secs(1);
 
 /// The budget of the calls without a key, and one for each key.

@@ -9,7 +9,7 @@ use crate::BreakerConfigError;
 
 /// The settings of a [`RetryLayer`] as they stand in a file, for [`RetryLayer::configured`].
 ///
-/// What is `None` leaves the layer as it is. What is retried is not among them: a promise such as
+/// A field that is `None` leaves the layer as it is. The requests that are retried are not among them: a promise such as
 /// [`insecure_any_method`](RetryLayer::insecure_any_method) belongs beside the code that keeps it.
 ///
 /// # Example

@@ -128,7 +128,7 @@ struct Call {
     unprocessed: u32,
     /// Whether it may be tried again after a server may have processed it.
     is_repeatable: bool,
-    /// When the first attempt began, where there is a deadline.
+    /// The start of the first attempt, where there is a deadline.
     began: Option<Instant>,
     /// The budget of its key.
     budget: Option<Arc<Budget>>,

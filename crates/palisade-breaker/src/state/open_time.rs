@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::extent::LONGEST;
 use super::plan::Plan;
 
-/// How long the breaker stays open: longer each time in a row, with jitter, up to a cap.
+/// The open time of a breaker: longer each time in a row, with jitter, up to a cap.
 #[derive(Debug)]
 pub(crate) struct OpenTime {
     /// Openings since the last close.

@@ -146,7 +146,7 @@ impl Plan {
         self.within.unwrap_or(MINUTE)
     }
 
-    /// How long failures are remembered of a breaker without calls: by the window that has a time, or a minute where
+    /// The time for which a breaker without calls remembers failures: by the window that has a time, or a minute where
     /// calls are counted and time is not.
     pub(crate) fn memory(&self) -> Duration {
         match self.extent {

@@ -16,9 +16,9 @@ pub struct LimitDecision {
     pub remaining: u64,
     /// The time over which `limit` holds.
     pub window: Duration,
-    /// When the limit is full again.
+    /// The time until the limit is full again.
     pub reset_after: Duration,
-    /// When the same request would pass, if it did not.
+    /// The time until the same request would pass, if it did not.
     pub retry_after: Option<Duration>,
 }
 

@@ -18,7 +18,7 @@ const ENOUGH: i32 = 3_200;
 /// 13 bits, for a text whose very build is that of a phrase. Random texts over the alphabets of generators are hardly ever
 /// built so, but for groups of small letters: of those, six by six, one of 3 * 10^7 is taken for written.
 const ENOUGH_OF_A_PHRASE: i32 = 1_300;
-/// What stands between the words of a phrase.
+/// The characters between the words of a phrase.
 const MARKS: &[u8] = b" -_.,:/+!";
 /// The most digits of a year or a number in a phrase.
 const MAX_DIGITS: usize = 4;

@@ -270,7 +270,7 @@ fn holds_phrase(text: &[u8]) -> bool {
 
 /// Whether the whole text splits into known words, at least one of them a telling one.
 fn is_made_of_words(text: &[u8]) -> bool {
-    /// How a prefix of the text can be split.
+    /// The way to split a prefix of the text.
     #[derive(Clone, Copy, PartialEq, PartialOrd)]
     enum Split {
         Impossible,

@@ -95,7 +95,7 @@ impl CrossOriginGuardLayer {
     ///
     /// # Security
     ///
-    /// What lies behind a bypass must prove its caller by other means, such as the signature of a webhook. A path with
+    /// A handler behind a bypass must prove its caller by other means, such as the signature of a webhook. A path with
     /// `..`, empty segments, backslashes or `%` in it never matches, because the router might read it differently.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub enum Preset {
 
 /// Security headers as configurations write them; with feature `serde` from any format.
 ///
-/// What is not named stays as the preset has it.
+/// A field that is not named stays as the preset has it.
 ///
 /// # Example
 ///
