@@ -2,13 +2,14 @@
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use palisade::audit::Audit;
-use palisade::auth::{JwtVerifier, RefreshTokens, Roles, TokenIssuer};
+use palisade::auth::{JwtVerifier, Roles, TokenIssuer};
 use palisade::ratelimit::RateLimiter;
 use tokio::sync::watch;
 
 use crate::bookings::Bookings;
 use crate::counts::Counts;
 use crate::quotes::Quotes;
+use crate::shared::Families;
 use crate::upstream::Switch;
 use crate::users::Users;
 
@@ -19,7 +20,7 @@ pub(crate) struct App {
     pub(crate) tokens: TokenIssuer,
     /// Says when the credential of an open WebSocket ends.
     pub(crate) verifier: JwtVerifier,
-    pub(crate) refresh: RefreshTokens,
+    pub(crate) refresh: Families,
     pub(crate) roles: Roles,
     pub(crate) failed_logins: RateLimiter,
     pub(crate) limiters: Vec<RateLimiter>,

@@ -12,9 +12,9 @@ use palisade::ratelimit::{
     per_second,
 };
 use palisade::{PathSet, Problems, Stack};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 use crate::settings::Settings;
+use crate::shared;
 
 /// Paths at which a credential is not looked at: what operators probe, what is open to all, and sign-in itself.
 /// `/v1/ping` counts by the `Authorization` header without believing it.
@@ -142,12 +142,9 @@ impl Hardening {
     }
 }
 
-/// Limits in Redis. It is connected to when first asked, so that the gateway starts while Redis is down: each policy
-/// says what happens then.
+/// Limits in Redis. While it is down, each policy says what happens.
 fn shared_store(client: redis::Client) -> redis::RedisResult<Redis> {
-    let config = ConnectionManagerConfig::new();
-    let connection = ConnectionManager::new_lazy_with_config(client, config)?;
-    Ok(Redis::new(connection).prefix("gateway"))
+    Ok(Redis::new(shared::connection(client)?).prefix(shared::PREFIX))
 }
 
 /// Opens the trail. Every request is recorded, health checks too: whoever looks for a request finds it. Critical events

@@ -4,10 +4,9 @@ mod kept;
 mod rotation;
 mod sources;
 
-use palisade::auth::revocation::MemoryRevocation;
 use palisade::auth::{
-    Algorithm, ApiKeyOwner, AuthError, AuthLayer, HmacKeys, JwtVerifier, MemoryApiKeys,
-    RefreshTokens, Roles, ServiceToken, SigningKey, SigningKeys, TokenIssuer,
+    Algorithm, ApiKeyOwner, ApiKeys, AuthError, AuthLayer, HmacKeys, JwtVerifier, Roles,
+    ServiceToken, SigningKey, SigningKeys, TokenIssuer,
 };
 use palisade::crypto::{self, FieldCipher, Key, Keyring};
 use palisade::secrets::{Environment, Error, ExposeSecret, Secret, Secrets};
@@ -16,6 +15,7 @@ use palisade::{Principal, Problems};
 use self::rotation::KEYSET;
 use self::sources::{has, sources};
 use crate::settings::Settings;
+use crate::shared::{self, Families};
 
 /// The issuer of this gateway's tokens.
 pub(crate) const ISSUER: &str = "gateway";
@@ -33,7 +33,7 @@ pub(crate) struct Keys {
     pub(crate) auth: AuthLayer,
     pub(crate) tokens: TokenIssuer,
     pub(crate) verifier: JwtVerifier,
-    pub(crate) refresh: RefreshTokens,
+    pub(crate) refresh: Families,
     pub(crate) cipher: FieldCipher,
     /// An API key to try things with, in development.
     pub(crate) api_key: Option<String>,
@@ -87,6 +87,8 @@ impl Keys {
                 issuer,
                 verifier,
                 refresh,
+                api_keys,
+                api_key,
             }),
             Ok(cipher),
             true,
@@ -94,8 +96,6 @@ impl Keys {
         else {
             return Err(problems);
         };
-        let (api_keys, api_key) =
-            api_keys(development).map_err(|error| Problems::one("api key", error.to_string()))?;
         Ok(Self {
             auth: services.bearer(verifier.clone()).api_keys(api_keys),
             tokens: issuer,
@@ -116,7 +116,9 @@ pub(crate) fn roles() -> Result<Roles, AuthError> {
 struct Tokens {
     issuer: TokenIssuer,
     verifier: JwtVerifier,
-    refresh: RefreshTokens,
+    refresh: Families,
+    api_keys: ApiKeys,
+    api_key: Option<String>,
 }
 
 impl Tokens {
@@ -131,12 +133,14 @@ impl Tokens {
             .next()
             .map(Secret::expose_secret)
             .unwrap_or_default();
+        let redis = settings.redis.clone().map(shared::connection).transpose();
+        let redis = redis.map_err(|error| Problems::one("REDIS_URL", error.to_string()))?;
         let mut made = || {
             let mut keys = HmacKeys::current(current)?;
             if let Some(previous) = versions.next() {
                 keys = keys.previous(previous.expose_secret())?;
             }
-            let revocation = MemoryRevocation::lasting(settings.access_token_lifetime);
+            let redis = redis.clone();
             let issuer = match &signing {
                 Some(signing) => TokenIssuer::signed(ISSUER, signing.clone()),
                 None => TokenIssuer::hmac(ISSUER, keys.clone()),
@@ -145,15 +149,18 @@ impl Tokens {
                 .audience(AUDIENCE)
                 .lifetime(settings.access_token_lifetime)
                 .build()?;
-            let verifier = JwtVerifier::builder()
-                .issuer(issuer.issuer())
-                .revocation(revocation.clone())
-                .build()?;
-            let refresh = RefreshTokens::memory(keys).revoking(revocation).build()?;
+            let lifetime = settings.access_token_lifetime;
+            let (refresh, verifier) =
+                Families::make(keys.clone(), &issuer, lifetime, redis.clone())?;
+            let development = settings.environment == Environment::Development;
+            let (api_keys, api_key) =
+                shared::api_keys("gw", keys, development.then(partner), redis)?;
             Ok(Self {
                 issuer,
                 verifier,
                 refresh,
+                api_keys,
+                api_key,
             })
         };
         made().map_err(|error: AuthError| Problems::one(VARIABLE, error.to_string()))
@@ -191,16 +198,10 @@ fn private_key(pem: &str) -> Result<SigningKey, AuthError> {
         .or_else(|_| read(Algorithm::RS256))
 }
 
-/// Keys of partners, and one to try things with in development.
-fn api_keys(development: bool) -> Result<(MemoryApiKeys, Option<String>), AuthError> {
-    let keys = MemoryApiKeys::new("gw")?;
-    let partner = Principal::service("", "partner-demo")
-        .scopes(["read"])
-        .roles(["partner"]);
-    let shown = development
-        .then(|| keys.create(ApiKeyOwner::new(partner)))
-        .transpose()?;
-    Ok((keys, shown.map(|key| key.as_str().to_owned())))
+/// Whom the API key speaks for that is there to try things with.
+fn partner() -> ApiKeyOwner {
+    let partner = Principal::service("", "partner-demo");
+    ApiKeyOwner::new(partner.scopes(["read"]).roles(["partner"]))
 }
 
 /// Seals under the primary key of a keyset, which is followed, or else under one key.

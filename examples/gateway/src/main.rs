@@ -13,6 +13,7 @@ mod keys;
 mod quotes;
 mod routes;
 mod settings;
+mod shared;
 mod store;
 mod upstream;
 mod users;
@@ -111,11 +112,6 @@ async fn run() -> Result<(), StartError> {
     let listener = TcpListener::bind(settings.addr).await.map_err(other)?;
     let addr = listener.local_addr().map_err(other)?;
     let welcome = welcome(addr, &keys);
-    if settings.redis.is_some() {
-        tracing::warn!(
-            "REDIS_URL moves limits and news of the breaker to Redis; sessions and revocations stay in this process"
-        );
-    }
     let stopping = stopping().map_err(other)?;
     // Layers take the handles of their metrics when they are made, so the recorder comes first.
     let metrics = PrometheusBuilder::new().install_recorder().map_err(other)?;

@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::{Extension, State as Extract};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use palisade::auth::{Auth, RefreshToken};
+use palisade::auth::{Auth, AuthError, RefreshToken, Refusal};
 use palisade::ratelimit::Key;
 use palisade::{Code, Rejection, RequestScope};
 use serde::Deserialize;
@@ -53,6 +53,7 @@ pub(super) async fn token(
         app,
         &app.refresh
             .begin(user.principal())
+            .await
             .map_err(|error| internal(&error))?,
     )
 }
@@ -68,7 +69,7 @@ pub(super) async fn refresh(
     Extension(scope): Extension<RequestScope>,
     body::Json(Refresh { refresh_token }): body::Json<Refresh>,
 ) -> Result<Response, Rejection> {
-    pair(app, &app.refresh.rotate(&refresh_token, &scope)?)
+    pair(app, &app.refresh.rotate(&refresh_token, &scope).await?)
 }
 
 /// Ends the session: its access tokens and its refresh tokens.
@@ -76,11 +77,11 @@ pub(super) async fn logout(
     Extract(app): State,
     Extension(scope): Extension<RequestScope>,
     Auth(principal): Auth,
-) -> StatusCode {
+) -> Result<StatusCode, Rejection> {
     if let Some(session) = principal.session_id() {
-        app.refresh.revoke_session(session, &scope);
+        app.refresh.revoke_session(session, &scope).await?;
     }
-    StatusCode::NO_CONTENT
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// RFC 6749, section 5.1.
@@ -98,7 +99,10 @@ fn pair(app: &App, refresh: &RefreshToken) -> Result<Response, Rejection> {
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }
 
-fn internal(error: &palisade::auth::AuthError) -> Rejection {
+fn internal(error: &AuthError) -> Rejection {
+    if *error == AuthError::StoreUnavailable {
+        return Refusal::StoreUnavailable.into();
+    }
     tracing::error!(%error, "no token could be issued");
     Rejection::new(Code::Internal)
 }
