@@ -9,6 +9,7 @@ mod wall;
 use http::{HeaderMap, HeaderName};
 
 pub(crate) use self::items::Items;
+use self::items::{POLICY, QUOTA};
 use self::shown::About;
 pub(crate) use self::shown::{Fixed, Numbers, Shown};
 use self::text::Text;
@@ -37,8 +38,6 @@ pub enum Headers {
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const QUOTA: HeaderName = HeaderName::from_static("ratelimit");
 
 impl Headers {
     const fn x_rate_limit(self) -> bool {

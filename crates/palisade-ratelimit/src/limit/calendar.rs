@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod model;
+mod unit;
 mod zone;
 
 use std::fmt;
@@ -10,20 +11,9 @@ use std::sync::{Mutex, PoisonError};
 
 use palisade_core::Name;
 
+use self::unit::Unit;
+pub use self::unit::Weekday;
 use self::zone::Zone;
-
-/// A day of the week, with which a [week of the calendar](Calendar::week) begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "a day's name says it all")]
-pub enum Weekday {
-    Monday,
-    Tuesday,
-    Wednesday,
-    Thursday,
-    Friday,
-    Saturday,
-    Sunday,
-}
 
 /// An hour, day, week or month of the calendar in a time zone, for [`Limit::calendar`](crate::Limit::calendar).
 ///
@@ -50,14 +40,6 @@ pub enum Weekday {
 pub struct Calendar {
     pub(super) unit: Unit,
     zone: Name,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
-    Hour,
-    Day,
-    Week(Weekday),
-    Month,
 }
 
 impl Calendar {

@@ -6,11 +6,13 @@ use palisade_core::{LimitDecision, Name};
 
 use super::seconds::{ONE_SECOND, quota_in_whole_seconds};
 use super::shown::{Fixed, Numbers};
-use super::{POLICY, QUOTA};
 use crate::decision::Decision;
 #[cfg(feature = "redis")]
 use crate::limit::Assessment;
 use crate::limit::{Check, MAX_RULES, Rule, Rules, Word};
+
+pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub(super) const QUOTA: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The most items of one layer: the limits of a policy, the backstop and the limit of the site.
 const MOST: usize = MAX_RULES + 2;

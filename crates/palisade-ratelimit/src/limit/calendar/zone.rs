@@ -4,7 +4,7 @@ use jiff::civil::{DateTime, Weekday as CivilDay};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Span, Timestamp};
 
-use super::{Unit, Weekday};
+use super::unit::{Unit, Weekday};
 
 /// A time zone of the database that is built in.
 pub(super) struct Zone(TimeZone);
