@@ -37,7 +37,7 @@ Tasks of the workspace
         Runs many instances with many shards, on paused time; prints and writes docs/scale.md
 
 What a task needs and does not find it installs, and says so before: system packages by apt-get, cargo tools under
-target/tools, moto (which stands in for AWS) in a virtual environment under target/moto.
+target/tools, moto (which stands in for AWS), PyJWT and joserfc in virtual environments under target/moto and target/jose.
 ";
 
 fn main() -> ExitCode {

@@ -23,6 +23,8 @@ const GRPCIO: &[&str] = &["grpcio==1.85.3"];
 const MOTO: &[&str] = &["moto[server]==5.2.5"];
 /// The schema of OCSF as models that validate.
 const OCSF: &[&str] = &["ocsf-pydantic", "email-validator", "pydantic-extra-types"];
+/// Sign and verify JSON Web Tokens.
+const JOSE: &[&str] = &["pyjwt[crypto]==2.15.1", "joserfc==1.8.0"];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let wanted = Wanted::read(args)?;
@@ -32,6 +34,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     }
     tools::python_program("moto", MOTO, "moto_server")?;
     tools::python_program("ocsf", OCSF, "python")?;
+    tools::python_program("jose", JOSE, "python")?;
     let mut tests = wanted.command();
     if wanted.full {
         tests.env(
