@@ -1,4 +1,4 @@
-//! What becomes of a request with which nothing was presented on purpose: the browser may have sent a cookie.
+//! The decision about a request without an explicit credential: the browser may have sent a cookie.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use crate::Refusal;
 
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What a request presents.
+/// The credential of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Credential<'a> {
     Bearer(&'a [u8]),
@@ -14,7 +14,7 @@ pub(crate) enum Credential<'a> {
     None,
 }
 
-/// Where credentials are looked for.
+/// The headers in which credentials are looked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Places<'a> {
     pub(crate) api_key: bool,

@@ -1,4 +1,4 @@
-//! What becomes of a request: which of its credentials counts, and whether that one holds.
+//! The decision about a request: which of its credentials counts, and whether that one holds.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::{AccountStatus, ApiKeyInfo, ApiKeys, JwtVerifier, Refusal, SessionSto
 
 pub(crate) type Status = Arc<dyn Fn(&Principal) -> AccountStatus + Send + Sync>;
 
-/// What a layer was told, shared by all its clones.
+/// The configuration of a layer, shared by all its clones.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) bearer: Option<JwtVerifier>,
@@ -49,7 +49,7 @@ pub(crate) enum Presence {
     Optional,
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 pub(crate) enum Decision {
     /// It passes without a principal.
     Anonymous,
@@ -145,7 +145,7 @@ impl Config {
         }
     }
 
-    /// What proved the principal of a ticket must hold still.
+    /// Checks that the proof of a ticket's principal still holds.
     fn check_ticket(&self, redeemed: Result<Redeemed, Refusal>) -> Outcome {
         let Redeemed {
             principal,

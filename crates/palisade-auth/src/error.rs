@@ -1,7 +1,7 @@
 use palisade_core::Problems;
 use palisade_core::random::RandomError;
 
-/// What can go wrong while configuring or issuing. It never holds a secret.
+/// An error of configuration or issuing. It never holds a secret.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {

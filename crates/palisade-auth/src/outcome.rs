@@ -8,7 +8,7 @@ use crate::Refusal;
 
 pub(crate) type Later = Pin<Box<dyn Future<Output = Result<Arc<Principal>, Refusal>> + Send>>;
 
-/// What became of a credential: known at once, without a box, or only after a store was asked.
+/// The outcome for a credential: known at once, without a box, or only after a store was asked.
 pub(crate) enum Outcome {
     Now(Result<Arc<Principal>, Refusal>),
     Later(Later),

@@ -1,5 +1,5 @@
-//! What is kept where others may write: under a MAC, so that only what was kept for this name by somebody with our key
-//! is believed.
+//! Seals for data that lies where others may write: a MAC, so that only data that was kept for this name by somebody with
+//! our key is believed.
 
 use ring::hmac;
 

@@ -49,7 +49,7 @@ impl Minter {
         })
     }
 
-    /// What a verifier under test must accept.
+    /// The issuer that a verifier under test must accept.
     #[must_use]
     pub fn issuer(&self) -> Issuer {
         self.tokens.issuer()

@@ -35,7 +35,7 @@ impl<'a> KeyText<'a> {
         (form && checksum(body) == crc.as_bytes()).then_some(Self { id, secret })
     }
 
-    /// What is kept of the secret. 190 random bits need no slow hash: nobody guesses them.
+    /// The digest of the secret, which is what is kept. 190 random bits need no slow hash: nobody guesses them.
     pub(super) fn digest(&self) -> Digest {
         sha256(self.secret.as_bytes())
     }

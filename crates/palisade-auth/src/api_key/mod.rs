@@ -26,7 +26,7 @@ use crate::{AuthError, Refusal};
 type Load = dyn Fn(&str) -> Loading + Send + Sync;
 type Loading = Pin<Box<dyn Future<Output = Result<Option<ApiKeyRecord>, Refusal>> + Send>>;
 
-/// Where an [`AuthLayer`](crate::AuthLayer) finds API keys.
+/// The source of an [`AuthLayer`](crate::AuthLayer)'s API keys: memory, Redis or a loader.
 #[derive(Clone)]
 pub struct ApiKeys {
     prefix: Box<str>,

@@ -11,7 +11,7 @@ use crate::{AuthError, Refusal};
 /// The issuer that principals of API keys have.
 pub(crate) const ISSUER: &str = "api-key";
 
-/// What is kept of an API key: whom it speaks for, and the SHA-256 of its one or two live secrets.
+/// The stored form of an API key: its owner, and the SHA-256 of its one or two live secrets.
 #[derive(Clone)]
 pub struct ApiKeyRecord {
     pub(super) id: Box<str>,
@@ -29,7 +29,7 @@ pub struct NewApiKey {
     pub(super) record: ApiKeyRecord,
 }
 
-/// What a handler or a limiter may know of the key that a request was proved by: `principal.claims_as::<ApiKeyInfo>()`.
+/// The public facts about the API key of a request, for handlers and limiters: `principal.claims_as::<ApiKeyInfo>()`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiKeyInfo {
@@ -39,7 +39,7 @@ pub struct ApiKeyInfo {
     pub requests_per_minute: Option<u32>,
 }
 
-/// Whom a new key speaks for.
+/// The owner of a new key, and its limits.
 #[derive(Debug, Clone)]
 pub struct ApiKeyOwner {
     principal: Principal,
@@ -105,7 +105,7 @@ impl NewApiKey {
         &self.record.id
     }
 
-    /// What to keep of it.
+    /// The record to keep of it.
     #[must_use]
     pub const fn record(&self) -> &ApiKeyRecord {
         &self.record
@@ -171,7 +171,7 @@ impl ApiKeyRecord {
         &self.digests
     }
 
-    /// Whom the key speaks for.
+    /// The principal that the key speaks for.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal

@@ -1,4 +1,4 @@
-//! What a token says of how and when its user signed in (OpenID Connect Core, section 2).
+//! The claims about how and when a user signed in (OpenID Connect Core, section 2).
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::TokenClaims;
 
-/// What a token says of the sign-in. What has another form says nothing.
+/// The claims about the sign-in. One of another form counts as absent.
 #[derive(Deserialize)]
 struct SignIn {
     #[serde(default)]

@@ -56,7 +56,7 @@ struct Inner {
     clock: WallClock,
 }
 
-/// What is known of a token until a time.
+/// The answer about a token, and the time until which it is believed.
 #[derive(Clone)]
 struct Answered {
     result: Result<Arc<Principal>, Refusal>,

@@ -79,7 +79,7 @@ impl TokenCache {
         }
     }
 
-    /// What is known of a token, unless that is too old or was found out with other keys: then it is forgotten.
+    /// Finds a verified token, unless it is too old or was verified with other keys: then it is forgotten.
     #[inline]
     pub(crate) fn find(
         &self,

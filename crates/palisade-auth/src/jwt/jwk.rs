@@ -16,7 +16,7 @@ use crate::digest::sha256;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unnamed<'a>(pub(crate) Option<&'a [Algorithm]>);
 
-/// What one JWK stands for: a key for each algorithm that it may be used with, all of the same material.
+/// The keys that one JWK stands for: a key for each algorithm that it may be used with, all of the same material.
 pub(super) fn from_value(
     item: &Value,
     unnamed: Unnamed<'_>,

@@ -24,7 +24,7 @@ const IMPLIED: [Algorithm; 7] = [
     Algorithm::HS512,
 ];
 
-/// What a document of keys holds, and what of it is of no use here.
+/// The keys of a document, and those of no use here.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) keys: KeySet,

@@ -27,7 +27,7 @@ enum Material {
     Point(Box<[u8]>),
 }
 
-/// What one secret needs at the least: the length of the hash (RFC 7518, section 3.2), never under 32 bytes.
+/// The least length of a secret: that of the hash (RFC 7518, section 3.2), never under 32 bytes.
 const fn min_secret(algorithm: Algorithm) -> Option<(hmac::Algorithm, usize)> {
     match algorithm {
         Algorithm::HS256 => Some((hmac::HMAC_SHA256, 32)),
@@ -234,7 +234,7 @@ impl VerifyingKey {
     }
 }
 
-/// What a public key publishes.
+/// The published part of a public key.
 pub(crate) enum PublicParts<'a> {
     Rsa { n: &'a [u8], e: &'a [u8] },
     Point(&'a [u8]),

@@ -41,7 +41,7 @@ impl OwnClaims {
         principal.expiry().into_iter().chain(own).min()
     }
 
-    /// What a store is asked about. A principal of no token is asked about as one of `known_at`, if that is known.
+    /// The names and times that a store is asked about. A principal of no token is asked about as one of `known_at`, if that is known.
     pub(crate) fn token_ref<'a>(
         &'a self,
         principal: &'a Principal,

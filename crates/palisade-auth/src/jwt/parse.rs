@@ -65,7 +65,7 @@ pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// What a JOSE header says that matters here. `jku`, `jwk`, `x5u`, `x5c` and the like are not even kept.
+/// The members of a JOSE header that matter here. `jku`, `jwk`, `x5u`, `x5c` and the like are not even kept.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Header<'a> {
     pub(crate) alg: Option<Algorithm>,

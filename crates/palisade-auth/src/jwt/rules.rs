@@ -18,7 +18,7 @@ pub enum ClientClaim {
     AuthorizedParty,
 }
 
-/// What one issuer's tokens must say.
+/// The requirements on the claims of one issuer's tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimRules {
     pub(crate) audiences: Vec<Box<str>>,

@@ -17,7 +17,7 @@ use super::token_claims::TokenClaims;
 use super::token_type::TokenType;
 use crate::Refusal;
 
-/// Where an issuer's keys come from.
+/// The source of an issuer's keys.
 #[derive(Debug, Clone)]
 pub(crate) enum Keys {
     Fixed(KeySet),
@@ -56,7 +56,7 @@ impl Keys {
     }
 }
 
-/// What completes a principal from the issuer's own claims.
+/// Completes a principal from the issuer's own claims.
 pub(crate) type Adapt = Arc<dyn Fn(Principal, &TokenClaims) -> Principal + Send + Sync>;
 
 /// An issuer whose settings hold together.
@@ -71,14 +71,14 @@ pub(crate) struct TrustedIssuer {
     /// Whether access tokens may have a `nonce`.
     pub(crate) nonces: bool,
     pub(crate) adapt: Option<Adapt>,
-    /// Where the name is a template.
+    /// The known tenants, if the name is a template.
     pub(crate) tenants: Option<Tenants>,
 }
 
 /// Which tenants of a template are known.
 pub(crate) type Tenants = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// What stands for the tenant in the name of an issuer.
+/// The placeholder of the tenant in the name of an issuer.
 pub(super) const TENANT: &str = "{tenant}";
 
 impl TrustedIssuer {

@@ -20,13 +20,13 @@ pub(crate) struct Verified {
     pub(crate) expires_at: UnixTime,
     pub(crate) issued_at: Option<UnixTime>,
     pub(crate) id: Option<Box<str>>,
-    /// Whom the token names, where the principal may name somebody else: revocation goes by the token.
+    /// The identity in the token, where the principal may name somebody else: revocation goes by the token.
     pub(crate) named: Option<Box<Named>>,
     /// The generation of the issuer's keys, read before they were used.
     pub(crate) generation: u64,
 }
 
-/// Whom a token names.
+/// The identity and session that a token names.
 #[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) issuer: Box<str>,

@@ -42,7 +42,7 @@ struct Inner {
     cost: Cost,
     min_chars: usize,
     blocked: Option<Arc<Blocked>>,
-    /// What an unknown account is verified against.
+    /// The hash that unknown accounts are verified against.
     dummy: Box<str>,
     /// Those that work and those that wait for it.
     admitted: Arc<Semaphore>,

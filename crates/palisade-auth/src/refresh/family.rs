@@ -17,7 +17,7 @@ pub(crate) struct Rules {
     pub(crate) grace: Duration,
 }
 
-/// What is known of a family: no token, only digests.
+/// The state of a family: no token, only digests.
 #[derive(Debug, Clone)]
 pub(crate) struct Family {
     current: Digest,
@@ -33,7 +33,7 @@ pub(crate) enum Choice {
     Other,
 }
 
-/// What a presented token is worth.
+/// The outcome of presenting a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     /// It was the current one, and its successor is now.

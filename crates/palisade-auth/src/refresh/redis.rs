@@ -321,7 +321,7 @@ impl RedisRefreshTokens {
         format!("{{{}:refresh-revoked:{digest}}}", self.0.store.prefix)
     }
 
-    /// What was kept for this family and no other, by somebody with our key.
+    /// Opens the principal of this family, if it was kept for no other and by somebody with our key.
     fn open(&self, family: &FamilyId, kept: &str) -> Option<Principal> {
         let json = open(&self.0.keys, PURPOSE, family, kept)?;
         let kept: Kept = serde_json::from_str(json).ok()?;

@@ -24,7 +24,7 @@ pub(super) struct Token {
     made_with: usize,
 }
 
-/// What may follow a token.
+/// The possible successors of a token.
 pub(super) struct Successors {
     tokens: [Option<Token>; 2],
     pub(super) digests: (Digest, Option<Digest>),
@@ -83,7 +83,7 @@ impl Token {
         }
     }
 
-    /// What is kept of it.
+    /// The digest that is kept of it.
     pub(super) fn digest(&self) -> Digest {
         sha256(&self.secret)
     }

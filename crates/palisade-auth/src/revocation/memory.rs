@@ -8,7 +8,7 @@ use palisade_core::time::{UnixTime, WallClock};
 
 use super::{Answer, CheckRevocation, RevokeSession, Standing, TokenRef};
 
-/// What was revoked, in the memory of this process. Clones share it.
+/// Revoked tokens, sessions and subjects, in the memory of this process. Clones share them.
 ///
 /// # Example
 ///
@@ -31,7 +31,7 @@ use super::{Answer, CheckRevocation, RevokeSession, Standing, TokenRef};
 ///
 /// # Security
 ///
-/// What one process revokes another does not know, and a restart forgets. With several processes use a shared store.
+/// Another process does not know of them, and a restart forgets them. With several processes use a shared store.
 #[derive(Clone)]
 pub struct MemoryRevocation(Arc<Inner>);
 

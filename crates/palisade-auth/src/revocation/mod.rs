@@ -22,7 +22,7 @@ use crate::Refusal;
 /// The future of [`RevokeSubject::revoke_subject`] and [`RevokeSession::revoke_session_now`].
 pub type Revoking<'a> = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>;
 
-/// What a store is asked about.
+/// The names and times of a token, by which a store looks it up.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TokenRef<'a> {
@@ -40,7 +40,7 @@ pub struct TokenRef<'a> {
     pub expires_at: UnixTime,
 }
 
-/// What a store knows about a token.
+/// The answer of a store about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Standing {

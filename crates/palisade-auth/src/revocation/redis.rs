@@ -12,7 +12,7 @@ use crate::digest::sha256;
 use crate::jwt::parse::encode;
 use crate::store::{Store, settle};
 
-/// What was revoked, in Redis or Valkey, so that every instance knows it at once. Clones share the connection.
+/// Revoked tokens, sessions and subjects in Redis or Valkey, known to every instance at once. Clones share the connection.
 ///
 /// Each request asks once, for all three marks that a token may have. While Redis cannot be asked, requests are refused
 /// with 503, unless the verifier was told otherwise.
@@ -198,7 +198,7 @@ impl RedisRevocation {
     }
 }
 
-/// What the marks say: the first is the subject's, any other one revokes by being there.
+/// Reads the marks: the first is the subject's, any other one revokes by being there.
 fn standing(marks: &Value, issued_at: Option<UnixTime>) -> Standing {
     let Value::Array(marks) = marks else {
         return Standing::Unknown;

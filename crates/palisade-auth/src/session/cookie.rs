@@ -55,7 +55,7 @@ fn is_of(pair: &[u8], name: &str) -> bool {
     value.is_some_and(|value| value.starts_with(b"="))
 }
 
-/// Where a cookie may go.
+/// The transports that a cookie may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
     /// https alone, to this host alone.

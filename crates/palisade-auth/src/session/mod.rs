@@ -66,7 +66,7 @@ type PublicId = [u8; 16];
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// What [`Principal::session_id`] says within the session, for [`Sessions::revoke`].
+    /// The value of [`Principal::session_id`] within the session, for [`Sessions::revoke`].
     pub id: String,
     /// When the user signed in.
     pub began_at: UnixTime,

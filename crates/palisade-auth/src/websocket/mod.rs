@@ -98,7 +98,7 @@ pub(crate) fn origin_allowed<B>(request: &Request<B>, allowed: &[Box<str>]) -> b
         .any(|known| known.eq_ignore_ascii_case(origin))
 }
 
-/// Whom a request is for: the authority of its target, which HTTP/2 has instead of `Host` (RFC 9113, section 8.3.1), or
+/// The host that a request is for: the authority of its target, which HTTP/2 has instead of `Host` (RFC 9113, section 8.3.1), or
 /// the only `Host`.
 fn host<B>(request: &Request<B>) -> Option<&str> {
     if let Some(authority) = request.uri().authority() {

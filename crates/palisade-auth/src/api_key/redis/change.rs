@@ -1,4 +1,4 @@
-//! What changes API keys in Redis.
+//! Changes to API keys in Redis.
 
 use redis::{Cmd, Value};
 

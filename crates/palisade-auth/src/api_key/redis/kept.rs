@@ -21,7 +21,7 @@ struct KeptOwner {
     requests_per_minute: Option<u32>,
 }
 
-/// Whom a key speaks for.
+/// Seals the owner of a key.
 pub(super) fn sealed_owner(keys: &HmacKeys, record: &ApiKeyRecord) -> Result<String, AuthError> {
     let info = record.principal.claims_as::<ApiKeyInfo>();
     let kept = KeptOwner {
@@ -34,7 +34,7 @@ pub(super) fn sealed_owner(keys: &HmacKeys, record: &ApiKeyRecord) -> Result<Str
     Ok(seal(keys, OWNER, &sha256(record.id.as_bytes()), &json))
 }
 
-/// The digest of a secret.
+/// Seals the digest of a secret.
 pub(super) fn sealed_digest(keys: &HmacKeys, id: &str, digest: &Digest) -> String {
     seal(keys, SECRET, &sha256(id.as_bytes()), &encode(digest))
 }

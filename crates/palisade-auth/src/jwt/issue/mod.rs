@@ -50,15 +50,15 @@ pub struct TokenIssuer {
     name: Box<str>,
     client: Option<Box<str>>,
     lifetime: Duration,
-    /// What a verifier asks of the tokens.
+    /// The rules by which a verifier accepts the tokens.
     rules: ClaimRules,
     clock: WallClock,
     signer: Signer,
-    /// What verifies the tokens.
+    /// The keys that verify the tokens.
     verifying: Keys,
 }
 
-/// What signs.
+/// The signing side of a key.
 #[derive(Debug, Clone)]
 enum Signer {
     Hmac {

@@ -150,7 +150,7 @@ fn refused(status: StatusCode) -> FetchError {
 struct Discovery {
     issuer: Box<str>,
     documents: Documents,
-    /// Where the keys are, and since when that is known.
+    /// The address of the keys, and the time since which it is known.
     place: Mutex<Option<(String, Instant)>>,
 }
 

@@ -58,7 +58,7 @@ pub struct Jwks(Arc<Inner>);
 struct Inner {
     url: Box<str>,
     fetch: Box<dyn Fn(String) -> Fetching + Send + Sync>,
-    /// What keys that name no algorithm may be used with, once an issuer says so.
+    /// The algorithms of keys that name none, once an issuer lists them.
     allowed: Mutex<Option<Vec<Algorithm>>>,
     loaded: ArcSwapOption<Loaded>,
     generation: AtomicU64,

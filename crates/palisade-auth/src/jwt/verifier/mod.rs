@@ -43,7 +43,7 @@ struct Inner {
     clock: WallClock,
 }
 
-/// What becomes of tokens that hold while nobody can say whether they were revoked.
+/// The policy for valid tokens while the store of revocations is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outage {
     Deny,
@@ -176,7 +176,7 @@ impl JwtVerifier {
         Ok(verified)
     }
 
-    /// What the store says about a token.
+    /// Asks the store about a token.
     #[cfg(feature = "websocket")]
     pub(crate) async fn standing(&self, token: &TokenRef<'_>) -> Standing {
         let answer = self.0.revocation.as_ref().map(|store| store.check(token));

@@ -31,7 +31,7 @@ impl KeptSession {
         Ok(seal(keys, PURPOSE, name.bytes(), &text))
     }
 
-    /// What was kept under this name and no other, by somebody with our key.
+    /// Opens a session that was kept under this name and no other, by somebody with our key.
     pub(super) fn open(keys: &HmacKeys, name: &Name, sealed: &str) -> Option<Self> {
         let text = open(keys, PURPOSE, name.bytes(), sealed)?;
         let (began_at, rest) = text.split_once('.')?;
