@@ -1,14 +1,17 @@
 //! What the handlers share.
 
+use std::sync::Arc;
+
 use metrics_exporter_prometheus::PrometheusHandle;
 use palisade::audit::Audit;
 use palisade::auth::{JwtVerifier, Roles, TokenIssuer};
-use palisade::ratelimit::RateLimiter;
+use palisade::config::Assembly;
 use tokio::sync::watch;
 
 use crate::bookings::Bookings;
 use crate::counts::Counts;
 use crate::quotes::Quotes;
+use crate::reload::ConfigState;
 use crate::shared::Families;
 use crate::upstream::Switch;
 use crate::users::Users;
@@ -22,8 +25,10 @@ pub(crate) struct App {
     pub(crate) verifier: JwtVerifier,
     pub(crate) refresh: Families,
     pub(crate) roles: Roles,
-    pub(crate) failed_logins: RateLimiter,
-    pub(crate) limiters: Vec<RateLimiter>,
+    /// Makes the stack; it has the limits of the latest one.
+    pub(crate) assembly: Arc<Assembly>,
+    /// What became of the configuration.
+    pub(crate) config: ConfigState,
     pub(crate) quotes: Quotes,
     pub(crate) upstream: Switch,
     pub(crate) audit: Audit,

@@ -7,10 +7,12 @@ mod app;
 mod body;
 mod booking;
 mod bookings;
+mod config_file;
 mod counts;
 mod hardening;
 mod keys;
 mod quotes;
+mod reload;
 mod routes;
 mod settings;
 mod shared;
@@ -21,6 +23,7 @@ mod users;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -35,10 +38,11 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::bookings::Bookings;
+use crate::config_file::problems_of;
 use crate::counts::Counts;
-use crate::hardening::Hardening;
 use crate::keys::Keys;
 use crate::quotes::Quotes;
+use crate::reload::{ConfigState, Reloader};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::users::Users;
@@ -155,24 +159,35 @@ async fn assemble(
     metrics: PrometheusHandle,
     stopping: watch::Receiver<bool>,
 ) -> Result<(ProtectedRouter, Guard), StartError> {
-    let (audit, trail) = hardening::open_trail(settings).map_err(other)?;
+    let (audit, trail) = hardening::open_trail(settings)?;
     let upstream_token = generate::token_urlsafe(32).map_err(other)?;
     let upstream_token = upstream_token.expose_secret();
     let upstream_auth = AuthLayer::new()
         .service_token("gateway", upstream_token)
         .map_err(other)?;
     let (upstream_addr, upstream) = upstream::start(upstream_auth.leak()).await.map_err(other)?;
-    let Hardening {
-        stack,
-        ping,
-        failed_logins,
-        limiters,
-    } = Hardening::new(settings, &audit, keys.auth, keys.cipher.clone())?;
+    let assembly = hardening::assembly(settings, &audit, keys.auth, keys.cipher.clone())?;
+    let assembly = Arc::new(assembly);
+    let stack = assembly.stack(&settings.config);
+    let (stack, stack_reload) = stack.map_err(|error| problems_of(&error))?.reloadable();
+    let (ping, ping_reload) = Reloader::ping(&assembly).reloadable();
     let bearer = BearerLayer::fixed(upstream_token).map_err(other)?;
-    let mut quotes = Quotes::new(upstream_addr, bearer, settings).map_err(other)?;
+    let mut quotes = Quotes::new(upstream_addr, bearer, settings).map_err(StartError::Other)?;
     if let Some(redis) = &settings.redis {
         quotes = quotes.shared(redis.clone(), &instance(addr));
     }
+    let config = ConfigState::default();
+    let reloader = Reloader {
+        file: settings.config_file.clone(),
+        current: settings.config.clone(),
+        assembly: Arc::clone(&assembly),
+        stack: stack_reload,
+        ping: ping_reload,
+        breaker: quotes.breaker().clone(),
+        audit: audit.clone(),
+        state: config.clone(),
+    };
+    reloader.spawn().map_err(other)?;
     let app = App {
         bookings: Bookings::new(Store::open(&settings.data_dir).map_err(other)?, keys.cipher),
         users: Users::demo(keys.demo_password.as_ref())
@@ -182,8 +197,8 @@ async fn assemble(
         verifier: keys.verifier,
         refresh: keys.refresh,
         roles: keys::roles().map_err(other)?,
-        failed_logins,
-        limiters,
+        assembly: Arc::clone(&assembly),
+        config: config.clone(),
         counts: Counts::of(&audit, quotes.breaker()),
         quotes,
         upstream,

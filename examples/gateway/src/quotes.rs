@@ -45,28 +45,30 @@ pub(crate) enum Quote {
 impl Quotes {
     /// One attempt may take this long.
     const TIMEOUT: Duration = Duration::from_secs(1);
-    /// A caller waits for the quote, so the one retry comes soon.
-    const BACKOFF: Duration = Duration::from_millis(100);
     /// A quote is small; an upstream that sends more than this is broken.
     const LIMIT: usize = 16 << 10;
     /// The wait that a caller is told where the breaker gives none.
     const PAUSE: Duration = Duration::from_secs(5);
 
-    /// Signs its calls with `bearer`; the breaker is set as the settings say.
+    /// Signs its calls with `bearer`; breaker and retries are as the configuration says, and off where it has none.
     pub(crate) fn new(
         upstream: SocketAddr,
         bearer: BearerLayer,
         settings: &Settings,
-    ) -> Result<Self, http::Error> {
-        let breaker = BreakerLayer::http("upstream")
-            .failure_threshold(settings.breaker_threshold.get())
-            .open_for(settings.breaker_open_for)
-            .leak();
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let breaker = BreakerLayer::http("upstream");
+        let breaker = match settings.config.breakers.get("upstream") {
+            Some(config) => breaker.configured(config)?,
+            None => breaker.off(),
+        };
+        let breaker = breaker.leak();
         let handle = breaker.handle();
-        let retry = RetryLayer::boxed()
-            .attempts(2)
-            .backoff(Self::BACKOFF, 2.0)
-            .leak();
+        let retry = RetryLayer::boxed();
+        let retry = match settings.config.retries.get("upstream") {
+            Some(config) => retry.configured(config)?,
+            None => retry.attempts(1),
+        };
+        let retry = retry.leak();
         let call = ServiceBuilder::new()
             .layer(retry)
             .layer(breaker)

@@ -18,8 +18,7 @@ use http::{StatusCode, header};
 use palisade::PrincipalKind;
 use palisade::auth::{Auth, Guard, RequireRole, RequireScope, RequireService};
 use palisade::axum::{method_not_allowed, not_found};
-use palisade::ratelimit::RateLimitLayer;
-use palisade::{Code, Rejection};
+use palisade::{Code, Rejection, Stack};
 use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -30,11 +29,7 @@ use crate::app::{App, State};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The routes, each with its guard. The dashboard is open to everybody only where `open_dashboard` says so.
-pub(crate) fn router(
-    app: &'static App,
-    ping_limit: RateLimitLayer,
-    open_dashboard: bool,
-) -> Router {
+pub(crate) fn router(app: &'static App, ping_limit: Stack, open_dashboard: bool) -> Router {
     let writers = RequireScope::all(["write"]).leak();
     let readers = RequireScope::all(["read"]).leak();
     let admins = RequireRole::at_least("admin", &app.roles).leak();

@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use palisade::Problems;
 use palisade::audit::{AuditError, Webhook};
-use palisade::headers::CorsLayer;
-use palisade::headers::cors::CorsConfig;
+use palisade::config::Config;
 use palisade::secrets::Environment;
-use palisade::{ClientIp, Problems};
+
+use crate::config_file::{ConfigFile, problems_of};
 
 pub(crate) use self::secret_sources::SecretSources;
 
@@ -23,15 +24,13 @@ pub(crate) struct Settings {
     pub(crate) addr: SocketAddr,
     pub(crate) data_dir: PathBuf,
     pub(crate) environment: Environment,
-    pub(crate) client_ip: ClientIp,
     /// The Redis in which limits are counted together with other gateways.
     pub(crate) redis: Option<redis::Client>,
-    pub(crate) requests_per_second: NonZeroU32,
-    pub(crate) burst: NonZeroU32,
-    pub(crate) breaker_threshold: NonZeroU32,
-    pub(crate) breaker_open_for: Duration,
-    pub(crate) cors: CorsLayer,
     pub(crate) access_token_lifetime: Duration,
+    /// The stack, its limits, and the breaker before the upstream.
+    pub(crate) config: Config,
+    /// Where that stands.
+    pub(crate) config_file: ConfigFile,
     /// Where critical events go.
     pub(crate) alert_webhook: Option<AlertUrl>,
     /// The sources of secrets beside the environment.
@@ -58,37 +57,38 @@ impl Settings {
     /// Reads the settings, and says which variables are wrong; for those it takes the default, so that the start can
     /// go on to look for what else is wrong.
     pub(crate) fn read(var: impl Fn(&str) -> Option<String>) -> (Self, Problems) {
+        Self::with(var, |file| file)
+    }
+
+    /// Reads them with a configuration file that `change` completes.
+    fn with(
+        var: impl Fn(&str) -> Option<String>,
+        change: impl FnOnce(ConfigFile) -> ConfigFile,
+    ) -> (Self, Problems) {
         let mut reader = Reader {
             var,
             problems: Problems::none(),
         };
+        let data_dir = PathBuf::from(reader.text("GATEWAY_DATA_DIR", "gateway-data"));
+        let config_file = change(ConfigFile::new(reader.set("GATEWAY_CONFIG"), &data_dir));
         let settings = Self {
             addr: reader.parsed(
                 "GATEWAY_ADDR",
                 "127.0.0.1:8080",
                 "must be an address and a port, as in 127.0.0.1:8080",
             ),
-            data_dir: reader.text("GATEWAY_DATA_DIR", "gateway-data").into(),
+            data_dir,
             environment: reader.parsed(
                 "GATEWAY_ENV",
                 "development",
                 "must be development, staging or production",
             ),
-            client_ip: reader.client_ip(),
             redis: reader.redis(),
-            requests_per_second: reader.number("RATE_LIMIT_REQUESTS_PER_SECOND", 10),
-            burst: reader.number("RATE_LIMIT_BURST", 20),
-            breaker_threshold: reader.number("CIRCUIT_BREAKER_THRESHOLD", 5),
-            breaker_open_for: Duration::from_secs(
-                reader
-                    .number("CIRCUIT_BREAKER_TIMEOUT_SEC", 60)
-                    .get()
-                    .into(),
-            ),
-            cors: reader.cors(),
             access_token_lifetime: reader.access_token_lifetime(),
             alert_webhook: reader.alert_webhook(),
             secrets: SecretSources::read(&|name| set(&reader.var, name), &mut reader.problems),
+            config: reader.config(&config_file),
+            config_file,
         };
         (settings, reader.problems)
     }
@@ -162,32 +162,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         Duration::from_secs(u64::from(minutes.min(DAY)) * 60)
     }
 
-    fn cors(&mut self) -> CorsLayer {
-        // As it is: that nobody is listed must not let everybody in.
-        let built = CorsConfig::from_vars(|name| (self.var)(name))
-            .into_builder()
-            .methods(["GET", "POST", "DELETE"])
-            .headers([
-                "authorization",
-                "content-type",
-                "idempotency-key",
-                "x-api-key",
-                "x-track-id",
-            ])
-            .try_build();
-        built.unwrap_or_else(|error| {
-            self.problems.push("CORS_ORIGINS", error.to_string());
-            CorsLayer::off()
+    fn config(&mut self, file: &ConfigFile) -> Config {
+        file.load().unwrap_or_else(|error| {
+            self.problems.append("", problems_of(&error));
+            Config::default()
         })
-    }
-
-    fn client_ip(&mut self) -> ClientIp {
-        self.text("TRUSTED_PROXIES", "")
-            .parse()
-            .unwrap_or_else(|error: palisade::ClientIpError| {
-                self.problems.push("TRUSTED_PROXIES", error.to_string());
-                ClientIp::peer()
-            })
     }
 }
 
@@ -203,12 +182,13 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> (Settings, Problems) {
-        Settings::read(|name| {
+        let var = |name: &str| {
             variables
                 .iter()
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| (*value).to_owned())
-        })
+        };
+        Settings::with(var, |file| file.with_variables(variables))
     }
 
     #[test]
@@ -231,16 +211,17 @@ mod tests {
         let (settings, problems) = read(&[]);
         assert!(problems.is_empty(), "{problems}");
         assert_eq!(settings.addr.to_string(), "127.0.0.1:8080");
+        let ping = &settings.config.limits["ping"].policies[0].limits[0];
+        assert_eq!((ping.rate, ping.burst), (Some(10), Some(20)));
+        let breaker = &settings.config.breakers["upstream"];
         assert_eq!(
-            (settings.requests_per_second.get(), settings.burst.get()),
-            (10, 20)
+            (breaker.failure_threshold, breaker.open_for),
+            (Some(5), Some(Duration::from_secs(60)))
         );
+        let cors = settings.config.cors.as_ref().unwrap();
         assert_eq!(
-            (
-                settings.breaker_threshold.get(),
-                settings.breaker_open_for.as_secs()
-            ),
-            (5, 60)
+            (&*cors.origins, cors.credentials),
+            (&["*".to_owned()][..], false)
         );
         assert_eq!(settings.access_token_lifetime.as_secs(), 900);
         assert_eq!(settings.environment, Environment::Development);

@@ -6,6 +6,8 @@ mod audit;
 mod auth;
 #[cfg(feature = "crypto")]
 mod field_encryption;
+#[cfg(feature = "auth")]
+mod issuer;
 #[cfg(any(feature = "audit", feature = "auth", feature = "crypto"))]
 mod mode;
 mod scope;
@@ -17,9 +19,11 @@ pub use self::audit::{
     AuditConfig, AuditRuleConfig, ClassName, DeliveryName, FormatName, LevelName, OnFailureName,
 };
 #[cfg(feature = "auth")]
-pub use self::auth::{AuthConfig, IssuerConfig, PublicKeyConfig, ServiceConfig, TokenTypeName};
+pub use self::auth::{AuthConfig, ServiceConfig};
 #[cfg(feature = "crypto")]
 pub use self::field_encryption::FieldEncryptionConfig;
+#[cfg(feature = "auth")]
+pub use self::issuer::{IssuerConfig, PublicKeyConfig, TokenTypeName};
 #[cfg(any(feature = "audit", feature = "auth", feature = "crypto"))]
 pub use self::mode::Mode;
 pub use self::scope::{ForwardedHeaderName, ScopeConfig};

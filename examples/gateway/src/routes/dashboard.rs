@@ -95,8 +95,9 @@ impl Feed {
 }
 
 fn counters(app: &App) -> Event {
-    let now = app.counts.now().to_string();
-    Event::default().event("counters").data(now)
+    let mut now = app.counts.now();
+    now["config"] = app.config.now();
+    Event::default().event("counters").data(now.to_string())
 }
 
 /// A record as the row of a table; what the trail notes about its own file is left out.

@@ -1,6 +1,5 @@
 use axum::Json;
 use http::StatusCode;
-use palisade::ratelimit::RateLimiter;
 use serde_json::{Value, json};
 
 use crate::app::State;
@@ -26,7 +25,9 @@ pub(super) async fn readyz(state: State) -> (StatusCode, Json<Value>) {
 /// Counters and histograms in the text format of Prometheus.
 pub(super) async fn metrics(axum::extract::State(app): State) -> impl axum::response::IntoResponse {
     // Gauges are taken when somebody looks.
-    app.limiters.iter().for_each(RateLimiter::record_gauges);
+    for (_, limits) in app.assembly.rate_limits() {
+        limits.limiter().record_gauges();
+    }
     (
         [(
             http::header::CONTENT_TYPE,

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::app::{App, State};
 use crate::body;
-use crate::hardening::Hardening;
+use crate::hardening::FAILED_LOGINS;
 
 #[derive(Deserialize)]
 pub(super) struct Login {
@@ -26,15 +26,18 @@ pub(super) async fn token(
 ) -> Result<Response, Rejection> {
     // Charged first and given back on success, so that attempts in parallel cannot slip through.
     let account = Key::text(&login.username);
-    let attempt = app
-        .failed_logins
-        .charge(Hardening::FAILED_LOGINS, account, 1)
-        .await
-        .map_err(|refused| {
-            Rejection::new(Code::RateLimit)
-                .message("Too many failed logins for this account")
-                .retry_after(refused.retry_after.unwrap_or_default())
-        })?;
+    let limits = app.assembly.rate_limit(FAILED_LOGINS);
+    let attempt = match limits.is_off() {
+        true => None,
+        false => {
+            let charge = limits.limiter().charge(FAILED_LOGINS, account, 1).await;
+            Some(charge.map_err(|refused| {
+                Rejection::new(Code::RateLimit)
+                    .message("Too many failed logins for this account")
+                    .retry_after(refused.retry_after.unwrap_or_default())
+            })?)
+        }
+    };
     let user = app.users.find(&login.username);
     // What is no account may be a password in the wrong field, so it stays out of the trail.
     let name = user.map_or("(unknown)", |user| user.name);
@@ -48,7 +51,9 @@ pub(super) async fn token(
         )
         .await?;
     let user = user.ok_or_else(|| Rejection::new(Code::Authentication))?;
-    attempt.refund().await;
+    if let Some(attempt) = attempt {
+        attempt.refund().await;
+    }
     pair(
         app,
         &app.refresh

@@ -97,6 +97,10 @@ impl Gateway {
         body["access_token"].as_str().unwrap().to_owned()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let pid = self.process.id().to_string();
