@@ -41,8 +41,9 @@ pub use trail::seal::{Seal, SigningKey};
 pub use trail::tail::{Subscription, Tailed};
 pub use trail::verify::{BadLine, Fault, Report, Verifier};
 
-#[doc = include_str!("../docs/shipping.md")]
 pub mod shipping {
+    #![doc = include_str!("../docs/shipping.md")]
+
     #[doc = include_str!("../docs/shipping/cloudwatch.md")]
     pub mod cloudwatch {}
     #[doc = include_str!("../docs/shipping/elastic.md")]

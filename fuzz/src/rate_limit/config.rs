@@ -4,7 +4,8 @@ use std::time::Duration;
 use http::Request;
 use palisade_core::{PeerAddr, time};
 use palisade_ratelimit::{
-    Error, Limit, LimitConfig, PolicyConfig, RateLimitConfig, RateLimitLayer, burst, per_second,
+    Error, Limit, LimitConfig, Mode, PolicyConfig, RateLimitConfig, RateLimitLayer, burst,
+    per_second,
 };
 
 use super::super::answers::through;

@@ -4,7 +4,7 @@ mod number;
 mod string;
 
 use self::number::is_number;
-use self::string::unescaped;
+use self::string::{Raw, unescaped};
 use super::action::{Action, MASK};
 use super::cleaner::Cleaner;
 use super::path::Censor;
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         match self.peek().ok_or(Unreadable)? {
             b'{' => self.object(depth),
             b'[' => self.array(depth),
-            b'"' => self.string()?.check_or_copy(self),
+            b'"' => self.text(),
             _ => {
                 let scalar = self.scalar()?;
                 if !self.skips {
@@ -131,13 +131,13 @@ impl<'a> Reader<'a> {
         self.expect(b':')?;
         self.space();
         if self.skips {
-            name.check()?;
+            name.check().ok_or(Unreadable)?;
             return self.value(depth).map(|()| true);
         }
         let raw = name;
-        let name = raw.unescaped()?;
+        let name = raw.unescaped().ok_or(Unreadable)?;
         let known = self.cleaner.know(&name);
-        raw.check_unless(known.is_clean)?;
+        raw.check_unless(known.is_clean).ok_or(Unreadable)?;
         self.cleaner.enter_member(&name);
         let action = known.action;
         let censor = self.cleaner.censor();
@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
         let raw = self.skipped(depth)?;
         let is_scalar = !matches!(raw.first(), Some(b'{' | b'['));
         let text = match raw {
-            [b'"', inside @ .., b'"'] => unescaped(inside)?,
+            [b'"', inside @ .., b'"'] => unescaped(inside).ok_or(Unreadable)?,
             _ => String::from_utf8_lossy(raw),
         };
         self.cleaner.censored(self.out, censor, &text, is_scalar);
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
         self.out.push(b'"');
         match raw {
             [b'"', inside @ .., b'"'] => {
-                let text = unescaped(inside)?;
+                let text = unescaped(inside).ok_or(Unreadable)?;
                 self.cleaner.replace(self.out, action, text.as_bytes());
             }
             [b'{' | b'[', ..] => self.out.extend_from_slice(MASK.as_bytes()),
@@ -256,6 +256,32 @@ impl<'a> Reader<'a> {
         self.value(depth)?;
         self.skips = skips;
         self.out.truncate(kept);
+        Ok(())
+    }
+
+    /// Goes past a string.
+    fn string(&mut self) -> Result<Raw<'a>, Unreadable> {
+        self.expect(b'"')?;
+        let (raw, end) = Raw::read(self.body, self.at).ok_or(Unreadable)?;
+        self.at = end;
+        Ok(raw)
+    }
+
+    /// Checks a string that is a value, and copies it, cleaned, unless it is skipped.
+    fn text(&mut self) -> Result<(), Unreadable> {
+        let raw = self.string()?;
+        if self.skips {
+            return raw.check().ok_or(Unreadable);
+        }
+        self.out.push(b'"');
+        if raw.is_escaped {
+            let text = raw.unescaped().ok_or(Unreadable)?;
+            self.cleaner.inside(self.out, &text);
+        } else {
+            let signs = raw.signs().ok_or(Unreadable)?;
+            self.cleaner.inside_of(self.out, raw.text, signs);
+        }
+        self.out.push(b'"');
         Ok(())
     }
 

@@ -9,6 +9,10 @@
 /// it is well below what they issue today.
 pub(super) type Mark = (&'static [u8], usize);
 
+/// The length of the shortest JSON Web Token that is known by its form: eight characters of a header, a dot, and more
+/// than seven others.
+pub(super) const SHORTEST_JWT: usize = 17;
+
 /// In the order of their first bytes.
 pub(super) const MARKS: &[Mark] = &[
     // Google refresh tokens.

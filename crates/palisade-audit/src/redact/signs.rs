@@ -1,6 +1,6 @@
 //! One pass over the bytes of a text, which says what detectors have to look at it.
 
-use super::marks::{self, MARKS};
+use super::marks::{MARKS, Mark, SHORTEST_JWT};
 use super::values::SHORTEST_CARD;
 
 /// The bytes of a text that the detectors depend on.
@@ -176,10 +176,10 @@ const fn is_of_tokens(byte: u8) -> bool {
 
 /// The length of the shortest token that is known by its form.
 const SHORTEST_TOKEN: usize = {
-    let mut shortest = super::values::SHORTEST_JWT;
+    let mut shortest = SHORTEST_JWT;
     let mut nth = 0;
     while nth < MARKS.len() {
-        let (mark, least): marks::Mark = MARKS[nth];
+        let (mark, least): Mark = MARKS[nth];
         let mut at = 0;
         while at < mark.len() {
             assert!(is_of_tokens(mark[at]));

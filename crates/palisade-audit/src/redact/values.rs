@@ -15,10 +15,6 @@ use super::signs::Signs;
 
 pub(super) use self::card::{SHORTEST as SHORTEST_CARD, is_card};
 
-/// The length of the shortest JSON Web Token that is known by its form: eight characters of a header, a dot, and more
-/// than seven others.
-pub(super) const SHORTEST_JWT: usize = 17;
-
 /// Calls `found` with the place of each secret in `text`, in the order of their beginnings; places may overlap.
 ///
 /// Where the text `is_cut`, its rest is not there, and what may have begun to be a secret counts as one.
