@@ -5,15 +5,15 @@ mod rotation;
 mod sources;
 
 use palisade::auth::{
-    Algorithm, ApiKeyOwner, ApiKeys, AuthError, AuthLayer, HmacKeys, JwtVerifier, Roles,
-    ServiceToken, SigningKey, SigningKeys, TokenIssuer,
+    ApiKeyOwner, ApiKeys, AuthError, AuthLayer, HmacKeys, JwtVerifier, Roles, ServiceToken,
+    SigningKeys, TokenIssuer,
 };
 use palisade::crypto::{self, FieldCipher, Key, Keyring};
 use palisade::secrets::{Environment, Error, ExposeSecret, Secret, Secrets};
 use palisade::{Principal, Problems};
 
-use self::rotation::KEYSET;
-use self::sources::{has, sources};
+use self::rotation::{KEYSET, private_key};
+use self::sources::{has, problems_of, sources};
 use crate::settings::Settings;
 use crate::shared::{self, Families};
 
@@ -190,14 +190,6 @@ async fn signing_keys(secrets: &Secrets) -> Result<Option<SigningKeys>, Problems
     Ok(keys)
 }
 
-/// A private key is for the algorithm that is usual for its type.
-fn private_key(pem: &str) -> Result<SigningKey, AuthError> {
-    let read = |algorithm| SigningKey::from_pem(algorithm, pem);
-    read(Algorithm::EdDSA)
-        .or_else(|_| read(Algorithm::ES256))
-        .or_else(|_| read(Algorithm::RS256))
-}
-
 /// Whom the API key speaks for that is there to try things with.
 fn partner() -> ApiKeyOwner {
     let partner = Principal::service("", "partner-demo");
@@ -238,12 +230,5 @@ async fn with_service(
         }
         Err(Error::Missing { .. }) => Ok(auth),
         Err(error) => Err(problems_of(error)),
-    }
-}
-
-fn problems_of(error: Error) -> Problems {
-    match error {
-        Error::Refused(problems) => problems,
-        other => Problems::one("secrets", other.to_string()),
     }
 }

@@ -1,10 +1,8 @@
 //! Keys that change while the gateway runs.
 
-use palisade::auth::SigningKeys;
+use palisade::auth::{Algorithm, AuthError, SigningKey, SigningKeys};
 use palisade::crypto::{FieldCipher, Keyring};
 use palisade::secrets::{ExposeSecret, Secret, Secrets};
-
-use super::private_key;
 
 /// The secret with all keys of fields, as a keyset in JSON.
 pub(super) const KEYSET: &str = "ENCRYPTION_KEYS";
@@ -43,4 +41,12 @@ fn follow(
             }
         }
     });
+}
+
+/// A private key is for the algorithm that is usual for its type.
+pub(super) fn private_key(pem: &str) -> Result<SigningKey, AuthError> {
+    let read = |algorithm| SigningKey::from_pem(algorithm, pem);
+    read(Algorithm::EdDSA)
+        .or_else(|_| read(Algorithm::ES256))
+        .or_else(|_| read(Algorithm::RS256))
 }

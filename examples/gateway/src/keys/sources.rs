@@ -4,7 +4,6 @@ use palisade::secrets::AwsSecretsManager;
 use palisade::secrets::{EnvVars, Environment, Error, Secrets, SecretsBuilder};
 
 use super::kept::KeptKeys;
-use super::problems_of;
 use crate::settings::Settings;
 
 /// The sources of secrets in their order: variables and the files that they name, AWS Secrets Manager, Vault, and in
@@ -41,5 +40,13 @@ pub(super) async fn has(secrets: &Secrets, name: &str) -> Result<bool, Problems>
         Ok(_) => Ok(true),
         Err(Error::Missing { .. }) => Ok(false),
         Err(error) => Err(problems_of(error)),
+    }
+}
+
+/// Every problem of an error, by the name of its variable where there is one.
+pub(super) fn problems_of(error: Error) -> Problems {
+    match error {
+        Error::Refused(problems) => problems,
+        other => Problems::one("secrets", other.to_string()),
     }
 }
