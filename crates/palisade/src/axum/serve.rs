@@ -20,6 +20,8 @@ use std::time::Duration;
 use ::axum::serve::Listener;
 use http::Extensions;
 
+pub use self::run::Drained;
+use self::run::{OnConnect, Stop};
 use self::settings::Settings;
 use super::ProtectedRouter;
 
@@ -75,11 +77,6 @@ pub fn serve<L: Listener>(listener: L, router: ProtectedRouter) -> Server<L> {
         stop: None,
     }
 }
-
-type OnConnect<L> = Arc<
-    dyn Fn(&<L as Listener>::Io, &<L as Listener>::Addr, &mut Extensions) + Send + Sync + 'static,
->;
-type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A server that is being set up; see [`serve`]. Awaiting it runs it.
 ///
@@ -210,7 +207,13 @@ where
 
     /// Serves until the server is told to stop, and for ever without [`with_graceful_shutdown`](Self::with_graceful_shutdown).
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(run::run(self))
+        Box::pin(run::run(
+            self.listener,
+            self.router,
+            self.settings,
+            self.on_connect,
+            self.stop,
+        ))
     }
 }
 
@@ -220,12 +223,4 @@ impl<L: Listener> fmt::Debug for Server<L> {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// The end of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Drained {
-    /// Connections that were still open when the time to drain was over, upgraded ones included.
-    pub cut_off: usize,
 }

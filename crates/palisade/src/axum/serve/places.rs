@@ -43,8 +43,7 @@ impl Places {
             return Some(permit);
         }
         self.is_full.store(true, Ordering::Relaxed);
-        tracing::warn!(
-            connections = self.most,
+        tracing::warn!(target: "palisade", connections = self.most,
             "every place for a connection is taken; others wait, and idle connections are closed"
         );
         let permit = Arc::clone(&self.total).acquire_owned().await.ok();

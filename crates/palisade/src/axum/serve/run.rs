@@ -1,5 +1,5 @@
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,6 @@ use super::places::{Place, Places};
 use super::settings::Settings;
 use super::traffic::Traffic;
 use super::watch::{Overdue, Watch};
-use super::{Drained, Server};
 use crate::axum::ProtectedRouter;
 use crate::axum::connection::socket_addr;
 
@@ -38,18 +37,30 @@ enum Order {
     Close,
 }
 
-pub(super) async fn run<L>(server: Server<L>) -> Drained
+pub(super) type OnConnect<L> = Arc<
+    dyn Fn(&<L as Listener>::Io, &<L as Listener>::Addr, &mut Extensions) + Send + Sync + 'static,
+>;
+pub(super) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The end of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Connections that were still open when the time to drain was over, upgraded ones included.
+    pub cut_off: usize,
+}
+
+pub(super) async fn run<L>(
+    mut listener: L,
+    router: ProtectedRouter,
+    settings: Settings,
+    on_connect: Option<OnConnect<L>>,
+    stop: Option<Stop>,
+) -> Drained
 where
     L: Listener,
     L::Addr: 'static,
 {
-    let Server {
-        mut listener,
-        router,
-        settings,
-        on_connect,
-        stop,
-    } = server;
     let places = Arc::new(Places::new(
         settings.connections,
         settings.per_address(),
@@ -81,7 +92,7 @@ where
         };
         let peer = socket_addr(&addr);
         let Some(place) = places.take(permit, peer.map(|peer| peer.ip())) else {
-            tracing::debug!(reason = "connections_per_address", "connection closed");
+            tracing::debug!(target: "palisade", reason = "connections_per_address", "connection closed");
             continue;
         };
         let mut extensions = Extensions::new();
@@ -158,7 +169,7 @@ impl Peer {
         tokio::select! {
             shaken = super::tls::accept(config, io, within, &mut self.extensions) => match shaken {
                 Ok(io) => self.drive(io, traffic).await,
-                Err(reason) => tracing::debug!(reason, "connection closed"),
+                Err(reason) => tracing::debug!(target: "palisade", reason, "connection closed"),
             },
             // Nothing is under way yet.
             _ = order.changed() => {}
@@ -196,7 +207,7 @@ impl Peer {
                 biased;
                 ended = served.as_mut() => {
                     if let Err(error) = ended {
-                        tracing::debug!(error = error.as_ref(), "connection failed");
+                        tracing::debug!(target: "palisade", error = error.as_ref(), "connection failed");
                     }
                     return;
                 }
@@ -219,5 +230,5 @@ impl Peer {
 }
 
 fn closed(overdue: Overdue) {
-    tracing::debug!(reason = overdue.as_str(), "connection closed");
+    tracing::debug!(target: "palisade", reason = overdue.as_str(), "connection closed");
 }

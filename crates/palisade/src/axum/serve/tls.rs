@@ -28,7 +28,7 @@ where
     let stream = match timeout(within, TlsAcceptor::from(config).accept(io)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            tracing::debug!(%error, "TLS handshake failed");
+            tracing::debug!(target: "palisade", %error, "TLS handshake failed");
             return Err("tls_handshake");
         }
         Err(_) => return Err("header_timeout"),
