@@ -172,7 +172,7 @@ mod tests {
     fn every_crate_is_checked_alone() {
         let crates = crates_with_features().unwrap();
         let names: Vec<&str> = crates.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names.len(), 9);
+        assert_eq!(names.len(), 10);
         assert!(names.contains(&"palisade") && names.contains(&"palisade-core"));
     }
 
