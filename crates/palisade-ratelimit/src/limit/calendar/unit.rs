@@ -1,4 +1,4 @@
-/// A day of the week, with which a [week of the calendar](Calendar::week) begins.
+/// A day of the week, with which a [week of the calendar](crate::Calendar::week) begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "a day's name says it all")]
 pub enum Weekday {

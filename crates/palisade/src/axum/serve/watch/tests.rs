@@ -123,7 +123,7 @@ fn without_a_least_rate_a_few_bytes_within_the_timeout_will_do() {
 fn a_client_that_takes_all_there_is_starts_the_time_of_its_transfer_anew() {
     // A stream that has nothing more to send for a moment, every 20 seconds.
     let stream = |second: u64| Reading {
-        is_sending: second % 20 != 0,
+        is_sending: !second.is_multiple_of(20),
         ..reader(0)(second)
     };
     assert_eq!(closes_after(&Settings::default(), false, stream), None);
