@@ -119,7 +119,7 @@ fn crates_with_features() -> Result<Vec<(String, Vec<String>)>, Failure> {
     Ok(crates)
 }
 
-/// The names under `[features]`, without `default`.
+/// The names under `[features]`, without `default` and those that alone change nothing.
 fn features_of(manifest: &str) -> Vec<String> {
     manifest
         .lines()
@@ -127,9 +127,19 @@ fn features_of(manifest: &str) -> Vec<String> {
         .skip(1)
         .take_while(|line| !line.starts_with('['))
         .filter_map(|line| line.split_once('='))
+        .filter(|(_, value)| !only_passes_on(value))
         .map(|(name, _)| name.trim().trim_matches('"').to_owned())
         .filter(|name| name != "default" && !name.starts_with('#'))
         .collect()
+}
+
+/// Whether a feature, written on one line, does nothing but turn on features of crates that are off with it alone.
+fn only_passes_on(value: &str) -> bool {
+    let list = value.trim().strip_prefix('[');
+    let items = list.and_then(|list| list.strip_suffix(']'));
+    items.is_some_and(|items| {
+        !items.is_empty() && items.split(',').all(|item| item.contains("?/"))
+    })
 }
 
 /// Advisories are left out: their database is fetched from the network at each run, which makes a run depend on the day.
@@ -188,7 +198,7 @@ mod tests {
     #[test]
     fn features_are_read_from_a_manifest() {
         let manifest = "[package]\nname = \"x\"\n\n[features]\ndefault = []\n# Why.\naxum = [\"dep:axum\"]\n\
-                        redis = []\n\n[dependencies]\nbytes = \"1\"\n";
-        assert_eq!(features_of(manifest), ["axum", "redis"]);
+                        redis = []\naws = [\"a?/aws\", \"b?/aws\"]\nboth = [\"a?/both\", \"dep:b\"]\n\n[dependencies]\nbytes = \"1\"\n";
+        assert_eq!(features_of(manifest), ["axum", "redis", "both"]);
     }
 }
