@@ -137,9 +137,7 @@ fn features_of(manifest: &str) -> Vec<String> {
 fn only_passes_on(value: &str) -> bool {
     let list = value.trim().strip_prefix('[');
     let items = list.and_then(|list| list.strip_suffix(']'));
-    items.is_some_and(|items| {
-        !items.is_empty() && items.split(',').all(|item| item.contains("?/"))
-    })
+    items.is_some_and(|items| !items.is_empty() && items.split(',').all(|item| item.contains("?/")))
 }
 
 /// Advisories are left out: their database is fetched from the network at each run, which makes a run depend on the day.
