@@ -26,7 +26,7 @@ pub struct Breaker<S, C = ErrorsFail, A = FailWhenOpen> {
     refuse: A,
     readiness: Readiness,
     /// Waits for the open time to be over, where that is asked for.
-    open_wait: Option<OpenWait>,
+    open_wait: Option<Box<OpenWait>>,
 }
 
 /// The wait of a service that is pending until a call is let through.
@@ -64,7 +64,7 @@ impl<S, C, A> Breaker<S, C, A> {
     pub(crate) fn new(inner: S, shared: Handle<Shared>, classify: C, refuse: A) -> Self {
         Self {
             inner,
-            open_wait: shared.setup.pends.then(OpenWait::default),
+            open_wait: shared.setup.pends.then(Box::default),
             shared,
             classify,
             refuse,
@@ -217,7 +217,7 @@ impl<S: Clone, C: Clone, A: Clone> Clone for Breaker<S, C, A> {
             refuse: self.refuse.clone(),
             // The clone's own service has not been polled.
             readiness: Readiness::Unasked,
-            open_wait: self.open_wait.as_ref().map(|_| OpenWait::default()),
+            open_wait: self.open_wait.as_ref().map(|_| Box::default()),
         }
     }
 }
