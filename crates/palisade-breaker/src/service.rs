@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::future::ResponseFuture;
 use crate::shared::Shared;
 use crate::state::grant::Refusal;
-use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Release};
+use crate::{BreakerHandle, Classify, ErrorsFail, FailWhenOpen, Permit, Refuse, Rejected, Release};
 
 /// The service made by [`BreakerLayer`](crate::BreakerLayer): calls the guarded service while its breaker lets it.
 ///
@@ -125,23 +125,20 @@ where
             Readiness::Ready => Permit::acquire_fast(&self.shared),
             _ => None,
         };
-        match at_once {
-            Some(permit) => self.call_with(request, permit),
-            None => self.call_slow(request),
-        }
-    }
-}
-
-impl<S, C, A> Breaker<S, C, A> {
-    /// Calls the guarded service. Inlined, so that the future is made where it stays.
-    #[inline(always)]
-    fn call_with<Req>(&mut self, request: Req, permit: Permit) -> ResponseFuture<S, Req, C, A>
-    where
-        S: Service<Req>,
-        C: Classify<Req, S::Response, S::Error> + Clone,
-        A: Refuse<Req, C::Output, S::Error> + Clone,
-    {
-        self.readiness = Readiness::Unasked;
+        let permit = match at_once {
+            Some(permit) => {
+                self.readiness = Readiness::Unasked;
+                permit
+            }
+            None => match self.acquire_slow() {
+                Ok(permit) => permit,
+                Err(rejected) => {
+                    self.release();
+                    return ResponseFuture::refused(self.refuse.refuse(request, rejected));
+                }
+            },
+        };
+        // Not in a function of its own: each that takes the request and looks at it is a copy of it.
         let seen = self.classify.see(&request);
         let refuse_seen = self.refuse.see(&request);
         ResponseFuture::calling(
@@ -152,27 +149,6 @@ impl<S, C, A> Breaker<S, C, A> {
             self.refuse.clone(),
             refuse_seen,
         )
-    }
-
-    /// Calls the guarded service, or answers in its place, where the state's word alone does not let the call through.
-    #[cold]
-    #[inline(never)]
-    fn call_slow<Req>(&mut self, request: Req) -> ResponseFuture<S, Req, C, A>
-    where
-        S: Service<Req> + Release,
-        C: Classify<Req, S::Response, S::Error> + Clone,
-        A: Refuse<Req, C::Output, S::Error> + Clone,
-    {
-        let rejected = match &self.readiness {
-            Readiness::Ready => match Permit::acquire_slow(&self.shared) {
-                Ok(permit) => return self.call_with(request, permit),
-                Err(rejected) => rejected,
-            },
-            Readiness::Refused(refusal) => self.shared.refused(self.shared.rejection(*refusal)),
-            Readiness::Unasked | Readiness::Pending => self.shared.refused(self.shared.not_ready()),
-        };
-        self.release();
-        ResponseFuture::refused(self.refuse.refuse(request, rejected))
     }
 }
 
@@ -195,6 +171,23 @@ impl OpenWait {
         }
         *self = Self::default();
         Poll::Ready(())
+    }
+}
+
+impl<S, C, A> Breaker<S, C, A> {
+    #[cold]
+    fn acquire_slow(&mut self) -> Result<Permit, Rejected> {
+        match self.readiness {
+            Readiness::Ready => {
+                let permit = Permit::acquire_slow(&self.shared)?;
+                self.readiness = Readiness::Unasked;
+                Ok(permit)
+            }
+            Readiness::Refused(refusal) => Err(self.shared.refused(self.shared.rejection(refusal))),
+            Readiness::Unasked | Readiness::Pending => {
+                Err(self.shared.refused(self.shared.not_ready()))
+            }
+        }
     }
 }
 
