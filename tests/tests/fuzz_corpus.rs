@@ -1,4 +1,4 @@
-//! What fuzzing has found or started from must stay mended: the corpus of each target, replayed without libFuzzer.
+//! Findings and seeds of fuzzing stay mended: the corpus of each target, replayed without libFuzzer.
 
 #![allow(missing_docs, reason = "tests")]
 

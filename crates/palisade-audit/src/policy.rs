@@ -151,7 +151,7 @@ pub(crate) struct RequestFacts<'a> {
 
 /// Which requests are recorded at which level: the first rule that matches decides, as in Kubernetes.
 ///
-/// Where no rule matches the level is [`Level::Metadata`]: forgetting a rule must not make requests vanish.
+/// Without a matching rule the level is [`Level::Metadata`]: forgetting a rule must not make requests vanish.
 ///
 /// # Example
 ///

@@ -1,4 +1,4 @@
-//! What operators count.
+//! Counters for operators.
 #![cfg(feature = "metrics")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! What is issued is what the verifier of it takes, and speaks for no more than its principal.
+//! Issued tokens are accepted by their verifier, and speak for no more than its principal.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! What other implementations let pass or do wrong, each refused or done right here.
+//! Defects of other implementations, each refused or done right here.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! What users test with.
+//! The tools for tests of users.
 #![cfg(feature = "testing")]
 
 use palisade_auth::testing::Minter;

@@ -1,4 +1,4 @@
-//! What a refused caller gets instead of an error.
+//! Answers to refused callers in place of an error.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What a million keys take: in a process of its own, because it reads the memory of the process.
+//! The memory of a million keys: in a process of its own, because it reads the memory of the process.
 #![cfg(target_os = "linux")]
 
 use palisade_breaker::{BreakerLayer, State, key_fn};

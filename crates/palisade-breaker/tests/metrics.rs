@@ -1,4 +1,4 @@
-//! What the `metrics` facade is told.
+//! Counts in the `metrics` facade.
 #![cfg(feature = "metrics")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! What a guarded service has reserved for a call is given back when the call is refused.
+//! A reservation of a guarded service is given back when the call is refused.
 
 #[path = "common/upstream.rs"]
 mod upstream;

@@ -1,4 +1,4 @@
-//! What others leave in Redis that is no news of breakers. A real Redis, and so real time.
+//! Entries in Redis that are no news of breakers. A real Redis, and so real time.
 #![cfg(feature = "redis")]
 
 #[path = "common/redis.rs"]

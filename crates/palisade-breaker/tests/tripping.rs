@@ -1,4 +1,4 @@
-//! What opens a breaker, and what does not.
+//! Calls that open a breaker, and calls that do not.
 
 mod common;
 

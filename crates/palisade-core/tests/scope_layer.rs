@@ -1,4 +1,4 @@
-//! What the layer decides once, and that its record outlives whatever becomes of the request.
+//! Decisions that the layer makes once; its record outlives whatever becomes of the request.
 
 #![allow(missing_docs, reason = "tests")]
 

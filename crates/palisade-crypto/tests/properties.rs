@@ -1,4 +1,4 @@
-//! What must hold for every document and every sealed value. `PALISADE_FULL=1` takes a million documents.
+//! Properties of every document and every sealed value. `PALISADE_FULL=1` takes a million documents.
 
 mod model;
 

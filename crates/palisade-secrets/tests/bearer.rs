@@ -1,4 +1,4 @@
-//! What `BearerLayer` sends.
+//! Requests that `BearerLayer` sends.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Where `BearerLayer` waits for its token, for how long, and what goes on when nobody waits any more.
+//! Waits of `BearerLayer` for its token: their place, their length, and the fetch that goes on without them.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What a file of a secret may hold, and how it may be called.
+//! Contents and names of files of secrets.
 
 use std::fs;
 

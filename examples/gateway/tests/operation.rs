@@ -1,4 +1,4 @@
-//! What an operator sees: metrics, the dashboard, and an end without loss.
+//! The view of an operator: metrics, the dashboard, and an end without loss.
 
 mod support;
 

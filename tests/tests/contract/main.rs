@@ -1,4 +1,4 @@
-//! What every layer keeps to: the contract of tower's services, state that is shared, and the servers that it fits.
+//! The contract of every layer: that of tower's services, state that is shared, and the servers that it fits.
 
 #![allow(missing_docs, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! What the compiler does not check: that the list of features is honest, that arrows between crates point down, that
+//! Checks beyond the compiler: that the list of features is honest, that arrows between crates point down, that
 //! files stay short enough to read, and that documents lead somewhere.
 
 #![allow(missing_docs, reason = "tests")]

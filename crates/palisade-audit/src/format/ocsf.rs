@@ -242,7 +242,7 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     });
 }
 
-/// What the schema has an attribute for that does not take every value: methods beyond its list, and what is no name of
+/// Values that the attribute of the schema does not take: methods beyond its list, and what is no name of
 /// a host.
 fn unmapped(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     let Some(entry) = view.request else { return };

@@ -1,7 +1,7 @@
 //! One pass over the bytes of a text, which says what detectors have to look at it.
 
 use super::marks::{MARKS, Mark, SHORTEST_JWT};
-use super::values::SHORTEST_CARD;
+use super::values::card::SHORTEST as SHORTEST_CARD;
 
 /// The bytes of a text that the detectors depend on.
 ///

@@ -1,6 +1,6 @@
 //! Secrets that are known by their form, whatever they are called.
 
-mod card;
+pub(super) mod card;
 mod url;
 
 use std::ops::Range;
@@ -17,7 +17,7 @@ pub(super) use self::card::{SHORTEST as SHORTEST_CARD, is_card};
 
 /// Calls `found` with the place of each secret in `text`, in the order of their beginnings; places may overlap.
 ///
-/// Where the text `is_cut`, its rest is not there, and what may have begun to be a secret counts as one.
+/// The rest of a text that `is_cut` is not there, and what may have begun to be a secret counts as one.
 pub(super) fn find(text: &[u8], signs: Signs, is_cut: bool, mut found: impl FnMut(Range<usize>)) {
     if !signs.may_have_secrets(text, is_cut) {
         return;

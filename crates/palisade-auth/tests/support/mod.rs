@@ -1,4 +1,4 @@
-//! What the tests of this crate share.
+//! Helpers of the tests of this crate.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 #[cfg(feature = "redis")]

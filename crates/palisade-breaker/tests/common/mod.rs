@@ -1,4 +1,4 @@
-//! What the tests share: a service that does as it is told, and shorthands.
+//! Helpers of the tests: a service that does as it is told, and shorthands.
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! What is sent, and what comes back.
+//! Requests as they are sent, and responses as they are read.
 
 use crate::server::{Server, quick, read_request};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! What the layer seals, and what it refuses.
+//! Bodies that the layer seals, and bodies that it refuses.
 
 #![allow(missing_docs, reason = "tests")]
 

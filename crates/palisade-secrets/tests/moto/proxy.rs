@@ -1,4 +1,4 @@
-//! What moto does not do, a proxy before it does, with the answers of AWS.
+//! A proxy in front of moto that answers as AWS does where moto cannot.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
