@@ -1,9 +1,11 @@
 //! `cargo xtask`: the only task runner of the workspace.
 
+mod api;
 mod bench;
 mod ci;
 mod command;
 mod fuzz;
+mod package;
 mod pictures;
 mod schema;
 mod simulate;
@@ -29,6 +31,10 @@ Tasks of the workspace
         Ours beside the peers; writes target/bench/report.json and docs/performance.md
     cargo xtask fuzz SECONDS [TARGET]
         Every fuzz target, or the one that is named, for so long
+    cargo xtask api
+        Writes docs/api anew, the public interface of each crate; a test says when it needs it
+    cargo xtask package [--no-verify]
+        Packs every crate as for crates.io, and builds each from its package with all features
     cargo xtask pictures
         Draws docs/images/limit-*.svg anew, from what the limiter does; the tests say when they need it
     cargo xtask schema
@@ -51,6 +57,8 @@ fn main() -> ExitCode {
         "ci" => ci::run(args),
         "bench" => bench::run(args),
         "fuzz" => fuzz::run(args),
+        "api" => api::run(args),
+        "package" => package::run(args),
         "pictures" => pictures::run(args),
         "schema" => schema::run(args),
         "simulate" => simulate::run(args),

@@ -1,0 +1,417 @@
+//! The lines of one crate's listing.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+
+use syn::{ImplItem, Item, TraitItem, Visibility};
+
+use super::paths::{Paths, foreign, path_of};
+use super::print;
+use super::tree::{Place, Target, Tree, bindings};
+
+pub(crate) struct Listing {
+    pub(crate) lines: BTreeSet<String>,
+    /// The other crates that signatures name, with a line that does.
+    pub(crate) foreign: BTreeSet<(String, String)>,
+}
+
+impl Listing {
+    pub(crate) fn of(tree: &Tree, name: &str) -> Self {
+        let mut walk = Walk {
+            tree,
+            listing: Self {
+                lines: BTreeSet::new(),
+                foreign: BTreeSet::new(),
+            },
+            entered: BTreeSet::new(),
+            names: HashMap::new(),
+        };
+        walk.module(&Vec::new(), name, &[]);
+        walk.implementations();
+        walk.listing
+    }
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+struct Walk<'a> {
+    tree: &'a Tree,
+    listing: Listing,
+    /// The modules that were entered, by their public names.
+    entered: BTreeSet<(Place, String)>,
+    /// The public names of each listed type, with the conditions of each.
+    names: HashMap<(Place, String), Vec<(String, Vec<String>)>>,
+}
+
+impl Walk<'_> {
+    fn module(&mut self, place: &Place, public: &str, conditions: &[String]) {
+        if !self.entered.insert((place.clone(), public.to_owned())) {
+            return;
+        }
+        for item in self.tree.items(place) {
+            if print::left_out(print::attrs(item)) {
+                continue;
+            }
+            let conditions = join(conditions, print::conditions(print::attrs(item)));
+            if let Some(made) = invocation(item, "pub") {
+                self.line(format!("{made} in {public}"), &conditions);
+            }
+            if !print::is_public(item) {
+                continue;
+            }
+            for binding in bindings(item) {
+                self.binding(place, &binding.name, &binding.path, public, &conditions);
+            }
+            let Some(name) = print::name(item).map(ToString::to_string) else {
+                continue;
+            };
+            let named = format!("{public}::{name}");
+            let target = if matches!(item, Item::Mod(_)) {
+                Target::Module(join(place, vec![name]))
+            } else {
+                Target::Item(place.clone(), name)
+            };
+            self.target(target, &named, &conditions);
+        }
+    }
+
+    fn binding(
+        &mut self,
+        place: &Place,
+        name: &str,
+        path: &[String],
+        public: &str,
+        conditions: &[String],
+    ) {
+        let target = self.tree.resolve(place, path);
+        match (name, target) {
+            // A trait that is in scope without a name is no part of the interface.
+            ("_", _) => {}
+            ("*", Target::Module(module)) => self.module(&module, public, conditions),
+            ("*", _) => self.line(
+                format!("pub use {}::* in {public}", path.join("::")),
+                conditions,
+            ),
+            (_, Target::Unknown) => {
+                self.made_by_a_macro(place, path, &format!("{public}::{name}"), conditions)
+            }
+            (_, target) => self.target(target, &format!("{public}::{name}"), conditions),
+        }
+    }
+
+    fn target(&mut self, target: Target, public: &str, conditions: &[String]) {
+        match target {
+            Target::Module(module) => self.module(&module, public, conditions),
+            Target::Foreign(path) => self.line(
+                format!("pub use {} as {public}", path.join("::")),
+                conditions,
+            ),
+            Target::Item(place, name) => {
+                let known = self.names.entry((place.clone(), name.clone())).or_default();
+                if known.iter().any(|(known, _)| known == public) {
+                    return;
+                }
+                known.push((public.to_owned(), conditions.to_vec()));
+                let items = self.tree.items(&place);
+                for item in items
+                    .iter()
+                    .filter(|item| print::name(item).is_some_and(|own| *own == name))
+                {
+                    let conditions = join(conditions, print::conditions(print::attrs(item)));
+                    self.item(item, &place, public, &conditions);
+                }
+            }
+            Target::Unknown => {}
+        }
+    }
+
+    fn item(&mut self, item: &Item, place: &Place, public: &str, conditions: &[String]) {
+        let open = print::non_exhaustive(print::attrs(item));
+        match item {
+            Item::Const(item) => self.signed(
+                place,
+                &*item.ty,
+                format!("pub const {public}: {}", print::tokens(&item.ty)),
+                conditions,
+            ),
+            Item::Static(item) => self.signed(
+                place,
+                &*item.ty,
+                format!("pub static {public}: {}", print::tokens(&item.ty)),
+                conditions,
+            ),
+            Item::Fn(item) => {
+                let line = format!(
+                    "pub {} {public}{}",
+                    print::prefix(&item.sig),
+                    print::signature(&item.sig)
+                );
+                self.signed(place, &item.sig, line, conditions);
+            }
+            Item::Type(item) => {
+                let (parameters, rest) = print::generics(&item.generics);
+                let line = format!(
+                    "pub type {public}{parameters}{rest} = {}",
+                    print::tokens(&item.ty)
+                );
+                self.signed(place, &*item.ty, line, conditions);
+            }
+            Item::Struct(item) => {
+                let (parameters, rest) = print::generics(&item.generics);
+                let fields = print::fields(&item.fields, false);
+                self.line(
+                    format!("{open}pub struct {public}{parameters}{fields}{rest}"),
+                    conditions,
+                );
+                for field in item
+                    .fields
+                    .iter()
+                    .filter(|field| matches!(field.vis, Visibility::Public(_)))
+                {
+                    let Some(name) = &field.ident else { continue };
+                    let line = format!("pub field {public}::{name}: {}", print::tokens(&field.ty));
+                    self.signed(place, &field.ty, line, conditions);
+                }
+                self.derived(&item.attrs, public, conditions);
+            }
+            Item::Enum(item) => {
+                let (parameters, rest) = print::generics(&item.generics);
+                self.line(
+                    format!("{open}pub enum {public}{parameters}{rest}"),
+                    conditions,
+                );
+                for variant in &item.variants {
+                    let fields = print::fields(&variant.fields, true);
+                    let open = print::non_exhaustive(&variant.attrs);
+                    let conditions = join(conditions, print::conditions(&variant.attrs));
+                    self.signed(
+                        place,
+                        &variant.fields,
+                        format!("{open}variant {public}::{}{fields}", variant.ident),
+                        &conditions,
+                    );
+                }
+                self.derived(&item.attrs, public, conditions);
+            }
+            Item::Trait(item) => self.definition(item, place, public, conditions),
+            _ => {}
+        }
+    }
+
+    fn definition(
+        &mut self,
+        item: &syn::ItemTrait,
+        place: &Place,
+        public: &str,
+        conditions: &[String],
+    ) {
+        let (parameters, rest) = print::generics(&item.generics);
+        let supertraits: Vec<String> = item.supertraits.iter().map(print::tokens).collect();
+        let colon = if supertraits.is_empty() { "" } else { ": " };
+        self.line(
+            format!(
+                "pub trait {public}{parameters}{colon}{}{rest}",
+                supertraits.join(" + ")
+            ),
+            conditions,
+        );
+        for inner in &item.items {
+            match inner {
+                TraitItem::Fn(inner) => {
+                    let provided = if inner.default.is_some() {
+                        " provided"
+                    } else {
+                        ""
+                    };
+                    let line = format!(
+                        "trait {} {public}::{}{}{provided}",
+                        print::prefix(&inner.sig),
+                        inner.sig.ident,
+                        print::signature(&inner.sig)
+                    );
+                    self.signed(place, &inner.sig, line, conditions);
+                }
+                TraitItem::Type(inner) => {
+                    let bounds: Vec<String> = inner.bounds.iter().map(print::tokens).collect();
+                    self.line(
+                        format!(
+                            "trait type {public}::{}: {}",
+                            inner.ident,
+                            bounds.join(" + ")
+                        ),
+                        conditions,
+                    );
+                }
+                TraitItem::Const(inner) => {
+                    self.line(
+                        format!(
+                            "trait const {public}::{}: {}",
+                            inner.ident,
+                            print::tokens(&inner.ty)
+                        ),
+                        conditions,
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The implementations of the types that were listed, wherever they stand.
+    fn implementations(&mut self) {
+        let tree = self.tree;
+        for place in tree.places() {
+            for item in tree.items(place) {
+                let Item::Impl(item) = item else { continue };
+                if print::left_out(&item.attrs) {
+                    continue;
+                }
+                let Some(path) = path_of(&item.self_ty) else {
+                    continue;
+                };
+                let Target::Item(module, name) = tree.resolve(place, &path) else {
+                    continue;
+                };
+                for (public, conditions) in
+                    self.names.get(&(module, name)).cloned().unwrap_or_default()
+                {
+                    let conditions = join(&conditions, tree.conditions(place).to_vec());
+                    let conditions = join(&conditions, print::conditions(&item.attrs));
+                    self.implementation(item, place, &public, &conditions);
+                }
+            }
+        }
+    }
+
+    fn implementation(
+        &mut self,
+        item: &syn::ItemImpl,
+        place: &Place,
+        public: &str,
+        conditions: &[String],
+    ) {
+        let (parameters, rest) = print::generics(&item.generics);
+        let own = print::tokens(&item.self_ty);
+        let arguments = own.find('<').map_or("", |at| &own[at..]);
+        if let Some((not, implemented, _)) = &item.trait_ {
+            let not = if not.is_some() { "!" } else { "" };
+            let line = format!(
+                "impl{parameters} {not}{} for {public}{arguments}{rest}",
+                print::tokens(implemented)
+            );
+            self.signed(place, implemented, line, conditions);
+            return;
+        }
+        for inner in &item.items {
+            match inner {
+                ImplItem::Fn(inner) if is_listed(&inner.vis, &inner.attrs) => {
+                    let conditions = join(conditions, print::conditions(&inner.attrs));
+                    let bounds = if item.generics.where_clause.is_some() {
+                        format!(" impl{rest}")
+                    } else {
+                        String::new()
+                    };
+                    let line = format!(
+                        "pub {} {public}{arguments}::{}{}{bounds}",
+                        print::prefix(&inner.sig),
+                        inner.sig.ident,
+                        print::signature(&inner.sig)
+                    );
+                    self.signed(place, &inner.sig, line, &conditions);
+                }
+                ImplItem::Const(inner) if is_listed(&inner.vis, &inner.attrs) => {
+                    self.line(
+                        format!(
+                            "pub const {public}::{}: {}",
+                            inner.ident,
+                            print::tokens(&inner.ty)
+                        ),
+                        conditions,
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn derived(&mut self, attrs: &[syn::Attribute], public: &str, conditions: &[String]) {
+        for name in print::derives(attrs) {
+            self.line(format!("impl {name} for {public}"), conditions);
+        }
+    }
+
+    /// The invocation that makes what `path` names, or the path itself where none is found.
+    fn made_by_a_macro(
+        &mut self,
+        place: &Place,
+        path: &[String],
+        public: &str,
+        conditions: &[String],
+    ) {
+        let Some((name, module)) = path.split_last() else {
+            return;
+        };
+        let tree = self.tree;
+        let mut made = Vec::new();
+        if let Target::Module(module) = tree.resolve(place, module) {
+            let items = tree.items(&module).iter();
+            made.extend(items.filter_map(|item| invocation(item, name)));
+        }
+        if made.is_empty() {
+            made.push(path.join("::"));
+        }
+        for made in made {
+            self.line(format!("pub use {made} as {public}"), conditions);
+        }
+    }
+
+    /// A line whose types count among those that stand in signatures.
+    fn signed<T: Paths + ?Sized>(
+        &mut self,
+        place: &Place,
+        signature: &T,
+        line: String,
+        conditions: &[String],
+    ) {
+        for name in foreign(self.tree, place, signature) {
+            self.listing.foreign.insert((name, line.clone()));
+        }
+        self.line(line, conditions);
+    }
+
+    fn line(&mut self, line: String, conditions: &[String]) {
+        let suffix = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" [{}]", conditions.join(", "))
+        };
+        self.listing.lines.insert(line + &suffix);
+    }
+}
+
+/// An invocation that makes items of its own and holds this word.
+fn invocation(item: &Item, word: &str) -> Option<String> {
+    let Item::Macro(item) = item else { return None };
+    let tokens = print::tokens(&item.mac.tokens);
+    let mut words = tokens.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let found = item.ident.is_none() && words.any(|found| found == word);
+    found.then(|| format!("{}! {{ {tokens} }}", print::tokens(&item.mac.path)))
+}
+
+fn is_listed(visibility: &Visibility, attrs: &[syn::Attribute]) -> bool {
+    matches!(visibility, Visibility::Public(_)) && !print::left_out(attrs)
+}
+
+fn join(outer: &[String], inner: Vec<String>) -> Vec<String> {
+    let mut all = outer.to_vec();
+    let new: Vec<String> = inner
+        .into_iter()
+        .filter(|condition| !all.contains(condition))
+        .collect();
+    all.extend(new);
+    all
+}
