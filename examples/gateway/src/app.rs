@@ -9,6 +9,7 @@ use palisade::config::Assembly;
 use tokio::sync::watch;
 
 use crate::bookings::Bookings;
+use crate::cache::AnswerCache;
 use crate::counts::Counts;
 use crate::quotes::Quotes;
 use crate::reload::ConfigState;
@@ -29,6 +30,8 @@ pub(crate) struct App {
     pub(crate) assembly: Arc<Assembly>,
     /// What became of the configuration.
     pub(crate) config: ConfigState,
+    /// Answers of `/api/public`.
+    pub(crate) public: AnswerCache,
     pub(crate) quotes: Quotes,
     pub(crate) upstream: Switch,
     pub(crate) audit: Audit,

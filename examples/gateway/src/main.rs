@@ -7,6 +7,7 @@ mod app;
 mod body;
 mod booking;
 mod bookings;
+mod cache;
 mod config_file;
 mod counts;
 mod hardening;
@@ -38,6 +39,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::bookings::Bookings;
+use crate::cache::AnswerCache;
 use crate::config_file::problems_of;
 use crate::counts::Counts;
 use crate::keys::Keys;
@@ -200,6 +202,7 @@ async fn assemble(
         assembly: Arc::clone(&assembly),
         config: config.clone(),
         counts: Counts::of(&audit, quotes.breaker()),
+        public: AnswerCache::new(settings.public_cache),
         quotes,
         upstream,
         audit,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State as Extract;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post};
 use http::{StatusCode, header};
@@ -19,11 +20,13 @@ use palisade::PrincipalKind;
 use palisade::auth::{Auth, Guard, RequireRole, RequireScope, RequireService};
 use palisade::axum::{method_not_allowed, not_found};
 use palisade::{Code, Rejection, Stack};
+use palisade_core::time::WallClock;
 use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::app::{App, State};
+use crate::cache::cached;
 
 /// The time after which a caller gets 503 instead of the handler's answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +57,10 @@ pub(crate) fn router(app: &'static App, ping_limit: Stack, open_dashboard: bool)
         .route("/readyz", get(health::readyz))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/v1/ping", get(ping).route_layer(ping_limit))
-        .route("/api/public", get(public))
+        .route(
+            "/api/public",
+            get(public).route_layer(from_fn_with_state(app.public.clone(), cached)),
+        )
         .route("/auth/token", post(sign_in::token))
         .route("/auth/refresh", post(sign_in::refresh))
         .route(
@@ -125,8 +131,10 @@ async fn jwks(Extract(app): State) -> impl IntoResponse {
     (headers, app.tokens.jwks())
 }
 
+/// The same for everybody, and so answered from the cache.
 async fn public() -> axum::Json<Value> {
-    axum::Json(json!({ "service": "gateway", "rooms": ["Blue", "Green", "Red"] }))
+    let as_of = WallClock::system().now().to_string();
+    axum::Json(json!({ "service": "gateway", "rooms": ["Blue", "Green", "Red"], "as_of": as_of }))
 }
 
 async fn me(Auth(principal): Auth) -> axum::Json<Value> {

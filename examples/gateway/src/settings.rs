@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     /// The Redis in which limits are counted together with other gateways.
     pub(crate) redis: Option<redis::Client>,
     pub(crate) access_token_lifetime: Duration,
+    /// How long an answer of `/api/public` is kept; zero keeps none.
+    pub(crate) public_cache: Duration,
     /// The stack, its limits, and the breaker before the upstream.
     pub(crate) config: Config,
     /// Where that stands.
@@ -85,6 +87,7 @@ impl Settings {
             ),
             redis: reader.redis(),
             access_token_lifetime: reader.access_token_lifetime(),
+            public_cache: reader.public_cache(),
             alert_webhook: reader.alert_webhook(),
             secrets: SecretSources::read(&|name| set(&reader.var, name), &mut reader.problems),
             config: reader.config(&config_file),
@@ -162,6 +165,22 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         Duration::from_secs(u64::from(minutes.min(DAY)) * 60)
     }
 
+    /// Up to an hour: what is kept is served even where it has changed.
+    fn public_cache(&mut self) -> Duration {
+        const NAME: &str = "PUBLIC_CACHE_TTL_SEC";
+        const DEFAULT: u64 = 60;
+        let seconds = self.text(NAME, &DEFAULT.to_string()).parse().ok();
+        Duration::from_secs(
+            seconds
+                .filter(|seconds| *seconds <= 3_600)
+                .unwrap_or_else(|| {
+                    self.problems
+                        .push(NAME, "must be from 0 to 3600; 0 keeps nothing");
+                    DEFAULT
+                }),
+        )
+    }
+
     fn config(&mut self, file: &ConfigFile) -> Config {
         file.load().unwrap_or_else(|error| {
             self.problems.append("", problems_of(&error));
@@ -224,6 +243,7 @@ mod tests {
             (&["*".to_owned()][..], false)
         );
         assert_eq!(settings.access_token_lifetime.as_secs(), 900);
+        assert_eq!(settings.public_cache.as_secs(), 60);
         assert_eq!(settings.environment, Environment::Development);
     }
 
@@ -252,6 +272,7 @@ mod tests {
             ("USE_AWS_SECRETS", "maybe"),
             ("VAULT_ADDR", "vault.example:8200"),
             ("SECRETS_TTL_SEC", "3601"),
+            ("PUBLIC_CACHE_TTL_SEC", "3601"),
         ];
         let (_, problems) = read(&wrong);
         let mut named: Vec<_> = problems

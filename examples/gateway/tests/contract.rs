@@ -1,5 +1,7 @@
 //! The gateway as a client sees it: the real binary, over real HTTP.
 
+#[path = "contract/cache.rs"]
+mod cache;
 mod support;
 
 use std::collections::HashSet;
