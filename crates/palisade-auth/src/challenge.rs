@@ -15,9 +15,21 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The challenges of one layer, written once.
 #[derive(Debug, Clone)]
 pub(crate) struct Challenges {
+    realm: Box<str>,
     plain: HeaderValue,
     invalid_token: HeaderValue,
     invalid_request: HeaderValue,
+    dpop: Option<DpopChallenges>,
+}
+
+/// The challenges to who came with the scheme `DPoP` (RFC 9449, section 7).
+#[derive(Debug, Clone)]
+struct DpopChallenges {
+    /// The names of the algorithms that proofs may use.
+    algorithms: Box<str>,
+    invalid_token: HeaderValue,
+    invalid_proof: HeaderValue,
+    use_nonce: HeaderValue,
 }
 
 impl Challenges {
@@ -29,14 +41,64 @@ impl Challenges {
         }
         let of = |rest: &str| HeaderValue::try_from(format!("Bearer realm=\"{realm}\"{rest}")).ok();
         Some(Self {
+            realm: realm.into(),
             plain: of("")?,
             invalid_token: of(", error=\"invalid_token\"")?,
             invalid_request: of(", error=\"invalid_request\"")?,
+            dpop: None,
         })
     }
 
-    pub(crate) fn rejection(&self, refusal: Refusal) -> Rejection {
-        match refusal.answer() {
+    /// The same of another realm.
+    pub(crate) fn of_realm(&self, realm: &str) -> Option<Self> {
+        let challenges = Self::new(realm)?;
+        match &self.dpop {
+            Some(dpop) => challenges.offering_dpop(&dpop.algorithms),
+            None => Some(challenges),
+        }
+    }
+
+    /// The same with the scheme `DPoP` beside `Bearer`: an error stands in the challenge of the scheme that was used, and
+    /// in both where it is not clear which one was (RFC 9449, section 7.2).
+    pub(crate) fn offering_dpop(&self, algorithms: &str) -> Option<Self> {
+        let realm = &self.realm;
+        let of = |bearer: &str, dpop: &str| {
+            HeaderValue::try_from(format!(
+                "Bearer realm=\"{realm}\"{bearer}, DPoP realm=\"{realm}\"{dpop}, algs=\"{algorithms}\""
+            ))
+            .ok()
+        };
+        let (invalid_token, invalid_request) =
+            (", error=\"invalid_token\"", ", error=\"invalid_request\"");
+        Some(Self {
+            realm: realm.clone(),
+            plain: of("", "")?,
+            invalid_token: of(invalid_token, "")?,
+            invalid_request: of(invalid_request, invalid_request)?,
+            dpop: Some(DpopChallenges {
+                algorithms: algorithms.into(),
+                invalid_token: of("", invalid_token)?,
+                invalid_proof: of("", ", error=\"invalid_dpop_proof\"")?,
+                use_nonce: of("", ", error=\"use_dpop_nonce\"")?,
+            }),
+        })
+    }
+
+    /// The answer to who came with the scheme `Bearer`, with `DPoP`, or with none.
+    pub(crate) fn rejection(&self, refusal: Refusal, with_dpop: bool) -> Rejection {
+        let refused = |value| {
+            challenge(Code::Authentication, value).message("The credential was not accepted")
+        };
+        match (refusal.answer(), &self.dpop) {
+            (Answer::InvalidToken, Some(dpop)) if with_dpop => refused(&dpop.invalid_token),
+            (Answer::InvalidProof, Some(dpop)) => refused(&dpop.invalid_proof),
+            (Answer::UseNonce, Some(dpop)) => refused(&dpop.use_nonce),
+            (answer, _) => self.bearer_rejection(refusal, answer),
+        }
+    }
+
+    fn bearer_rejection(&self, refusal: Refusal, answer: Answer) -> Rejection {
+        match answer {
             Answer::Unauthenticated => challenge(Code::Authentication, &self.plain),
             Answer::InvalidToken => challenge(Code::Authentication, &self.invalid_token)
                 .message("The credential was not accepted"),
@@ -57,6 +119,14 @@ pub(crate) fn without_challenge(refusal: Refusal) -> Rejection {
         Answer::Unauthenticated | Answer::InvalidToken => {
             challenge(Code::Authentication, &HeaderValue::from_static("Bearer"))
         }
+        Answer::InvalidProof => challenge(
+            Code::Authentication,
+            &HeaderValue::from_static("DPoP error=\"invalid_dpop_proof\""),
+        ),
+        Answer::UseNonce => challenge(
+            Code::Authentication,
+            &HeaderValue::from_static("DPoP error=\"use_dpop_nonce\""),
+        ),
         Answer::StepUp => challenge(
             Code::Authentication,
             &HeaderValue::from_static("Bearer error=\"insufficient_user_authentication\""),

@@ -10,6 +10,8 @@ pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Credential<'a> {
     Bearer(&'a [u8]),
+    /// A token of the scheme `DPoP`, which counts with a proof alone.
+    Dpop(&'a [u8]),
     ApiKey(&'a [u8]),
     None,
 }
@@ -18,6 +20,8 @@ pub(crate) enum Credential<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Places<'a> {
     pub(crate) api_key: bool,
+    /// Whether the scheme `DPoP` is one of ours.
+    pub(crate) dpop: bool,
     /// A header that holds a token and nothing else.
     pub(crate) token: Option<&'a HeaderName>,
 }
@@ -29,10 +33,12 @@ pub(crate) fn find<'a>(
     uri: &Uri,
     places: Places<'_>,
 ) -> Result<Credential<'a>, Refusal> {
-    let mut bearer = bearer(headers)?;
+    let mut presented = authorization(headers, places.dpop)?;
     if let Some(name) = places.token
         && let Some(token) = only(headers, name)?
-        && bearer.replace(bare_token(token.as_bytes())?).is_some()
+        && presented
+            .replace(Credential::Bearer(bare_token(token.as_bytes())?))
+            .is_some()
     {
         return Err(Refusal::SeveralCredentials);
     }
@@ -40,27 +46,49 @@ pub(crate) fn find<'a>(
         true => only(headers, &API_KEY)?.map(|value| trimmed(value.as_bytes())),
         false => None,
     };
-    match (bearer, api_key) {
+    match (presented, api_key) {
         (Some(_), Some(_)) => Err(Refusal::SeveralCredentials),
         (Some(_), None) | (None, Some(_)) if has_query_token(uri) => {
             Err(Refusal::SeveralCredentials)
         }
-        (Some(token), None) => Ok(Credential::Bearer(token)),
+        (Some(token), None) => Ok(token),
         (None, Some([])) => Err(Refusal::MalformedCredential),
         (None, Some(key)) => Ok(Credential::ApiKey(key)),
         (None, None) => Ok(Credential::None),
     }
 }
 
-/// The token of `Authorization: Bearer`; other schemes are somebody else's.
-fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
-    const SCHEME: &[u8] = b"bearer";
+const BEARER: &[u8] = b"bearer";
+const DPOP: &[u8] = b"dpop";
+
+/// The token of `Authorization: Bearer` or `DPoP`; other schemes are somebody else's.
+fn authorization(headers: &HeaderMap, dpop: bool) -> Result<Option<Credential<'_>>, Refusal> {
     let Some(value) = only(headers, &header::AUTHORIZATION)? else {
         return Ok(None);
     };
     let value = trimmed(value.as_bytes());
-    let (scheme, rest) = match value.split_at_checked(SCHEME.len()) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => (scheme, rest),
+    match of_scheme(value, BEARER)? {
+        Some(token) => Ok(Some(Credential::Bearer(token))),
+        None if dpop => Ok(of_scheme(value, DPOP)?.map(Credential::Dpop)),
+        None => Ok(None),
+    }
+}
+
+/// Whether `Authorization` names the scheme `DPoP`.
+pub(crate) fn says_dpop(headers: &HeaderMap) -> bool {
+    let authorization = headers.get(header::AUTHORIZATION);
+    authorization.is_some_and(|value| {
+        let value = trimmed(value.as_bytes());
+        value
+            .split(|byte| *byte == b' ')
+            .next()
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(DPOP))
+    })
+}
+
+fn of_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Result<Option<&'a [u8]>, Refusal> {
+    let rest = match value.split_at_checked(scheme.len()) {
+        Some((name, rest)) if name.eq_ignore_ascii_case(scheme) => rest,
         _ => return Ok(None),
     };
     match rest {
@@ -70,7 +98,6 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
             false => Err(Refusal::MalformedCredential),
         },
         _ => {
-            debug_assert_eq!(scheme.len(), SCHEME.len());
             let token = trimmed(rest);
             if is_token68(token) {
                 Ok(Some(token))
@@ -91,7 +118,7 @@ pub(crate) fn bare_token(value: &[u8]) -> Result<&[u8], Refusal> {
 }
 
 /// The only value of a header that must not be there twice.
-fn only<'a>(
+pub(crate) fn only<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> Result<Option<&'a http::HeaderValue>, Refusal> {
@@ -168,6 +195,7 @@ mod tests {
 
     const WITH_KEYS: Places<'_> = Places {
         api_key: true,
+        dpop: false,
         token: None,
     };
 
@@ -179,6 +207,7 @@ mod tests {
         }
         find(&map, &uri.parse().unwrap(), WITH_KEYS).map(|credential| match credential {
             Credential::Bearer(token) => format!("bearer {}", String::from_utf8_lossy(token)),
+            Credential::Dpop(token) => format!("dpop {}", String::from_utf8_lossy(token)),
             Credential::ApiKey(key) => format!("key {}", String::from_utf8_lossy(key)),
             Credential::None => "none".to_owned(),
         })
@@ -210,6 +239,32 @@ mod tests {
             "Bear",
         ] {
             assert_eq!(authorized(other).unwrap(), "none", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_dpop_is_known_where_it_was_asked_for() {
+        let places = Places {
+            dpop: true,
+            ..WITH_KEYS
+        };
+        let found = |value: &str| {
+            let mut map = HeaderMap::new();
+            map.insert("authorization", value.parse().unwrap());
+            let token = |credential| match credential {
+                Credential::Dpop(token) => Some(token.to_vec()),
+                _ => None,
+            };
+            find(&map, &Uri::from_static("/"), places).map(token)
+        };
+        for value in ["DPoP abc", "dpop abc", "DPOP   abc"] {
+            assert_eq!(found(value), Ok(Some(b"abc".to_vec())), "{value}");
+        }
+        for other in ["Bearer abc", "DPoPx abc", "Basic abc"] {
+            assert_eq!(found(other), Ok(None), "{other}");
+        }
+        for bad in ["DPoP", "DPoP a b", "DPoP:abc", "DPoP a,b"] {
+            assert_eq!(found(bad), Err(Refusal::MalformedCredential), "{bad}");
         }
     }
 

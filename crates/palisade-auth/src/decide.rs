@@ -11,12 +11,14 @@ use crate::challenge::Challenges;
 use crate::counters::Counters;
 use crate::credential::{self, Credential, Places};
 use crate::digest::sha256;
+use crate::dpop;
+use crate::jwt::confirmation::Possession;
 use crate::jwt::own::OwnClaims;
 use crate::outcome::{Later, Outcome};
 use crate::service_token::ServiceTokens;
 use crate::session::cookie;
 use crate::websocket::{self, Redeemed, Tickets};
-use crate::{AccountStatus, ApiKeyInfo, ApiKeys, JwtVerifier, Refusal, SessionStore};
+use crate::{AccountStatus, ApiKeyInfo, ApiKeys, Dpop, JwtVerifier, Refusal, SessionStore};
 
 pub(crate) type Status = Arc<dyn Fn(&Principal) -> AccountStatus + Send + Sync>;
 
@@ -30,6 +32,9 @@ pub(crate) struct Config {
     pub(crate) api_keys: Option<ApiKeys>,
     pub(crate) sessions: Option<SessionStore>,
     pub(crate) tickets: Option<Tickets>,
+    pub(crate) dpop: Option<Dpop>,
+    /// Whether the certificates of clients count.
+    pub(crate) mutual_tls: bool,
     pub(crate) token_header: Option<HeaderName>,
     pub(crate) token_cookie: Option<Box<str>>,
     /// Whether what proved a principal is taken out of its request.
@@ -74,18 +79,22 @@ impl Config {
         }
         match credential::find(request.headers(), request.uri(), self.places()) {
             Err(refusal) => Decision::Now(Err(refusal)),
-            Ok(Credential::Bearer(token)) => self.decided(self.check_bearer(token, exchange)),
+            Ok(Credential::Bearer(token)) => {
+                self.decided(self.check_bearer(token, exchange, &self.possession(request)))
+            }
+            Ok(Credential::Dpop(token)) => self.decided(self.check_dpop(token, exchange, request)),
             Ok(Credential::ApiKey(key)) => match &self.api_keys {
                 Some(keys) => self.decided(keys.check(key)),
                 None => Decision::Now(Err(Refusal::KeyUnknown)),
             },
-            Ok(Credential::None) => self.decide_ambient(request.headers(), exchange, Ok(())),
+            Ok(Credential::None) => self.decide_ambient(request, exchange, Ok(())),
         }
     }
 
     const fn places(&self) -> Places<'_> {
         Places {
             api_key: self.api_keys.is_some(),
+            dpop: self.dpop.is_some(),
             token: self.token_header.as_ref(),
         }
     }
@@ -95,6 +104,7 @@ impl Config {
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         headers.remove(header::AUTHORIZATION);
         headers.remove(credential::API_KEY);
+        headers.remove(dpop::PROOF);
         if let Some(name) = &self.token_header {
             headers.remove(name);
         }
@@ -122,14 +132,17 @@ impl Config {
         let ticket = tickets.and_then(|tickets| Some((tickets, websocket::ticket(request.uri())?)));
         match (presented, offered, ticket) {
             (Credential::Bearer(token), None, None) => {
-                self.decided(self.check_bearer(token, exchange))
+                self.decided(self.check_bearer(token, exchange, &self.possession(request)))
+            }
+            (Credential::Dpop(token), None, None) => {
+                self.decided(self.check_dpop(token, exchange, request))
             }
             (Credential::ApiKey(key), None, None) => match &self.api_keys {
                 Some(keys) => self.decided(keys.check(key)),
                 None => Decision::Now(Err(Refusal::KeyUnknown)),
             },
             (Credential::None, Some(token), None) => {
-                self.decided(self.check_bearer(&token, exchange))
+                self.decided(self.check_bearer(&token, exchange, &self.possession(request)))
             }
             (Credential::None, None, Some((tickets, ticket))) => {
                 self.decided(self.check_ticket(tickets.redeem(ticket)))
@@ -139,7 +152,7 @@ impl Config {
                     true => Ok(()),
                     false => Err(Refusal::OriginNotAllowed),
                 };
-                self.decide_ambient(request.headers(), exchange, origin)
+                self.decide_ambient(request, exchange, origin)
             }
             _ => Decision::Now(Err(Refusal::SeveralCredentials)),
         }
@@ -174,19 +187,25 @@ impl Config {
         }
     }
 
-    pub(crate) fn check_bearer(&self, token: &[u8], exchange: &mut Exchange) -> Outcome {
+    pub(crate) fn check_bearer(
+        &self,
+        token: &[u8],
+        exchange: &mut Exchange,
+        shown: &Possession,
+    ) -> Outcome {
         if token.len() > crate::jwt::parse::MAX_TOKEN_LEN {
             return Outcome::Now(Err(Refusal::TokenTooLong));
         }
         let verifier = self.bearer.as_ref();
         let known = verifier.and_then(|verifier| {
             let now = exchange.unix_now(verifier.clock());
-            verifier.check_known(token, now)
+            verifier.check_known(token, now, shown)
         });
         if let Some(outcome) = known {
             return outcome;
         }
-        if !self.services.is_empty()
+        if shown.key.is_none()
+            && !self.services.is_empty()
             && let Some(service) = self.services.find(&sha256(token))
         {
             return Outcome::Now(Ok(Arc::clone(service)));
@@ -197,7 +216,7 @@ impl Config {
         {
             let verifier = self.bearer.clone();
             return introspection
-                .check(token)
+                .check(token, shown)
                 .then(move |principal| match verifier {
                     Some(verifier) => {
                         let issued_at = OwnClaims::of(&principal).issued_at();
@@ -207,7 +226,9 @@ impl Config {
                 });
         }
         match verifier {
-            Some(verifier) => verifier.check_unknown(token, exchange.unix_now(verifier.clock())),
+            Some(verifier) => {
+                verifier.check_unknown(token, exchange.unix_now(verifier.clock()), shown)
+            }
             None => Outcome::Now(Err(Refusal::UnknownToken)),
         }
     }

@@ -83,7 +83,7 @@ fn admit<B>(
         }
         Err(refusal) => {
             refuse(exchange, request, refusal, None, &config.counters);
-            exchange.reject(request, config.challenges.rejection(refusal))
+            exchange.reject(request, config.rejection(refusal, request.headers()))
         }
     }
 }
@@ -131,7 +131,7 @@ impl Wait<AuthLayer> for Lookup {
         let found = self.found.unwrap_or(Err(Refusal::StoreUnavailable));
         let decision = match self.origin {
             None => Decision::Now(config.admit(found)),
-            Some(origin) => config.decide_after_session(request.headers(), exchange, origin, found),
+            Some(origin) => config.decide_after_session(request, exchange, origin, found),
         };
         carry_out(config, decision, exchange, request)
     }

@@ -60,6 +60,8 @@ impl AuthLayer {
                 api_keys: None,
                 sessions: None,
                 tickets: None,
+                dpop: None,
+                mutual_tls: false,
                 token_header: None,
                 token_cookie: None,
                 stripped: false,
@@ -142,6 +144,28 @@ impl AuthLayer {
         self.with(|config| config.sessions = Some(sessions))
     }
 
+    /// Accepts tokens that are bound to a key of their holder, in `Authorization: DPoP` with a proof in `DPoP` (RFC 9449).
+    ///
+    /// A token that is bound to a key is refused with the scheme `Bearer`, and one that is not with `DPoP`. A proof beside a
+    /// bearer token is not looked at.
+    #[must_use]
+    pub fn dpop(self, dpop: crate::Dpop) -> Self {
+        self.with(|config| {
+            // Names of algorithms have no character that could not be quoted.
+            if let Some(challenges) = config.challenges.offering_dpop(&dpop.algorithm_names()) {
+                config.challenges = challenges;
+            }
+            config.dpop = Some(dpop);
+        })
+    }
+
+    /// Accepts tokens that are bound to the certificate of their holder (RFC 8705, section 3), from connections with that
+    /// [`ClientCertificate`](palisade_core::ClientCertificate). Default: they are refused.
+    #[must_use]
+    pub fn mutual_tls(self) -> Self {
+        self.with(|config| config.mutual_tls = true)
+    }
+
     /// Accepts JSON Web Tokens in this header too, without a scheme in front, as proxies that sign users in send them:
     /// `x-goog-iap-jwt-assertion`, `cf-access-jwt-assertion`, `x-amzn-oidc-data`.
     ///
@@ -176,8 +200,8 @@ impl AuthLayer {
         Ok(self.with(|config| config.token_cookie = Some(name.into())))
     }
 
-    /// Takes the credential out of requests that pass with a principal: `Authorization`, `X-API-Key`, the header and the
-    /// cookies that the layer was told of. What stands inside knows the principal, and neither logs nor forwards what
+    /// Takes the credential out of requests that pass with a principal: `Authorization`, `DPoP`, `X-API-Key`, the header and
+    /// the cookies that the layer was told of. What stands inside knows the principal, and neither logs nor forwards what
     /// proved it. Default: the request stays as it is.
     ///
     /// A limiter inside that counts by `Authorization` finds none; let it count by principal.
@@ -233,13 +257,18 @@ impl AuthLayer {
     ///
     /// Refuses a realm that is not printable ASCII, or has quotes or backslashes.
     pub fn realm(self, realm: &str) -> Result<Self, AuthError> {
-        let Some(challenges) = Challenges::new(realm) else {
+        let fits = Challenges::new(realm).is_some();
+        if !fits {
             return Err(AuthError::one(
                 "realm",
                 "has characters that cannot be quoted",
             ));
-        };
-        Ok(self.with(|config| config.challenges = challenges))
+        }
+        Ok(self.with(|config| {
+            if let Some(challenges) = config.challenges.of_realm(realm) {
+                config.challenges = challenges;
+            }
+        }))
     }
 
     /// Keeps the configuration for the rest of the process; see [`Handle::leak`].

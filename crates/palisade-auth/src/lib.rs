@@ -3,11 +3,13 @@
 
 mod ambient;
 mod api_key;
+mod bound;
 mod challenge;
 mod counters;
 mod credential;
 mod decide;
 mod digest;
+mod dpop;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
@@ -56,6 +58,9 @@ pub use api_key::RedisApiKeys;
 pub use api_key::{ApiKeyInfo, ApiKeyOwner, ApiKeyRecord, ApiKeys, MemoryApiKeys, NewApiKey};
 #[cfg(feature = "metrics")]
 pub use counters::FAILURES_TOTAL;
+#[cfg(feature = "redis")]
+pub use dpop::RedisProofs;
+pub use dpop::{Dpop, DpopBuilder};
 pub use error::AuthError;
 #[cfg(feature = "axum")]
 pub use extract::{Auth, Claims, OptionalAuth};
@@ -67,9 +72,9 @@ pub use guard::{
 #[cfg(feature = "introspection")]
 pub use introspection::{Introspection, IntrospectionBuilder};
 pub use jwt::{
-    ClientClaim, HmacKeys, InvalidClaims, IssuedToken, Issuer, JwtVerifier, JwtVerifierBuilder,
-    KeySet, SigningKey, SigningKeys, TokenClaims, TokenIssuer, TokenIssuerBuilder, TokenType,
-    VerifyingKey,
+    ClientClaim, Confirmation, HmacKeys, InvalidClaims, IssuedToken, Issuer, JwtVerifier,
+    JwtVerifierBuilder, KeySet, SigningKey, SigningKeys, TokenClaims, TokenIssuer,
+    TokenIssuerBuilder, TokenType, VerifyingKey,
 };
 #[cfg(feature = "jwks")]
 pub use jwt::{FetchError, Jwks, JwksResponse};

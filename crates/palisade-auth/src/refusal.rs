@@ -39,6 +39,10 @@ pub(crate) enum Answer {
     Unauthenticated,
     /// 401 `invalid_token`.
     InvalidToken,
+    /// 401 `invalid_dpop_proof` (RFC 9449, section 7.1).
+    InvalidProof,
+    /// 401 `use_dpop_nonce` (RFC 9449, section 9).
+    UseNonce,
     /// 400 `invalid_request`.
     InvalidRequest,
     /// 403 `insufficient_scope`.
@@ -78,8 +82,17 @@ reasons! {
     BadSignature = "bad_signature" => InvalidToken,
     /// The token's type is not one that the issuer's access tokens have.
     WrongType = "wrong_type" => InvalidToken,
-    /// The token is bound to a key (`cnf`), whose possession cannot be checked here.
+    /// The token is bound to a key (`cnf`), and the request does not prove that its sender has it; or it is bound to none
+    /// where it must be.
     SenderConstrained = "sender_constrained" => InvalidToken,
+    /// A token of the scheme `DPoP` came without a proof.
+    DpopProofMissing = "dpop_proof_missing" => InvalidProof,
+    /// The DPoP proof does not hold, or is for another request or another token.
+    DpopProofInvalid = "dpop_proof_invalid" => InvalidProof,
+    /// The DPoP proof was used before.
+    DpopProofReplayed = "dpop_proof_replayed" => InvalidProof,
+    /// The DPoP proof has no nonce of this server, or one that is too old.
+    DpopNonceRequired = "dpop_nonce_required" => UseNonce,
     /// A claim has the wrong JSON type or an impossible value.
     ClaimsMalformed = "claims_malformed" => InvalidToken,
     /// There is no `exp`.
@@ -160,7 +173,10 @@ impl Refusal {
     pub(crate) const fn severity(self) -> Severity {
         match self {
             // A browser that has not signed in yet is no attack.
-            Self::NoCredential | Self::TokenExpired | Self::SessionUnknown => Severity::Info,
+            Self::NoCredential
+            | Self::TokenExpired
+            | Self::SessionUnknown
+            | Self::DpopNonceRequired => Severity::Info,
             Self::LayerMissing => Severity::Critical,
             // One caller without a scope is ordinary; what matters shows in numbers.
             _ => match self.event_kind() {

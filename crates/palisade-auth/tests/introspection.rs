@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use palisade_auth::revocation::MemoryRevocation;
 use palisade_auth::{AuthLayer, Introspection, Issuer, JwtVerifier, Refusal};
+use palisade_core::ClientCertificate;
 use serde_json::{Value, json};
 use support::{Clock, NOW, b64, clock, good_token, issuer, through, with_token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -306,4 +307,25 @@ fn settings_of_introspection_are_checked() {
     assert_eq!(problems(good.client("a", "b").build()), "");
     // Its tokens are nothing that keys could verify.
     assert!(JwtVerifier::builder().issuer(rules()).build().is_err());
+}
+
+#[tokio::test]
+async fn an_opaque_token_that_is_bound_passes_with_what_it_is_bound_to() {
+    let certificate = ClientCertificate::from_der(b"a certificate");
+    let cnf = json!({"cnf": {"x5t#S256": b64(certificate.thumbprint())}});
+    let idp = Idp::start(&active()).await;
+    idp.says(200, &with(&cnf));
+    let layer = AuthLayer::new().introspection(idp.tokens(&Clock::default()));
+    let layer = layer.mutual_tls();
+    for asked in 1..=2 {
+        // The second time by the answer that is still believed.
+        let mut request = with_token("opaque");
+        assert_eq!(
+            through(&layer, request.clone()).await.reason(),
+            "sender_constrained"
+        );
+        request.extensions_mut().insert(certificate);
+        assert_eq!(through(&layer, request).await.status, 200, "{asked}");
+    }
+    assert_eq!(idp.asked(), 1);
 }

@@ -30,7 +30,7 @@ pub use gate::{GatePass, StoreGate};
 pub use handle::Handle;
 pub use name::Name;
 pub use paths::{OPERATIONAL_PATHS, PathSet};
-pub use peer::{PeerAddr, peer_addr};
+pub use peer::{ClientCertificate, PeerAddr, peer_addr};
 pub use principal::{Ownership, Principal, PrincipalKind};
 pub use problems::{Problem, Problems};
 pub use rejection::{Code, Rejection, RejectionContext, Renderer};

@@ -1,13 +1,23 @@
 //! The answer about a token (RFC 7662, section 2.2). Pure: handed the time.
 
+use std::sync::Arc;
+
 use palisade_core::Principal;
 use palisade_core::time::UnixTime;
 use serde::Deserialize;
 
 use crate::Refusal;
 use crate::jwt::claims::Registered;
+use crate::jwt::confirmation::Confirmation;
 use crate::jwt::token_claims::TokenClaims;
 use crate::jwt::trusted::TrustedIssuer;
+
+/// The principal of a token, and the key that its holder must have (RFC 9449, section 6.2; RFC 8705, section 3.2).
+#[derive(Clone)]
+pub(super) struct KnownToken {
+    pub(super) principal: Arc<Principal>,
+    pub(super) bound_to: Option<Confirmation>,
+}
 
 #[derive(Deserialize)]
 struct Standing {
@@ -21,7 +31,7 @@ pub(super) fn read(
     json: &[u8],
     issuer: &TrustedIssuer,
     now: UnixTime,
-) -> Result<Principal, Refusal> {
+) -> Result<KnownToken, Refusal> {
     let standing: Standing = serde_json::from_slice(json).map_err(|_| Refusal::StoreUnavailable)?;
     if !standing.active {
         return Err(Refusal::UnknownToken);
@@ -35,7 +45,8 @@ pub(super) fn read(
         return Err(Refusal::WrongType);
     }
     let is_dpop = |kind: &String| kind.eq_ignore_ascii_case("DPoP");
-    if claims.is_bound() || standing.token_type.as_ref().is_some_and(is_dpop) {
+    let must_be_bound = issuer.bound || standing.token_type.as_ref().is_some_and(is_dpop);
+    if must_be_bound && claims.cnf.is_none() {
         return Err(Refusal::SenderConstrained);
     }
     let (expires_at, subject) = issuer.rules.check(&claims, now)?;
@@ -48,5 +59,8 @@ pub(super) fn read(
     let ends_at = principal
         .expiry()
         .map_or(expires_at, |end| end.min(expires_at));
-    Ok(principal.expires_at(ends_at).claims(raw))
+    Ok(KnownToken {
+        principal: Arc::new(principal.expires_at(ends_at).claims(raw)),
+        bound_to: claims.cnf,
+    })
 }

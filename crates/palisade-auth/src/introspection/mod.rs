@@ -16,7 +16,7 @@ use palisade_core::time::{UnixTime, WallClock};
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
-use self::answer::read;
+use self::answer::{KnownToken, read};
 pub use self::builder::IntrospectionBuilder;
 use crate::Refusal;
 use crate::digest::{Digest, sha256};
@@ -59,7 +59,7 @@ struct Inner {
 /// The answer about a token, and the time until which it is believed.
 #[derive(Clone)]
 struct Answered {
-    result: Result<Arc<Principal>, Refusal>,
+    result: Result<KnownToken, Refusal>,
     until: UnixTime,
 }
 
@@ -84,25 +84,34 @@ impl Introspection {
     ///
     /// Dropping it leaves nothing behind.
     pub async fn authenticate(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
-        match self.check(token.as_bytes()) {
+        match self.check(
+            token.as_bytes(),
+            &crate::jwt::confirmation::Possession::default(),
+        ) {
             Outcome::Now(result) => result,
             Outcome::Later(later) => later.await,
         }
     }
 
-    pub(crate) fn check(&self, token: &[u8]) -> Outcome {
+    pub(crate) fn check(
+        &self,
+        token: &[u8],
+        shown: &crate::jwt::confirmation::Possession,
+    ) -> Outcome {
         let name = sha256(token);
         let now = self.0.clock.now();
         if let Some(known) = self.0.answers.get(&name)
             && now < known.until
         {
-            return Outcome::Now(known.result);
+            return Outcome::Now(known.result.and_then(|known| known.for_holder(shown)));
         }
-        let (this, body) = (self.clone(), form(token));
-        Outcome::Later(Box::pin(async move { this.ask(name, body).await }))
+        let (this, body, shown) = (self.clone(), form(token), *shown);
+        Outcome::Later(Box::pin(async move {
+            this.ask(name, body).await?.for_holder(&shown)
+        }))
     }
 
-    async fn ask(&self, name: Digest, body: Bytes) -> Result<Arc<Principal>, Refusal> {
+    async fn ask(&self, name: Digest, body: Bytes) -> Result<KnownToken, Refusal> {
         let this = &self.0;
         let Ok(_asking) = this.asking.try_acquire() else {
             tracing::warn!(target: "palisade_auth", "too many tokens are asked about at once");
@@ -130,8 +139,8 @@ impl Introspection {
         if matches!(result, Err(Refusal::StoreUnavailable)) {
             return Err(failed(&"the answer is no introspection response"));
         }
-        let result = result.map(Arc::new);
-        let ends_at = result.as_ref().ok().and_then(|known| known.expiry());
+        let ends_at = result.as_ref().ok();
+        let ends_at = ends_at.and_then(|known| known.principal.expiry());
         let believed = now.saturating_add(this.believed_for);
         let answered = Answered {
             result: result.clone(),
@@ -139,6 +148,16 @@ impl Introspection {
         };
         this.answers.insert(name, answered);
         result
+    }
+}
+
+impl KnownToken {
+    /// The principal, for who has proved the key that the token is bound to.
+    fn for_holder(
+        self,
+        shown: &crate::jwt::confirmation::Possession,
+    ) -> Result<Arc<Principal>, Refusal> {
+        shown.check(self.bound_to.as_ref()).map(|()| self.principal)
     }
 }
 

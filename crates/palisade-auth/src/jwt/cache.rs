@@ -149,6 +149,7 @@ mod tests {
             issued_at: None,
             id: None,
             named: None,
+            bound_to: None,
             generation: 1,
         })
     }

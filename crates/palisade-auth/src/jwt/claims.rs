@@ -5,6 +5,7 @@ use std::fmt;
 use palisade_core::{Principal, PrincipalKind};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
+use super::confirmation::Confirmation;
 use super::json::{Names, Text, TextOrOther, Unique, Words, WordsOrOther};
 use crate::Refusal;
 
@@ -62,7 +63,8 @@ pub(crate) struct Registered<'a> {
     kind: Option<TextOrOther<'a>>,
     nonce: bool,
     other_use: bool,
-    bound: bool,
+    /// The key of its holder, which who presents the token must prove to have (RFC 7800).
+    pub(crate) cnf: Option<Confirmation>,
 }
 
 impl<'a> Registered<'a> {
@@ -76,11 +78,6 @@ impl<'a> Registered<'a> {
     /// Whether a claim says that this is an ID, a refresh or a logout token, or another security event (RFC 8417).
     pub(crate) const fn says_other_use(&self) -> bool {
         self.other_use
-    }
-
-    /// Whether the token is bound to a key of its holder (RFC 7800): who presents it must prove that he has the key.
-    pub(crate) const fn is_bound(&self) -> bool {
-        self.bound
     }
 
     /// Whether there is the nonce of an OpenID Connect ID token, which few access tokens have.
@@ -153,8 +150,7 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                     others.push(name);
                 }
                 "cnf" => {
-                    c.bound = true;
-                    members.next_value_seed(Unique)?;
+                    c.cnf = Some(members.next_value()?);
                     others.push(name);
                 }
                 "at_hash" | "c_hash" | "events" => {

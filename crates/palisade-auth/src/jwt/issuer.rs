@@ -42,6 +42,7 @@ pub struct Issuer {
     token_type: TokenType,
     max_lifetime: Duration,
     leeway: Duration,
+    pub(super) bound: bool,
     issued_at_required: bool,
     services: bool,
     nonces: bool,
@@ -152,6 +153,7 @@ impl Issuer {
             token_type: TokenType::Common,
             max_lifetime: Self::FOREIGN_LIFETIME,
             leeway: Self::DEFAULT_LEEWAY,
+            bound: false,
             issued_at_required: false,
             services: false,
             nonces: false,
@@ -351,6 +353,7 @@ impl Issuer {
     fn trusted(self) -> TrustedIssuer {
         TrustedIssuer {
             name: self.name,
+            bound: self.bound,
             keys: self.keys,
             algorithms: self.algorithms,
             token_type: self.token_type,

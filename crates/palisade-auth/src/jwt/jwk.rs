@@ -10,14 +10,14 @@ use super::der;
 use super::keys::{PublicParts, VerifyingKey};
 use super::parse::{decode, encode};
 use crate::AuthError;
-use crate::digest::sha256;
+use crate::digest::{Digest, sha256};
 
 /// Which algorithms keys that do not name one may be used with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unnamed<'a>(pub(crate) Option<&'a [Algorithm]>);
 
 /// The keys that one JWK stands for: a key for each algorithm that it may be used with, all of the same material.
-pub(super) fn from_value(
+pub(crate) fn from_value(
     item: &Value,
     unnamed: Unnamed<'_>,
 ) -> Result<(AlgorithmParameters, Vec<VerifyingKey>), &'static str> {
@@ -192,9 +192,14 @@ impl VerifyingKey {
     /// The SHA-256 thumbprint of the public key (RFC 7638); nothing for a shared secret.
     #[must_use]
     pub fn thumbprint(&self) -> Option<String> {
+        self.thumbprint_digest().map(encode)
+    }
+
+    /// The same as its bytes.
+    pub(crate) fn thumbprint_digest(&self) -> Option<Digest> {
         // Members in the order of their names and no space, as RFC 7638, section 3.3 asks: so does `Map` print them.
         let members = Value::Object(self.thumbprint_members()?).to_string();
-        Some(encode(sha256(members.as_bytes())))
+        Some(sha256(members.as_bytes()))
     }
 
     fn thumbprint_members(&self) -> Option<Map<String, Value>> {

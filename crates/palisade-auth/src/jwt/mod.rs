@@ -1,13 +1,15 @@
 //! JSON Web Tokens: RFC 7515, 7517, 7518, 7519, 8037, 8725 and 9068, and nothing that they leave to taste.
 
+mod bound;
 pub(crate) mod cache;
 pub(crate) mod claims;
+pub(crate) mod confirmation;
 mod der;
 mod hmac;
 pub(crate) mod issue;
 pub(crate) mod issuer;
 pub(crate) mod json;
-mod jwk;
+pub(crate) mod jwk;
 mod jwks;
 mod key_set;
 pub(crate) mod keys;
@@ -25,6 +27,7 @@ pub(crate) mod trusted;
 mod verifier;
 pub(crate) mod verify;
 
+pub use self::confirmation::Confirmation;
 pub use self::hmac::HmacKeys;
 pub use self::issue::{IssuedToken, TokenIssuer, TokenIssuerBuilder};
 pub use self::issuer::Issuer;

@@ -62,6 +62,8 @@ pub(crate) type Adapt = Arc<dyn Fn(Principal, &TokenClaims) -> Principal + Send 
 /// An issuer whose settings hold together.
 pub(crate) struct TrustedIssuer {
     pub(crate) name: Box<str>,
+    /// Whether tokens must be bound to a key.
+    pub(crate) bound: bool,
     pub(crate) keys: Keys,
     pub(super) algorithms: Option<Vec<Algorithm>>,
     pub(crate) token_type: TokenType,

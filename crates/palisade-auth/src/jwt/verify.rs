@@ -6,6 +6,7 @@ use palisade_core::Principal;
 use palisade_core::time::UnixTime;
 
 use super::claims::Registered;
+use super::confirmation::Confirmation;
 use super::parse::{Compact, Header, decode};
 use super::token_claims::TokenClaims;
 use super::trusted::TrustedIssuer;
@@ -22,6 +23,8 @@ pub(crate) struct Verified {
     pub(crate) id: Option<Box<str>>,
     /// The identity in the token, where the principal may name somebody else: revocation goes by the token.
     pub(crate) named: Option<Box<Named>>,
+    /// The key whose possession must be proved with every use.
+    pub(crate) bound_to: Option<Box<Confirmation>>,
     /// The generation of the issuer's keys, read before they were used.
     pub(crate) generation: u64,
 }
@@ -81,7 +84,7 @@ pub(crate) fn verify(
     if claims.has_nonce() && !issuer.nonces {
         return Err(Refusal::WrongType.into());
     }
-    if claims.is_bound() {
+    if claims.cnf.is_none() && issuer.bound {
         return Err(Refusal::SenderConstrained.into());
     }
 
@@ -116,6 +119,7 @@ pub(crate) fn verify(
             session: claims.sid.as_ref().map(|sid| (*sid.0).into()),
         })
     });
+    let bound_to = claims.cnf.clone().map(Box::new);
     let raw = TokenClaims::new(payload);
     let principal = match &issuer.adapt {
         Some(adapt) => ending_by(adapt(principal, &raw), expires_at),
@@ -128,6 +132,7 @@ pub(crate) fn verify(
         issued_at,
         id,
         named,
+        bound_to,
         generation,
     })
 }

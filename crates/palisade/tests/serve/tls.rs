@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use palisade::axum::PeerCertificates;
+use palisade_core::ClientCertificate;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -46,11 +47,16 @@ impl Pki {
 fn router() -> Router {
     Router::new().route(
         "/",
-        get(async |certificates: Option<Extension<PeerCertificates>>| {
-            certificates
-                .map_or(0, |Extension(certificates)| certificates.0.len())
-                .to_string()
-        }),
+        get(
+            async |certificates: Option<Extension<PeerCertificates>>,
+                   own: Option<Extension<ClientCertificate>>| {
+                let presented = certificates.as_ref().map_or(0, |all| all.0.0.len());
+                let first = certificates.as_ref().and_then(|all| all.0.0.first());
+                let first = first.map(|first| ClientCertificate::from_der(first));
+                let same = first == own.map(|Extension(own)| own);
+                format!("{presented} {same}")
+            },
+        ),
     )
 }
 
@@ -73,7 +79,7 @@ async fn requests_over_tls_know_the_certificate_of_their_client() {
     let mut client = shake_hands(&server, pki.client).await;
     client.write_all(ASK).await.unwrap();
     let answer = read_answer(&mut client).await;
-    assert!(answer.ends_with("\r\n\r\n1"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n1 true"), "{answer}");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 pub use self::builder::TokenIssuerBuilder;
 pub use self::issued::IssuedToken;
 use super::claims::Registered;
+use super::confirmation::Confirmation;
 use super::hmac::HmacKeys;
 use super::issuer::Issuer;
 use super::key_set::KeySet;
@@ -148,6 +149,31 @@ impl TokenIssuer {
         principal: &Principal,
         claims: &impl Serialize,
     ) -> Result<IssuedToken, AuthError> {
+        self.make(principal, claims, None)
+    }
+
+    /// The same, bound to a key: [`AuthLayer`](crate::AuthLayer) accepts the token from who proves to have that key, and
+    /// from nobody else (RFC 9449, section 6; RFC 8705, section 3). Answer with `token_type` `DPoP` for the key of a DPoP
+    /// proof, and with `Bearer` for a certificate.
+    ///
+    /// # Errors
+    ///
+    /// As for [`issue_with`](Self::issue_with).
+    pub fn issue_bound(
+        &self,
+        principal: &Principal,
+        claims: &impl Serialize,
+        to: &Confirmation,
+    ) -> Result<IssuedToken, AuthError> {
+        self.make(principal, claims, Some(to))
+    }
+
+    fn make(
+        &self,
+        principal: &Principal,
+        claims: &impl Serialize,
+        bound_to: Option<&Confirmation>,
+    ) -> Result<IssuedToken, AuthError> {
         let Ok(Value::Object(mut claims)) = serde_json::to_value(claims) else {
             return Err(AuthError::Issue("the claims are not an object"));
         };
@@ -166,9 +192,18 @@ impl TokenIssuer {
         self.write_claims(&mut claims, principal, &id);
         claims.insert("iat".into(), now.as_secs().into());
         claims.insert("exp".into(), expires_at.as_secs().into());
+        let kinds = "the claims are those of another kind of token";
+        if let Some(bound_to) = bound_to
+            && claims.insert("cnf".into(), bound_to.to_claim()).is_some()
+        {
+            return Err(AuthError::Issue(kinds));
+        }
         let payload = serde_json::to_vec(&claims)
             .map_err(|_| AuthError::Issue("the claims cannot be written"))?;
-        self.check(&payload, principal, now)?;
+        let written = self.check(&payload, principal, now)?;
+        if written.as_ref() != bound_to {
+            return Err(AuthError::Issue(kinds));
+        }
         let token = self.sign(&payload)?;
         if token.len() > super::parse::MAX_TOKEN_LEN {
             return Err(AuthError::Issue("it would be longer than 8 KiB"));
@@ -224,19 +259,25 @@ impl TokenIssuer {
         }
     }
 
-    /// Whatever the verifier would refuse is not issued.
-    fn check(&self, payload: &[u8], principal: &Principal, now: UnixTime) -> Result<(), AuthError> {
+    /// Whatever the verifier would refuse is not issued. Gives back the key that the token is bound to.
+    fn check(
+        &self,
+        payload: &[u8],
+        principal: &Principal,
+        now: UnixTime,
+    ) -> Result<Option<Confirmation>, AuthError> {
         if !principal.scope_names().all(is_scope) {
             return Err(AuthError::Issue("a scope has characters that none has"));
         }
         let refused = |_| AuthError::Issue("its verifier would refuse the claims");
         let claims = Registered::parse(payload).map_err(refused)?;
-        if claims.says_other_use() || claims.has_nonce() || claims.is_bound() {
+        if claims.says_other_use() || claims.has_nonce() {
             return Err(AuthError::Issue(
                 "the claims are those of another kind of token",
             ));
         }
-        self.rules.check(&claims, now).map(drop).map_err(refused)
+        self.rules.check(&claims, now).map_err(refused)?;
+        Ok(claims.cnf)
     }
 
     fn sign(&self, payload: &[u8]) -> Result<String, AuthError> {

@@ -9,6 +9,7 @@ use palisade_core::time::{UnixTime, WallClock};
 
 pub use self::builder::JwtVerifierBuilder;
 use super::cache::TokenCache;
+use super::confirmation::Possession;
 use super::trusted::TrustedIssuer;
 use super::verify::{Failure, Verified, verify};
 use crate::Refusal;
@@ -62,7 +63,7 @@ impl JwtVerifier {
     /// to be waited for; use [`authenticate`](Self::authenticate) then.
     pub fn verify(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
         let now = self.now();
-        match self.check(token.as_bytes(), now) {
+        match self.check(token.as_bytes(), now, &Possession::default()) {
             Outcome::Now(result) => result,
             Outcome::Later(_) => Err(Refusal::StoreUnavailable),
         }
@@ -79,7 +80,7 @@ impl JwtVerifier {
     /// Dropping it leaves nothing behind.
     pub async fn authenticate(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
         let now = self.now();
-        match self.check(token.as_bytes(), now) {
+        match self.check(token.as_bytes(), now, &Possession::default()) {
             Outcome::Now(result) => result,
             Outcome::Later(later) => later.await,
         }
@@ -94,33 +95,38 @@ impl JwtVerifier {
     }
 
     /// Decides about a token. Only a store that has to be asked over the network makes it wait.
-    pub(crate) fn check(&self, token: &[u8], now: UnixTime) -> Outcome {
-        match self.check_known(token, now) {
+    fn check(&self, token: &[u8], now: UnixTime, shown: &Possession) -> Outcome {
+        match self.check_known(token, now, shown) {
             Some(outcome) => outcome,
-            None => self.check_unknown(token, now),
+            None => self.check_unknown(token, now, shown),
         }
     }
 
     /// Decides about a token that was verified before.
     #[inline]
-    pub(crate) fn check_known(&self, token: &[u8], now: UnixTime) -> Option<Outcome> {
+    pub(crate) fn check_known(
+        &self,
+        token: &[u8],
+        now: UnixTime,
+        shown: &Possession,
+    ) -> Option<Outcome> {
         let inner = &*self.0;
         let generation_of = |issuer: usize| inner.issuers[issuer].keys.generation();
         let known = inner.cache.as_ref()?.find(token, generation_of, now)?;
-        Some(self.ask_revocation(known))
+        Some(self.ask_revocation(known, shown))
     }
 
     /// Decides about a token by verifying it.
-    pub(crate) fn check_unknown(&self, token: &[u8], now: UnixTime) -> Outcome {
+    pub(crate) fn check_unknown(&self, token: &[u8], now: UnixTime, shown: &Possession) -> Outcome {
         match self.verified(token, now) {
-            Ok(verified) => self.ask_revocation(verified),
-            Err(failure) => self.failed(token, &failure),
+            Ok(verified) => self.ask_revocation(verified, shown),
+            Err(failure) => self.failed(token, &failure, shown),
         }
     }
 
     /// Looks once more where an issuer's keys may have changed.
     #[cfg(feature = "jwks")]
-    fn failed(&self, token: &[u8], failure: &Failure) -> Outcome {
+    fn failed(&self, token: &[u8], failure: &Failure, shown: &Possession) -> Outcome {
         use crate::jwt::trusted::Keys;
 
         let refused = |refusal| Outcome::Now(Err(refusal));
@@ -140,6 +146,7 @@ impl JwtVerifier {
             return refused(blame(failure.refusal, jwks.is_failing()));
         };
         let (this, token, jwks) = (self.clone(), token.to_vec(), jwks.clone());
+        let shown = *shown;
         Outcome::Later(Box::pin(async move {
             looking.await;
             let verified = match this.verified(&token, this.now()) {
@@ -155,7 +162,7 @@ impl JwtVerifier {
                     return Err(blame(failure.refusal, failing));
                 }
             };
-            match this.ask_revocation(verified) {
+            match this.ask_revocation(verified, &shown) {
                 Outcome::Now(result) => result,
                 Outcome::Later(later) => later.await,
             }
@@ -164,7 +171,7 @@ impl JwtVerifier {
 
     #[cfg(not(feature = "jwks"))]
     #[expect(clippy::unused_self, reason = "the feature decides")]
-    fn failed(&self, _token: &[u8], failure: &Failure) -> Outcome {
+    fn failed(&self, _token: &[u8], failure: &Failure, _shown: &Possession) -> Outcome {
         Outcome::Now(Err(failure.refusal))
     }
 
@@ -187,7 +194,11 @@ impl JwtVerifier {
         }
     }
 
-    fn ask_revocation(&self, verified: Arc<Verified>) -> Outcome {
+    /// Asks whether a token that holds was revoked, after who presents it has proved the key that it is bound to.
+    fn ask_revocation(&self, verified: Arc<Verified>, shown: &Possession) -> Outcome {
+        if let Err(refusal) = shown.check(verified.bound_to.as_deref()) {
+            return Outcome::Now(Err(refusal));
+        }
         let Some(revocation) = &self.0.revocation else {
             return Outcome::Now(Ok(Arc::clone(&verified.principal)));
         };

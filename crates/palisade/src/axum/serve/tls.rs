@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
+use palisade_core::ClientCertificate;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -11,7 +12,8 @@ use tokio_rustls::server::TlsStream;
 
 /// The certificates that a client presented in its TLS handshake, its own first, in the extensions of its requests.
 ///
-/// They were verified by the `ClientCertVerifier` of the server's configuration.
+/// They were verified by the `ClientCertVerifier` of the server's configuration. The client's own is there as a
+/// [`ClientCertificate`] too, by which tokens are bound (RFC 8705).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerCertificates(pub Arc<[CertificateDer<'static>]>);
 
@@ -36,6 +38,9 @@ where
     #[cfg(feature = "headers")]
     extensions.insert(palisade_headers::security::OverTls);
     if let Some(certificates) = stream.get_ref().1.peer_certificates() {
+        if let Some(own) = certificates.first() {
+            extensions.insert(ClientCertificate::from_der(own));
+        }
         extensions.insert(PeerCertificates(certificates.into()));
     }
     Ok(stream)
