@@ -9,7 +9,7 @@ use crate::Delivery;
 pub enum Level {
     /// Nothing of its own; events that layers note about it are still recorded.
     None,
-    /// Who, what, from where, when, the outcome and the duration; no body.
+    /// The metadata: who, what, from where, when, the outcome and the duration; no body.
     Metadata,
     /// Also the body of the request, redacted, up to the capture limit.
     Request,
@@ -149,7 +149,7 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) status: Option<StatusCode>,
 }
 
-/// Which requests are recorded at which level: the first rule that matches decides, as in Kubernetes.
+/// The rules that say which requests are recorded at which level: the first that matches decides, as in Kubernetes.
 ///
 /// Without a matching rule the level is [`Level::Metadata`]: forgetting a rule must not make requests vanish.
 ///

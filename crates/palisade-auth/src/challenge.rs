@@ -9,7 +9,7 @@ use palisade_core::{Code, Rejection, RequestScope, SecurityEvent};
 use crate::counters::Counters;
 use crate::refusal::{Answer, Refusal};
 
-/// When to try again while a store is away: soon, because it fails fast.
+/// The time to wait while a store is away: short, because it fails fast.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The challenges of one layer, written once.

@@ -2,7 +2,7 @@ use palisade_core::{EventKind, Severity};
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal => $answer:ident,)*) => {
-        /// Why a request was refused: a closed list of stable codes, for events, logs and metrics.
+        /// The reason for which a request was refused: a closed list of stable codes, for events, logs and metrics.
         ///
         /// The caller never reads them. The response says only what RFC 6750 lets it say.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ macro_rules! reasons {
     };
 }
 
-/// How a refusal is answered.
+/// The answer to a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// 401 without an error code: nothing was presented (RFC 6750, section 3).

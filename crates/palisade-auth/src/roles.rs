@@ -4,7 +4,7 @@ use palisade_core::{Principal, Problems};
 
 use crate::AuthError;
 
-/// Which role includes which others, such as `user < facilitator < admin`.
+/// A hierarchy of roles, such as `user < facilitator < admin`.
 ///
 /// # Example
 ///

@@ -37,7 +37,7 @@ pub(crate) struct Store {
 
 /// After so many failures in a row Redis is taken to be down: one may be chance.
 const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
-/// How long until it is tried again, so that it is back in use within a second.
+/// The time until it is tried again, so that it is back in use within a second.
 const PAUSE: Duration = Duration::from_millis(250);
 
 impl Store {

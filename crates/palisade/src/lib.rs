@@ -8,6 +8,9 @@ pub mod axum;
 #[cfg(feature = "config")]
 pub mod config;
 
+#[cfg(all(doc, not(doctest)))]
+pub mod guides;
+
 pub use palisade_core::{
     ClientAddr, ClientIp, ClientIpError, Code, EventKind, Handle, Name, PathSet, PeerAddr,
     Principal, PrincipalKind, Problems, Rejection, RejectionContext, Renderer, RequestId,
@@ -15,12 +18,15 @@ pub use palisade_core::{
 };
 pub use stack::{Protected, Reload, Stack};
 
+/// Records every request, redacted, in a trail that shows when it was changed.
 #[cfg(feature = "audit")]
 #[doc(inline)]
 pub use palisade_audit as audit;
+/// Proves who calls by tokens, API keys, service tokens or sessions, and guards routes by scope and role.
 #[cfg(feature = "auth")]
 #[doc(inline)]
 pub use palisade_auth as auth;
+/// Stops calling what fails, retries what may be retried, and answers meanwhile.
 #[cfg(feature = "breaker")]
 #[doc(inline)]
 pub use palisade_breaker as breaker;
@@ -30,9 +36,11 @@ pub use palisade_client as client;
 #[cfg(feature = "crypto")]
 #[doc(inline)]
 pub use palisade_crypto as crypto;
+/// Sets security headers, answers CORS, refuses cross-origin requests, and gives request ids.
 #[cfg(feature = "headers")]
 #[doc(inline)]
 pub use palisade_headers as headers;
+/// Limits how often a client, a principal or a key may call.
 #[cfg(feature = "ratelimit")]
 #[doc(inline)]
 pub use palisade_ratelimit as ratelimit;
@@ -40,7 +48,17 @@ pub use palisade_ratelimit as ratelimit;
 #[doc(inline)]
 pub use palisade_secrets as secrets;
 
-/// The snippets of the repository's own README are tested with those of this crate.
-#[cfg(all(doctest, feature = "full", feature = "axum"))]
-#[doc = include_str!("../../../README.md")]
-mod readme {}
+/// The snippets of the repository's own README and of the guides about several crates are tested with those of this crate.
+#[cfg(all(doctest, feature = "full", feature = "serve", feature = "client"))]
+mod snippets {
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/tutorial.md")]
+    mod tutorial {}
+    #[doc = include_str!("../docs/guides/audit-trail.md")]
+    mod audit_trail {}
+    #[doc = include_str!("../docs/guides/calls-to-other-servers.md")]
+    mod calls_to_other_servers {}
+    #[doc = include_str!("../docs/guides/deployment.md")]
+    mod deployment {}
+}

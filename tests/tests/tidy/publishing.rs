@@ -1,8 +1,10 @@
 //! Each crate brings along what crates.io and docs.rs show of it.
 
+use std::path::{Component, Path, PathBuf};
+
 use toml::{Table, Value};
 
-use crate::{crates, none_of, read};
+use crate::{crates, files, none_of, read, shown};
 
 /// Slugs of crates.io that the crates use; another one is looked up there before it is added.
 const CATEGORIES: [&str; 8] = [
@@ -129,4 +131,41 @@ fn texts(list: Option<&Value>) -> Vec<String> {
     let list = list.and_then(Value::as_array).into_iter().flatten();
     list.filter_map(|value| Some(value.as_str()?.to_owned()))
         .collect()
+}
+
+#[test]
+fn a_crate_includes_no_file_that_its_package_lacks() {
+    let mut problems = Vec::new();
+    for package in crates() {
+        let inside = package.dir.canonicalize().expect("the crate is there");
+        for path in files(&package.dir.join("src"), ".rs") {
+            let text = read(&path);
+            let dir = path.parent().expect("a file lies in a directory");
+            for (at, _) in text.match_indices("include_str!(\"") {
+                let rest = &text[at + "include_str!(\"".len()..];
+                let named = rest.split('"').next().unwrap_or_default();
+                // A link is packed as what it leads to, so it is not followed.
+                let lies_inside = inside_of(&dir.join(named), &inside);
+                // Documentation tests are run in the repository.
+                let tested_alone = text[..at].contains("doctest");
+                if !lies_inside && !tested_alone {
+                    problems.push(format!("{}: {named}", shown(&path)));
+                }
+            }
+        }
+    }
+    none_of(&problems);
+}
+
+/// Whether a path without its steps back is below this directory.
+fn inside_of(path: &Path, dir: &Path) -> bool {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain.starts_with(dir)
 }

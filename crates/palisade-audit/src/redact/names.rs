@@ -8,7 +8,7 @@ use super::action::Action;
 /// Longer names are not taken apart; their values are masked.
 const MAX_NAME: usize = 256;
 
-/// Which names are sensitive.
+/// The names that are sensitive.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     /// Words written together, in lower case.

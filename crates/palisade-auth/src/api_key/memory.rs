@@ -127,7 +127,7 @@ impl MemoryApiKeys {
         before - keys.len()
     }
 
-    /// Which keys were used since this was asked last, and when, for a store to note in one go.
+    /// Takes the keys that were used since the last call, with the time of each, for a store to note in one go.
     #[must_use]
     pub fn take_used(&self) -> Vec<(String, UnixTime)> {
         let keys = self.read();

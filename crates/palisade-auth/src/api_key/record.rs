@@ -35,7 +35,7 @@ pub struct NewApiKey {
 pub struct ApiKeyInfo {
     /// The id of the key, which is no secret.
     pub id: Box<str>,
-    /// How many requests a minute the key may make, if it has a limit of its own; a limiter must enforce it.
+    /// The requests a minute that the key may make, if it has a limit of its own; a limiter must enforce it.
     pub requests_per_minute: Option<u32>,
 }
 

@@ -10,7 +10,7 @@ use crate::AuthError;
 use crate::jwt::issuer::Issuer;
 use crate::jwt::parse::{decode, encode};
 
-/// How long a nonce is accepted: clients ask for one anew that often.
+/// The time for which a nonce is accepted: clients ask for one anew that often.
 const LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// A time, and a tag over it that nobody else can make: nothing has to be kept.

@@ -21,7 +21,7 @@ use crate::jwt::parse::{Compact, Header, decode};
 /// The longest `jti`, in bytes; real ones are random numbers or UUIDs.
 const MAX_ID_LEN: usize = 256;
 
-/// What a proof must be about.
+/// The request that a proof must be about.
 pub(super) struct Wanted<'a> {
     pub(super) method: &'a Method,
     pub(super) path: &'a str,

@@ -18,7 +18,7 @@ const SHARE: usize = 16;
 /// A bounded memory of proofs. Those of two periods are kept, each as long as a proof can be accepted.
 pub(super) struct MemoryProofs {
     state: Mutex<State>,
-    /// How many proofs one period has.
+    /// The number of proofs that one period has.
     capacity: usize,
 }
 

@@ -26,7 +26,7 @@ struct Standing {
     token_type: Option<String>,
 }
 
-/// Whose token it is. [`Refusal::StoreUnavailable`] for what is no answer.
+/// Reads the principal from an answer; [`Refusal::StoreUnavailable`] for what is no answer.
 pub(super) fn read(
     json: &[u8],
     issuer: &TrustedIssuer,

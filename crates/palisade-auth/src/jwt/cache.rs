@@ -19,7 +19,7 @@ use super::verify::Verified;
 /// The longest that a verification is believed without being done again.
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// How often, in seconds, entries that are too old are looked for. One pass over 10,000 of them takes some 100 us.
+/// The seconds between two searches for entries that are too old. One pass over 10,000 of them takes some 100 us.
 const SWEEP_EVERY: u64 = 60;
 
 /// So much of a token's end is hashed: more than the signature of HS256 has, in which valid tokens differ.

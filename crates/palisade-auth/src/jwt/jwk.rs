@@ -12,7 +12,7 @@ use super::parse::{decode, encode};
 use crate::AuthError;
 use crate::digest::{Digest, sha256};
 
-/// Which algorithms keys that do not name one may be used with.
+/// The algorithms that keys which name none may be used with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unnamed<'a>(pub(crate) Option<&'a [Algorithm]>);
 

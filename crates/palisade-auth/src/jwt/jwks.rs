@@ -28,7 +28,7 @@ const IMPLIED: [Algorithm; 7] = [
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) keys: KeySet,
-    /// Which keys were left out, and why.
+    /// The keys that were left out, each with the reason.
     pub(crate) skipped: Problems,
 }
 

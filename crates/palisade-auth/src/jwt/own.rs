@@ -29,7 +29,7 @@ impl OwnClaims {
         self.sid.as_deref()
     }
 
-    /// When the token was made, in whole seconds.
+    /// The time at which the token was made, in whole seconds.
     #[cfg(feature = "introspection")]
     pub(crate) fn issued_at(&self) -> Option<UnixTime> {
         self.iat.map(|iat| UnixTime::from_secs(iat as u64))

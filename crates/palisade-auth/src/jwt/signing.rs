@@ -27,7 +27,7 @@ pub struct SigningKey {
     pair: Arc<Pair>,
 }
 
-/// How a private key of an elliptic curve begins that is not wrapped in PKCS#8.
+/// The first line of a private key of an elliptic curve that is not wrapped in PKCS#8.
 const SEC1: &str = "-----BEGIN EC PRIVATE KEY-----";
 
 enum Pair {

@@ -72,7 +72,7 @@ struct Entry {
     public: VerifyingKey,
     /// The private half, and from when on it signs.
     signs: Option<(SigningKey, UnixTime)>,
-    /// When it is forgotten.
+    /// The time at which it is forgotten.
     until: Option<UnixTime>,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct View {
     /// The header of every token that it signs, encoded once.
     pub(crate) header: Box<str>,
     pub(crate) published: KeySet,
-    /// Why the keys cannot be used together.
+    /// The reason for which the keys cannot be used together.
     problem: Option<AuthError>,
     changes_at: Option<UnixTime>,
 }

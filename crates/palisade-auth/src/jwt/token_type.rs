@@ -1,6 +1,6 @@
 use super::parse::Header;
 
-/// Which `typ` an issuer's access tokens have (RFC 8725, section 3.11).
+/// The `typ` of an issuer's access tokens (RFC 8725, section 3.11).
 ///
 /// Whatever is chosen, a token that says of itself that it is an ID or a refresh token is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

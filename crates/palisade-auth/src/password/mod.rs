@@ -61,7 +61,7 @@ pub enum Held {
     Rehash,
 }
 
-/// Why a password was not hashed.
+/// The reason for which a password was not hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PasswordError {

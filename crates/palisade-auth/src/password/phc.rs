@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// How much work argon2 is (RFC 9106).
+/// The cost of argon2 (RFC 9106).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cost {
     /// KiB of memory.

@@ -6,14 +6,14 @@ use palisade_core::time::UnixTime;
 
 use crate::digest::{Digest, same_digest};
 
-/// How long families last.
+/// The lifetimes of families.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     /// From the first token to the last use, whatever happens.
     pub(crate) lifetime: Duration,
     /// From one use to the next.
     pub(crate) idle: Duration,
-    /// How long the token before may still be presented, by a client that did not get the answer.
+    /// The time for which the token before may still be presented, by a client that did not get the answer.
     pub(crate) grace: Duration,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Family {
     started_at: UnixTime,
 }
 
-/// Which of the tokens that may follow one.
+/// The choice among the tokens that may follow one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
     First,

@@ -60,15 +60,15 @@ struct Inner {
     clock: WallClock,
     sessions: Option<Arc<dyn RevokeSession>>,
     shards: [Mutex<Shard>; SHARDS],
-    /// How many families all shards have together.
+    /// The number of families in all shards.
     count: AtomicUsize,
-    /// When all shards were swept because they were full, in seconds since 1970.
+    /// The time of the last sweep of all shards because they were full, in seconds since 1970.
     swept_at: AtomicU64,
 }
 
 /// So that two sign-ins rarely wait for each other.
 const SHARDS: usize = 16;
-/// How often a shard forgets what is over, while there is room.
+/// The time between two sweeps of a shard while there is room.
 const PAUSE: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Default)]

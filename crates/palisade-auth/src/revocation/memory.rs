@@ -193,7 +193,7 @@ impl MemoryRevocation {
             .saturating_add(crate::Issuer::MAX_LEEWAY * 2)
     }
 
-    /// How many tokens, sessions and subjects are marked as revoked now.
+    /// Returns the number of tokens, sessions and subjects that are marked as revoked now.
     #[must_use]
     pub fn len(&self) -> usize {
         let Inner {

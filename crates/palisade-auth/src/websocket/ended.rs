@@ -9,12 +9,12 @@ use crate::revocation::Standing;
 use crate::session::RedisSessions;
 use crate::session::Sessions;
 
-/// How often revocation is asked about an open connection.
+/// The time between two questions whether an open connection was revoked.
 const PAUSE: Duration = Duration::from_secs(1);
 /// For how long the store may be away before the connection ends.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why a principal may no longer act.
+/// The reason for which a principal may no longer act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ended {

@@ -68,7 +68,7 @@ impl Tickets {
     pub const LIFETIME: Duration = Duration::from_secs(30);
     /// 32 unredeemed tickets of one subject: more than a browser with all its tabs asks for at once.
     pub const MAX_PER_SUBJECT: usize = 32;
-    /// How many tickets there may be at once.
+    /// The most tickets that there may be at once.
     const MAX: usize = 100_000;
 
     /// No tickets yet.

@@ -87,7 +87,7 @@ async fn request(connection: &mut impl ConnectionLike, command: &Cmd) -> RedisRe
         .extract_error()
 }
 
-/// Why there is no answer.
+/// The reason for which there is no answer.
 #[derive(Debug)]
 pub(crate) enum StoreError {
     /// Redis is known to be down; nothing was sent.

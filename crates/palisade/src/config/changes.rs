@@ -137,7 +137,7 @@ fn collect<'a>(node: &'a Node, key: String, found: &mut BTreeMap<String, &'a Nod
     }
 }
 
-/// What stands for every table, whose values are looked at one by one.
+/// The stand-in for every table, whose values are looked at one by one.
 static EMPTY: Node = Node::new(super::file::Place::Nowhere, Value::Other("a table"));
 
 /// The name of a policy, which stands in headers and records too.

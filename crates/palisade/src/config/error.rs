@@ -68,7 +68,7 @@ impl Mistake {
         &self.reason
     }
 
-    /// Where it is: `palisade.toml:12: cors.origins`, or `CORS_ORIGINS (cors.origins)`.
+    /// The place of the mistake: `palisade.toml:12: cors.origins`, or `CORS_ORIGINS (cors.origins)`.
     fn place(&self) -> String {
         match (self.variable(), self.line(), self.file()) {
             (Some(name), ..) if self.key.is_empty() => name.to_owned(),

@@ -78,7 +78,7 @@ pub struct Config {
     pub(super) origin: Origin,
 }
 
-/// Where a configuration came from, by which mistakes and changes are named.
+/// The source of a configuration, by which mistakes and changes are named.
 #[derive(Clone, Default)]
 pub(super) struct Origin {
     pub(super) file: Option<String>,

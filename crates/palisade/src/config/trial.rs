@@ -1,4 +1,4 @@
-//! What each section gets wrong by itself, before code adds anything.
+//! The mistakes of each section by itself, before code adds anything.
 
 #[cfg(feature = "auth")]
 use palisade_auth::AuthLayer;

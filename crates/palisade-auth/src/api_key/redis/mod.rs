@@ -109,7 +109,7 @@ impl RedisApiKeys {
         Self(settle(self.0, "RedisApiKeys", change))
     }
 
-    /// When a key was used last, to the second; nothing for one that there is not, or that was never used.
+    /// Returns when a key was used last, to the second; `None` for an unknown key and for one that was never used.
     ///
     /// # Errors
     ///

@@ -37,7 +37,7 @@ impl IssuedToken {
         self.expires_at
     }
 
-    /// How long it lives from now on, as `expires_in` (RFC 6749, section 5.1) says it.
+    /// Returns the lifetime from now on, the value of `expires_in` (RFC 6749, section 5.1).
     #[must_use]
     pub const fn expires_in(&self) -> Duration {
         self.expires_in

@@ -118,7 +118,7 @@ impl TokenIssuer {
         }
     }
 
-    /// How long a token lives.
+    /// The lifetime of a token.
     #[must_use]
     pub const fn lifetime(&self) -> Duration {
         self.lifetime

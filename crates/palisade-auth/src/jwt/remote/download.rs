@@ -14,9 +14,9 @@ use super::fetch::{FetchError, JwksResponse, is_trusted};
 use super::{Jwks, MAX_BODY, TIMEOUT};
 use crate::AuthError;
 
-/// How long a server rests after repeated failures; [`HttpClient`]'s own minute is too long for tokens that wait for keys.
+/// The pause of a server after repeated failures; [`HttpClient`]'s own minute is too long for tokens that wait for keys.
 const REST: Duration = Duration::from_secs(5);
-/// How long the place of the keys is believed: places change with migrations, not with keys.
+/// The time for which the place of the keys is believed: places change with migrations, not with keys.
 const PLACE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Jwks {

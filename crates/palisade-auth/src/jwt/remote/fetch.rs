@@ -13,7 +13,7 @@ pub struct JwksResponse {
     pub cache_control: Option<String>,
 }
 
-/// Why a document could not be fetched, for the log.
+/// The reason for which a document could not be fetched, for the log.
 pub type FetchError = Box<dyn std::error::Error + Send + Sync>;
 
 /// `https`, or this machine.

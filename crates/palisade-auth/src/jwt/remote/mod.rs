@@ -77,7 +77,7 @@ struct Loaded {
 #[derive(Default)]
 struct State {
     running: bool,
-    /// When the last fetch ended, and how.
+    /// The end of the last fetch, and its outcome.
     last: Option<(Instant, Result<(), ()>)>,
     /// Key ids that the issuer did not know a while ago.
     unknown: HashMap<u64, Instant>,
@@ -198,7 +198,7 @@ impl Jwks {
         }
     }
 
-    /// How the last fetch ended: a key that could not be looked for is not an unknown one.
+    /// The outcome of the last fetch: a key that could not be looked for is not an unknown one.
     pub(super) fn is_failing(&self) -> bool {
         matches!(self.state().last, Some((_, Err(()))))
     }

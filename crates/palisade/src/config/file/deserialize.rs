@@ -14,7 +14,7 @@ use super::document::{Node, Value};
 use super::nearest::nearest;
 use super::place::{Path, Step};
 
-/// Why a value could not be read.
+/// The reason for which a value could not be read.
 #[derive(Debug)]
 pub(super) struct ReadError {
     /// The path of the value, once it is known.
@@ -109,7 +109,7 @@ const fn kind_of(unexpected: Unexpected<'_>) -> &'static str {
     }
 }
 
-/// What a model wants, in words for who never saw it.
+/// The kind of value that a model wants, in words for who never saw it.
 fn wanted(expected: &dyn Expected) -> String {
     let text = expected.to_string();
     let known = match text.as_str() {

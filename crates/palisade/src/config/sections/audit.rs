@@ -59,10 +59,10 @@ pub struct AuditConfig {
     pub recent: Option<usize>,
     /// The behaviour while the file cannot be written: `block`, the default, `fail-closed` or `stderr`.
     pub on_failure: OnFailureName,
-    /// How hard records of a class are held on to: `best-effort`, `block`, `durable` or `fail-closed`; default `block` for authentication, authorization, admin and
+    /// The delivery of the records of a class: `best-effort`, `block`, `durable` or `fail-closed`; default `block` for authentication, authorization, admin and
     /// configuration, else `best-effort`.
     pub deliver: BTreeMap<ClassName, DeliveryName>,
-    /// Which requests are recorded at which level, of which the first that fits decides; default all but the probes', with
+    /// The rules that say which requests are recorded at which level, of which the first that fits decides; default all but the probes', with
     /// their metadata.
     pub rules: Vec<AuditRuleConfig>,
     /// Names of members and parameters whose values are masked, besides the usual ones.
@@ -77,7 +77,7 @@ pub struct AuditConfig {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AuditRuleConfig {
-    /// How much is recorded: `none`, `metadata`, `request` (also its body) or `request-response` (both bodies).
+    /// The level of detail: `none`, `metadata`, `request` (also its body) or `request-response` (both bodies).
     pub level: LevelName,
     /// The exact path, as it was sent.
     #[serde(default)]
@@ -97,7 +97,7 @@ pub struct AuditRuleConfig {
     /// The statuses: `403`, or a range such as `400-499`.
     #[serde(default)]
     pub statuses: Vec<String>,
-    /// How hard these records are held on to; default as `deliver` says.
+    /// The delivery of these records; default as `deliver` says.
     #[serde(default)]
     pub delivery: Option<DeliveryName>,
 }
@@ -124,11 +124,11 @@ macro_rules! words {
 }
 
 words! {
-    /// How much of a request is recorded.
+    /// The level of detail of a record.
     LevelName for Level "kebab-case" {
         /// Nothing of its own.
         None => Level::None,
-        /// Who, what, from where, when and how it went.
+        /// The metadata: who, what, from where, when and the outcome.
         Metadata => Level::Metadata,
         /// Also the request's body, redacted.
         Request => Level::Request,
@@ -138,7 +138,7 @@ words! {
 }
 
 words! {
-    /// How hard a record is held on to.
+    /// The delivery of a record.
     DeliveryName for Delivery "kebab-case" {
         /// Never holds a request up; lost and counted when there is no room.
         BestEffort => Delivery::BestEffort,
@@ -160,7 +160,7 @@ words! {
         Authentication => Class::Authentication,
         /// Refusals of what somebody may not do.
         Authorization => Class::Authorization,
-        /// What administrators do.
+        /// Actions of administrators.
         Admin => Class::Admin,
         /// Changes of the configuration.
         Configuration => Class::Configuration,

@@ -33,7 +33,7 @@ pub struct IssuerConfig {
     /// The algorithms that are accepted, such as `RS256`; default those of the keys.
     #[serde(default)]
     pub algorithms: Vec<String>,
-    /// Which `typ` tokens have; default `access-token` with a secret, else `common`.
+    /// The `typ` of tokens; default `access-token` with a secret, else `common`.
     #[serde(default)]
     pub token_type: Option<TokenTypeName>,
     /// The longest life of a token in seconds; default 900 with a secret, else 86400.
@@ -59,7 +59,7 @@ pub struct PublicKeyConfig {
     pub id: Option<String>,
 }
 
-/// Which `typ` tokens have.
+/// The `typ` of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
