@@ -14,6 +14,8 @@ mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod filter;
+#[cfg(any(feature = "introspection", feature = "oidc"))]
+mod form;
 mod guard;
 #[cfg(feature = "introspection")]
 mod introspection;
@@ -21,6 +23,9 @@ mod jwt;
 #[cfg(feature = "redis")]
 mod kept;
 mod layer;
+#[cfg(feature = "oidc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
+pub mod oidc;
 mod outcome;
 #[cfg(feature = "password")]
 mod password;

@@ -1,6 +1,8 @@
 //! The layer and the extractors in axum 0.8, as a user writes them.
 #![cfg(feature = "axum")]
 
+#[cfg(feature = "oidc")]
+mod oidc;
 mod support;
 
 use axum::Router;

@@ -12,8 +12,9 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::{Inner, Introspection, escape};
+use super::{Inner, Introspection};
 use crate::AuthError;
+use crate::form::escape;
 use crate::jwt::issuer::Issuer;
 
 /// How long an answer is waited for.

@@ -20,6 +20,7 @@ use self::answer::{KnownToken, read};
 pub use self::builder::IntrospectionBuilder;
 use crate::Refusal;
 use crate::digest::{Digest, sha256};
+use crate::form::escape;
 use crate::jwt::trusted::TrustedIssuer;
 use crate::outcome::Outcome;
 
@@ -167,16 +168,6 @@ fn form(token: &[u8]) -> Bytes {
     escape(token, &mut form);
     form.extend_from_slice(b"&token_type_hint=access_token");
     form.into()
-}
-
-/// The form of `application/x-www-form-urlencoded`, with nothing left as it is that any reader might take otherwise.
-fn escape(text: &[u8], out: &mut Vec<u8>) {
-    for byte in text {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(*byte),
-            other => out.extend_from_slice(format!("%{other:02X}").as_bytes()),
-        }
-    }
 }
 
 impl fmt::Debug for Introspection {

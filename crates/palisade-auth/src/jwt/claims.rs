@@ -62,6 +62,8 @@ pub(crate) struct Registered<'a> {
     tenant: Option<TextOrOther<'a>>,
     kind: Option<TextOrOther<'a>>,
     nonce: bool,
+    id_use: bool,
+    event: bool,
     other_use: bool,
     /// The key of its holder, which who presents the token must prove to have (RFC 7800).
     pub(crate) cnf: Option<Confirmation>,
@@ -77,7 +79,19 @@ impl<'a> Registered<'a> {
 
     /// Whether a claim says that this is an ID, a refresh or a logout token, or another security event (RFC 8417).
     pub(crate) const fn says_other_use(&self) -> bool {
-        self.other_use
+        self.id_use || self.event || self.other_use
+    }
+
+    /// Whether a claim says that this is an ID token, which an ID token may say.
+    #[cfg(feature = "oidc")]
+    pub(crate) const fn says_id_use_at_most(&self) -> bool {
+        !self.event && !self.other_use
+    }
+
+    /// Whether a claim says that this is a security event, as a logout token is, and none that it is something else.
+    #[cfg(feature = "oidc")]
+    pub(crate) const fn says_event_alone(&self) -> bool {
+        self.event && !self.id_use && !self.other_use
     }
 
     /// Whether there is the nonce of an OpenID Connect ID token, which few access tokens have.
@@ -154,13 +168,20 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                     others.push(name);
                 }
                 "at_hash" | "c_hash" | "events" => {
-                    c.other_use = true;
+                    let mark = match &*name.0 {
+                        "events" => &mut c.event,
+                        _ => &mut c.id_use,
+                    };
+                    *mark = true;
                     members.next_value_seed(Unique)?;
                     others.push(name);
                 }
                 "typ" | "token_use" | "token_type" | "type" => {
                     let TextOrOther(used) = members.next_value()?;
-                    c.other_use |= used.is_some_and(|used| is_other_use(&used.0));
+                    let is =
+                        |words: &[&str]| used.as_ref().is_some_and(|used| is_one(&used.0, words));
+                    c.id_use |= is(&["id", "id_token"]);
+                    c.other_use |= is(&["refresh", "refresh_token", "refresh+jwt", "offline"]);
                     others.push(name);
                 }
                 _ => {
@@ -177,18 +198,10 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
     }
 }
 
-/// The words by which widespread issuers mark what is not an access token, in a claim instead of the header.
-fn is_other_use(text: &str) -> bool {
-    [
-        "refresh",
-        "refresh_token",
-        "refresh+jwt",
-        "offline",
-        "id",
-        "id_token",
-    ]
-    .iter()
-    .any(|other| text.eq_ignore_ascii_case(other))
+/// Whether a text is one of the words by which widespread issuers mark what is not an access token, in a claim instead of
+/// the header.
+fn is_one(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(

@@ -9,6 +9,7 @@ use palisade_core::{Principal, Problems};
 
 use super::hmac::HmacKeys;
 use super::key_set::KeySet;
+use super::purpose::Purpose;
 #[cfg(feature = "jwks")]
 use super::remote::Jwks;
 use super::rules::{ClaimRules, ClientClaim};
@@ -46,6 +47,7 @@ pub struct Issuer {
     issued_at_required: bool,
     services: bool,
     nonces: bool,
+    purpose: Purpose,
     adapt: Option<Adapt>,
     tenants: Option<Tenants>,
 }
@@ -157,8 +159,19 @@ impl Issuer {
             issued_at_required: false,
             services: false,
             nonces: false,
+            purpose: Purpose::Access,
             adapt: None,
             tenants: None,
+        }
+    }
+
+    /// The same issuer for its tokens of another purpose, which must say when they were made.
+    #[cfg(feature = "oidc")]
+    pub(crate) fn for_purpose(self, purpose: Purpose) -> Self {
+        Self {
+            purpose,
+            issued_at_required: true,
+            ..self
         }
     }
 
@@ -363,9 +376,11 @@ impl Issuer {
                 max_lifetime: self.max_lifetime,
                 leeway: self.leeway,
                 issued_at_required: self.issued_at_required,
+                subject_required: self.purpose.needs_subject(),
             },
             services: self.services,
             nonces: self.nonces,
+            purpose: self.purpose,
             adapt: self.adapt,
             tenants: self.tenants,
         }

@@ -49,6 +49,13 @@ impl<'a> Names<'a> {
     }
 }
 
+/// Whether a document is JSON and none of its objects names a member twice.
+#[cfg(feature = "oidc")]
+pub(crate) fn has_unique_members(json: &[u8]) -> bool {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    Unique.deserialize(&mut reader).is_ok() && reader.end().is_ok()
+}
+
 /// Any value whose objects name no member twice.
 #[derive(Clone, Copy)]
 pub(crate) struct Unique;

@@ -15,6 +15,7 @@ mod key_set;
 pub(crate) mod keys;
 pub(crate) mod own;
 pub(crate) mod parse;
+pub(crate) mod purpose;
 #[cfg(feature = "jwks")]
 mod remote;
 mod roca;
@@ -33,7 +34,7 @@ pub use self::issue::{IssuedToken, TokenIssuer, TokenIssuerBuilder};
 pub use self::issuer::Issuer;
 pub use self::key_set::KeySet;
 pub use self::keys::VerifyingKey;
-#[cfg(feature = "introspection")]
+#[cfg(any(feature = "introspection", feature = "oidc"))]
 pub(crate) use self::remote::is_trusted;
 #[cfg(feature = "jwks")]
 pub use self::remote::{FetchError, Jwks, JwksResponse};

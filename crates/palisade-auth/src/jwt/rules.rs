@@ -27,6 +27,8 @@ pub(crate) struct ClaimRules {
     pub(crate) max_lifetime: Duration,
     pub(crate) leeway: Duration,
     pub(crate) issued_at_required: bool,
+    /// Logout tokens may name a session alone.
+    pub(crate) subject_required: bool,
 }
 
 impl ClaimRules {
@@ -48,6 +50,7 @@ impl ClaimRules {
         }
         match &claims.sub {
             Some(subject) if !subject.0.is_empty() => Ok((expires_at, &subject.0)),
+            None if !self.subject_required => Ok((expires_at, "")),
             _ => Err(Refusal::SubjectMissing),
         }
     }
@@ -104,6 +107,7 @@ mod tests {
             max_lifetime: Duration::from_secs(900),
             leeway: Duration::from_secs(30),
             issued_at_required: false,
+            subject_required: true,
         }
     }
 

@@ -9,6 +9,7 @@ use palisade_core::time::UnixTime;
 use super::claims::Registered;
 use super::key_set::KeySet;
 use super::parse::Header;
+use super::purpose::Purpose;
 #[cfg(feature = "jwks")]
 use super::remote::Jwks;
 use super::rules::ClaimRules;
@@ -72,6 +73,7 @@ pub(crate) struct TrustedIssuer {
     pub(crate) services: bool,
     /// Whether access tokens may have a `nonce`.
     pub(crate) nonces: bool,
+    pub(crate) purpose: Purpose,
     pub(crate) adapt: Option<Adapt>,
     /// The known tenants, if the name is a template.
     pub(crate) tenants: Option<Tenants>,
@@ -94,6 +96,26 @@ impl TrustedIssuer {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let known = !tenant.is_empty() && tenant.bytes().all(plain) && tenants(tenant);
         known.then_some(Some(tenant))
+    }
+
+    /// Whether a token is of the kind that is accepted of this issuer.
+    pub(crate) fn accepts_use(&self, header: &Header<'_>, claims: &Registered<'_>) -> bool {
+        match self.purpose {
+            Purpose::Access => {
+                self.token_type.accepts(header)
+                    && !claims.says_other_use()
+                    && (self.nonces || !claims.has_nonce())
+            }
+            #[cfg(feature = "oidc")]
+            Purpose::SignIn => {
+                (header.typ.is_none() || header.is_type("JWT")) && claims.says_id_use_at_most()
+            }
+            #[cfg(feature = "oidc")]
+            Purpose::Logout => {
+                let typed = ["JWT", "logout+jwt"].iter().any(|typ| header.is_type(typ));
+                (header.typ.is_none() || typed) && claims.says_event_alone() && !claims.has_nonce()
+            }
+        }
     }
 
     pub(crate) fn verify(

@@ -78,10 +78,7 @@ pub(crate) fn verify(
         .filter_map(|(position, issuer)| Some((position, issuer.is_named(&name.0)?)));
     let (position, tenant) = known.next().ok_or(Refusal::UnknownIssuer)?;
     let issuer = &issuers[position];
-    if !issuer.token_type.accepts(&header) || claims.says_other_use() {
-        return Err(Refusal::WrongType.into());
-    }
-    if claims.has_nonce() && !issuer.nonces {
+    if !issuer.accepts_use(&header, &claims) {
         return Err(Refusal::WrongType.into());
     }
     if claims.cnf.is_none() && issuer.bound {

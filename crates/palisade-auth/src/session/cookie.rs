@@ -57,7 +57,7 @@ fn is_of(pair: &[u8], name: &str) -> bool {
 
 /// The transports that a cookie may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     /// https alone, to this host alone.
     Secure,
     /// Plain http too, for development.
@@ -65,7 +65,7 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    pub(super) fn cookie_name(self, name: &str) -> String {
+    pub(crate) fn cookie_name(self, name: &str) -> String {
         match self {
             Self::Secure => format!("__Host-{name}"),
             Self::Plain => name.to_owned(),
@@ -74,7 +74,7 @@ impl Transport {
 }
 
 /// `Set-Cookie`, with an empty value and an age of zero to take it away.
-pub(super) fn set(
+pub(crate) fn set(
     name: &str,
     value: &str,
     seconds: u64,
@@ -88,6 +88,14 @@ pub(super) fn set(
     let mut value = HeaderValue::try_from(text).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// The value of a `Set-Cookie`.
+#[cfg(all(feature = "oidc", feature = "axum"))]
+pub(super) fn set_value(set_cookie: &HeaderValue) -> Option<&[u8]> {
+    let pair = set_cookie.as_bytes().split(|byte| *byte == b';').next()?;
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    pair.get(equals + 1..)
 }
 
 #[cfg(test)]

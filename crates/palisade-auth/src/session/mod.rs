@@ -205,6 +205,17 @@ impl Sessions {
         found
     }
 
+    /// The id that the principal of a session has, by its cookie.
+    #[cfg(all(feature = "oidc", feature = "axum"))]
+    fn id_of(cookie: &[u8]) -> String {
+        encode(public_id(cookie))
+    }
+
+    #[cfg(all(feature = "oidc", feature = "axum"))]
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.0.lifetime
+    }
+
     /// The name of the cookie.
     pub(crate) fn cookie_name(&self) -> &str {
         &self.0.cookie

@@ -1,11 +1,17 @@
 use std::sync::Arc;
+#[cfg(all(feature = "oidc", feature = "axum"))]
+use std::time::Duration;
 
 use http::HeaderMap;
+#[cfg(all(feature = "oidc", feature = "axum"))]
+use http::HeaderValue;
 use palisade_core::Principal;
 
 use super::Sessions;
 #[cfg(feature = "redis")]
 use super::redis::RedisSessions;
+#[cfg(all(feature = "oidc", feature = "axum"))]
+use crate::AuthError;
 use crate::Refusal;
 use crate::outcome::Outcome;
 
@@ -56,6 +62,81 @@ impl SessionStore {
                     }
                 }))
             }
+        }
+    }
+}
+
+/// For those who sign in somewhere else and come back.
+#[cfg(all(feature = "oidc", feature = "axum"))]
+impl SessionStore {
+    /// Starts a session; gives back the `Set-Cookie`, and the id that the principal has in it.
+    pub(crate) async fn begin(
+        &self,
+        principal: Principal,
+        request: &HeaderMap,
+    ) -> Result<(HeaderValue, String), AuthError> {
+        let (cookie, id) = match &self.0 {
+            Source::Memory(sessions) => {
+                let cookie = sessions.begin(principal, request)?;
+                let id = super::cookie::set_value(&cookie).map(Sessions::id_of);
+                (cookie, id)
+            }
+            #[cfg(feature = "redis")]
+            Source::Redis(sessions) => {
+                let cookie = sessions.begin(&principal, request).await?;
+                let id = super::cookie::set_value(&cookie).and_then(|value| sessions.id_of(value));
+                (cookie, id)
+            }
+        };
+        let id = id.ok_or(AuthError::Issue("the cookie cannot be read"))?;
+        Ok((cookie, id))
+    }
+
+    /// Ends the sessions that a request came with.
+    #[cfg_attr(not(feature = "redis"), expect(clippy::unused_async, reason = "Redis"))]
+    pub(crate) async fn end(&self, request: &HeaderMap) -> Result<HeaderValue, Refusal> {
+        match &self.0 {
+            Source::Memory(sessions) => Ok(sessions.end(request)),
+            #[cfg(feature = "redis")]
+            Source::Redis(sessions) => sessions.end(request).await,
+        }
+    }
+
+    pub(crate) async fn revoke(&self, session: &str) -> Result<bool, Refusal> {
+        match &self.0 {
+            Source::Memory(sessions) => Ok(sessions.revoke(session)),
+            #[cfg(feature = "redis")]
+            Source::Redis(sessions) => sessions.revoke(session).await,
+        }
+    }
+
+    pub(crate) async fn revoke_subject(
+        &self,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<usize, Refusal> {
+        match &self.0 {
+            Source::Memory(sessions) => Ok(sessions.revoke_subject(issuer, subject)),
+            #[cfg(feature = "redis")]
+            Source::Redis(sessions) => sessions.revoke_subject(issuer, subject).await,
+        }
+    }
+
+    /// Whether other processes begin sessions here too.
+    pub(crate) const fn is_shared(&self) -> bool {
+        match &self.0 {
+            Source::Memory(_) => false,
+            #[cfg(feature = "redis")]
+            Source::Redis(_) => true,
+        }
+    }
+
+    /// The longest life of a session.
+    pub(crate) fn lifetime(&self) -> Duration {
+        match &self.0 {
+            Source::Memory(sessions) => sessions.lifetime(),
+            #[cfg(feature = "redis")]
+            Source::Redis(sessions) => sessions.lifetime(),
         }
     }
 }

@@ -153,6 +153,7 @@ impl TokenIssuerBuilder {
             client: self.client,
             lifetime,
             rules: ClaimRules {
+                subject_required: true,
                 audiences: self.audiences,
                 clients: Vec::new(),
                 max_lifetime: lifetime,

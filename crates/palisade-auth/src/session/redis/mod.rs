@@ -252,6 +252,18 @@ impl RedisSessions {
         &self.0.cookie
     }
 
+    /// The id that the principal of a session has, by its cookie.
+    #[cfg(all(feature = "oidc", feature = "axum"))]
+    pub(super) fn id_of(&self, cookie: &[u8]) -> Option<String> {
+        let id = Id::from_cookie(cookie, &self.0.keys)?;
+        Some(id.name().to_text())
+    }
+
+    #[cfg(all(feature = "oidc", feature = "axum"))]
+    pub(super) fn lifetime(&self) -> Duration {
+        self.0.lifetime
+    }
+
     /// Whose session a request came with; nothing if it has no cookie.
     pub(super) fn check(&self, request: &HeaderMap) -> Option<Outcome> {
         let cookie = match cookie::find(request, &self.0.cookie) {

@@ -1,0 +1,329 @@
+//! Sign-in at OpenID Connect providers, such as Google, Entra, Okta, Keycloak and Auth0.
+//!
+//! [`Oidc`] is one provider with what is registered there: it makes the request that a browser is sent to the provider
+//! with, and says who has signed in when the browser comes back. It is independent of frameworks. With feature `axum`,
+//! `SignInRoutes` makes ready routes of it (`/login`, `/callback`, `/logout`) that end in a session.
+//!
+//! - The authorization code flow with PKCE (`S256`; RFC 7636), state and nonce. All three lie sealed (AES-256-GCM) in a
+//!   cookie of this browser alone, for 10 minutes, and serve one callback.
+//! - Endpoints and keys by discovery (OpenID Connect Discovery 1.0). The document must name exactly this issuer.
+//! - The ID token goes through the strict verifier of this crate and the checks of OpenID Connect Core 1.0, section
+//!   3.1.3.7: `aud`, `azp`, `nonce`, `iat`, `at_hash`, `auth_time`. The parameter `iss` of the response (RFC 9207) must be
+//!   the provider where it is there, and must be there where the provider says that it sends it.
+//! - Claims of the userinfo endpoint count only for the subject of the ID token.
+//! - The browser is sent back to paths of this site alone, and reads nothing that the provider wrote.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use palisade_auth::oidc::Oidc;
+//! # async fn example(headers: http::HeaderMap, secret: &str) -> Result<(), Box<dyn std::error::Error>> {
+//!
+//! let google = Oidc::builder("https://accounts.google.com")
+//!     .client("1234.apps.googleusercontent.com", secret)
+//!     .redirect_uri("https://bookings.example/callback")
+//!     .build()?;
+//!
+//! // GET /login: answer with 303, this `Location` and these `Set-Cookie`.
+//! let begun = google.begin(Some("/rooms"), &headers).await?;
+//! assert!(begun.location.starts_with("https://accounts.google.com/"));
+//!
+//! // GET /callback: the browser is back.
+//! let signed_in = google.finish("state=...&code=...", &headers).await?;
+//! println!("{} of {}", signed_in.identity.subject(), signed_in.identity.issuer());
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod error;
+mod flow;
+mod id_token;
+mod identity;
+mod link;
+mod logout;
+mod once;
+mod provider;
+mod return_to;
+#[cfg(feature = "axum")]
+mod routes;
+mod seal;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use palisade_core::time::WallClock;
+
+pub use self::builder::OidcBuilder;
+pub use self::error::OidcError;
+use self::flow::{Callback, Flow, Flows};
+use self::id_token::{Expected, IdClaims};
+pub use self::identity::Identity;
+pub use self::link::{EmailAccount, LinkAccounts, account_of};
+pub use self::logout::Logout;
+use self::once::Once;
+use self::provider::Provider;
+pub use self::provider::ProviderTokens;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use self::routes::{SignInRoutes, SignInRoutesBuilder};
+use crate::{JwtVerifier, TokenClaims};
+
+/// One provider, and what this service is registered as there. Clones share what is known of the provider.
+#[derive(Clone)]
+pub struct Oidc(Arc<Inner>);
+
+struct Inner {
+    provider: Provider,
+    flows: Flows,
+    scopes: Box<str>,
+    parameters: Vec<(Box<str>, Box<str>)>,
+    max_age: Option<Duration>,
+    trusted_audiences: Vec<Box<str>>,
+    userinfo: Userinfo,
+    id_tokens: JwtVerifier,
+    logout_tokens: JwtVerifier,
+    used_logouts: Once,
+    clock: WallClock,
+}
+
+/// The condition under which the userinfo endpoint is asked (OpenID Connect Core 1.0, section 5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Userinfo {
+    /// If the scope `email` was asked for and the ID token has no `email`, if the provider has the endpoint: few put
+    /// into the ID token what they would be asked for once more.
+    #[default]
+    WhenEmailIsMissing,
+    /// At every sign-in.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The answer that sends a browser to the provider: 303 or 302 with this location, and every cookie as `Set-Cookie`.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Begun {
+    /// The address at the provider.
+    pub location: String,
+    /// The sealed state, and the removal of older ones where a browser has too many.
+    pub cookies: Vec<HeaderValue>,
+}
+
+/// A user who has signed in at the provider.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SignedIn {
+    /// The identity that the provider states of the user.
+    pub identity: Identity,
+    /// The provider's tokens.
+    pub tokens: ProviderTokens,
+    /// The path of this site that the sign-in began for, `/` unless a safe one was asked for.
+    pub return_to: String,
+}
+
+impl Oidc {
+    /// 10 minutes, in which a sign-in must be finished: time for a password, a second factor and a look for the phone.
+    pub const FLOW_LIFETIME: Duration = flow::LIFETIME;
+
+    /// The issuer, as its tokens name it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.provider.issuer()
+    }
+
+    /// Begins a sign-in. `return_to` is a path of this site, with its query; whatever else it is counts as `/`.
+    ///
+    /// # Errors
+    ///
+    /// [`OidcError::Unavailable`] and [`OidcError::BadAnswer`] when the provider's discovery document cannot be had, or the
+    /// operating system gives no random bytes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it leaves nothing behind.
+    pub async fn begin(
+        &self,
+        return_to: Option<&str>,
+        request: &HeaderMap,
+    ) -> Result<Begun, OidcError> {
+        let metadata = self.0.provider.metadata().await?;
+        let flow = Flow::new(return_to::safe(return_to), self.0.clock.now())?;
+        Ok(Begun {
+            location: self.location(&metadata.authorization_endpoint, &flow),
+            cookies: self.0.flows.cookies(&flow, request)?,
+        })
+    }
+
+    /// Finishes the sign-in that a browser comes back from the provider with. `query` is that of the callback, without the
+    /// question mark.
+    ///
+    /// A state serves one call, whatever comes of it, within this process; a code serves one at the provider. Answer with
+    /// [`spent`](Self::spent) as `Set-Cookie`, whatever comes of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`OidcError`] says. It is for records; the browser is told no more than its [`Rejection`](palisade_core::Rejection).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the state is used, and the code perhaps: the user signs in again.
+    pub async fn finish(&self, query: &str, request: &HeaderMap) -> Result<SignedIn, OidcError> {
+        let this = &*self.0;
+        let callback = Callback::parse(query)?;
+        let now = this.clock.now();
+        let flow = this.flows.open(callback.state(), request, now)?;
+        // Looked up only once the browser has proved that it began it, so that nobody else can end it or cost anything.
+        let metadata = this.provider.metadata().await?;
+        let code = callback.code(this.provider.issuer(), metadata.names_itself)?;
+        let tokens = this.provider.redeem(code, flow.verifier()).await?;
+        let id_token = tokens.id_token().ok_or(OidcError::BadAnswer)?;
+        let expected = Expected {
+            client: this.provider.client_id(),
+            trusted: &this.trusted_audiences,
+            nonce: Some(flow.nonce()),
+            access_token: tokens.access_token(),
+            max_age: this.max_age,
+            asked_at: Some(flow.began_at()),
+        };
+        let (claims, raw) = self.id_claims(id_token, &expected).await?;
+        let userinfo = self.userinfo(&claims, tokens.access_token()).await?;
+        let identity = Identity::new(this.provider.issuer(), claims, raw, userinfo);
+        Ok(SignedIn {
+            identity,
+            tokens,
+            return_to: flow.return_to().to_owned(),
+        })
+    }
+
+    /// The `Set-Cookie` that takes the state of a callback away from the browser.
+    #[must_use]
+    pub fn spent(&self, query: &str) -> Option<HeaderValue> {
+        let callback = Callback::parse(query).ok()?;
+        self.0.flows.removal(callback.state())
+    }
+
+    /// Has the provider renew its tokens (OpenID Connect Core 1.0, section 12), for whoever signed in with them.
+    ///
+    /// The refresh token that the answer lacks is still the one given here. An ID token, where there is one, is verified
+    /// and must be about the same subject.
+    ///
+    /// # Errors
+    ///
+    /// [`OidcError::GrantRefused`] when the provider does not accept the refresh token any more, or there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the provider may have replaced the refresh token by one that nobody has.
+    pub async fn refresh(
+        &self,
+        identity: &Identity,
+        tokens: &ProviderTokens,
+    ) -> Result<ProviderTokens, OidcError> {
+        let this = &*self.0;
+        let refresh_token = tokens.refresh_token().ok_or(OidcError::GrantRefused)?;
+        let renewed = this.provider.renew(refresh_token).await?;
+        if let Some(id_token) = renewed.id_token() {
+            let expected = Expected {
+                client: this.provider.client_id(),
+                trusted: &this.trusted_audiences,
+                nonce: None,
+                access_token: renewed.access_token(),
+                max_age: None,
+                asked_at: None,
+            };
+            let (claims, _) = self.id_claims(id_token, &expected).await?;
+            if claims.sub != identity.subject() {
+                return Err(OidcError::WrongSubject);
+            }
+        }
+        Ok(renewed.completed_by(tokens))
+    }
+
+    /// The claims of an ID token that holds.
+    async fn id_claims(
+        &self,
+        token: &str,
+        expected: &Expected<'_>,
+    ) -> Result<(IdClaims, TokenClaims), OidcError> {
+        let verified = self.0.id_tokens.authenticate(token).await;
+        let verified = verified.map_err(OidcError::Token)?;
+        let raw = verified.claims_as::<TokenClaims>();
+        let raw = raw.ok_or(OidcError::BadAnswer)?;
+        let claims: IdClaims = raw.parse().map_err(|_| OidcError::BadAnswer)?;
+        id_token::check(&claims, token, expected, self.0.clock.now())?;
+        Ok((claims, raw.clone()))
+    }
+
+    async fn userinfo(
+        &self,
+        claims: &IdClaims,
+        access_token: &str,
+    ) -> Result<Option<TokenClaims>, OidcError> {
+        let this = &*self.0;
+        let wants_email = this.scopes.split(' ').any(|scope| scope == "email");
+        let wanted = match this.userinfo {
+            Userinfo::Always => true,
+            Userinfo::WhenEmailIsMissing => wants_email && claims.email.is_none(),
+            Userinfo::Never => false,
+        };
+        if !wanted {
+            return Ok(None);
+        }
+        let metadata = this.provider.metadata().await?;
+        match (&metadata.userinfo_endpoint, this.userinfo) {
+            (Some(url), _) => {
+                let asked = this.provider.userinfo(url, access_token, &claims.sub);
+                asked.await.map(Some)
+            }
+            (None, Userinfo::Always) => Err(OidcError::BadAnswer),
+            (None, _) => Ok(None),
+        }
+    }
+
+    fn location(&self, endpoint: &str, flow: &Flow) -> String {
+        let this = &*self.0;
+        let challenge = flow.challenge();
+        let max_age = this.max_age.map(|age| age.as_secs().to_string());
+        let mut pairs = vec![
+            ("response_type", "code"),
+            ("client_id", this.provider.client_id()),
+            ("redirect_uri", this.provider.redirect_uri()),
+            ("scope", &*this.scopes),
+            ("state", flow.state()),
+            ("nonce", flow.nonce()),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ];
+        pairs.extend(max_age.as_deref().map(|age| ("max_age", age)));
+        let own = this.parameters.iter();
+        pairs.extend(own.map(|(name, value)| (&**name, &**value)));
+        with_query(endpoint, pairs)
+    }
+}
+
+/// An endpoint, which may have a query of its own, with more of it (RFC 6749, section 3.1).
+fn with_query<'a>(endpoint: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let joint = if endpoint.contains('?') { '&' } else { '?' };
+    let query = crate::form::form(pairs);
+    format!("{endpoint}{joint}{}", String::from_utf8_lossy(&query))
+}
+
+impl fmt::Debug for Oidc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Oidc")
+            .field("issuer", &self.issuer())
+            .field("client", &self.0.provider.client_id())
+            .field("redirect_uri", &self.0.provider.redirect_uri())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Begun([redacted])")
+    }
+}
