@@ -13,7 +13,6 @@ use crate::policy::key::Key;
 #[cfg(feature = "wait")]
 use crate::policy::queue::Queue;
 use crate::receipt::Receipt;
-use crate::store::charge_one;
 
 /// The policies of a layer without HTTP: for messages of a WebSocket, sign-ins by account, and jobs.
 ///
@@ -99,7 +98,7 @@ impl RateLimiter {
         }
         #[cfg_attr(not(feature = "wait"), expect(unused_mut, reason = "nothing waits"))]
         let (mut decision, to) = match &counted.engine {
-            Engine::Local => match charge_one(&counted.rules_of(&plan).charge(&plan), plan.now) {
+            Engine::Local => match counted.charge_local(&plan) {
                 Some(charged) => (
                     Decision::new(counted.name, &charged.assessment),
                     PaidTo::Table { at: charged.at },

@@ -75,7 +75,7 @@ impl Limits {
         if let Some(decision) = limits.policies[policy].blocked(&plan) {
             return limits.over(decision, plan, view);
         }
-        Self::decide(handle, plan, found.is_address, view)
+        Self::decide(handle, &plan, found.is_address, view)
     }
 
     #[inline]

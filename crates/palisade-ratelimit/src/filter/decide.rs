@@ -14,27 +14,25 @@ use crate::filter::view::RequestView;
 use crate::limit::Assessment;
 use crate::limits::Limits;
 use crate::policy::counted::Counted;
-use crate::store::{Charged, MAX_CHARGES, charge, charge_and_see, charge_one};
+use crate::store::{Charged, MAX_CHARGES, charge, charge_and_see};
 
 impl Limits {
     /// Decides about a request whose policy and key are known.
     #[inline]
     pub(crate) fn decide(
         handle: &Handle<Self>,
-        plan: Plan,
+        plan: &Plan,
         is_address: bool,
         view: &RequestView<'_>,
     ) -> Admission {
         let limits = &**handle;
         let counted = &limits.policies[plan.policy];
-        let now = plan.now;
         let several = plan.key.claimed || limits.site.is_some();
         if several || limits.lists || !counted.engine.is_local() {
             return Self::decide_with_backstops(handle, plan, is_address, view);
         }
-        let rules = counted.rules_of(&plan);
-        let Some(charged) = charge_one(&rules.charge(&plan), now) else {
-            return limits.over(Decision::bare(Outcome::Limited, counted.name), plan, view);
+        let Some(charged) = counted.charge_local(plan) else {
+            return limits.over(Decision::bare(Outcome::Limited, counted.name), *plan, view);
         };
         counted.counters.overflowed(charged.overflowed);
         Self::settle(handle, plan, counted.name, &charged, None, view)
@@ -44,14 +42,14 @@ impl Limits {
     #[inline(never)]
     fn decide_with_backstops(
         handle: &Handle<Self>,
-        plan: Plan,
+        plan: &Plan,
         is_address: bool,
         view: &RequestView<'_>,
     ) -> Admission {
         let limits = &**handle;
         let counted = &limits.policies[plan.policy];
         let backstops = limits.backstops(plan.key.claimed, is_address, view);
-        let local = counted.engine.is_local().then_some(plan);
+        let local = counted.engine.is_local().then_some(*plan);
         let mut items = limits.lists.then(Box::<Items>::default);
         let charged = limits.charge_local(local, backstops, plan.now, items.as_deref_mut());
         match charged {
@@ -64,7 +62,7 @@ impl Limits {
             charged => {
                 let mut backstops = backstops;
                 backstops.at = charged.map_or(plan.now, |(_, charged)| charged.at);
-                Self::ask_engine(handle, plan, backstops, items, view)
+                Self::ask_engine(handle, *plan, backstops, items, view)
             }
         }
     }
@@ -136,7 +134,7 @@ impl Limits {
     #[inline]
     fn settle(
         handle: &Handle<Self>,
-        plan: Plan,
+        plan: &Plan,
         name: Name,
         charged: &Charged,
         items: Option<Box<Items>>,
@@ -144,14 +142,14 @@ impl Limits {
     ) -> Admission {
         let assessment = &charged.assessment;
         if !assessment.fits() {
-            return handle.over_listed(Decision::new(name, assessment), plan, items, view);
+            return handle.over_listed(Decision::new(name, assessment), *plan, items, view);
         }
         let to = PaidTo::Table { at: charged.at };
         #[cfg(feature = "wait")]
         if handle.policies[plan.policy].queue.is_some() {
-            let delay = handle.delay_here(&plan, name, charged);
+            let delay = handle.delay_here(plan, name, charged);
             let pass = |to| Self::pass(handle, plan, name, assessment, to, items, view);
-            return Self::in_turn(handle, plan, delay, to, view, pass);
+            return Self::in_turn(handle, *plan, delay, to, view, pass);
         }
         Self::pass(handle, plan, name, assessment, to, items, view)
     }
@@ -160,7 +158,7 @@ impl Limits {
     #[inline]
     fn pass(
         handle: &Handle<Self>,
-        plan: Plan,
+        plan: &Plan,
         name: Name,
         assessment: &Assessment,
         to: PaidTo,
@@ -170,7 +168,7 @@ impl Limits {
         let counted = &handle.policies[plan.policy];
         counted
             .counters
-            .allowed(&plan, assessment.remaining, assessment.quota.into());
+            .allowed(plan, assessment.remaining, assessment.quota.into());
         if handle.is_silent(counted, view) {
             return Admission::Pass;
         }
@@ -185,7 +183,7 @@ impl Limits {
             }
             None => own,
         };
-        Admission::Counted(ResponseFields::new(handle, shown, &plan, to, items))
+        Admission::Counted(ResponseFields::new(handle, shown, plan, to, items))
     }
 
     /// Says once where a policy of the latest decision's name decided about the request before.

@@ -105,9 +105,9 @@ impl Headers {
         if self == Self::Off || has_closer(headers, numbers.remaining) {
             return;
         }
-        let Some((limit, described)) = about.values() else {
+        if about.is_none() {
             return;
-        };
+        }
         let Numbers {
             remaining,
             left,
@@ -128,16 +128,16 @@ impl Headers {
             true => (text.push(&[remaining]), text.push(&[third.format(full_at)])),
             false => (0..0, 0..0),
         };
-        let [remaining, reset, item] = text.values([remaining, reset, item]);
+        let text = text.share();
         let _ = headers.try_reserve(self.count());
         if self.x_rate_limit() {
-            let _ = headers.try_insert(LIMIT, limit);
-            let _ = headers.try_insert(REMAINING, remaining);
-            let _ = headers.try_insert(RESET, reset);
+            let _ = headers.try_insert(LIMIT, about.limit());
+            let _ = headers.try_insert(REMAINING, text.value(remaining));
+            let _ = headers.try_insert(RESET, text.value(reset));
         }
         if self.rate_limit() {
-            let _ = headers.try_insert(POLICY, described);
-            let _ = headers.try_insert(QUOTA, item);
+            let _ = headers.try_insert(POLICY, about.described());
+            let _ = headers.try_insert(QUOTA, text.value(item));
         }
     }
 }

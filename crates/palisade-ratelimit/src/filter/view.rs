@@ -48,6 +48,7 @@ impl<'a> RequestView<'a> {
 
     /// The path that the client sent, neither decoded nor normalised; see [`sent_path`]. Routes and exempt paths are
     /// matched by it.
+    #[inline]
     #[must_use]
     pub fn path(&self) -> &'a str {
         sent_path(self.extensions, self.uri)

@@ -41,7 +41,7 @@ impl Rule {
     }
 
     /// Assesses a request of this cost now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self, state: &[Word], now: u64, cost: u64) -> Check {
         each!(self, rule => rule.check(state, now, cost))
     }

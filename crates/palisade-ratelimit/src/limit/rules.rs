@@ -103,7 +103,7 @@ impl Rules {
     }
 
     /// Assesses a request of this cost now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn assess(&self, state: &[Word], now: u64, cost: u64) -> Option<Assessment> {
         if let [Some(only), None, ..] = &self.rules {
             return Some(Assessment::of(only, only.check(state, now, cost)));

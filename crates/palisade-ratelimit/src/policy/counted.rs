@@ -12,7 +12,7 @@ use crate::policy::block::Block;
 use crate::policy::counters::Counters;
 use crate::policy::key::Chain;
 use crate::store::digest::HashedKey;
-use crate::store::{Charge, Table};
+use crate::store::{Charge, Charged, Table, charge_one};
 
 /// A policy with its count.
 pub(crate) struct Counted {
@@ -56,8 +56,26 @@ impl Engine {
 }
 
 impl Counted {
-    /// The rules of a request.
+    /// Charges a request to its count in this process.
     #[inline]
+    pub(crate) fn charge_local(&self, plan: &Plan) -> Option<Charged> {
+        if plan.quota.is_some() || self.rules.need_date() {
+            return self.charge_by_own_rules(plan);
+        }
+        let charge = Charge {
+            cost: plan.cost,
+            ..self.charge(plan.key)
+        };
+        charge_one(&charge, plan.now)
+    }
+
+    /// Out of line, because the rules of one request are large.
+    #[inline(never)]
+    fn charge_by_own_rules(&self, plan: &Plan) -> Option<Charged> {
+        charge_one(&self.rules_of(plan).charge(plan), plan.now)
+    }
+
+    /// The rules of a request.
     pub(crate) fn rules_of(&self, plan: &Plan) -> RequestRules<'_> {
         let dated = self
             .rules
@@ -91,8 +109,17 @@ impl Counted {
     }
 
     /// The decision about a key that is blocked.
+    #[inline]
     pub(crate) fn blocked(&self, plan: &Plan) -> Option<Decision> {
-        let left = self.block.as_ref()?.left(&plan.key, plan.now)?;
+        match &self.block {
+            None => None,
+            Some(block) => self.blocked_by(block, plan),
+        }
+    }
+
+    #[inline(never)]
+    fn blocked_by(&self, block: &Block, plan: &Plan) -> Option<Decision> {
+        let left = block.left(&plan.key, plan.now)?;
         Some(self.refused_for(Outcome::Blocked, left))
     }
 
@@ -115,7 +142,8 @@ impl Counted {
         Some(Decision::new(self.name, &shown))
     }
 
-    /// One request by this key, for counts that the layer adds by itself.
+    /// One request by this key, by the policy's rules.
+    #[inline]
     pub(crate) fn charge(&self, key: HashedKey) -> Charge<'_> {
         Charge {
             table: &self.table,

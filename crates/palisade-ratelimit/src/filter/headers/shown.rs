@@ -100,18 +100,31 @@ impl About {
         }
     }
 
-    /// The values of the limit and of the policy, unless there is no limit to speak of.
-    pub(super) fn values(&self) -> Option<(HeaderValue, HeaderValue)> {
-        let other = match self {
-            Self::Fixed(fixed) => return Some((fixed.limit.clone(), fixed.described.clone())),
-            Self::Other(other) => other,
-        };
-        (other.limit > 0).then(|| {
-            (
-                HeaderValue::from(other.limit),
-                value(&described(other.policy, other.limit, other.window)),
-            )
-        })
+    /// Whether there is no limit to speak of.
+    #[inline]
+    pub(super) const fn is_none(&self) -> bool {
+        match self {
+            Self::Fixed(_) => false,
+            Self::Other(other) => other.limit == 0,
+        }
+    }
+
+    /// The value of the limit.
+    #[inline]
+    pub(super) fn limit(&self) -> HeaderValue {
+        match self {
+            Self::Fixed(fixed) => fixed.limit.clone(),
+            Self::Other(other) => HeaderValue::from(other.limit),
+        }
+    }
+
+    /// The value of the policy.
+    #[inline]
+    pub(super) fn described(&self) -> HeaderValue {
+        match self {
+            Self::Fixed(fixed) => fixed.described.clone(),
+            Self::Other(other) => value(&described(other.policy, other.limit, other.window)),
+        }
     }
 }
 

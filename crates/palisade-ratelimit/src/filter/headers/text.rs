@@ -6,7 +6,7 @@ use http::HeaderValue;
 /// Room for two whole numbers, and for an item with a policy's name and two whole numbers.
 const ROOM: usize = 160;
 
-/// Texts of several field values in one piece of memory, which the values share.
+/// Texts of several field values in one piece of memory.
 pub(super) struct Text {
     bytes: [u8; ROOM],
     len: usize,
@@ -32,13 +32,21 @@ impl Text {
         start..self.len
     }
 
-    /// The values of these texts, with one allocation for all.
-    pub(super) fn values<const N: usize>(self, texts: [Range<usize>; N]) -> [HeaderValue; N] {
-        let shared = Bytes::from_owner(self);
-        texts.map(|text| {
-            HeaderValue::from_maybe_shared(shared.slice(text))
-                .unwrap_or_else(|_| HeaderValue::from_static(""))
-        })
+    /// The texts in memory that values share, with one allocation for all.
+    pub(super) fn share(self) -> SharedText {
+        SharedText(Bytes::from_owner(self))
+    }
+}
+
+/// Texts that values are made of.
+pub(super) struct SharedText(Bytes);
+
+impl SharedText {
+    /// The value of one of the texts.
+    #[inline]
+    pub(super) fn value(&self, text: Range<usize>) -> HeaderValue {
+        HeaderValue::from_maybe_shared(self.0.slice(text))
+            .unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 }
 
