@@ -1,6 +1,7 @@
 //! What the tests that cross crates share: a hostile service, and real servers to put layers into.
 
 pub mod hostile;
+pub mod proxy;
 pub mod redis;
 pub mod rpc;
 pub mod servers;

@@ -1,6 +1,7 @@
 //! A `redis-server` that a test starts, kills, stops and starts again.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -39,6 +40,32 @@ impl Redis {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// The address on which it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Sends a command, and returns the first line of what it answers.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    pub fn command(&self, words: &[&str]) -> String {
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            command += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        let mut stream = TcpStream::connect(self.addr()).expect("the server listens");
+        stream
+            .write_all(command.as_bytes())
+            .expect("the server reads");
+        let mut line = String::new();
+        let read = BufReader::new(stream).read_line(&mut line);
+        read.expect("the server answers");
+        line.trim_end().to_owned()
     }
 
     /// Ends it without a word, as a crash does, and loses what it knew.

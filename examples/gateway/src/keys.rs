@@ -23,7 +23,7 @@ pub(crate) const ISSUER: &str = "gateway";
 const AUDIENCE: &str = "api://gateway";
 
 /// Static tokens of the services that call `/internal/notify`, each in its variable.
-const SERVICES: [(&str, &str); 2] = [
+pub(crate) const SERVICES: [(&str, &str); 2] = [
     ("crm", "CRM_BEARER_TOKEN"),
     ("backend", "BACKEND_SERVICE_TOKEN"),
 ];

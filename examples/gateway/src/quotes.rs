@@ -181,3 +181,6 @@ impl axum::response::IntoResponse for Quote {
         response
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::app::{App, State};
 use crate::cache::cached;
+use crate::keys::SERVICES;
 
 /// The time after which a caller gets 503 instead of the handler's answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,7 +98,7 @@ pub(crate) fn router(app: &'static App, ping_limit: Stack, open_dashboard: bool)
         )
         .route(
             "/internal/notify",
-            post(notify).route_layer(RequireService::any().leak()),
+            post(notify).route_layer(RequireService::named(SERVICES.map(|(name, _)| name)).leak()),
         )
         .route("/api/quote", get(quote::quote))
         .route(

@@ -63,7 +63,7 @@ impl Settings {
     }
 
     /// Reads them with a configuration file that `change` completes.
-    fn with(
+    pub(crate) fn with(
         var: impl Fn(&str) -> Option<String>,
         change: impl FnOnce(ConfigFile) -> ConfigFile,
     ) -> (Self, Problems) {

@@ -18,7 +18,11 @@ const DEMO: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connection that is made when it is first used, so that the gateway starts while Redis is down.
 pub(crate) fn connection(client: redis::Client) -> redis::RedisResult<ConnectionManager> {
-    ConnectionManager::new_lazy_with_config(client, ConnectionManagerConfig::new())
+    // By default the pauses between attempts double without a bound; a Redis that is back after an hour is to be found at once.
+    let config = ConnectionManagerConfig::new()
+        .set_max_delay(Duration::from_millis(500))
+        .set_connection_timeout(Some(Duration::from_secs(1)));
+    ConnectionManager::new_lazy_with_config(client, config)
 }
 
 /// Refresh tokens and what revokes access tokens: the end of a session ends both, before it is answered.

@@ -2,6 +2,8 @@
 
 #[path = "contract/cache.rs"]
 mod cache;
+#[path = "contract/checklist.rs"]
+mod checklist;
 mod support;
 
 use std::collections::HashSet;

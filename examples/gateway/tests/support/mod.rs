@@ -26,7 +26,10 @@ pub(crate) const CRM_TOKEN: &str = "crm-Zk3vQ8wT1yLr5nXs9bGd7hJf2mPc4aEu";
 pub(crate) struct Gateway {
     process: Child,
     pub(crate) url: String,
+    /// Empty in production.
     pub(crate) api_key: String,
+    /// The lines on standard output.
+    pub(crate) printed: Vec<String>,
     pub(crate) data: TempDir,
     pub(crate) client: Client,
 }
@@ -37,28 +40,38 @@ impl Gateway {
     }
 
     pub(crate) fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::launch("exec \"$0\"", |command| {
+            command.envs(variables.iter().copied());
+        })
+    }
+
+    /// Starts the gateway, which is `$0`, by this line of a shell, after `change` has completed the command.
+    pub(crate) fn launch(line: &str, change: impl FnOnce(&mut Command)) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut process = command(&data)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut url = None;
-        let mut api_key = None;
+        let mut command = command(&data, line);
+        change(&mut command);
+        Self::of(command, data, "/api/quote")
+    }
+
+    /// Starts what this command starts, and reads what it prints as far as a line that holds `last`.
+    pub(crate) fn of(mut command: Command, data: TempDir, last: &str) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut printed: Vec<String> = Vec::new();
         for line in BufReader::new(process.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            if let Some(found) = line.strip_prefix("listening on ") {
-                url = Some(found.to_owned());
-            }
-            if let Some(found) = line.trim().strip_prefix("api key: ") {
-                api_key = Some(found.to_owned());
+            printed.push(line.unwrap());
+            if printed.iter().any(|line| line.contains(last)) {
                 break;
             }
         }
+        let found = |begin: &str| {
+            let mut found = printed.iter().filter_map(|line| line.strip_prefix(begin));
+            found.next().map(str::to_owned)
+        };
         Self {
             process,
-            url: url.expect("the line `listening on http://ADDR`"),
-            api_key: api_key.expect("the line `api key: KEY`"),
+            url: found("listening on ").expect("the line `listening on http://ADDR`"),
+            api_key: found("api key: ").unwrap_or_default(),
+            printed,
             data,
             client: Client::new(),
         }
@@ -99,6 +112,14 @@ impl Gateway {
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The memory that the process has in use, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.expect("VmRSS").parse().unwrap()
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -142,7 +163,7 @@ impl Drop for Gateway {
 /// A gateway that is expected not to start: its exit code and what it said on standard error.
 pub(crate) fn refused_start(variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let data = tempfile::tempdir().unwrap();
-    let mut process = command(&data)
+    let mut process = command(&data, "exec \"$0\"")
         .envs(variables.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -153,9 +174,10 @@ pub(crate) fn refused_start(variables: &[(&str, &str)]) -> (Option<i32>, String)
     (status.code(), said)
 }
 
-fn command(data: &TempDir) -> Command {
-    let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_gateway")));
+fn command(data: &TempDir, line: &str) -> Command {
+    let mut command = Command::new("sh");
     command
+        .args(["-c", line, env!("CARGO_BIN_EXE_gateway")])
         .env_clear()
         .env("GATEWAY_ADDR", "127.0.0.1:0")
         .env("GATEWAY_DATA_DIR", data.path())

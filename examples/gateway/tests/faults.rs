@@ -1,0 +1,25 @@
+//! What clients of a gateway see while what it stands on fails, and while some of them are hostile.
+//!
+//! The long ones print the figures of `docs/reliability.md`:
+//!
+//! ```sh
+//! cargo test -p gateway --test faults -- --include-ignored --nocapture --test-threads 1
+//! ```
+
+#[path = "faults/clients.rs"]
+mod clients;
+#[path = "faults/clock.rs"]
+mod clock;
+#[path = "faults/disk.rs"]
+mod disk;
+#[path = "faults/endurance.rs"]
+mod endurance;
+#[path = "faults/hostile.rs"]
+mod hostile;
+#[path = "faults/load.rs"]
+mod load;
+#[path = "faults/redis.rs"]
+mod redis;
+#[path = "faults/stop.rs"]
+mod stop;
+mod support;
