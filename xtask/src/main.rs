@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod command;
 mod fuzz;
+mod mutants;
 mod package;
 mod pictures;
 mod schema;
@@ -33,6 +34,8 @@ Tasks of the workspace
         Every fuzz target, or the one that is named, for so long
     cargo xtask api
         Writes docs/api anew, the public interface of each crate; a test says when it needs it
+    cargo xtask mutants [CRATE] [--shard K/N]
+        Changes the code that decides, piece by piece, and looks whether a test fails each time; hours for all
     cargo xtask package [--no-verify]
         Packs every crate as for crates.io, and builds each from its package with all features
     cargo xtask pictures
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(args),
         "fuzz" => fuzz::run(args),
         "api" => api::run(args),
+        "mutants" => mutants::run(args),
         "package" => package::run(args),
         "pictures" => pictures::run(args),
         "schema" => schema::run(args),

@@ -433,3 +433,23 @@ fn a_hop_that_cannot_be_read_falls_back_to_the_peer() {
         );
     }
 }
+
+#[test]
+fn a_v4_mapped_network_is_the_v4_network_that_it_stands_for() {
+    let trusts = |network: &str, peer: &str| {
+        let trusting = ClientIp::trusting([network]).unwrap();
+        trusting.trusts(peer.parse().unwrap())
+    };
+    // The last 32 bits are the v4 address: a /104 is a /8.
+    assert!(trusts("::ffff:10.0.0.0/104", "10.255.0.1"));
+    assert!(!trusts("::ffff:10.0.0.0/104", "11.0.0.1"));
+    assert!(trusts("::ffff:10.0.0.7", "10.0.0.7"));
+    assert!(!trusts("::ffff:10.0.0.7", "10.0.0.6"));
+    assert!(trusts("::ffff:128.0.0.0/97", "203.0.113.7"));
+    assert!(!trusts("::ffff:128.0.0.0/97", "127.0.0.1"));
+    // All of them are every v4 client.
+    assert!(ClientIp::trusting(["::ffff:0.0.0.0/96"]).is_err());
+    // A larger network is one of v6, where no v4 client is.
+    assert!(!trusts("::fffe:0:0/95", "10.0.0.1"));
+    assert!(trusts("::fffe:0:0/95", "::fffe:a00:1"));
+}
