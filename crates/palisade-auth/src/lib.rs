@@ -50,6 +50,9 @@ pub mod websocket;
 mod guides {
     #[doc = include_str!("../../../docs/guides/identity-providers.md")]
     struct IdentityProviders;
+    #[cfg(all(feature = "axum", feature = "oidc"))]
+    #[doc = include_str!("../../../docs/guides/sign-in-with-google.md")]
+    struct SignInWithGoogle;
     #[cfg(all(feature = "axum", feature = "websocket"))]
     #[doc = include_str!("../../../docs/guides/websockets.md")]
     struct WebSockets;

@@ -31,6 +31,7 @@
 //! **Who calls**
 //!
 //! - [Tokens of identity providers](identity_providers)
+//! - [Sign in with Google](sign_in_with_google)
 //! - [WebSockets](websockets)
 //!
 //! **Headers**
@@ -84,6 +85,7 @@ guides! {
     from_tower_governor = "../docs/guides/from-tower-governor.md",
     from_nginx_express_and_flask = "../docs/guides/from-nginx-express-and-flask.md",
     identity_providers = "../docs/guides/identity-providers.md",
+    sign_in_with_google = "../docs/guides/sign-in-with-google.md",
     websockets = "../docs/guides/websockets.md",
     which_preset = "../docs/guides/which-preset.md",
     from_tower_http_and_tower_helmet = "../docs/guides/from-tower-http-and-tower-helmet.md",

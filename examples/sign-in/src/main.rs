@@ -1,0 +1,97 @@
+//! Sign-in at an OpenID Connect provider, such as Google, that ends in a session.
+//!
+//! Start the provider for development in `provider/`, then `cargo run -p sign-in`; or say which one with `OIDC_ISSUER`,
+//! `OIDC_CLIENT_ID` and `OIDC_CLIENT_SECRET`. The README says how.
+
+use std::env;
+
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use palisade::Principal;
+use palisade::Stack;
+use palisade::auth::oidc::{Identity, Oidc, SignInRoutes};
+use palisade::auth::{Auth, AuthLayer, OptionalAuth, Sessions};
+use palisade::axum::{not_found, protect, serve};
+use palisade::headers::CrossOriginGuardLayer;
+
+/// Of the provider in `provider/`, for development alone.
+const DEV_ISSUER: &str = "http://localhost:9000";
+const DEV_CLIENT: &str = "bookings";
+const DEV_SECRET: &str = "secret-of-bookings-for-development";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = setting("ADDR", "127.0.0.1:8080");
+    let here = setting("BASE_URL", "http://localhost:8080");
+    let issuer = setting("OIDC_ISSUER", DEV_ISSUER);
+
+    let provider = Oidc::builder(&issuer)
+        .client(
+            &setting("OIDC_CLIENT_ID", DEV_CLIENT),
+            &setting("OIDC_CLIENT_SECRET", DEV_SECRET),
+        )
+        .redirect_uri(&format!("{here}/callback"))
+        .build()?;
+    let sessions = Sessions::memory();
+    let sessions = match here.starts_with("https:") {
+        true => sessions.build()?,
+        // The cookie of a session needs https anywhere but in development.
+        false => sessions.insecure_plain_http().build()?,
+    };
+    let sign_in = SignInRoutes::builder(provider, sessions.clone())
+        .adapt(with_address)
+        .signed_out_at(&format!("{here}/"))
+        .build()?;
+
+    let router = Router::new()
+        .route("/", get(home))
+        .route("/me", get(me))
+        .merge(sign_in.router())
+        .fallback(not_found);
+    let stack = Stack::new()
+        .cross_origin_guard(CrossOriginGuardLayer::new())
+        .auth(AuthLayer::new().sessions(sessions).optional());
+    let listener = tokio::net::TcpListener::bind(&address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    println!("open {here}/ to sign in at {issuer}");
+    serve(listener, protect(router, stack)).await;
+    Ok(())
+}
+
+fn setting(name: &str, default: &str) -> String {
+    env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+/// An address that the provider has verified is shown as the tenant of this example; others are not.
+fn with_address(principal: Principal, identity: &Identity) -> Principal {
+    match identity.verified_email() {
+        Some(email) => principal.tenant(email),
+        None => principal,
+    }
+}
+
+async fn home(OptionalAuth(auth): OptionalAuth) -> Html<String> {
+    Html(match auth {
+        Some(auth) => format!(
+            "<!doctype html><title>Signed in</title><p id=who>{} ({})</p>\
+             <form method=post action=/logout><button id=out>Sign out</button></form>",
+            escaped(auth.subject()),
+            escaped(auth.tenant_name().unwrap_or("no verified address")),
+        ),
+        None => "<!doctype html><title>Signed out</title>\
+                 <a id=in href=\"/login?return_to=/%3Fback\">Sign in</a>"
+            .to_owned(),
+    })
+}
+
+async fn me(auth: Auth) -> String {
+    format!("{} of {}", auth.subject(), auth.issuer())
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
