@@ -25,6 +25,14 @@ const MOTO: &[&str] = &["moto[server]==5.2.5"];
 const OCSF: &[&str] = &["ocsf-pydantic", "email-validator", "pydantic-extra-types"];
 /// Sign and verify JSON Web Tokens.
 const JOSE: &[&str] = &["pyjwt[crypto]==2.15.1", "joserfc==1.8.0"];
+/// Hash passwords. passlib 1.7.4 knows no newer bcrypt.
+const HASHES: &[&str] = &[
+    "argon2-cffi==25.1.0",
+    "bcrypt==4.0.1",
+    "django==5.2.19",
+    "passlib==1.7.4",
+    "werkzeug==3.1.9",
+];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let wanted = Wanted::read(args)?;
@@ -37,6 +45,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     tools::python_program("jose", JOSE, "python")?;
     let mut tests = wanted.command();
     if wanted.full {
+        tools::python_program("hashes", HASHES, "python")?;
         tests.env(
             "PALISADE_RVAULT",
             tools::cargo_program("rusty_vault", RUSTY_VAULT, "rvault")?,

@@ -8,8 +8,8 @@ use crate::jwt::parse::{decode, encode};
 
 /// `<MAC>.<text>`. A name of a purpose has always the same length, so that name and text cannot run into each other.
 pub(crate) fn seal(keys: &HmacKeys, purpose: &str, name: &[u8], text: &str) -> String {
-    let (_, key) = keys.signing();
-    let tag = hmac::sign(key, &labelled(purpose, name, text));
+    let secrets = keys.secrets();
+    let tag = hmac::sign(secrets.signing(), &labelled(purpose, name, text));
     format!("{}.{text}", encode(tag))
 }
 
@@ -23,7 +23,8 @@ pub(crate) fn open<'a>(
     let (tag, text) = sealed.split_once('.')?;
     let tag = decode(tag.as_bytes()).ok()?;
     let message = labelled(purpose, name, text);
-    let opened = keys
+    let secrets = keys.secrets();
+    let opened = secrets
         .all()
         .any(|key| hmac::verify(key, &message, &tag).is_ok())
         .then_some(text);

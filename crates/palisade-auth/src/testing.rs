@@ -89,14 +89,9 @@ impl Minter {
     /// Any claims at all, signed as an access token.
     #[must_use]
     pub fn signed(&self, claims: &Value) -> String {
-        let (kid, key) = self.keys.signing();
-        let header = json!({ "alg": self.keys.algorithm(), "kid": kid, "typ": "at+jwt" });
-        let input = format!(
-            "{}.{}",
-            encode(header.to_string()),
-            encode(claims.to_string())
-        );
-        let tag = encode(ring::hmac::sign(key, input.as_bytes()));
+        let secrets = self.keys.secrets();
+        let input = format!("{}.{}", secrets.header, encode(claims.to_string()));
+        let tag = encode(ring::hmac::sign(secrets.signing(), input.as_bytes()));
         format!("{input}.{tag}")
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens of PyJWT and joserfc are verified here, and ours there.
+//! Tokens of PyJWT and joserfc are verified here, and ours there; and the hashes of passwords of other packages.
 
 mod support;
 
@@ -110,18 +110,19 @@ impl Pair {
     }
 }
 
-fn asked(cases: &Value) -> Vec<Value> {
-    let mut python = Command::new(PYTHON)
-        .arg(SCRIPT)
+/// The answer of a script to this input.
+fn run(python: &str, script: &str, input: &str, install: &str) -> Vec<Value> {
+    let mut python = Command::new(python)
+        .arg(script)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect(INSTALL);
-    let mut input = python.stdin.take().unwrap();
-    input.write_all(cases.to_string().as_bytes()).unwrap();
-    drop(input);
+        .expect(install);
+    let mut stdin = python.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
     let said = python.wait_with_output().unwrap();
-    assert!(said.status.success(), "{INSTALL}");
+    assert!(said.status.success(), "{install}");
     serde_json::from_slice(&said.stdout).unwrap()
 }
 
@@ -136,7 +137,8 @@ fn tokens_of_pyjwt_and_joserfc_are_verified_here_and_ours_there_on_every_algorit
             "token": pair.token(),
         })
     });
-    let answers = asked(&cases.collect());
+    let cases: Value = cases.collect();
+    let answers = run(PYTHON, SCRIPT, &cases.to_string(), INSTALL);
     assert_eq!(answers.len(), 12);
     for (pair, answer) in pairs.iter().zip(&answers) {
         let algorithm = &answer["alg"];
@@ -164,5 +166,40 @@ fn tokens_of_pyjwt_and_joserfc_are_verified_here_and_ours_there_on_every_algorit
             );
             assert_eq!(said, ours, "{algorithm}");
         }
+    }
+}
+
+#[cfg(feature = "password-legacy")]
+#[tokio::test]
+#[ignore = "needs Werkzeug, Django, passlib, bcrypt and argon2-cffi, which `cargo xtask test --full` installs"]
+async fn hashes_of_werkzeug_django_passlib_bcrypt_and_argon2_cffi_are_verified() {
+    use palisade_auth::{Held, Passwords, Refusal};
+
+    const PYTHON: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/hashes/bin/python"
+    );
+    const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hashes.py");
+    const PASSWORD: &str = "Zo\u{eb}, correct horse battery staple";
+
+    let hashes = run(PYTHON, SCRIPT, PASSWORD, "run `cargo xtask test --full`");
+    assert_eq!(hashes.len(), 19);
+    let passwords = Passwords::builder().build().unwrap();
+    for made in &hashes {
+        let (by, hash) = (&made["by"], made["hash"].as_str().unwrap());
+        let is_current = by.as_str().unwrap().contains("rgon2");
+        let held = match is_current {
+            true => Held::Current,
+            false => Held::Rehash,
+        };
+        assert_eq!(
+            passwords.verify(PASSWORD, Some(hash)).await,
+            Ok(held),
+            "{by} {hash}"
+        );
+        let other = passwords
+            .verify("Zoe, correct horse battery staple", Some(hash))
+            .await;
+        assert_eq!(other, Err(Refusal::WrongPassword), "{by} {hash}");
     }
 }

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use palisade_auth::{Algorithm, JwtVerifier, Refusal, SigningKey, SigningKeys, TokenIssuer};
-use palisade_core::Principal;
+use palisade_auth::{
+    Algorithm, HmacKeys, JwtVerifier, RefreshTokens, Refusal, SigningKey, SigningKeys, TokenIssuer,
+};
 use palisade_core::time::{UnixTime, WallClock};
-use serde_json::Value;
-use support::{NOW, unb64};
+use palisade_core::{Principal, RequestScope};
+use serde_json::{Value, json};
+use support::{Clock, HEADER, NOW, OTHER_SECRET, SECRET, hs256, unb64};
+
+const THIRD_SECRET: &str = "qW8eRt5yUi2oPa9sDf6gHj3kLz0xCv7b";
 
 /// An issuer, and a verifier that was made of it at the start.
 struct House {
@@ -200,4 +204,149 @@ fn threads_that_issue_verify_and_rotate_agree() {
             }
         });
     });
+}
+
+/// An issuer with a shared secret, a verifier and families that were made of it at the start.
+struct Shared {
+    clock: Clock,
+    keys: HmacKeys,
+    tokens: TokenIssuer,
+    jwt: JwtVerifier,
+    families: RefreshTokens,
+}
+
+fn shared() -> Shared {
+    let clock = Clock::default();
+    let keys = HmacKeys::current(SECRET)
+        .unwrap()
+        .clock(clock.wall())
+        .lead(Duration::from_secs(60));
+    let tokens = TokenIssuer::hmac("bookings", keys.clone())
+        .audience("api")
+        .clock(clock.wall())
+        .build()
+        .unwrap();
+    let jwt = JwtVerifier::builder()
+        .issuer(tokens.issuer())
+        .clock(clock.wall());
+    let families = RefreshTokens::memory(keys.clone()).clock(clock.wall());
+    Shared {
+        tokens,
+        jwt: jwt.build().unwrap(),
+        families: families.build().unwrap(),
+        clock,
+        keys,
+    }
+}
+
+impl Shared {
+    fn issue(&self) -> String {
+        let alice = Principal::user("bookings", "alice");
+        self.tokens.issue(&alice).unwrap().into_string()
+    }
+
+    fn accepts(&self, token: &str) -> bool {
+        self.jwt.verify(token).is_ok()
+    }
+}
+
+/// A token under this secret, as another instance makes it that has rotated already.
+fn made_elsewhere(secret: &str) -> String {
+    let payload = json!({
+        "iss": "bookings", "sub": "alice", "aud": "api", "iat": NOW, "exp": NOW + 600,
+    });
+    hs256(HEADER, &payload.to_string(), secret)
+}
+
+#[test]
+fn the_next_secret_is_accepted_at_once_and_signs_after_its_lead() {
+    let shared = shared();
+    let (first, elsewhere) = (shared.issue(), made_elsewhere(OTHER_SECRET));
+    assert!(shared.accepts(&first) && !shared.accepts(&elsewhere));
+    let from = shared.keys.rotate(OTHER_SECRET).unwrap();
+    assert_eq!(from, UnixTime::from_secs(NOW + 60));
+    assert!(shared.accepts(&first), "out of the cache or not");
+    assert!(shared.accepts(&elsewhere), "another instance was sooner");
+    shared.clock.pass(59);
+    assert_eq!(kid(&shared.issue()), kid(&first));
+    shared.clock.pass(1);
+    let next = shared.issue();
+    assert_ne!(kid(&next), kid(&first));
+    assert!(
+        [&first, &next, &elsewhere]
+            .iter()
+            .all(|token| shared.accepts(token))
+    );
+
+    shared.keys.rotate(THIRD_SECRET).unwrap();
+    assert!(shared.accepts(&next));
+    assert!(
+        !shared.accepts(&first),
+        "the one before the last is forgotten"
+    );
+    assert!(shared.accepts(&elsewhere));
+}
+
+#[test]
+fn refresh_tokens_outlive_a_rotation_and_their_successors_are_under_the_next_secret() {
+    let shared = shared();
+    let scope = RequestScope::detached();
+    let begun = shared
+        .families
+        .begin(Principal::user("bookings", "alice"))
+        .unwrap();
+    shared.keys.rotate(OTHER_SECRET).unwrap();
+    let second = shared.families.rotate(begun.as_str(), &scope).unwrap();
+    shared.clock.pass(60);
+    let third = shared.families.rotate(second.as_str(), &scope).unwrap();
+    shared.keys.rotate(THIRD_SECRET).unwrap();
+    assert!(shared.families.rotate(third.as_str(), &scope).is_ok());
+    assert!(shared.families.rotate(begun.as_str(), &scope).is_err());
+}
+
+#[test]
+fn a_secret_that_has_leaked_is_replaced_with_all_its_tokens() {
+    let shared = shared();
+    let leaked = shared.issue();
+    assert!(shared.accepts(&leaked));
+    shared.keys.replace(OTHER_SECRET).unwrap();
+    assert!(
+        !shared.accepts(&leaked),
+        "the cache does not know it either"
+    );
+    assert!(shared.accepts(&shared.issue()));
+    assert!(shared.accepts(&made_elsewhere(OTHER_SECRET)));
+}
+
+#[test]
+fn a_secret_that_is_weak_or_known_leaves_the_secrets_as_they_are() {
+    let shared = shared();
+    let token = shared.issue();
+    for bad in [
+        "",
+        "changeme",
+        SECRET,
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ] {
+        assert!(
+            shared.keys.rotate(bad).is_err() && shared.keys.replace(bad).is_err(),
+            "{bad}"
+        );
+    }
+    assert!(shared.accepts(&token) && kid(&shared.issue()) == kid(&token));
+}
+
+#[test]
+fn a_secret_that_comes_within_the_lead_of_the_last_one_takes_its_place() {
+    let shared = shared();
+    let first = shared.issue();
+    shared.keys.rotate(OTHER_SECRET).unwrap();
+    shared.clock.pass(30);
+    shared.keys.rotate(THIRD_SECRET).unwrap();
+    assert!(shared.accepts(&first) && shared.accepts(&made_elsewhere(THIRD_SECRET)));
+    assert!(!shared.accepts(&made_elsewhere(OTHER_SECRET)));
+    shared.clock.pass(59);
+    assert_eq!(kid(&shared.issue()), kid(&first), "its own lead counts");
+    shared.clock.pass(1);
+    assert_ne!(kid(&shared.issue()), kid(&first));
 }

@@ -1,10 +1,18 @@
+//! The shared secrets of an issuer, which change while it runs.
+
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
+use palisade_core::time::{UnixTime, WallClock};
 use ring::hmac;
 
+use super::key_set::KeySet;
 use super::keys::{VerifyingKey, hmac_key};
 use super::parse::encode;
+use super::signing_keys::{SigningKeys, header};
 use crate::AuthError;
 
 /// The shared secret of an issuer, and the one before it while tokens made with that are still alive.
@@ -27,11 +35,53 @@ use crate::AuthError;
 /// # use palisade_auth::HmacKeys;
 /// assert!(HmacKeys::current("Your_Secret_Key-Change-In-Production").is_err());
 /// ```
+///
+/// # Rotation
+///
+/// [`rotate`](Self::rotate) brings in the next secret while the process runs. Clones share their secrets, and so does
+/// everything that was made of them, so keep one:
+///
+/// ```
+/// use palisade_auth::{HmacKeys, JwtVerifier, TokenIssuer};
+/// use palisade_core::Principal;
+///
+/// let keys = HmacKeys::current("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu")?;
+/// let tokens = TokenIssuer::hmac("bookings", keys.clone())
+///     .audience("api://bookings")
+///     .build()?;
+/// let jwt = JwtVerifier::builder().issuer(tokens.issuer()).build()?;
+/// let issued = tokens.issue(&Principal::user("bookings", "alice"))?;
+/// // When the next secret has come from a store of secrets.
+/// keys.rotate("Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o")?;
+/// assert!(jwt.verify(issued.as_str()).is_ok());
+/// # Ok::<(), palisade_auth::AuthError>(())
+/// ```
 #[derive(Clone)]
-pub struct HmacKeys {
+pub struct HmacKeys(Arc<Shared>);
+
+struct Shared {
+    clock: WallClock,
+    lead: Duration,
+    state: RwLock<State>,
+    /// Changes whenever the secrets do.
+    generation: AtomicU64,
+}
+
+struct State {
+    secrets: Arc<Secrets>,
+    /// The time from which on the other secret signs instead of the one that does.
+    turns_at: Option<UnixTime>,
+}
+
+/// The secrets at one time. What is done with several of them takes them once.
+pub(crate) struct Secrets {
     algorithm: Algorithm,
-    current: (Box<str>, hmac::Key),
-    previous: Option<(Box<str>, hmac::Key)>,
+    signing: (Box<str>, hmac::Key),
+    /// The one before, or the next one.
+    other: Option<(Box<str>, hmac::Key)>,
+    /// The header of every token that is signed, encoded once.
+    pub(crate) header: Box<str>,
+    pub(crate) verifying: KeySet,
 }
 
 impl HmacKeys {
@@ -50,11 +100,16 @@ impl HmacKeys {
     ///
     /// As for [`current`](Self::current), and refuses other algorithms.
     pub fn current_for(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
-        Ok(Self {
-            algorithm,
-            current: named(algorithm, secret.as_ref())?,
-            previous: None,
-        })
+        let signing = named(algorithm, secret.as_ref())?;
+        Ok(Self(Arc::new(Shared {
+            clock: WallClock::system(),
+            lead: SigningKeys::DEFAULT_LEAD,
+            state: RwLock::new(State {
+                secrets: Arc::new(Secrets::new(algorithm, signing, None)),
+                turns_at: None,
+            }),
+            generation: AtomicU64::new(0),
+        })))
     }
 
     /// The secret used until now, whose tokens are accepted but no longer made. Drop it once they have expired.
@@ -62,35 +117,166 @@ impl HmacKeys {
     /// # Errors
     ///
     /// As for [`current`](Self::current); one that equals the current secret is refused as well.
-    pub fn previous(mut self, secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
-        let previous = named(self.algorithm, secret.as_ref())?;
-        if previous.0 == self.current.0 {
+    pub fn previous(self, secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
+        let secrets = self.secrets();
+        let previous = named(secrets.algorithm, secret.as_ref())?;
+        if previous.0 == secrets.signing.0 {
             return Err(AuthError::one("previous", "is the current secret"));
         }
-        self.previous = Some(previous);
+        self.put(
+            &mut self.write(),
+            secrets.signing.clone(),
+            Some(previous),
+            None,
+        );
         Ok(self)
     }
 
-    pub(crate) const fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    /// Sets how long a secret is accepted before it signs; default 10 minutes. No less than the time after which every other
+    /// instance has it too, or they refuse what this one signs. To be called before the value is cloned.
+    #[must_use]
+    pub fn lead(self, lead: Duration) -> Self {
+        self.with(|shared| shared.lead = lead)
     }
 
-    pub(crate) fn signing(&self) -> (&str, &hmac::Key) {
-        (&self.current.0, &self.current.1)
+    /// Sets the clock; default the system's. To be called before the value is cloned.
+    #[must_use]
+    pub fn clock(self, clock: WallClock) -> Self {
+        self.with(|shared| shared.clock = clock)
     }
 
-    /// The current key, then the previous one.
+    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        match Arc::get_mut(&mut self.0) {
+            Some(shared) => change(shared),
+            None => {
+                tracing::error!(target: "palisade_auth", "a setting came after HmacKeys was cloned, and is ignored");
+            }
+        }
+        self
+    }
+
+    /// Accepts the next secret now, and signs with it after the [lead](Self::lead); the one that signs until then is accepted
+    /// for as long as no other follows. Says when the next one begins to sign. Every clone, and every
+    /// [`TokenIssuer`](crate::TokenIssuer), verifier and store that was made of one, goes along.
+    ///
+    /// Two secrets are kept: the one before the current one is forgotten, with the tokens that it has signed. So rotate no
+    /// more often than refresh tokens and sessions live. A secret that comes within the lead of the last one takes its
+    /// place.
+    ///
+    /// # Errors
+    ///
+    /// As for [`current`](Self::current), and refuses the secret that signs. The secrets then stay as they are.
+    pub fn rotate(&self, next: impl AsRef<[u8]>) -> Result<UnixTime, AuthError> {
+        let secrets = self.secrets();
+        let next = named(secrets.algorithm, next.as_ref())?;
+        let from = self.0.clock.now().saturating_add(self.0.lead);
+        let mut state = self.write();
+        let signing = state.secrets.signing.clone();
+        if next.0 == signing.0 {
+            return Err(AuthError::one("next", "is the current secret"));
+        }
+        match self.0.lead.is_zero() {
+            true => self.put(&mut state, next, Some(signing), None),
+            false => self.put(&mut state, signing, Some(next), Some(from)),
+        }
+        Ok(from)
+    }
+
+    /// Signs with the next secret at once and accepts no other, for one that has leaked: all tokens that were made with it
+    /// fall.
+    ///
+    /// # Errors
+    ///
+    /// As for [`rotate`](Self::rotate).
+    pub fn replace(&self, next: impl AsRef<[u8]>) -> Result<(), AuthError> {
+        let secrets = self.secrets();
+        let next = named(secrets.algorithm, next.as_ref())?;
+        let mut state = self.write();
+        if next.0 == state.secrets.signing.0 {
+            return Err(AuthError::one("next", "is the current secret"));
+        }
+        self.put(&mut state, next, None, None);
+        Ok(())
+    }
+
+    /// The secrets as of now.
+    pub(crate) fn secrets(&self) -> Arc<Secrets> {
+        let (known, turns_at) = {
+            let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+            (Arc::clone(&state.secrets), state.turns_at)
+        };
+        match turns_at {
+            Some(at) if at <= self.0.clock.now() => self.turn(),
+            _ => known,
+        }
+    }
+
+    #[cold]
+    fn turn(&self) -> Arc<Secrets> {
+        let mut state = self.write();
+        if state.turns_at.is_some_and(|at| at <= self.0.clock.now()) {
+            let (signing, other) = (state.secrets.signing.clone(), state.secrets.other.clone());
+            match other {
+                Some(next) => self.put(&mut state, next, Some(signing), None),
+                None => state.turns_at = None,
+            }
+        }
+        Arc::clone(&state.secrets)
+    }
+
+    fn put(
+        &self,
+        state: &mut State,
+        signing: (Box<str>, hmac::Key),
+        other: Option<(Box<str>, hmac::Key)>,
+        turns_at: Option<UnixTime>,
+    ) {
+        let algorithm = state.secrets.algorithm;
+        state.secrets = Arc::new(Secrets::new(algorithm, signing, other));
+        state.turns_at = turns_at;
+        self.0.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.0.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.secrets().algorithm
+    }
+
+    /// Changes whenever the secrets do.
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+}
+
+impl Secrets {
+    fn new(
+        algorithm: Algorithm,
+        signing: (Box<str>, hmac::Key),
+        other: Option<(Box<str>, hmac::Key)>,
+    ) -> Self {
+        let keys = std::iter::once(&signing).chain(&other);
+        let keys = keys.map(|(id, key)| VerifyingKey::of_hmac(id, algorithm, key.clone()));
+        Self {
+            algorithm,
+            header: header(algorithm, Some(&signing.0)),
+            verifying: KeySet::of_secrets(keys.collect()),
+            signing,
+            other,
+        }
+    }
+
+    pub(crate) const fn signing(&self) -> &hmac::Key {
+        &self.signing.1
+    }
+
+    /// The key that signs, then the other one.
     pub(crate) fn all(&self) -> impl Iterator<Item = &hmac::Key> {
-        std::iter::once(&self.current)
-            .chain(&self.previous)
+        std::iter::once(&self.signing)
+            .chain(&self.other)
             .map(|(_, key)| key)
-    }
-
-    pub(crate) fn verifying(&self) -> Vec<VerifyingKey> {
-        std::iter::once(&self.current)
-            .chain(&self.previous)
-            .map(|(id, key)| VerifyingKey::of_hmac(id, self.algorithm, key.clone()))
-            .collect()
     }
 }
 
@@ -104,10 +290,11 @@ fn named(algorithm: Algorithm, secret: &[u8]) -> Result<(Box<str>, hmac::Key), A
 
 impl fmt::Debug for HmacKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secrets = self.secrets();
         f.debug_struct("HmacKeys")
-            .field("algorithm", &self.algorithm)
-            .field("current", &self.current.0)
-            .field("previous", &self.previous.as_ref().map(|(id, _)| id))
+            .field("algorithm", &secrets.algorithm)
+            .field("current", &secrets.signing.0)
+            .field("other", &secrets.other.as_ref().map(|(id, _)| id))
             .finish()
     }
 }
@@ -121,7 +308,7 @@ mod tests {
     #[test]
     fn debug_says_nothing_of_a_secret() {
         let keys = HmacKeys::current(SECRET).unwrap();
-        let debug = format!("{keys:?} {:?}", keys.verifying());
+        let debug = format!("{keys:?} {:?}", keys.secrets().verifying);
         assert!(!debug.contains("kD2v"), "{debug}");
     }
 

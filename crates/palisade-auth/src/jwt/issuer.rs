@@ -15,8 +15,6 @@ use super::remote::Jwks;
 use super::rules::{ClaimRules, ClientClaim};
 use super::token_type::TokenType;
 use super::trusted::{Adapt, Keys, TENANT, Tenants, TrustedIssuer};
-#[cfg(feature = "client")]
-use crate::AuthError;
 use crate::TokenClaims;
 
 /// Somebody whose tokens are accepted: a name, keys, and what a token must say.
@@ -68,9 +66,8 @@ impl Issuer {
     /// For a foreign issuer with a shared secret, loosen it with [`token_type`](Self::token_type) and
     /// [`max_lifetime`](Self::max_lifetime).
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "keys are made in the call")]
     pub fn hmac(name: &str, keys: HmacKeys) -> Self {
-        Self::own(name, Keys::Fixed(KeySet::of_hmac(&keys)))
+        Self::own(name, Keys::Secret(keys))
     }
 
     /// An issuer whose tokens we make.
@@ -96,45 +93,6 @@ impl Issuer {
     #[must_use]
     pub fn jwks(name: &str, keys: Jwks) -> Self {
         Self::of(name, Keys::Remote(keys))
-    }
-
-    /// An issuer whose keys are fetched from this URL; other rules as for [`keys`](Self::keys). Say which algorithms it
-    /// uses. [`Jwks::download`] takes a client of your own.
-    ///
-    /// # Errors
-    ///
-    /// Refuses a URL that is not `https`, unless its host is this machine. Fails when the root certificates of the system
-    /// cannot be read.
-    #[cfg(feature = "client")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
-    pub fn jwks_url(name: &str, url: &str) -> Result<Self, AuthError> {
-        Ok(Self::jwks(name, Jwks::download(url, None)?))
-    }
-
-    /// An issuer whose keys are where its discovery document says (OpenID Connect Discovery 1.0); other rules as for
-    /// [`keys`](Self::keys). Say which algorithms it uses. [`Jwks::discover`] takes a client of your own.
-    ///
-    /// `name` is the issuer as its tokens name it, to the last slash. Nothing is fetched before the first token.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use palisade_auth::{Algorithm, Issuer, JwtVerifier};
-    ///
-    /// let idp = Issuer::discover("https://idp.example/")?
-    ///     .algorithms([Algorithm::RS256])
-    ///     .audience("api://bookings");
-    /// let jwt = JwtVerifier::builder().issuer(idp).build()?;
-    /// # Ok::<(), palisade_auth::AuthError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`jwks_url`](Self::jwks_url), and refuses a name with a query or a fragment.
-    #[cfg(feature = "client")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
-    pub fn discover(name: &str) -> Result<Self, AuthError> {
-        Ok(Self::jwks(name, Jwks::discover(name, None)?))
     }
 
     /// An issuer of opaque tokens, which says itself what they are good for; other rules as for [`keys`](Self::keys).
@@ -340,6 +298,12 @@ impl Issuer {
                     keys.settle(|algorithm| allowed.contains(&algorithm));
                 }
                 if keys.is_empty() {
+                    problems.push("algorithms", "leaves no key that could be used");
+                }
+            }
+            Keys::Secret(keys) => {
+                let allowed = self.algorithms.as_ref();
+                if allowed.is_some_and(|allowed| !allowed.contains(&keys.algorithm())) {
                     problems.push("algorithms", "leaves no key that could be used");
                 }
             }

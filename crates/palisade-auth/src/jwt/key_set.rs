@@ -1,7 +1,6 @@
 use jsonwebtoken::Algorithm;
 use palisade_core::Problems;
 
-use super::hmac::HmacKeys;
 use super::keys::VerifyingKey;
 use crate::{AuthError, Refusal};
 
@@ -47,8 +46,8 @@ impl KeySet {
     }
 
     /// The one or two secrets of an issuer, which cannot be confused.
-    pub(crate) fn of_hmac(keys: &HmacKeys) -> Self {
-        Self::of(keys.verifying())
+    pub(super) const fn of_secrets(keys: Vec<VerifyingKey>) -> Self {
+        Self::of(keys)
     }
 
     const fn of(keys: Vec<VerifyingKey>) -> Self {

@@ -1,11 +1,13 @@
 //! JSON Web Tokens: RFC 7515, 7517, 7518, 7519, 8037, 8725 and 9068, and nothing that they leave to taste.
 
 mod bound;
+#[cfg(feature = "client")]
+mod by_url;
 pub(crate) mod cache;
 pub(crate) mod claims;
 pub(crate) mod confirmation;
 mod der;
-mod hmac;
+pub(crate) mod hmac;
 pub(crate) mod issue;
 pub(crate) mod issuer;
 pub(crate) mod json;

@@ -7,6 +7,7 @@ use palisade_core::Principal;
 use palisade_core::time::UnixTime;
 
 use super::claims::Registered;
+use super::hmac::HmacKeys;
 use super::key_set::KeySet;
 use super::parse::Header;
 use super::purpose::Purpose;
@@ -22,6 +23,8 @@ use crate::Refusal;
 #[derive(Debug, Clone)]
 pub(crate) enum Keys {
     Fixed(KeySet),
+    /// Shared secrets, which may rotate.
+    Secret(HmacKeys),
     /// Private keys of our own, which may rotate.
     Own(SigningKeys),
     /// None: the issuer is asked about each token.
@@ -36,6 +39,7 @@ impl Keys {
     pub(crate) fn with<T>(&self, read: impl FnOnce(&KeySet) -> T) -> Result<T, Refusal> {
         match self {
             Self::Fixed(keys) => Ok(read(keys)),
+            Self::Secret(keys) => Ok(read(&keys.secrets().verifying)),
             Self::Own(keys) => Ok(read(&keys.view().published)),
             #[cfg(feature = "introspection")]
             Self::Asked => Err(Refusal::UnknownKey),
@@ -48,6 +52,7 @@ impl Keys {
     pub(crate) fn generation(&self) -> u64 {
         match self {
             Self::Fixed(_) => 0,
+            Self::Secret(keys) => keys.generation(),
             Self::Own(keys) => keys.generation(),
             #[cfg(feature = "introspection")]
             Self::Asked => 0,
@@ -160,7 +165,7 @@ impl TrustedIssuer {
     /// Whether the keys are all there are; an issuer that publishes its own may be about to change to another kind.
     pub(super) const fn is_settled(&self) -> bool {
         match self.keys {
-            Keys::Fixed(_) | Keys::Own(_) => true,
+            Keys::Fixed(_) | Keys::Secret(_) | Keys::Own(_) => true,
             #[cfg(feature = "introspection")]
             Keys::Asked => true,
             #[cfg(feature = "jwks")]

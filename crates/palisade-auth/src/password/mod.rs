@@ -1,16 +1,23 @@
 //! Passwords: argon2id, away from the threads that serve requests, and never more of it than the machine bears.
 
 mod builder;
+mod elsewhere;
 mod phc;
 
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "password-legacy")]
+use base64::{Engine, engine::general_purpose::STANDARD};
 use palisade_core::{EventKind, RequestScope, SecurityEvent, random};
+#[cfg(feature = "password-legacy")]
+use ring::hmac;
 use ring::pbkdf2;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::builder::PasswordsBuilder;
+#[cfg(feature = "password-legacy")]
+use self::phc::Prehash;
 use self::phc::{Cost, Stored};
 use crate::Refusal;
 use crate::challenge::note;
@@ -127,9 +134,18 @@ impl Passwords {
 
     /// Verifies a password against what is kept of the account's, or against a stand-in if there is no such account.
     ///
-    /// Reads PHC strings of argon2id, and PBKDF2-HMAC-SHA-256 in Werkzeug's form; with feature `password-legacy` scrypt
-    /// in Werkzeug's form and bcrypt too. An account whose hash is of another kind or cost than new ones takes its own time,
-    /// until its password is hashed anew.
+    /// Reads PHC strings of argon2id, and what other packages keep, as they keep it:
+    ///
+    /// | package | without a feature | with `password-legacy` |
+    /// |---|---|---|
+    /// | Werkzeug, Flask | `pbkdf2:sha256:...` | `scrypt:...` |
+    /// | Django | `pbkdf2_sha256$...`, `argon2$argon2id$...` | `scrypt$...`, `bcrypt$...`, `bcrypt_sha256$...` |
+    /// | passlib | `$argon2id$...`, `$pbkdf2-sha256$...`, `$pbkdf2-sha512$...` | `$2a$`, `$2b$`, `$2y$`, `$scrypt$...`, `$bcrypt-sha256$v=2,...` |
+    /// | bcrypt, argon2-cffi | `$argon2id$...` | `$2a$`, `$2b$`, `$2y$` |
+    ///
+    /// Others cannot be read, on purpose: SHA-1, MD5, DES, `crypt` (`$1$`, `$5$`, `$6$`), argon2i and argon2d, and passwords in
+    /// the open. An account whose hash is of another kind or cost than new ones takes its own time, until its password is
+    /// hashed anew.
     ///
     /// A hash that asks for more work than these ceilings counts as one that cannot be read, so that nobody who can write
     /// one takes the service down:
@@ -138,7 +154,7 @@ impl Passwords {
     /// |---|---|
     /// | argon2id | 256 MiB (`m=262144`), 16 passes, 16 lanes; a salt of 8 to 64 bytes, a hash of 16 to 64 |
     /// | PBKDF2 | 2,000,000 rounds |
-    /// | scrypt | 128 MiB (`n * r * 128` bytes), `r` up to 16, `p` up to 4 |
+    /// | scrypt | 128 MiB (`n * r * 128` bytes), `r` and `p` up to 16, and 512 MiB of work (`n * r * p * 128`) |
     /// | bcrypt | cost 15, which takes some two seconds |
     ///
     /// # Errors
@@ -154,7 +170,7 @@ impl Passwords {
             return Err(Refusal::WrongPassword);
         }
         let cost = self.0.cost;
-        let parsed = stored.and_then(Stored::parse);
+        let parsed = stored.and_then(parse);
         if stored.is_some() && parsed.is_none() {
             tracing::warn!(target: "palisade_auth", "a stored password hash cannot be read; nobody can sign in with it");
         }
@@ -168,7 +184,7 @@ impl Passwords {
             return Err(Refusal::WrongPassword);
         }
         let current = matches!(
-            stored.and_then(Stored::parse),
+            stored.and_then(parse),
             Some(Stored::Argon2id { cost: kept, hash, .. })
                 if kept.memory >= cost.memory && kept.passes >= cost.passes && hash.len() >= HASH
         );
@@ -217,6 +233,10 @@ impl Passwords {
     }
 }
 
+fn parse(text: &str) -> Option<Stored> {
+    Stored::parse(text).or_else(|| elsewhere::parse(text))
+}
+
 fn argon2id(cost: Cost, password: &[u8], salt: &[u8], out: &mut [u8]) -> bool {
     let Ok(params) = argon2::Params::new(cost.memory, cost.passes, cost.lanes, Some(out.len()))
     else {
@@ -252,6 +272,10 @@ fn is_of(stored: &Stored, password: &[u8]) -> bool {
             let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
             pbkdf2::verify(algorithm, *rounds, salt, password, hash).is_ok()
         }
+        Stored::Pbkdf2Sha512 { rounds, salt, hash } => {
+            let algorithm = pbkdf2::PBKDF2_HMAC_SHA512;
+            pbkdf2::verify(algorithm, *rounds, salt, password, hash).is_ok()
+        }
         #[cfg(feature = "password-legacy")]
         Stored::Scrypt {
             log_n,
@@ -267,6 +291,24 @@ fn is_of(stored: &Stored, password: &[u8]) -> bool {
         }
         #[cfg(feature = "password-legacy")]
         Stored::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
+        #[cfg(feature = "password-legacy")]
+        Stored::Prehashed { by, hash } => {
+            bcrypt::verify(prehashed(by, password), hash).unwrap_or(false)
+        }
+    }
+}
+
+#[cfg(feature = "password-legacy")]
+fn prehashed(by: &Prehash, password: &[u8]) -> String {
+    match by {
+        Prehash::Hex => {
+            let digest = crate::digest::sha256(password);
+            digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        }
+        Prehash::Keyed(salt) => {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes());
+            STANDARD.encode(hmac::sign(&key, password))
+        }
     }
 }
 

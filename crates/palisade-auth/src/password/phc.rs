@@ -27,6 +27,11 @@ pub(super) enum Stored {
         salt: Vec<u8>,
         hash: Vec<u8>,
     },
+    Pbkdf2Sha512 {
+        rounds: std::num::NonZeroU32,
+        salt: Vec<u8>,
+        hash: Vec<u8>,
+    },
     #[cfg(feature = "password-legacy")]
     Scrypt {
         log_n: u8,
@@ -37,6 +42,19 @@ pub(super) enum Stored {
     },
     #[cfg(feature = "password-legacy")]
     Bcrypt(String),
+    /// bcrypt of a digest, for which 72 bytes are enough however long the password is.
+    #[cfg(feature = "password-legacy")]
+    Prehashed { by: Prehash, hash: String },
+}
+
+/// The digest that bcrypt was given.
+#[cfg(feature = "password-legacy")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Prehash {
+    /// The hexadecimal SHA-256 of the password, as Django makes it.
+    Hex,
+    /// The HMAC-SHA-256 of the password under the salt's text, in base64, as passlib makes it.
+    Keyed(String),
 }
 
 /// The most that a stored hash may ask for, so that nobody who can write one can take the service down: 256 MiB, 16
@@ -46,7 +64,7 @@ const MAX: Cost = Cost {
     passes: 16,
     lanes: 16,
 };
-const MAX_ROUNDS: u32 = 2_000_000;
+pub(super) const MAX_ROUNDS: u32 = 2_000_000;
 
 impl Stored {
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -80,18 +98,22 @@ fn argon2id(rest: &str) -> Option<Stored> {
     (fits && form && sizes).then_some(Stored::Argon2id { cost, salt, hash })
 }
 
-/// `pbkdf2:sha256:600000$salt$hex`.
+/// `pbkdf2:sha256:600000$salt$hex`, or the same with `sha512`.
 fn werkzeug(text: &str) -> Option<Stored> {
-    let mut parts = text.strip_prefix("pbkdf2:sha256:")?.split('$');
+    let (function, rest) = text.strip_prefix("pbkdf2:")?.split_once(':')?;
+    let mut parts = rest.split('$');
     let (rounds, salt, hash) = (parts.next()?, parts.next()?, parts.next()?);
-    let rounds = number(rounds)?;
-    let hash = hex(hash)?;
-    let fits = rounds <= MAX_ROUNDS && !salt.is_empty() && hash.len() == 32;
-    (fits && parts.next().is_none()).then_some(Stored::Pbkdf2Sha256 {
-        rounds: rounds.try_into().ok()?,
-        salt: salt.as_bytes().to_vec(),
-        hash,
-    })
+    let rounds = number(rounds).filter(|rounds| *rounds <= MAX_ROUNDS)?;
+    let (rounds, hash) = (rounds.try_into().ok()?, hex(hash)?);
+    if salt.is_empty() || parts.next().is_some() {
+        return None;
+    }
+    let salt = salt.as_bytes().to_vec();
+    match (function, hash.len()) {
+        ("sha256", 32) => Some(Stored::Pbkdf2Sha256 { rounds, salt, hash }),
+        ("sha512", 64) => Some(Stored::Pbkdf2Sha512 { rounds, salt, hash }),
+        _ => None,
+    }
 }
 
 #[cfg(not(feature = "password-legacy"))]
@@ -115,16 +137,24 @@ fn scrypt(rest: &str) -> Option<Stored> {
     let mut costs = cost.split(':');
     let n = number(costs.next()?)?;
     let (r, p) = (number(costs.next()?)?, number(costs.next()?)?);
-    let hash = hex(hash)?;
-    let form = parts.next().is_none() && costs.next().is_none() && !salt.is_empty();
-    let fits = n.is_power_of_two() && n > 1 && (1..=16).contains(&r) && (1..=4).contains(&p);
+    let form = parts.next().is_none() && costs.next().is_none();
+    let stored = scrypt_within(n, r, p, salt.as_bytes(), hex(hash)?)?;
+    form.then_some(stored)
+}
+
+/// scrypt of up to 128 MiB of memory and four times that of work.
+#[cfg(feature = "password-legacy")]
+pub(super) fn scrypt_within(n: u32, r: u32, p: u32, salt: &[u8], hash: Vec<u8>) -> Option<Stored> {
+    const MEMORY: u64 = 128 * 1024 * 1024;
+    let fits = n.is_power_of_two() && n > 1 && (1..=16).contains(&r) && (1..=16).contains(&p);
     let memory = u64::from(n) * u64::from(r) * 128;
-    let small = memory <= 128 * 1024 * 1024 && (32..=64).contains(&hash.len());
-    (form && fits && small).then_some(Stored::Scrypt {
+    let small = memory <= MEMORY && memory.saturating_mul(p.into()) <= 4 * MEMORY;
+    let sizes = (32..=64).contains(&hash.len()) && !salt.is_empty();
+    (fits && small && sizes).then_some(Stored::Scrypt {
         log_n: n.trailing_zeros().try_into().ok()?,
         r,
         p,
-        salt: salt.as_bytes().to_vec(),
+        salt: salt.to_vec(),
         hash,
     })
 }
@@ -144,7 +174,7 @@ fn bcrypt(text: &str) -> Option<Stored> {
 }
 
 /// Decimal digits without a sign or leading zeros.
-fn number(text: &str) -> Option<u32> {
+pub(super) fn number(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     plain.then(|| text.parse().ok()).flatten()
 }

@@ -122,7 +122,7 @@ impl RefreshTokens {
         self.release(shard.sweep(now, &self.0.rules, PAUSE));
         shard.families.insert(token.family, entry);
         Ok(RefreshToken {
-            text: token.to_text(&self.0.keys),
+            text: token.to_text(&self.0.keys.secrets()),
             principal,
         })
     }
@@ -150,11 +150,12 @@ impl RefreshTokens {
         scope: &RequestScope,
     ) -> Result<RefreshToken, (Refusal, Option<Arc<Principal>>)> {
         let invalid = (Refusal::RefreshInvalid, None);
-        let Some(token) = Token::from_text(token, &self.0.keys) else {
+        let secrets = self.0.keys.secrets();
+        let Some(token) = Token::from_text(token, &secrets) else {
             return Err(invalid);
         };
         let now = self.0.clock.now();
-        let successors = token.successors(&self.0.keys);
+        let successors = token.successors(&secrets);
         let mut shard = self.shard(&token.family);
         let Some(entry) = shard.families.get_mut(&token.family) else {
             return Err(invalid);
@@ -181,7 +182,7 @@ impl RefreshTokens {
         };
         let successor = successors.take(choice).ok_or(invalid)?;
         Ok(RefreshToken {
-            text: successor.to_text(&self.0.keys),
+            text: successor.to_text(&secrets),
             principal,
         })
     }
@@ -191,7 +192,7 @@ impl RefreshTokens {
     /// Any token of the family will do, used or not. The session's access tokens fall with it, if
     /// [`revoking`](RefreshTokensBuilder::revoking) was set.
     pub fn revoke(&self, token: &str, scope: &RequestScope) -> bool {
-        let Some(token) = Token::from_text(token, &self.0.keys) else {
+        let Some(token) = Token::from_text(token, &self.0.keys.secrets()) else {
             return false;
         };
         self.remove(&token.family, scope)

@@ -120,7 +120,7 @@ impl RedisRefreshTokens {
             .arg(now);
         match self.0.store.ask(command).await {
             Some(_) => Ok(RefreshToken {
-                text: token.to_text(&self.0.keys),
+                text: token.to_text(&self.0.keys.secrets()),
                 principal: Arc::new(kept.principal().session(&token.session())),
             }),
             None => Err(AuthError::StoreUnavailable),
@@ -147,9 +147,10 @@ impl RedisRefreshTokens {
         scope: &RequestScope,
     ) -> Result<RefreshToken, (Refusal, Option<Principal>)> {
         let refused = |refusal| (refusal, None);
-        let token = Token::from_text(token, &self.0.keys)
-            .ok_or_else(|| refused(Refusal::RefreshInvalid))?;
-        let successors = token.successors(&self.0.keys);
+        let secrets = self.0.keys.secrets();
+        let token =
+            Token::from_text(token, &secrets).ok_or_else(|| refused(Refusal::RefreshInvalid))?;
+        let successors = token.successors(&secrets);
         let answer = self.0.store.ask(self.question(&token, &successors)).await;
         let answer = answer.ok_or_else(|| refused(Refusal::StoreUnavailable))?;
         let (outcome, kept) = read(&answer).ok_or_else(|| refused(Refusal::StoreUnavailable))?;
@@ -167,7 +168,7 @@ impl RedisRefreshTokens {
                 let successor = successors.take(choice);
                 let successor = successor.ok_or_else(|| refused(Refusal::RefreshInvalid))?;
                 Ok(RefreshToken {
-                    text: successor.to_text(&self.0.keys),
+                    text: successor.to_text(&secrets),
                     principal: Arc::new(principal),
                 })
             }
@@ -206,7 +207,7 @@ impl RedisRefreshTokens {
     ///
     /// [`Refusal::StoreUnavailable`] when Redis could not be told: the family lives on.
     pub async fn revoke(&self, token: &str, scope: &RequestScope) -> Result<bool, Refusal> {
-        match Token::from_text(token, &self.0.keys) {
+        match Token::from_text(token, &self.0.keys.secrets()) {
             Some(token) => self.remove(&token.family, scope).await,
             None => Ok(false),
         }

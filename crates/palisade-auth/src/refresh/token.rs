@@ -6,8 +6,9 @@ use palisade_core::random;
 use ring::hmac;
 
 use super::family::Choice;
+use crate::AuthError;
 use crate::digest::{Digest, sha256};
-use crate::{AuthError, HmacKeys};
+use crate::jwt::hmac::Secrets;
 
 pub(crate) type FamilyId = [u8; 16];
 
@@ -64,7 +65,7 @@ impl Token {
     ///
     /// The first is that by the key which this one was made with: instances that disagree on which key is the current
     /// one agree on it. The other may have been given out for a copy of this token with another MAC.
-    pub(super) fn successors(&self, keys: &HmacKeys) -> Successors {
+    pub(super) fn successors(&self, keys: &Secrets) -> Successors {
         let by = |key: &hmac::Key| {
             let tag = hmac::sign(key, &labelled(b"successor", &self.body()));
             Self {
@@ -93,7 +94,7 @@ impl Token {
         URL_SAFE_NO_PAD.encode(self.family)
     }
 
-    pub(super) fn to_text(&self, keys: &HmacKeys) -> String {
+    pub(super) fn to_text(&self, keys: &Secrets) -> String {
         let body = self.body();
         let tag = sha256(mac(keys, b"token", &body).as_ref());
         let mut text = String::with_capacity(PREFIX.len() + (BODY + TAG) * 4 / 3 + 1);
@@ -103,7 +104,7 @@ impl Token {
     }
 
     /// `None` for whatever was not made with our key: no store is asked about it.
-    pub(super) fn from_text(text: &str, keys: &HmacKeys) -> Option<Self> {
+    pub(super) fn from_text(text: &str, keys: &Secrets) -> Option<Self> {
         let text = text.strip_prefix(PREFIX)?;
         // Longer than any; do not decode what cannot be one.
         if text.len() > 2 * (BODY + TAG) {
@@ -137,9 +138,8 @@ pub(super) fn family_of(session: &str) -> Option<FamilyId> {
     URL_SAFE_NO_PAD.decode(session).ok()?.try_into().ok()
 }
 
-fn mac(keys: &HmacKeys, label: &[u8], body: &[u8; BODY]) -> hmac::Tag {
-    let (_, key) = keys.signing();
-    hmac::sign(key, &labelled(label, body))
+fn mac(keys: &Secrets, label: &[u8], body: &[u8; BODY]) -> hmac::Tag {
+    hmac::sign(keys.signing(), &labelled(label, body))
 }
 
 /// The label keeps these MACs apart from each other and from the signatures of tokens under the same key.
@@ -149,10 +149,17 @@ fn labelled(label: &[u8], body: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    fn keys() -> HmacKeys {
-        HmacKeys::current("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu").unwrap()
+    use super::*;
+    use crate::HmacKeys;
+
+    fn keys() -> Arc<Secrets> {
+        secrets("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu")
+    }
+
+    fn secrets(current: &str) -> Arc<Secrets> {
+        HmacKeys::current(current).unwrap().secrets()
     }
 
     #[test]
@@ -164,9 +171,9 @@ mod tests {
             token.body()
         );
         let other = HmacKeys::current("Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o").unwrap();
-        assert!(Token::from_text(&text, &other).is_none());
+        assert!(Token::from_text(&text, &other.secrets()).is_none());
         let rotated = other.previous("kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu").unwrap();
-        assert!(Token::from_text(&text, &rotated).is_some());
+        assert!(Token::from_text(&text, &rotated.secrets()).is_some());
         for position in 0..text.len() {
             let mut changed = text.clone();
             let other = if &text[position..=position] == "A" {
@@ -195,12 +202,12 @@ mod tests {
     #[test]
     fn a_successor_is_always_the_same_and_needs_token_and_key() {
         let token = Token::first().unwrap();
-        let first = |token: &Token, keys: &HmacKeys| {
+        let first = |token: &Token, keys: &Secrets| {
             token.successors(keys).take(Choice::First).unwrap().secret
         };
         assert_eq!(first(&token, &keys()), first(&token, &keys()));
         assert_ne!(first(&token, &keys()), token.secret);
-        let other = HmacKeys::current("Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o").unwrap();
+        let other = secrets("Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o");
         assert_ne!(first(&token, &keys()), first(&token, &other));
     }
 }

@@ -7,9 +7,8 @@ use super::{Signer, TokenIssuer};
 use crate::AuthError;
 use crate::jwt::hmac::HmacKeys;
 use crate::jwt::issuer::{Issuer, name_problem};
-use crate::jwt::key_set::KeySet;
 use crate::jwt::rules::ClaimRules;
-use crate::jwt::signing_keys::{SigningKeys, header};
+use crate::jwt::signing_keys::SigningKeys;
 use crate::jwt::trusted::Keys;
 
 /// Collects the settings of a [`TokenIssuer`].
@@ -27,14 +26,7 @@ impl TokenIssuer {
     /// Issues as `name`, signed with the current secret of `keys`.
     #[must_use]
     pub fn hmac(name: &str, keys: HmacKeys) -> TokenIssuerBuilder {
-        let header = header(keys.algorithm(), Some(keys.signing().0));
-        Self::with(
-            name,
-            Signer::Hmac {
-                keys: Box::new(keys),
-                header,
-            },
-        )
+        Self::with(name, Signer::Secret(keys))
     }
 
     /// Issues as `name`, signed with the current private key of `keys`, whose public half [`jwks`](Self::jwks) shows.
@@ -139,7 +131,7 @@ impl TokenIssuerBuilder {
             problems.push("lifetime", "is not from 1 second to 24 hours");
         }
         let verifying = match &self.signer {
-            Signer::Hmac { keys, .. } => Keys::Fixed(KeySet::of_hmac(keys)),
+            Signer::Secret(keys) => Keys::Secret(keys.clone()),
             Signer::Private(keys) => {
                 if keys.verifying().is_err() {
                     problems.push("keys", "has two of one id, or a shared secret");

@@ -62,11 +62,7 @@ pub struct TokenIssuer {
 /// The signing side of a key.
 #[derive(Debug, Clone)]
 enum Signer {
-    Hmac {
-        keys: Box<HmacKeys>,
-        /// The same for every token, so it is encoded once.
-        header: Box<str>,
-    },
+    Secret(HmacKeys),
     Private(SigningKeys),
 }
 
@@ -113,7 +109,7 @@ impl TokenIssuer {
     #[must_use]
     pub fn jwks(&self) -> String {
         match &self.signer {
-            Signer::Hmac { .. } => KeySet::default().to_jwks(),
+            Signer::Secret(_) => KeySet::default().to_jwks(),
             Signer::Private(keys) => keys.view().published.to_jwks(),
         }
     }
@@ -289,9 +285,10 @@ impl TokenIssuer {
             token
         };
         let (mut token, signature) = match &self.signer {
-            Signer::Hmac { keys, header } => {
-                let token = unsigned(header);
-                let tag = hmac::sign(keys.signing().1, token.as_bytes());
+            Signer::Secret(keys) => {
+                let secrets = keys.secrets();
+                let token = unsigned(&secrets.header);
+                let tag = hmac::sign(secrets.signing(), token.as_bytes());
                 (token, encode(tag))
             }
             Signer::Private(keys) => {

@@ -28,8 +28,7 @@ impl Id {
     }
 
     pub(super) fn to_cookie(&self, keys: &HmacKeys) -> String {
-        let (_, key) = keys.signing();
-        encode([self.0, self.mac(key)].concat())
+        encode([self.0, self.mac(keys.secrets().signing())].concat())
     }
 
     /// `None` for whatever was not made with our key.
@@ -41,7 +40,9 @@ impl Id {
         let bytes: [u8; 64] = decode(cookie).ok()?.try_into().ok()?;
         let (id, mac) = bytes.split_first_chunk()?;
         let (id, mac) = (Self(*id), mac.try_into().ok()?);
-        keys.all()
+        let secrets = keys.secrets();
+        secrets
+            .all()
             .any(|key| same_digest(&id.mac(key), &mac))
             .then_some(id)
     }
