@@ -18,6 +18,8 @@ mod endurance;
 mod hostile;
 #[path = "faults/load.rs"]
 mod load;
+#[path = "faults/log.rs"]
+mod log;
 #[path = "faults/redis.rs"]
 mod redis;
 #[path = "faults/stop.rs"]
