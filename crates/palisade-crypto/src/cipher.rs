@@ -180,9 +180,9 @@ impl FieldCipher {
     ///
     /// As [`encrypt_str`](Self::encrypt_str).
     pub fn encrypt_value(&self, value: &Value, place: &Context<'_>) -> Result<String, Error> {
-        let mut out = Vec::new();
+        let mut out = String::new();
         self.session().seal_value(value, place, &mut out)?;
-        into_text(out)
+        Ok(out)
     }
 
     /// Opens a JSON value, which is a text if it was sealed as one.
@@ -209,9 +209,9 @@ impl FieldCipher {
     }
 
     fn encrypt(&self, kind: Kind, content: &[u8], place: &Context<'_>) -> Result<String, Error> {
-        let mut out = Vec::new();
+        let mut out = String::new();
         self.session().seal(kind, content, place, &mut out)?;
-        into_text(out)
+        Ok(out)
     }
 
     /// The keys as they are now, for as long as one value or one document takes.
@@ -227,8 +227,4 @@ impl fmt::Debug for FieldCipher {
             .field("suite", &self.options.suite)
             .finish_non_exhaustive()
     }
-}
-
-fn into_text(sealed: Vec<u8>) -> Result<String, Error> {
-    String::from_utf8(sealed).map_err(|_| Error::Malformed)
 }

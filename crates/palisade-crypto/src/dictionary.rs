@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::fields::{Level, Matcher, Step, push_step};
 use crate::json::MAX_DEPTH;
+use crate::sealer::Sealer;
 use crate::session::Session;
 use crate::{Context, Error, FieldCipher, Fields};
 
@@ -43,11 +44,11 @@ impl FieldCipher {
         place: &Context<'_>,
     ) -> Result<usize, Error> {
         let session = self.session();
+        let mut sealer = Sealer::new(&session);
         replace_fields(document, fields, place, |value, place| {
-            let mut sealed = Vec::new();
-            session.seal_value(value, place, &mut sealed)?;
-            let text = String::from_utf8(sealed).map_err(|_| Error::Malformed)?;
-            Ok(Some(Value::String(text)))
+            let mut sealed = String::new();
+            sealer.seal_value(value, place, &mut sealed)?;
+            Ok(Some(Value::String(sealed)))
         })
     }
 

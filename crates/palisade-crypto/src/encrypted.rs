@@ -60,9 +60,8 @@ impl<T> Encrypted<T> {
         V: Serialize + ?Sized,
         T: std::borrow::Borrow<V>,
     {
-        let mut sealed = Vec::new();
+        let mut sealed = String::new();
         cipher.session().seal_any(value, place, &mut sealed)?;
-        let sealed = String::from_utf8(sealed).map_err(|_| Error::Malformed)?;
         Ok(Self::of(sealed))
     }
 

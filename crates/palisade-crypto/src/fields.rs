@@ -1,10 +1,13 @@
+mod matcher;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use palisade_core::Problems;
 
+use self::matcher::Lengths;
+pub(crate) use self::matcher::{Level, Matcher};
 use crate::Error;
 
 /// The fields of a document that are sealed.
@@ -40,6 +43,7 @@ struct Patterns {
     /// Of the patterns `**/name`, which need no state.
     names: Vec<Box<str>>,
     others: Vec<Vec<Segment>>,
+    lengths: Lengths,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +87,12 @@ impl Fields {
                 _ => others.push(segments),
             }
         }
-        Self(Kind::Patterns(Arc::new(Patterns { names, others })))
+        let lengths = Lengths::of(&names, &others);
+        Self(Kind::Patterns(Arc::new(Patterns {
+            names,
+            others,
+            lengths,
+        })))
     }
 
     /// The fields that match any of these patterns.
@@ -110,6 +119,20 @@ impl Fields {
         match &self.0 {
             Kind::Names(names) => names.contains(&name),
             Kind::Patterns(patterns) => patterns.names.iter().any(|known| **known == *name),
+        }
+    }
+
+    fn has_deep_names(&self) -> bool {
+        match &self.0 {
+            Kind::Names(names) => !names.is_empty(),
+            Kind::Patterns(patterns) => !patterns.names.is_empty(),
+        }
+    }
+
+    fn lengths(&self) -> Lengths {
+        match &self.0 {
+            Kind::Names(names) => Lengths::of_names(names),
+            Kind::Patterns(patterns) => patterns.lengths,
         }
     }
 
@@ -198,7 +221,8 @@ pub(crate) fn push_step(path: &mut String, step: Step<'_>) {
         Step::Element => path.push_str("[]"),
         Step::Name(name) => {
             // Mostly there is nothing to escape.
-            if !name.contains(['~', '/', '[', '*']) {
+            let escaped = |byte: u8| matches!(byte, b'~' | b'/' | b'[' | b'*');
+            if !name.bytes().any(escaped) {
                 return path.push_str(name);
             }
             for character in name.chars() {
@@ -227,109 +251,9 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// The position of a walk through a document in the patterns: how many of the segments of each are behind it.
-pub(crate) struct Matcher<'f> {
-    fields: &'f Fields,
-    /// Of all levels from the root to here, the deepest last: (pattern, segments behind).
-    states: Vec<(u32, u32)>,
-}
-
-/// The states of one level.
-pub(crate) type Level = Range<usize>;
-
-impl<'f> Matcher<'f> {
-    pub(crate) fn new(fields: &'f Fields) -> Self {
-        Self {
-            fields,
-            // Room for a few patterns over a few levels.
-            states: Vec::with_capacity(fields.others().len() * 6),
-        }
-    }
-
-    /// The level of the document itself, and whether it is a field.
-    pub(crate) fn root(&mut self) -> (Level, bool) {
-        let mut hit = false;
-        for pattern in 0..self.fields.others().len() {
-            hit |= self.reach(0, pattern, 0);
-        }
-        (0..self.states.len(), hit)
-    }
-
-    /// The level one step below `parent`, and whether it is a field. It replaces all levels below the parent.
-    pub(crate) fn step(&mut self, parent: &Level, step: Step<'_>) -> (Level, bool) {
-        let start = parent.end;
-        let mut hit = matches!(step, Step::Name(name) if self.fields.is_deep_name(name));
-        self.states.truncate(start);
-        for at in parent.clone() {
-            let (pattern, behind) = self.states[at];
-            let (pattern, behind) = (pattern as usize, behind as usize);
-            let next = match (self.fields.others()[pattern].get(behind), step) {
-                (Some(Segment::Deep), _) => behind,
-                (Some(Segment::Any), _) | (Some(Segment::Element), Step::Element) => behind + 1,
-                (Some(Segment::Name(name)), Step::Name(step)) if **name == *step => behind + 1,
-                _ => continue,
-            };
-            hit |= self.reach(start, pattern, next);
-        }
-        (start..self.states.len(), hit)
-    }
-
-    /// Adds a state to the level that starts at `start`, and those that `**` lets it reach without a step.
-    fn reach(&mut self, start: usize, pattern: usize, mut behind: usize) -> bool {
-        let segments = &self.fields.others()[pattern];
-        loop {
-            // Patterns and their segments are counted in usize; more than 2^32 of them do not fit into memory.
-            let state = (pattern as u32, behind as u32);
-            if !self.states[start..].contains(&state) {
-                self.states.push(state);
-            }
-            match segments.get(behind) {
-                None => return true,
-                Some(Segment::Deep) => behind += 1,
-                Some(_) => return false,
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Whether `path` is a field, where `[]` is an element and everything else a name.
-    fn hits(fields: &Fields, path: &str) -> bool {
-        let mut matcher = Matcher::new(fields);
-        let (mut level, mut hit) = matcher.root();
-        for step in path.split('/').skip(1) {
-            let step = if step == "[]" {
-                Step::Element
-            } else {
-                Step::Name(step)
-            };
-            (level, hit) = matcher.step(&level, step);
-        }
-        hit
-    }
-
-    #[test]
-    fn patterns_match_as_they_are_written() {
-        for (pattern, yes, no) in [
-            ("/email", "/email", "/user/email"),
-            ("email", "/user/email", "/user/email/x"),
-            ("**/email", "/email", "/Email"),
-            ("/users/[]/email", "/users/[]/email", "/users/x/email"),
-            ("/users/*/email", "/users/x/email", "/users/x/y/email"),
-            ("/a/**/z", "/a/b/[]/z", "/b/a/z"),
-            ("/a/**/z", "/a/z", "/a/z/y"),
-            ("/a/**/b/**/z", "/a/x/b/b/z", "/a/x/z"),
-            ("/a/**", "/a/b/c", "/b"),
-            ("", "", "/a"),
-        ] {
-            let fields = Fields::paths([pattern]);
-            assert!(hits(&fields, yes), "{pattern} should match {yes}");
-            assert!(!hits(&fields, no), "{pattern} should not match {no}");
-        }
-    }
 
     #[test]
     fn escapes_stand_for_the_characters_of_the_syntax() {
@@ -359,21 +283,5 @@ mod tests {
         };
         let fields: Vec<_> = problems.iter().map(|problem| &problem.field).collect();
         assert_eq!(fields, ["fields[0]", "fields[2]", "fields[3]", "fields[4]"]);
-    }
-
-    #[test]
-    fn the_default_names_are_found_at_any_depth() {
-        for name in [
-            "password_hash",
-            "email",
-            "phone",
-            "credit_card",
-            "ssn",
-            "api_key",
-            "secret",
-        ] {
-            assert!(hits(&Fields::DEFAULT_SENSITIVE, &format!("/a/[]/{name}")));
-        }
-        assert!(!hits(&Fields::DEFAULT_SENSITIVE, "/emails"));
     }
 }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 1 | suite: `01` XAES-256-GCM, `02` committing |
 //! | 4 | key id, big endian |
-//! | 24 | nonce, random |
+//! | 24 | nonce, random; values that were sealed as parts of one document may share its first 12 bytes |
 //! | 0 or 32 | commitment, with suite `02` alone |
 //! | n | ciphertext |
 //! | 16 | tag |
@@ -33,13 +33,12 @@
 //!
 //! # Security
 //!
-//! The length of a value is not hidden. A sealed value says which key and suite made it.
+//! The length of a value is not hidden. A sealed value says which key and suite made it, and, by the start of its nonce,
+//! which other values were sealed with it as parts of one document.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use zeroize::Zeroize;
+use base64_simd::{AppendBase64Encode, Out, URL_SAFE_NO_PAD};
 
-use crate::suite::{NONCE_LEN, TAG_LEN};
+use crate::suite::{NONCE_LEN, TAG_LEN, wipe};
 use crate::{Error, KeyId, Suite};
 
 /// The start of every sealed value.
@@ -122,34 +121,49 @@ pub(crate) fn with_parts<T>(
     text: &str,
     read: impl FnOnce(Parts<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let encoded = text.strip_prefix(PREFIX).ok_or(Error::NotSealed)?;
-    if encoded.len() > MAX_LEN * 2 {
+    // No `ok_or`, here and below: it makes an error for every value that has none.
+    let Some(encoded) = text.strip_prefix(PREFIX) else {
+        return Err(Error::NotSealed);
+    };
+    let encoded = encoded.as_bytes();
+    let Ok(len) = URL_SAFE_NO_PAD.decoded_length(encoded) else {
+        return Err(Error::Malformed);
+    };
+    if len > MAX_LEN * 2 {
         return Err(Error::Malformed);
     }
-    with_scratch(base64::decoded_len_estimate(encoded.len()), |raw| {
-        let len = URL_SAFE_NO_PAD
-            .decode_slice(encoded, raw)
-            .map_err(|_| Error::Malformed)?;
-        let outcome = split(&mut raw[..len]).and_then(read);
+    with_scratch(len, |raw| {
+        if URL_SAFE_NO_PAD
+            .decode(encoded, Out::from_slice(raw))
+            .is_err()
+        {
+            return Err(Error::Malformed);
+        }
+        let outcome = match split(raw) {
+            Ok(parts) => read(parts),
+            Err(error) => Err(error),
+        };
         if let Some(opened) = raw.get_mut(HEAD_LEN + NONCE_LEN..) {
-            opened.zeroize();
+            wipe(opened);
         }
         outcome
     })
 }
 
 fn split(raw: &mut [u8]) -> Result<Parts<'_>, Error> {
-    let (head, rest) = raw
-        .split_first_chunk_mut::<HEAD_LEN>()
-        .ok_or(Error::Malformed)?;
-    let [suite, id @ ..] = *head;
-    let suite = Suite::from_code(suite).ok_or(Error::UnknownSuite(suite))?;
-    let (nonce, rest) = rest
-        .split_first_chunk_mut::<NONCE_LEN>()
-        .ok_or(Error::Malformed)?;
-    let (commitment, text_and_tag) = rest
-        .split_at_mut_checked(suite.commitment_len())
-        .ok_or(Error::Malformed)?;
+    let Some((head, rest)) = raw.split_first_chunk_mut::<HEAD_LEN>() else {
+        return Err(Error::Malformed);
+    };
+    let [code, id @ ..] = *head;
+    let Some(suite) = Suite::from_code(code) else {
+        return Err(Error::UnknownSuite(code));
+    };
+    let Some((nonce, rest)) = rest.split_first_chunk_mut::<NONCE_LEN>() else {
+        return Err(Error::Malformed);
+    };
+    let Some((commitment, text_and_tag)) = rest.split_at_mut_checked(suite.commitment_len()) else {
+        return Err(Error::Malformed);
+    };
     // At least the byte for the type.
     if text_and_tag.len() <= TAG_LEN {
         return Err(Error::Malformed);
@@ -163,13 +177,33 @@ fn split(raw: &mut [u8]) -> Result<Parts<'_>, Error> {
     })
 }
 
+/// The destination of a sealed value: a text of its own, or the bytes of a document.
+pub(crate) trait Output: AppendBase64Encode {
+    /// Appends the prefix, with room for the rest.
+    fn begin(&mut self, rest: usize);
+}
+
+impl Output for String {
+    fn begin(&mut self, rest: usize) {
+        self.reserve(PREFIX.len() + rest);
+        self.push_str(PREFIX);
+    }
+}
+
+impl Output for Vec<u8> {
+    fn begin(&mut self, rest: usize) {
+        self.reserve(PREFIX.len() + rest);
+        self.extend_from_slice(PREFIX.as_bytes());
+    }
+}
+
 /// Appends a sealed value to `out`, once `fill` has sealed it in place.
 pub(crate) fn write(
     suite: Suite,
     key: KeyId,
     kind: Kind,
     content: &[u8],
-    out: &mut Vec<u8>,
+    out: &mut impl Output,
     fill: impl FnOnce(Blank<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     if content.len() > MAX_LEN {
@@ -177,18 +211,18 @@ pub(crate) fn write(
     }
     let len = HEAD_LEN + NONCE_LEN + suite.commitment_len() + 1 + content.len() + TAG_LEN;
     with_scratch(len, |raw| {
-        let (head, rest) = raw
-            .split_first_chunk_mut::<HEAD_LEN>()
-            .ok_or(Error::Malformed)?;
+        let Some((head, rest)) = raw.split_first_chunk_mut::<HEAD_LEN>() else {
+            return Err(Error::Malformed);
+        };
         head[0] = suite.code();
         head[1..].copy_from_slice(&key.0.to_be_bytes());
-        let (nonce, rest) = rest
-            .split_first_chunk_mut::<NONCE_LEN>()
-            .ok_or(Error::Malformed)?;
+        let Some((nonce, rest)) = rest.split_first_chunk_mut::<NONCE_LEN>() else {
+            return Err(Error::Malformed);
+        };
         let (commitment, rest) = rest.split_at_mut(suite.commitment_len());
-        let (text, tag) = rest
-            .split_last_chunk_mut::<TAG_LEN>()
-            .ok_or(Error::Malformed)?;
+        let Some((text, tag)) = rest.split_last_chunk_mut::<TAG_LEN>() else {
+            return Err(Error::Malformed);
+        };
         text[0] = kind.code();
         text[1..].copy_from_slice(content);
         let filled = fill(Blank {
@@ -199,16 +233,11 @@ pub(crate) fn write(
         });
         if filled.is_err() {
             // Otherwise the ciphertext has taken the place of the plaintext.
-            text.zeroize();
+            wipe(text);
+            return filled;
         }
-        filled?;
-        let start = out.len();
-        let encoded = base64::encoded_len(len, false).ok_or(Error::CannotSeal(suite))?;
-        out.resize(start + PREFIX.len() + encoded, 0);
-        out[start..start + PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
-        URL_SAFE_NO_PAD
-            .encode_slice(&*raw, &mut out[start + PREFIX.len()..])
-            .map_err(|_| Error::Malformed)?;
+        out.begin(URL_SAFE_NO_PAD.encoded_length(len));
+        URL_SAFE_NO_PAD.encode_append(&*raw, out);
         Ok(())
     })
 }

@@ -220,9 +220,10 @@ impl Keys {
     }
 
     pub(crate) fn entry(&self, id: KeyId) -> Result<&Entry, Error> {
-        self.entries()
-            .find(|entry| entry.id == id)
-            .ok_or(Error::UnknownKey(id))
+        match self.entries().find(|entry| entry.id == id) {
+            Some(entry) => Ok(entry),
+            None => Err(Error::UnknownKey(id)),
+        }
     }
 }
 

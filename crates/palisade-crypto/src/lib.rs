@@ -19,6 +19,7 @@ mod keyring;
 mod keyset;
 mod layer;
 mod reencrypt;
+mod sealer;
 mod session;
 mod suite;
 mod untyped;

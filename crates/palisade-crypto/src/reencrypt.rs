@@ -46,7 +46,7 @@ impl FieldCipher {
     ) -> Result<usize, Error> {
         let session = self.session();
         replace_fields(document, fields, place, |value, place| {
-            let mut out = Vec::new();
+            let mut out = String::new();
             match value.as_str() {
                 Some(stored) => match move_over(&session, stored, place, &mut out)? {
                     Moved::Unchanged => return Ok(None),
@@ -58,7 +58,7 @@ impl FieldCipher {
                 }
                 None => return Err(Error::NotSealed),
             }
-            Ok(Some(Value::String(into_text(out)?)))
+            Ok(Some(Value::String(out)))
         })
     }
 
@@ -77,7 +77,7 @@ fn reencrypt(
     sealed: &str,
     place: &Context<'_>,
 ) -> Result<Reencrypted, Error> {
-    let mut out = Vec::new();
+    let mut out = String::new();
     match move_over(session, sealed, place, &mut out)? {
         Moved::Unchanged => return Ok(Reencrypted::Unchanged),
         Moved::Rotated => {}
@@ -85,7 +85,7 @@ fn reencrypt(
             session.seal(kind, content, place, &mut out)
         })?,
     }
-    Ok(Reencrypted::Rotated(into_text(out)?))
+    Ok(Reencrypted::Rotated(out))
 }
 
 enum Moved {
@@ -100,7 +100,7 @@ fn move_over(
     session: &Session<'_>,
     stored: &str,
     place: &Context<'_>,
-    out: &mut Vec<u8>,
+    out: &mut String,
 ) -> Result<Moved, Error> {
     match format::inspect(stored) {
         Ok((suite, key)) if key == session.keys().sealing().id && suite == session.suite() => {
@@ -117,10 +117,6 @@ fn move_over(
             None => Moved::Plaintext,
         },
     )
-}
-
-fn into_text(sealed: Vec<u8>) -> Result<String, Error> {
-    String::from_utf8(sealed).map_err(|_| Error::Malformed)
 }
 
 /// A walk over stored values that seals anew what must be, and counts.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::Guard;
+use palisade_core::random;
 use palisade_core::time::{UnixTime, WallClock};
 use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::format::{self, Kind};
+use crate::format::{self, Blank, Kind, Output};
 use crate::keyring::Keys;
+use crate::suite::{Failed, Xaes};
 use crate::{Context, Error, LegacyReader, Suite, Untyped};
 
 #[derive(Clone, Default)]
@@ -57,28 +59,42 @@ impl<'a> Session<'a> {
         kind: Kind,
         content: &[u8],
         place: &Context<'_>,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
+    ) -> Result<(), Error> {
+        self.write(kind, content, place, out, |cipher, blank, additional| {
+            *blank.nonce = random::nonce()?;
+            match cipher.seal(blank.nonce, additional, blank.text) {
+                Ok(tag) => *blank.tag = tag,
+                Err(Failed) => return Err(Error::CannotSeal(Suite::Xaes)),
+            }
+            Ok(())
+        })
+    }
+
+    /// Seals with suite `01` by `seal`, and with suite `02` by a nonce that is drawn for the value.
+    #[inline]
+    pub(crate) fn write(
+        &self,
+        kind: Kind,
+        content: &[u8],
+        place: &Context<'_>,
+        out: &mut impl Output,
+        seal: impl FnOnce(&Xaes, Blank<'_>, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let suite = self.options.suite;
         let entry = self.keys.sealing();
         format::write(suite, entry.id, kind, content, out, |blank| {
-            palisade_core::random::fill(blank.nonce)?;
-            place
-                .additional_data(suite, entry.id, |additional| {
-                    match suite {
-                        Suite::Xaes => {
-                            *blank.tag = entry.xaes.seal(blank.nonce, additional, blank.text)?;
-                        }
-                        Suite::Committing => {
-                            let (commitment, tag) =
-                                entry.committing.seal(blank.nonce, additional, blank.text)?;
-                            blank.commitment.copy_from_slice(&commitment);
-                            *blank.tag = tag;
-                        }
-                    }
+            place.additional_data(suite, entry.id, |additional| match suite {
+                Suite::Xaes => seal(&entry.xaes, blank, additional),
+                Suite::Committing => {
+                    *blank.nonce = random::nonce()?;
+                    let sealed = entry.committing.seal(blank.nonce, additional, blank.text);
+                    let (commitment, tag) = sealed.map_err(|Failed| Error::CannotSeal(suite))?;
+                    blank.commitment.copy_from_slice(&commitment);
+                    *blank.tag = tag;
                     Ok(())
-                })
-                .map_err(|crate::suite::Failed| Error::CannotSeal(suite))
+                }
+            })
         })
     }
 
@@ -86,13 +102,9 @@ impl<'a> Session<'a> {
         &self,
         value: &Value,
         place: &Context<'_>,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<(), Error> {
-        if let Value::String(text) = value {
-            return self.seal(Kind::Text, text.as_bytes(), place, out);
-        }
-        let json = written(value)?;
-        self.seal(Kind::Json, &json, place, out)
+        with_content(value, |kind, content| self.seal(kind, content, place, out))
     }
 
     /// Seals any value that JSON can hold, with the type that it has there.
@@ -100,7 +112,7 @@ impl<'a> Session<'a> {
         &self,
         value: &V,
         place: &Context<'_>,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<(), Error> {
         let json = written(value)?;
         Untyped::Json.read(&json, |kind, content| self.seal(kind, content, place, out))
@@ -168,25 +180,31 @@ impl<'a> Session<'a> {
     ) -> Result<T, Error> {
         format::with_parts(sealed, |parts| {
             let entry = self.keys.entry(parts.key)?;
-            let plain = place
-                .additional_data(parts.suite, parts.key, |additional| match parts.suite {
+            let opened =
+                place.additional_data(parts.suite, parts.key, |additional| match parts.suite {
                     Suite::Xaes => entry.xaes.open(parts.nonce, additional, parts.text_and_tag),
                     Suite::Committing => {
                         let commitment = parts.commitment.try_into();
                         entry.committing.open(
                             parts.nonce,
-                            commitment.map_err(|_| crate::suite::Failed)?,
+                            commitment.map_err(|_| Failed)?,
                             additional,
                             parts.text_and_tag,
                         )
                     }
-                })
-                .map_err(|crate::suite::Failed| Error::Refused)?;
-            let (kind, content) = plain.split_first().ok_or(Error::Malformed)?;
-            let kind = Kind::from_code(*kind).ok_or(Error::Malformed)?;
+                });
+            // No `ok_or` for what opens: it would make an error each time.
+            let Ok([code, content @ ..]) = opened.as_deref() else {
+                return Err(Error::Refused);
+            };
+            let Some(kind) = Kind::from_code(*code) else {
+                return Err(Error::Malformed);
+            };
             // It is taken once, because nothing opens twice.
-            let read = read.take().ok_or(Error::Refused)?;
-            read(kind, content)
+            match read.take() {
+                Some(read) => read(kind, content),
+                None => Err(Error::Refused),
+            }
         })
     }
 
@@ -210,6 +228,17 @@ impl<'a> Session<'a> {
         }
         allowed
     }
+}
+
+/// Hands a value to `seal` with its type.
+pub(crate) fn with_content<T>(
+    value: &Value,
+    seal: impl FnOnce(Kind, &[u8]) -> Result<T, Error>,
+) -> Result<T, Error> {
+    if let Value::String(text) = value {
+        return seal(Kind::Text, text.as_bytes());
+    }
+    seal(Kind::Json, &written(value)?)
 }
 
 /// A value as JSON, in memory that is wiped. It is measured first, because a buffer that grows leaves copies behind.

@@ -103,3 +103,38 @@ fn the_bits_that_base64_leaves_over_must_be_zero() {
         .collect::<String>();
     assert_eq!(opened, last, "one text alone opens");
 }
+
+#[test]
+fn the_values_of_one_document_share_the_start_of_their_nonces_and_no_nonce() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    let nonce = |sealed: &serde_json::Value| -> [u8; 24] {
+        let raw = URL_SAFE_NO_PAD.decode(&sealed.as_str().unwrap()[4..]);
+        raw.unwrap()[5..29].try_into().unwrap()
+    };
+    let cipher = cipher();
+    let fields = palisade_crypto::Fields::paths(["/a", "/b", "/c"]);
+    let mut seen = std::collections::HashSet::new();
+    let mut starts = std::collections::HashSet::new();
+    for _ in 0..50 {
+        let mut as_value = json!({"a": 1, "b": "x", "c": [true]});
+        let text = as_value.to_string();
+        cipher
+            .encrypt_fields(&mut as_value, &fields, &Context::new("t"))
+            .unwrap();
+        let as_text = cipher.encrypt_json(text.as_bytes(), &fields, &Context::new("t"));
+        let as_text: serde_json::Value = serde_json::from_slice(&as_text.unwrap()).unwrap();
+        for document in [as_value, as_text] {
+            let nonces = ["a", "b", "c"].map(|name| nonce(&document[name]));
+            assert!(nonces.iter().all(|nonce| nonce[..12] == nonces[0][..12]));
+            assert!(
+                starts.insert(nonces[0][..12].to_vec()),
+                "a start came twice"
+            );
+            for nonce in nonces {
+                assert!(seen.insert(nonce), "a nonce came twice");
+            }
+        }
+    }
+}

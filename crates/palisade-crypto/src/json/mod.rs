@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::rewrite::rewrite;
 use crate::format::Kind;
+use crate::sealer::Sealer;
 use crate::session::Session;
 use crate::{Context, Error, FieldCipher, Fields, session};
 
@@ -69,9 +70,10 @@ impl FieldCipher {
         place: &Context<'_>,
     ) -> Result<Option<Vec<u8>>, Error> {
         let session = self.session();
+        let mut sealer = Sealer::new(&session);
         rewrite(text, fields, place.path_text(), |path, raw, out| {
             out.push(b'"');
-            seal_raw(&session, raw, &place.path(path), out)?;
+            seal_raw(&mut sealer, raw, &place.path(path), out)?;
             out.push(b'"');
             Ok(())
         })
@@ -97,15 +99,15 @@ fn cow(changed: Option<Vec<u8>>, text: &[u8]) -> Cow<'_, [u8]> {
 
 /// Seals a value as it stands in a document.
 fn seal_raw(
-    session: &Session<'_>,
+    sealer: &mut Sealer<'_, '_>,
     raw: &str,
     place: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     match unquoted(raw) {
         // A text that no Rust string can hold, with half of a surrogate pair, is kept as it was written.
-        None => session.seal(Kind::Json, raw.as_bytes(), place, out),
-        Some(text) => session.seal(Kind::Text, text.as_bytes(), place, out),
+        None => sealer.seal(Kind::Json, raw.as_bytes(), place, out),
+        Some(text) => sealer.seal(Kind::Text, text.as_bytes(), place, out),
     }
 }
 
@@ -146,7 +148,7 @@ fn open_raw(
 /// Decodes a JSON string, if `raw` is one that a Rust string can hold.
 fn unquoted(raw: &str) -> Option<Unquoted<'_>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if !inner.contains('\\') {
+    if !inner.as_bytes().contains(&b'\\') {
         return Some(Unquoted::AsWritten(inner));
     }
     let text: String = serde_json::from_str(raw).ok()?;

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use super::MAX_DEPTH;
-use super::scan::{Scanner, Text};
+use super::scan::{Invalid, Scanner, Text};
 use crate::fields::{Level, Matcher, Step, push_step};
 use crate::{Error, Fields};
 
@@ -89,7 +89,7 @@ where
                 continue;
             }
             if !fresh {
-                self.scanner.expect(b',')?;
+                self.expect(b',')?;
                 self.scanner.skip_space();
             }
             self.child(is_object)?;
@@ -97,7 +97,21 @@ where
         self.scanner.skip_space();
         match self.scanner.peek() {
             None => Ok(()),
-            Some(_) => Err(self.scanner.invalid()),
+            Some(_) => Err(self.invalid(Invalid)),
+        }
+    }
+
+    fn invalid(&self, Invalid: Invalid) -> Error {
+        Error::InvalidJson {
+            offset: self.scanner.at(),
+        }
+    }
+
+    #[inline]
+    fn expect(&mut self, byte: u8) -> Result<(), Error> {
+        match self.scanner.expect(byte) {
+            Ok(()) => Ok(()),
+            Err(invalid) => Err(self.invalid(invalid)),
         }
     }
 
@@ -108,15 +122,22 @@ where
             .last()
             .map_or(0..0, |container| container.level.clone());
         if !is_object {
-            let (level, hit) = self.matcher.step(&parent, Step::Element);
+            let (level, hit) = match parent.is_empty() {
+                true => (parent, false),
+                false => self.matcher.step(&parent, Step::Element),
+            };
             return self.value(Some(Reached::Element), level, hit);
         }
-        let name = self.scanner.string()?;
+        let name = match self.scanner.string() {
+            Ok(name) => name,
+            Err(invalid) => return Err(self.invalid(invalid)),
+        };
         self.scanner.skip_space();
-        self.scanner.expect(b':')?;
+        self.expect(b':')?;
         self.scanner.skip_space();
-        let (level, hit) = if self.field.is_some() {
-            // Inside a field nothing else is looked for.
+        let ruled_out = self.field.is_some() || self.rules_out(&parent, &name);
+        let (level, hit) = if ruled_out {
+            // Inside a field, and below what no pattern leads through, nothing is looked for.
             (parent.end..parent.end, false)
         } else {
             let step = name_of(self.text, &name);
@@ -128,6 +149,15 @@ where
         self.value(Some(Reached::Name(name)), level, hit)
     }
 
+    /// Whether the length of a name, or where it stands, tells that nothing matches it or anything below it.
+    #[inline]
+    fn rules_out(&self, parent: &Level, name: &Text) -> bool {
+        // Two of the bytes are the quotes; how long an escaped name is nobody knows yet.
+        let len = name.span.len() - 2;
+        self.matcher
+            .rules_out(parent, (!name.escaped).then_some(len))
+    }
+
     /// A scalar, or the start of a container.
     fn value(&mut self, step: Option<Reached>, level: Level, hit: bool) -> Result<(), Error> {
         let start = self.scanner.at();
@@ -136,7 +166,9 @@ where
             Some(b'{') => true,
             Some(b'[') => false,
             _ => {
-                self.scanner.scalar()?;
+                if let Err(invalid) = self.scanner.scalar() {
+                    return Err(self.invalid(invalid));
+                }
                 return if hit {
                     self.replace(start, step.as_ref())
                 } else {
@@ -157,7 +189,7 @@ where
             level,
             step,
         });
-        self.scanner.expect(if is_object { b'{' } else { b'[' })
+        self.expect(if is_object { b'{' } else { b'[' })
     }
 
     /// The innermost container has ended.

@@ -2,14 +2,52 @@
 
 use std::ops::Range;
 
-use crate::Error;
-
-/// Counts the bytes at the start of `text` neither end nor escape a string and are allowed in one.
+/// The text is not JSON at the place where the scanner is.
 ///
-/// It looks at eight at a time, as one number. Subtracting a byte of it from another may borrow from the next one up, so
-/// that what is found above the lowest hit may be wrong, but never the lowest.
+/// An error of its own, because a [`crate::Error`] is too big for a register, and every token has a result.
+pub(super) struct Invalid;
+
+/// Counts the bytes at the start of `text` that neither end nor escape a string and are allowed in one.
+///
+/// Most strings are short and end within the first words. A long one is read in blocks, of which each costs a few vector
+/// instructions, since all that is asked is whether anything is in it.
 #[inline]
 fn plain_len(text: &[u8]) -> usize {
+    const SHORT: usize = 32;
+    let (start, rest) = text.split_at(text.len().min(SHORT));
+    match plain_words(start) {
+        SHORT => SHORT + plain_blocks(rest),
+        shorter => shorter,
+    }
+}
+
+fn plain_blocks(text: &[u8]) -> usize {
+    let (blocks, _) = text.as_chunks::<32>();
+    let read = blocks.iter().take_while(|block| is_plain(block)).count() * 32;
+    read + plain_words(&text[read..])
+}
+
+/// Whether no byte of a block is special. Of each kind of special byte another term is 0, and of no other byte any is:
+/// the form that compilers make vector instructions of.
+#[inline]
+fn is_plain(block: &[u8; 32]) -> bool {
+    let least = block.iter().fold(u8::MAX, |least, byte| {
+        least
+            .min(byte.saturating_sub(0x1f))
+            .min(byte ^ b'"')
+            .min(byte ^ b'\\')
+    });
+    least != 0
+}
+
+const fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// The same, eight bytes at a time, as one number. Subtracting a byte of it from another may borrow from the next one up,
+/// so that what is found above the lowest hit may be wrong, but never the lowest.
+#[inline]
+fn plain_words(text: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = ONES << 7;
     let below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word & HIGHS;
@@ -22,9 +60,8 @@ fn plain_len(text: &[u8]) -> usize {
             return position * 8 + hits.trailing_zeros() as usize / 8;
         }
     }
-    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    let plain = rest.iter().position(special).unwrap_or(rest.len());
-    words.len() * 8 + plain
+    let plain = rest.iter().position(|byte| is_special(*byte));
+    words.len() * 8 + plain.unwrap_or(rest.len())
 }
 
 pub(super) struct Scanner<'a> {
@@ -52,10 +89,6 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at).copied()
     }
 
-    pub(super) const fn invalid(&self) -> Error {
-        Error::InvalidJson { offset: self.at }
-    }
-
     #[inline]
     pub(super) fn skip_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
@@ -72,27 +105,27 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Error> {
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Invalid> {
         if self.take(byte) {
             Ok(())
         } else {
-            Err(self.invalid())
+            Err(Invalid)
         }
     }
 
     /// A string, number, `true`, `false` or `null`.
-    pub(super) fn scalar(&mut self) -> Result<(), Error> {
+    pub(super) fn scalar(&mut self) -> Result<(), Invalid> {
         match self.peek() {
             Some(b'"') => self.string().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.literal(b"true"),
             Some(b'f') => self.literal(b"false"),
             Some(b'n') => self.literal(b"null"),
-            _ => Err(self.invalid()),
+            _ => Err(Invalid),
         }
     }
 
-    pub(super) fn string(&mut self) -> Result<Text, Error> {
+    pub(super) fn string(&mut self) -> Result<Text, Invalid> {
         let start = self.at;
         self.expect(b'"')?;
         let mut escaped = false;
@@ -110,12 +143,12 @@ impl<'a> Scanner<'a> {
                     escaped = true;
                     self.escape()?;
                 }
-                _ => return Err(self.invalid()),
+                _ => return Err(Invalid),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<(), Error> {
+    fn escape(&mut self) -> Result<(), Invalid> {
         self.at += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
@@ -123,17 +156,17 @@ impl<'a> Scanner<'a> {
                 self.at += 1;
                 for _ in 0..4 {
                     if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                        return Err(self.invalid());
+                        return Err(Invalid);
                     }
                     self.at += 1;
                 }
             }
-            _ => return Err(self.invalid()),
+            _ => return Err(Invalid),
         }
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Error> {
+    fn number(&mut self) -> Result<(), Invalid> {
         self.take(b'-');
         if !self.take(b'0') {
             self.digits()?;
@@ -151,23 +184,23 @@ impl<'a> Scanner<'a> {
     }
 
     /// At least one.
-    fn digits(&mut self) -> Result<(), Error> {
+    fn digits(&mut self) -> Result<(), Invalid> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
         if self.at == start {
-            return Err(self.invalid());
+            return Err(Invalid);
         }
         Ok(())
     }
 
-    fn literal(&mut self, word: &[u8]) -> Result<(), Error> {
+    fn literal(&mut self, word: &[u8]) -> Result<(), Invalid> {
         if self.text[self.at..].starts_with(word) {
             self.at += word.len();
             Ok(())
         } else {
-            Err(self.invalid())
+            Err(Invalid)
         }
     }
 }
@@ -182,10 +215,10 @@ mod tests {
     fn every_byte_is_plain_or_not_wherever_it_stands() {
         for byte in 0..=u8::MAX {
             let special = byte < 0x20 || byte == b'"' || byte == b'\\';
-            for at in 0..20 {
-                let mut text = [b'x'; 20];
+            for at in 0..110 {
+                let mut text = [b'x'; 110];
                 text[at] = byte;
-                let expected = if special { at } else { 20 };
+                let expected = if special { at } else { 110 };
                 assert_eq!(plain_len(&text), expected, "{byte} at {at}");
             }
         }
@@ -193,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn eight_bytes_at_a_time_are_read_as_one_by_one(text: Vec<u8>) {
+        fn blocks_and_words_are_read_as_single_bytes(text in proptest::collection::vec(any::<u8>(), 0..200)) {
             let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
             let expected = text.iter().position(special).unwrap_or(text.len());
             prop_assert_eq!(plain_len(&text), expected);

@@ -94,12 +94,18 @@ pub(super) fn restate(headers: &mut HeaderMap, len: Option<usize>) {
     }
     match len {
         Some(len) => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+            headers.insert(header::CONTENT_LENGTH, number(len));
         }
         None => {
             headers.remove(header::CONTENT_LENGTH);
         }
     }
+}
+
+/// The conversion of `http` allocates twice.
+fn number(len: usize) -> HeaderValue {
+    let mut digits = itoa::Buffer::new();
+    HeaderValue::from_str(digits.format(len)).unwrap_or_else(|_| HeaderValue::from(len))
 }
 
 #[cfg(test)]

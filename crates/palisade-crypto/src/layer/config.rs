@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri};
-use palisade_core::{Handle, RequestScope, sent_path};
+use palisade_core::{Handle, Principal, RequestScope, sent_path};
 
 use super::counters::Counters;
 use super::routes::Routes;
@@ -153,30 +153,38 @@ impl Config {
         self.bind.as_ref().map(|bind| bind(head))
     }
 
-    pub(super) fn default_binding(&self, scope: Option<&RequestScope>) -> Binding {
-        let binding = Binding::new(&self.record_type);
-        let principal = scope.and_then(RequestScope::principal);
-        match principal
-            .as_ref()
-            .and_then(|principal| principal.tenant_name())
-        {
-            Some(tenant) => binding.tenant(tenant),
-            None => binding,
-        }
-    }
-
-    /// The body as it leaves; nothing when it stays as it is.
+    /// The body as it leaves; nothing when it stays as it is. Without a binding of the user's its values are bound to the
+    /// record type, and to the tenant of the principal in `scope`.
     pub(super) fn rewrite(
         &self,
         task: &Task,
         form: Form,
         body: &[u8],
-        binding: &Binding,
+        binding: Option<&Binding>,
+        scope: Option<&RequestScope>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(binding) = binding {
+            return self.rewrite_at(task, form, body, &binding.context());
+        }
+        let principal = scope.and_then(RequestScope::principal);
+        let context = Context::new(&self.record_type);
+        match principal.as_deref().and_then(Principal::tenant_name) {
+            Some(tenant) => self.rewrite_at(task, form, body, &context.tenant(tenant)),
+            None => self.rewrite_at(task, form, body, &context),
+        }
+    }
+
+    fn rewrite_at(
+        &self,
+        task: &Task,
+        form: Form,
+        body: &[u8],
+        place: &Context<'_>,
     ) -> Result<Option<Vec<u8>>, Error> {
         match form {
-            Form::Document => self.rewrite_document(task, body, binding),
-            Form::Lines => self.rewrite_each(task, body, b'\n', binding).map(Some),
-            Form::Sequence => self.rewrite_each(task, body, 0x1e, binding).map(Some),
+            Form::Document => self.rewrite_document(task, body, place),
+            Form::Lines => self.rewrite_each(task, body, b'\n', place).map(Some),
+            Form::Sequence => self.rewrite_each(task, body, 0x1e, place).map(Some),
             Form::Unreadable => Err(Error::InvalidJson { offset: 0 }),
         }
     }
@@ -187,7 +195,7 @@ impl Config {
         task: &Task,
         body: &[u8],
         separator: u8,
-        binding: &Binding,
+        place: &Context<'_>,
     ) -> Result<Vec<u8>, Error> {
         let mut out = Vec::with_capacity(body.len() + 512);
         for (position, part) in body.split(|byte| *byte == separator).enumerate() {
@@ -198,7 +206,7 @@ impl Config {
                 out.extend_from_slice(part);
                 continue;
             }
-            match self.rewrite_document(task, part, binding)? {
+            match self.rewrite_document(task, part, place)? {
                 Some(changed) => out.extend_from_slice(&changed),
                 None => out.extend_from_slice(part),
             }
@@ -210,12 +218,11 @@ impl Config {
         &self,
         task: &Task,
         body: &[u8],
-        binding: &Binding,
+        place: &Context<'_>,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let context = binding.context();
         match task {
-            Task::Seal(fields) => self.cipher.seal_document(body, fields, &context),
-            Task::Open(fields) => self.cipher.open_document(body, fields, &context),
+            Task::Seal(fields) => self.cipher.seal_document(body, fields, place),
+            Task::Open(fields) => self.cipher.open_document(body, fields, place),
         }
     }
 }

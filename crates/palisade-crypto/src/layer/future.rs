@@ -225,15 +225,8 @@ impl Job {
             return self.refuse("no_task");
         };
         let scope = self.context.scope();
-        let default;
-        let binding = match &self.binding {
-            Some(binding) => binding,
-            None => {
-                default = self.config.default_binding(scope);
-                &default
-            }
-        };
-        match self.config.rewrite(task, form, &data, binding) {
+        let binding = self.binding.as_ref();
+        match self.config.rewrite(task, form, &data, binding, scope) {
             Ok(changed) => {
                 let data = changed.map_or(data, Bytes::from);
                 body::restate(&mut head.headers, Some(data.len()));

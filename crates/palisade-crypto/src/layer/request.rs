@@ -154,11 +154,11 @@ impl<S, F> Rest<S, F> {
         };
         let head = RequestHead::of_parts(&self.head);
         let scope = RequestScope::current(&self.head.extensions);
-        let binding = self
+        let binding = self.config.binding_by_closure(&head);
+        let rewritten = self
             .config
-            .binding_by_closure(&head)
-            .unwrap_or_else(|| self.config.default_binding(scope));
-        match self.config.rewrite(task, self.form, &data, &binding) {
+            .rewrite(task, self.form, &data, binding.as_ref(), scope);
+        match rewritten {
             Ok(changed) => Ok(changed.map_or(data, Bytes::from)),
             // The error itself names members of the document, which do not belong in a log.
             Err(error) => Err(Refusal::Wrong(error.code())),

@@ -12,6 +12,14 @@ pub(crate) const TAG_LEN: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Failed;
 
+/// Wipes bytes at the pace of `memset`, which the barrier keeps from being left out: [`zeroize::Zeroize`] writes one byte
+/// at a time.
+#[inline]
+pub(crate) fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    zeroize::optimization_barrier(bytes);
+}
+
 /// HKDF-SHA256 (RFC 5869) without a salt: the keys that it starts from are already uniform.
 pub(crate) fn extract(key: &Key) -> hkdf::Prk {
     hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(key.bytes())

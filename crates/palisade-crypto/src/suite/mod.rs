@@ -6,9 +6,9 @@ mod legacy;
 mod xaes;
 
 pub(crate) use self::committing::Committing;
-pub(crate) use self::derive::{Failed, NONCE_LEN, TAG_LEN, expand, extract};
+pub(crate) use self::derive::{Failed, NONCE_LEN, TAG_LEN, expand, extract, wipe};
 pub use self::legacy::LegacyReader;
-pub(crate) use self::xaes::Xaes;
+pub(crate) use self::xaes::{Series, Xaes};
 
 /// A way of sealing values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -4,9 +4,9 @@
 use aes::Aes256Enc;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
-use super::derive::{Failed, NONCE_LEN, TAG_LEN};
+use super::derive::{Failed, NONCE_LEN, TAG_LEN, wipe};
 
 /// The key schedule and the subkey `K1` of CMAC, both of which depend on the key alone. Wiped on drop.
 pub(crate) struct Xaes {
@@ -29,9 +29,16 @@ impl Xaes {
         }
     }
 
-    /// The key of one message, derived from the first half of its nonce.
+    /// The key of all messages whose nonces begin like this one, derived from the first half of it.
+    ///
+    /// It is handed to `then` where it lies: a key of ring is half a KiB, and copying that is a good part of the time that
+    /// a short value takes.
     #[inline]
-    fn message_key(&self, nonce: &[u8; NONCE_LEN]) -> Zeroizing<[u8; 32]> {
+    fn with_message_key<T>(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        then: impl FnOnce(LessSafeKey) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
         let mut blocks = [1, 2].map(|counter| {
             let mut block = [0, counter, b'X', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             block[4..].copy_from_slice(&nonce[..12]);
@@ -39,12 +46,17 @@ impl Xaes {
             Array::from(masked.to_ne_bytes())
         });
         self.block.encrypt_blocks(&mut blocks);
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = [0; 32];
         for (half, block) in key.chunks_exact_mut(16).zip(&mut blocks) {
             half.copy_from_slice(block);
-            block.0.zeroize();
+            wipe(&mut block.0);
         }
-        key
+        let made = UnboundKey::new(&AES_256_GCM, &key);
+        wipe(&mut key);
+        match made {
+            Ok(key) => then(LessSafeKey::new(key)),
+            Err(_) => Err(Failed),
+        }
     }
 
     /// Encrypts in place and gives the tag.
@@ -54,11 +66,7 @@ impl Xaes {
         additional: &[u8],
         text: &mut [u8],
     ) -> Result<[u8; TAG_LEN], Failed> {
-        let key = UnboundKey::new(&AES_256_GCM, &*self.message_key(nonce)).map_err(|_| Failed)?;
-        let tag = LessSafeKey::new(key)
-            .seal_in_place_separate_tag(rest(nonce), Aad::from(additional), text)
-            .map_err(|_| Failed)?;
-        tag.as_ref().try_into().map_err(|_| Failed)
+        self.with_message_key(nonce, |key| seal_with(&key, nonce, additional, text))
     }
 
     /// Decrypts ciphertext and tag in place.
@@ -68,10 +76,62 @@ impl Xaes {
         additional: &[u8],
         text_and_tag: &'a mut [u8],
     ) -> Result<&'a mut [u8], Failed> {
-        let key = UnboundKey::new(&AES_256_GCM, &*self.message_key(nonce)).map_err(|_| Failed)?;
-        LessSafeKey::new(key)
-            .open_in_place(rest(nonce), Aad::from(additional), text_and_tag)
-            .map_err(|_| Failed)
+        self.with_message_key(nonce, |key| {
+            key.open_in_place(rest(nonce), Aad::from(additional), text_and_tag)
+                .map_err(|_| Failed)
+        })
+    }
+}
+
+#[inline]
+fn seal_with(
+    key: &LessSafeKey,
+    nonce: &[u8; NONCE_LEN],
+    additional: &[u8],
+    text: &mut [u8],
+) -> Result<[u8; TAG_LEN], Failed> {
+    let tag = key
+        .seal_in_place_separate_tag(rest(nonce), Aad::from(additional), text)
+        .map_err(|_| Failed)?;
+    tag.as_ref().try_into().map_err(|_| Failed)
+}
+
+/// Nonces that begin alike, and whose second half counts from a random start, with the key that belongs to all of them.
+///
+/// To derive that key costs as much as to seal a short value with it. Two nonces of a series never meet. Those of two
+/// series meet only when both halves do, which is no more likely than that as many nonces meet of which each is drawn
+/// anew: 2^-192 for each pair of them.
+pub(crate) struct Series {
+    key: LessSafeKey,
+    nonce: [u8; NONCE_LEN],
+}
+
+impl Series {
+    /// A series that begins with this nonce, which must be random.
+    pub(crate) fn new(cipher: &Xaes, nonce: [u8; NONCE_LEN]) -> Result<Self, Failed> {
+        cipher.with_message_key(&nonce, |key| Ok(Self { key, nonce }))
+    }
+
+    /// Encrypts in place, writes the nonce and gives the tag.
+    pub(crate) fn seal(
+        &mut self,
+        nonce: &mut [u8; NONCE_LEN],
+        additional: &[u8],
+        text: &mut [u8],
+    ) -> Result<[u8; TAG_LEN], Failed> {
+        *nonce = self.nonce;
+        self.step();
+        seal_with(&self.key, nonce, additional, text)
+    }
+
+    /// Counts on in the second half alone, so that the key stays the one that belongs to the nonce.
+    fn step(&mut self) {
+        for byte in self.nonce[12..].iter_mut().rev() {
+            *byte = byte.wrapping_add(1);
+            if *byte != 0 {
+                break;
+            }
+        }
     }
 }
 
@@ -127,6 +187,29 @@ mod tests {
             hex(&sealed([3; 32], NONCE, additional, b"XAES-256-GCM")),
             "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"
         );
+    }
+
+    #[test]
+    fn the_nonces_of_a_series_differ_in_their_second_half_and_open_one_by_one() {
+        let cipher = Xaes::new(&[1; 32]);
+        // The count runs over from one byte to the next, and from the last to the first.
+        for end in [[0, 0, 0xff], [0xff; 3]] {
+            let mut start = [0xff; NONCE_LEN];
+            start[..12].copy_from_slice(&NONCE[..12]);
+            start[21..].copy_from_slice(&end);
+            let mut series = Series::new(&cipher, start).unwrap();
+            let mut seen = Vec::new();
+            for text in [b"one", b"two", b"six"] {
+                let (mut nonce, mut sealed) = ([0; NONCE_LEN], text.to_vec());
+                let tag = series.seal(&mut nonce, b"a", &mut sealed).unwrap();
+                sealed.extend(tag);
+                assert_eq!(&*cipher.open(&nonce, b"a", &mut sealed).unwrap(), text);
+                assert_eq!(nonce[..12], NONCE[..12]);
+                assert!(!seen.contains(&nonce), "{nonce:?} came twice");
+                seen.push(nonce);
+            }
+            assert_eq!(seen[0], start);
+        }
     }
 
     // "Accumulated randomized tests" of the specification, 10 000 iterations.
