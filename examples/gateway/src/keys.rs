@@ -43,7 +43,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Reads the secrets from their [sources](sources::sources), and follows those keys that change while the gateway runs:
-    /// `JWT_SIGNING_KEY` and `ENCRYPTION_KEYS`.
+    /// `JWT_SECRET_KEY`, `JWT_SIGNING_KEY` and `ENCRYPTION_KEYS`.
     ///
     /// # Errors
     ///
@@ -140,6 +140,9 @@ impl Tokens {
             if let Some(previous) = versions.next() {
                 keys = keys.previous(previous.expose_secret())?;
             }
+            // Within this time every gateway has read a new secret, too.
+            let keys = keys.lead(2 * settings.secrets.ttl);
+            rotation::follow_shared_secret(secrets, VARIABLE, keys.clone());
             let redis = redis.clone();
             let issuer = match &signing {
                 Some(signing) => TokenIssuer::signed(ISSUER, signing.clone()),

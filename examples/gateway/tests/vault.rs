@@ -12,16 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use palisade::Principal;
-use palisade::auth::{Algorithm, SigningKey, SigningKeys, TokenIssuer};
+use palisade::auth::{Algorithm, HmacKeys, SigningKey, SigningKeys, TokenIssuer};
 use palisade::crypto::Key;
 use serde_json::{Value, json};
 
 use stand_in::{StandIn, terms};
-use support::{Gateway, booking, key_of, refused_start};
+use support::{Gateway, PASSWORD, booking, key_of, refused_start};
 
 const FIRST: &str = include_str!("../../../crates/palisade-auth/tests/data/ed25519.pem");
 const NEXT: &str = include_str!("../../../crates/palisade-auth/tests/data/p256.pem");
 const JWT_SECRET: &str = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
+const NEXT_SECRET: &str = "Zt9QwL3nVb6YxK1rMd8FpS5gHc2JeU7o";
 
 fn variables(vault: &StandIn) -> [(&'static str, &str); 4] {
     [
@@ -162,6 +163,87 @@ async fn keys_rotate_in_vault_without_a_failed_request() {
     assert!(
         vault.asked("POST auth/token/revoke-self") >= 1,
         "its token was given back"
+    );
+}
+
+/// Stores the next version of the shared secret, without a private key.
+fn store_secret(vault: &StandIn, secret: &str, key: &str) {
+    let fields = json!({"JWT_SECRET_KEY": secret, "ENCRYPTION_KEY": key});
+    vault.with(|model| {
+        let versions = model.kv2.entry("gateway".to_owned()).or_default();
+        versions.push(Some(fields));
+    });
+}
+
+/// The header of a token, which names its key.
+fn header(token: &Value) -> &str {
+    token.as_str().unwrap().split('.').next().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shared_secret_rotates_in_vault_without_a_failed_request() {
+    let vault = StandIn::start().await;
+    let key = Key::generate().unwrap().to_text();
+    store_secret(&vault, JWT_SECRET, &key);
+    let gateway = Arc::new(Gateway::start_with(&variables(&vault)));
+    let pair = gateway.login("alice", PASSWORD).await;
+    let pair: Value = pair.json().await.unwrap();
+    let bearer = format!("Bearer {}", pair["access_token"].as_str().unwrap());
+    let made = gateway
+        .client
+        .post(gateway.at("/api/bookings"))
+        .header("authorization", &bearer);
+    assert_eq!(made.json(&booking()).send().await.unwrap().status(), 201);
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn(load(
+        Arc::clone(&gateway),
+        bearer.clone(),
+        Arc::clone(&stop),
+    ));
+
+    // A token of another gateway, which has the next secret already.
+    let tokens = TokenIssuer::hmac("gateway", HmacKeys::current(NEXT_SECRET).unwrap())
+        .audience("api://gateway")
+        .build()
+        .unwrap();
+    let elsewhere = tokens.issue(&Principal::user("gateway", "alice")).unwrap();
+    let elsewhere = format!("Bearer {}", elsewhere.as_str());
+    let accepted = async || {
+        gateway
+            .json("/api/me", ("authorization", &elsewhere))
+            .await
+            .0
+            == 200
+    };
+    assert!(!accepted().await);
+    store_secret(&vault, NEXT_SECRET, &key);
+    let mut known = false;
+    for _ in 0..100 {
+        known = accepted().await;
+        if known {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(known, "the next secret is known within ten seconds");
+
+    // After the lead, twice the time to live, it signs as well; refresh tokens of the first secret are good all the same.
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let refresh = gateway
+        .client
+        .post(gateway.at("/auth/refresh"))
+        .json(&json!({"refresh_token": pair["refresh_token"]}));
+    let refreshed = refresh.send().await.unwrap();
+    assert_eq!(refreshed.status(), 200);
+    let next: Value = refreshed.json().await.unwrap();
+    assert_ne!(header(&next["access_token"]), header(&pair["access_token"]));
+    stop.store(true, Ordering::Relaxed);
+    let (answers, bad) = reader.await.unwrap();
+    assert!(answers > 10, "{answers} answers");
+    assert_eq!(
+        bad,
+        Vec::<u16>::new(),
+        "tokens of the first secret are good"
     );
 }
 

@@ -1,6 +1,6 @@
 //! Keys that change while the gateway runs.
 
-use palisade::auth::{Algorithm, AuthError, SigningKey, SigningKeys};
+use palisade::auth::{Algorithm, AuthError, HmacKeys, SigningKey, SigningKeys};
 use palisade::crypto::{FieldCipher, Keyring};
 use palisade::secrets::{ExposeSecret, Secret, Secrets};
 
@@ -14,6 +14,14 @@ pub(super) fn follow_signing_key(secrets: &Secrets, name: &'static str, keys: Si
         let next = private_key(pem.expose_secret()).map_err(|error| error.to_string())?;
         keys.rotate(next).map_err(|error| error.to_string())?;
         Ok(())
+    });
+}
+
+/// Accepts the next shared secret once its source has it, and signs with it when the other gateways have it as well.
+pub(super) fn follow_shared_secret(secrets: &Secrets, name: &'static str, keys: HmacKeys) {
+    follow(secrets, name, move |secret| {
+        let rotated = keys.rotate(secret.expose_secret());
+        rotated.map(drop).map_err(|error| error.to_string())
     });
 }
 
