@@ -1,6 +1,7 @@
-//! The JOSE cookbook, RFC 7520, sections 4.1 to 4.5: what of it is a compact JWS with an algorithm known here.
+//! Published vectors: the JOSE cookbook, RFC 7520, sections 4.1 to 4.5, as far as it is of compact JWS with an algorithm
+//! known here; Wycheproof; and the sets of RFC 7517, appendix A.
 
-use palisade_auth::{Refusal, VerifyingKey};
+use palisade_auth::{Algorithm, KeySet, Refusal, VerifyingKey};
 use serde_json::{Value, json};
 
 /// Figure 8, with the curly apostrophes of the original.
@@ -69,4 +70,67 @@ fn section_4_4_hmac() {
 fn section_4_5_detached_content_is_refused() {
     let jws = format!("{HS256}..s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0");
     assert_eq!(payload_of(&secret(), &jws), Err(Refusal::TokenMalformed));
+}
+
+/// Wycheproof's vectors for JSON Web Signatures, in the file with their source.
+#[test]
+fn wycheproof_json_web_signature() {
+    let vectors: Value = serde_json::from_str(include_str!("data/wycheproof-jws.json")).unwrap();
+    let mut tested = 0;
+    for group in vectors["groups"].as_array().unwrap() {
+        let key = VerifyingKey::from_jwk(&group["key"].to_string()).unwrap();
+        for test in group["tests"].as_array().unwrap() {
+            let verified = key.verify_jws(test["jws"].as_str().unwrap());
+            let valid = test["valid"].as_bool().unwrap();
+            assert_eq!(verified.is_ok(), valid, "{test}");
+            if valid {
+                assert_eq!(verified.unwrap(), b"foo");
+            }
+            tested += 1;
+        }
+    }
+    assert_eq!(tested, 39);
+}
+
+#[test]
+fn rfc_7517_a_1_of_two_public_keys_one_is_for_signatures() {
+    let set = json!({"keys": [
+        {"kty": "EC", "crv": "P-256", "use": "enc", "kid": "1",
+            "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"},
+        {"kty": "RSA", "e": "AQAB", "alg": "RS256", "kid": "2011-04-29",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"},
+    ]});
+    let keys = KeySet::from_jwks(&set.to_string()).unwrap();
+    let known: Vec<_> = keys
+        .iter()
+        .map(|key| (key.key_id(), key.algorithm()))
+        .collect();
+    assert_eq!(known, [(Some("2011-04-29"), Algorithm::RS256)]);
+}
+
+#[test]
+fn rfc_7517_a_2_a_private_key_is_refused() {
+    let private = json!({"kty": "EC", "crv": "P-256", "kid": "1",
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+        "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        "d": "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"});
+    assert!(VerifyingKey::from_jwk(&private.to_string()).is_err());
+    assert!(KeySet::from_jwks(&json!({"keys": [private]}).to_string()).is_err());
+}
+
+#[test]
+fn rfc_7517_a_3_of_two_secrets_one_is_for_signatures() {
+    let name = "HMAC key used in JWS spec Appendix A.1 example";
+    let set = json!({"keys": [
+        {"kty": "oct", "alg": "A128KW", "k": "GawgguFyGrWKav7AX4VKUg"},
+        {"kty": "oct", "kid": name,
+            "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"},
+    ]});
+    let keys = KeySet::from_jwks(&set.to_string()).unwrap();
+    let known: Vec<_> = keys
+        .iter()
+        .map(|key| (key.key_id(), key.algorithm()))
+        .collect();
+    assert_eq!(known, [(Some(name), Algorithm::HS256)]);
 }
