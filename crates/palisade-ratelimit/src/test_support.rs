@@ -1,9 +1,9 @@
 //! Helpers of the unit tests.
 
 /// Random numbers that can be had again by their seed: SplitMix64 (Steele, Lea and Flood, 2014).
-pub(crate) struct Dice(u64);
+pub(crate) struct TestRng(u64);
 
-impl Dice {
+impl TestRng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -32,9 +32,9 @@ fn the_scripts_decide_as_the_memory_store_does() {
     };
     in_both(async |running, server| {
         for number in 0..policies {
-            let mut dice = Dice(number + 1);
-            let limits = fixed_policy(number).unwrap_or_else(|| dice.limits());
-            compare(running, server, number, &limits, dice).await;
+            let mut rng = TestRng(number + 1);
+            let limits = fixed_policy(number).unwrap_or_else(|| rng.limits());
+            compare(running, server, number, &limits, rng).await;
         }
     });
 }
@@ -117,27 +117,33 @@ fn fixed_policy(number: u64) -> Option<Vec<Limit>> {
     })
 }
 
-async fn compare(running: &Handle, server: &Server, number: u64, limits: &[Limit], mut dice: Dice) {
+async fn compare(
+    running: &Handle,
+    server: &Server,
+    number: u64,
+    limits: &[Limit],
+    mut rng: TestRng,
+) {
     let mut pair = Pair::new(running, server, format!("p{number}"), limits).await;
-    let pace = 10_u64.pow(dice.below(10) as u32);
+    let pace = 10_u64.pow(rng.below(10) as u32);
     for step in 0..STEPS {
-        let gap = match dice.below(3) {
+        let gap = match rng.below(3) {
             0 => 0,
-            1 => dice.below(pace),
-            _ => dice.below(pace / 50 + 1),
+            1 => rng.below(pace),
+            _ => rng.below(pace / 50 + 1),
         };
         pair.rest(Duration::from_micros(gap)).await;
-        let key = ["a", "b", "c"][dice.below(3) as usize];
+        let key = ["a", "b", "c"][rng.below(3) as usize];
         let place = format!("{limits:?}, step {step} of policy {number}");
-        match dice.below(10) {
+        match rng.below(10) {
             0 => pair.peek(key, &place).await,
             1 | 2 if !pair.receipts.is_empty() => {
-                let nth = dice.below(pair.receipts.len() as u64) as usize;
+                let nth = rng.below(pair.receipts.len() as u64) as usize;
                 pair.refund(nth).await;
                 pair.peek(key, &place).await;
             }
             _ => {
-                let cost = dice.cost();
+                let cost = rng.cost();
                 pair.charge(key, cost, &format!("{place}, cost {cost}"))
                     .await;
             }
@@ -259,9 +265,9 @@ fn persisting(mut connection: MultiplexedConnection, command: Cmd) -> RedisFutur
 }
 
 /// Numbers that are the same in each run.
-struct Dice(u64);
+struct TestRng(u64);
 
-impl Dice {
+impl TestRng {
     fn below(&mut self, bound: u64) -> u64 {
         // Knuth's MMIX generator, of which the upper bits are good.
         self.0 = self

@@ -34,8 +34,8 @@ pub(crate) struct Assessment {
 }
 
 impl Assessment {
-    /// `Greater` where `self` is closer to its limit: it never fits, waits longer, or has fewer left.
-    pub(crate) fn closeness(&self, other: &Self) -> Ordering {
+    /// Compares how much two assessments restrict: `Greater` where `self` is closer to its limit, because it never fits, waits longer, or has fewer left.
+    pub(crate) fn cmp_restriction(&self, other: &Self) -> Ordering {
         let rank = |fit| match fit {
             Fit::Fits => (0_u8, 0),
             Fit::Wait(nanos) => (1, nanos),
@@ -49,7 +49,7 @@ impl Assessment {
 
     /// The one that is closer to its limit.
     pub(crate) fn closer(self, other: Self) -> Self {
-        if other.closeness(&self) == Ordering::Greater {
+        if other.cmp_restriction(&self) == Ordering::Greater {
             other
         } else {
             self

@@ -199,7 +199,7 @@ fn charge_all(
         {
             assessed = assess_again(slot, charge, now)?;
         }
-        if closest.is_none_or(|(_, so_far)| assessed.closeness(&so_far).is_gt()) {
+        if closest.is_none_or(|(_, so_far)| assessed.cmp_restriction(&so_far).is_gt()) {
             closest = Some((position, assessed));
         }
     }

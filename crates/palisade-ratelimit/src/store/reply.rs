@@ -15,7 +15,7 @@ pub(crate) struct Reply {
     pub(crate) reset: u64,
     /// The time of the decision by Redis, in microseconds since 1970.
     pub(crate) time: u64,
-    pub(crate) taken: Option<Taken>,
+    pub(crate) taken: Option<LeasedUnits>,
     /// The state of each limit, where that was asked for.
     pub(crate) each: Option<Each>,
 }
@@ -25,7 +25,7 @@ pub(crate) type Each = Box<[(u64, u64)]>;
 
 /// The units that were taken beyond the cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub(crate) struct LeasedUnits {
     pub(crate) units: u64,
     /// For how long it may be kept.
     pub(crate) valid: u64,
@@ -154,12 +154,12 @@ impl Reading {
         Some(asked.then_some(each))
     }
 
-    fn taken(self, valid: u64, bucket: u64) -> Taken {
+    fn taken(self, valid: u64, bucket: u64) -> LeasedUnits {
         let want = match self.action {
             Action::Charge { want, .. } => want,
             _ => self.cost,
         };
-        Taken {
+        LeasedUnits {
             units: want.saturating_sub(self.cost),
             valid,
             bucket,

@@ -15,7 +15,7 @@ use crate::limit::{
     Assessment, HOUR, Limit, MINUTE, Rules, SECOND, Word, burst, per_hour, per_second,
 };
 use crate::store::digest::{HashedKey, Hasher};
-use crate::test_support::{Dice, steps};
+use crate::test_support::{TestRng, steps};
 
 fn rules(limits: &[Limit]) -> Rules {
     let compiled: Vec<_> = limits
@@ -96,16 +96,16 @@ fn a_table_answers_as_a_map_of_its_keys_would() {
     ];
     for (seed, limits) in policies.iter().enumerate() {
         let bench = Bench::new(limits, 20_000);
-        let dice = &mut Dice::new(seed as u64);
+        let rng = &mut TestRng::new(seed as u64);
         let mut model: HashMap<u32, Vec<Word>> = HashMap::new();
         let mut now = 0;
         for _ in 0..steps(1_000_000) / 3 {
-            now += dice.below(S / 1_000);
+            now += rng.below(S / 1_000);
             // Some keys often, most of them seldom.
-            let number = if dice.below(4) == 0 {
-                dice.below(16)
+            let number = if rng.below(4) == 0 {
+                rng.below(16)
             } else {
-                dice.below(10_000)
+                rng.below(10_000)
             } as u32;
             let state = model
                 .entry(number)

@@ -1,4 +1,4 @@
-//! The server of the simulation beside a real one.
+//! The server of the simulation direct a real one.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::server::{Server, limiter, multiplexed};
 
 /// A connection to a server without a way between, by a clock that is set.
 #[derive(Clone)]
-struct Beside {
+struct DirectConnection {
     shard: Arc<Mutex<Shard>>,
     micros: Arc<Mutex<u64>>,
 }
 
-impl ConnectionLike for Beside {
+impl ConnectionLike for DirectConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         let now = Duration::from_micros(*self.micros.lock().unwrap());
         let answer = self.shard.lock().unwrap().answer(command, now);
@@ -61,13 +61,13 @@ async fn the_server_of_the_simulation_answers_as_redis_does() {
             let read = move || UnixTime::from_duration(Duration::from_micros(*set.lock().unwrap()));
             WallClock::from_fn(read)
         };
-        let beside = Beside {
+        let direct = DirectConnection {
             shard: Arc::new(Mutex::new(Shard::new(&policy()).unwrap())),
             micros: Arc::clone(&micros),
         };
         let redis = Redis::new(multiplexed(&server.client()).await);
         let there = settle(policy(), redis, clock()).await;
-        let here = settle(policy(), Redis::new(beside), clock()).await;
+        let here = settle(policy(), Redis::new(direct), clock()).await;
         let name = format!("p{number}");
         for step in 0..60_u32 {
             // Leases run by the clock of the process: theirs stands.

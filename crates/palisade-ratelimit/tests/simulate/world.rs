@@ -122,9 +122,9 @@ impl Outcome {
 }
 
 /// Random numbers that are the same in each run: SplitMix64 (Steele, Lea and Flood, 2014).
-struct Dice(u64);
+struct TestRng(u64);
 
-impl Dice {
+impl TestRng {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -147,7 +147,7 @@ struct World {
     scenario: Scenario,
     began: Instant,
     shards: Vec<Shard>,
-    dice: Dice,
+    rng: TestRng,
 }
 
 impl World {
@@ -158,8 +158,8 @@ impl World {
     /// The way of one message, in milliseconds.
     fn way(&mut self) -> u64 {
         let Scenario { way, slow, .. } = self.scenario;
-        let longer = if self.dice.below(1_000) < slow { 40 } else { 0 };
-        way.0 + self.dice.below(way.1 - way.0 + 1) + longer
+        let longer = if self.rng.below(1_000) < slow { 40 } else { 0 };
+        way.0 + self.rng.below(way.1 - way.0 + 1) + longer
     }
 
     fn reaches(&self, instance: usize, shard: usize) -> bool {
@@ -253,7 +253,7 @@ async fn simulate(scenario: Scenario) -> Outcome {
         scenario,
         began: Instant::now(),
         shards: (0..scenario.shards).map(shard).collect(),
-        dice: Dice(scenario.seed),
+        rng: TestRng(scenario.seed),
     }));
     let instance = |instance| {
         limiter(
@@ -267,12 +267,12 @@ async fn simulate(scenario: Scenario) -> Outcome {
     let limiters: Vec<_> = (0..scenario.instances).map(instance).collect();
     let names: Vec<_> = (0..scenario.keys).map(|key| format!("key-{key}")).collect();
     let began = world.lock().unwrap().began;
-    let mut dice = Dice(scenario.seed.wrapping_mul(31));
+    let mut rng = TestRng(scenario.seed.wrapping_mul(31));
     let mut asked = JoinSet::new();
     let (mut offered, mut seconds, mut lost) = (0, 0.0, false);
     let all = f64::from(scenario.rate) * scenario.demand * scenario.keys as f64;
     loop {
-        seconds += dice.gap(all);
+        seconds += rng.gap(all);
         if seconds >= scenario.seconds as f64 {
             break;
         }
@@ -284,8 +284,8 @@ async fn simulate(scenario: Scenario) -> Outcome {
             }
         }
         offered += 1;
-        let key = dice.below(scenario.keys as u64) as usize;
-        let limiter = limiters[dice.below(scenario.instances as u64) as usize].clone();
+        let key = rng.below(scenario.keys as u64) as usize;
+        let limiter = limiters[rng.below(scenario.instances as u64) as usize].clone();
         let name = names[key].clone();
         asked.spawn(async move {
             let decision = limiter.check("api", Key::text(&name), 1).await;

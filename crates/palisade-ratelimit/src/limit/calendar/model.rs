@@ -10,7 +10,7 @@ use super::{Calendar, Weekday, Windows};
 use crate::limit::calendar_window::CalendarWindow;
 use crate::limit::check::Fit;
 use crate::limit::{Date as StoreDate, Word};
-use crate::test_support::{Dice, steps};
+use crate::test_support::{TestRng, steps};
 
 const ZONES: [&str; 10] = [
     "America/New_York",
@@ -37,11 +37,11 @@ enum Unit {
 }
 
 impl Unit {
-    fn random(dice: &mut Dice) -> Self {
-        match dice.below(5) {
+    fn random(rng: &mut TestRng) -> Self {
+        match rng.below(5) {
             0 => Self::Hour,
             1 | 2 => Self::Day,
-            3 => Self::Week(dice.below(7) as i8),
+            3 => Self::Week(rng.below(7) as i8),
             _ => Self::Month,
         }
     }
@@ -114,21 +114,21 @@ fn of(unit: Unit, zone: &str, seconds: i64) -> (i64, i64) {
 
 #[test]
 fn windows_are_those_that_the_clocks_of_a_zone_show() {
-    let mut dice = Dice::new(11);
+    let mut rng = TestRng::new(11);
     let database = TimeZoneDatabase::bundled();
     for _ in 0..steps(2_000) {
-        let name = ZONES[dice.below(ZONES.len() as u64) as usize];
+        let name = ZONES[rng.below(ZONES.len() as u64) as usize];
         let zone = database.get(name).unwrap();
-        let unit = Unit::random(&mut dice);
+        let unit = Unit::random(&mut rng);
         // From 1976 to 2037. Half of the times lie near a change of the clocks.
-        let mut seconds = (6 * 365 * 86_400 + dice.below(61 * 365 * 86_400)) as i64;
-        if dice.below(2) == 0
+        let mut seconds = (6 * 365 * 86_400 + rng.below(61 * 365 * 86_400)) as i64;
+        if rng.below(2) == 0
             && let Some(change) = zone
                 .preceding(Timestamp::from_second(seconds).unwrap())
                 .next()
         {
             let near = change.timestamp().as_second();
-            seconds = near.max(7 * 365 * 86_400) + dice.below(8 * 3_600) as i64 - 4 * 3_600;
+            seconds = near.max(7 * 365 * 86_400) + rng.below(8 * 3_600) as i64 - 4 * 3_600;
         }
         assert_eq!(
             of(unit, name, seconds),
@@ -208,13 +208,13 @@ fn no_time_is_too_early_or_too_late() {
 #[test]
 fn counts_are_those_of_a_table_of_windows() {
     const SECOND: u64 = 1_000_000_000;
-    let mut dice = Dice::new(12);
+    let mut rng = TestRng::new(12);
     let database = TimeZoneDatabase::bundled();
     for round in 0..steps(100) {
-        let name = ZONES[dice.below(ZONES.len() as u64) as usize];
+        let name = ZONES[rng.below(ZONES.len() as u64) as usize];
         let zone = database.get(name).unwrap();
-        let unit = [Unit::Hour, Unit::Day][dice.below(2) as usize];
-        let quota = 1 + dice.below(9);
+        let unit = [Unit::Hour, Unit::Day][rng.below(2) as usize];
+        let quota = 1 + rng.below(9);
         let windows = Windows::of(unit.calendar(name)).unwrap();
         let rule = CalendarWindow::new(quota as u32, windows);
         let change = zone
@@ -225,7 +225,7 @@ fn counts_are_those_of_a_table_of_windows() {
         let (mut now, state, mut table) = (0, Word::zeros(2), HashMap::<i64, u64>::new());
         let mut charges = Vec::new();
         for step in 0..60 {
-            now += dice.below(5_400) * SECOND + dice.below(SECOND);
+            now += rng.below(5_400) * SECOND + rng.below(SECOND);
             let unix = began * u128::from(SECOND) + u128::from(now);
             let date = StoreDate::new(unix, now);
             let rule = rule.dated(date, now);
@@ -233,15 +233,15 @@ fn counts_are_those_of_a_table_of_windows() {
             let (start, end) = walk(&zone, unit, seconds, GRID);
             let used = table.entry(start).or_default();
             let place = format!("round {round}, step {step}: {unit:?} in {name}");
-            if dice.below(4) == 0 && !charges.is_empty() {
-                let nth = dice.below(charges.len() as u64) as usize;
+            if rng.below(4) == 0 && !charges.is_empty() {
+                let nth = rng.below(charges.len() as u64) as usize;
                 let (window, at, date, cost): (i64, u64, StoreDate, u64) = charges.swap_remove(nth);
                 rule.dated(date, at).refund(&state, at, cost);
                 if window == start {
                     *used -= cost;
                 }
             }
-            let cost = dice.below(4);
+            let cost = rng.below(4);
             let left = u64::try_from(i128::from(end) * 1_000_000_000 - unix as i128).unwrap();
             let check = rule.check(&state, now, cost);
             let fits = *used + cost <= quota;

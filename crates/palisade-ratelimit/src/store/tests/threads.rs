@@ -65,8 +65,8 @@ fn passed_by_four_threads(limits: &[Limit], steps: u64) -> (Vec<Passed>, u64) {
     let bench = Bench::new(limits, 1_000);
     let clock = AtomicU64::new(S);
     let ask = |seed| {
-        let dice = &mut Dice::new(seed);
-        let times = (0..steps / 4).map(|_| clock.fetch_add(dice.below(400_000), Ordering::Relaxed));
+        let rng = &mut TestRng::new(seed);
+        let times = (0..steps / 4).map(|_| clock.fetch_add(rng.below(400_000), Ordering::Relaxed));
         let passed = times.filter(|now| bench.admits(bench.ip(7), *now));
         passed
             .map(|now| (now, clock.load(Ordering::Relaxed)))
