@@ -218,6 +218,7 @@ impl Known {
         self.life.is_none()
     }
 
+    #[inline]
     pub(crate) fn decide(&self, now: Instant) -> Decision {
         let Some(life) = self.life else {
             return Decision::Use;
@@ -225,7 +226,7 @@ impl Known {
         let has_secret = self.secret.is_some();
         match (now < life.refresh_at, has_secret) {
             (true, false) => Decision::Use,
-            (true, true) if now < life.fresh_until.max(life.stale_until) => Decision::Use,
+            (true, true) if now < life.fresh_until || now < life.stale_until => Decision::Use,
             (true, true) => Decision::Stale,
             (false, true) if now < life.fresh_until => Decision::UseAndRefresh,
             (false, _) => Decision::Refresh,

@@ -6,10 +6,11 @@ use http::Extensions;
 use palisade_core::{Handle, Name, Problems, time};
 use tracing::Instrument;
 
+use crate::answer::{outcome, settled, shutting_down, stale};
 use crate::cache::{Decision, Known, Snapshot, Times};
 use crate::counters::Counters;
 use crate::provider::{AnyProvider, fetch};
-use crate::{Environment, Error, Pair, ProviderError, Secret, SecretsBuilder, Stage, Watch};
+use crate::{Environment, Error, Pair, Secret, SecretsBuilder, Stage, Watch};
 
 /// The secrets of a service, from a chain of providers, kept fresh.
 ///
@@ -120,7 +121,9 @@ impl Secrets {
             Some(read) => read,
             None => {
                 let read = self.read_anew(name, stage).await;
-                self.note(name, &read);
+                if let Ok(secret) = &read {
+                    self.note(name, secret);
+                }
                 read
             }
         }
@@ -190,6 +193,17 @@ impl Secrets {
 
     #[inline]
     fn cached_at(&self, name: &str, stage: Stage) -> Option<Result<Secret, Error>> {
+        self.cached_as(name, stage, Secret::clone)
+    }
+
+    /// As [`cached`](Self::cached), but hands the secret to `read` where it lies: a clone costs two atomic operations.
+    #[inline]
+    pub(crate) fn cached_as<T>(
+        &self,
+        name: &str,
+        stage: Stage,
+        read: impl FnOnce(&Secret) -> T,
+    ) -> Option<Result<T, Error>> {
         let snapshot = self.0.known[stage as usize].load();
         let known = snapshot.get(name)?;
         let decision = if known.is_fixed() {
@@ -197,21 +211,40 @@ impl Secrets {
         } else {
             known.decide(time::now())
         };
-        let read = match decision {
-            Decision::Refresh => return None,
-            Decision::Stale => Err(stale(name, known)),
-            Decision::Use => outcome(name, known),
-            Decision::UseAndRefresh => {
-                self.refresh_meanwhile(name, stage, known);
-                outcome(name, known)
-            }
-        };
-        self.note(name, &read);
-        Some(read)
+        if let (Decision::Use, Some(secret)) = (decision, &known.secret) {
+            self.note(name, secret);
+            return Some(Ok(read(secret)));
+        }
+        let answer = self.answer(decision, name, stage, known)?;
+        if let Ok(secret) = &answer {
+            self.note(name, secret);
+        }
+        Some(answer.map(|secret| read(&secret)))
     }
 
-    fn note(&self, name: &str, read: &Result<Secret, Error>) {
-        if let (Some(on_access), Ok(secret)) = (&self.0.on_access, read) {
+    /// Returns what is rarely answered: that there is no secret, or one that is to be read anew meanwhile.
+    #[inline(never)]
+    fn answer(
+        &self,
+        decision: Decision,
+        name: &str,
+        stage: Stage,
+        known: &Known,
+    ) -> Option<Result<Secret, Error>> {
+        match decision {
+            Decision::Refresh => None,
+            Decision::Stale => Some(Err(stale(name, known))),
+            Decision::Use => Some(outcome(name, known)),
+            Decision::UseAndRefresh => {
+                self.refresh_meanwhile(name, stage, known);
+                Some(outcome(name, known))
+            }
+        }
+    }
+
+    #[inline]
+    fn note(&self, name: &str, secret: &Secret) {
+        if let Some(on_access) = &self.0.on_access {
             on_access(&Access {
                 name,
                 source: secret.source(),
@@ -336,47 +369,6 @@ impl Secrets {
             }
         }
         learned
-    }
-}
-
-/// Returns the answer to a reader by the state of a secret.
-fn outcome(name: &str, known: &Known) -> Result<Secret, Error> {
-    match (&known.secret, &known.failure) {
-        (Some(secret), _) => Ok(secret.clone()),
-        (None, Some((provider, source))) => Err(Error::Provider {
-            name: name.into(),
-            provider: *provider,
-            source: source.clone(),
-        }),
-        (None, None) => Err(Error::Missing { name: name.into() }),
-    }
-}
-
-/// Returns the answer to a reader right after the providers were asked.
-fn settled(name: &str, known: &Known) -> Result<Secret, Error> {
-    if known.secret.is_some() && !known.is_usable(time::now()) {
-        return Err(stale(name, known));
-    }
-    outcome(name, known)
-}
-
-/// The only way in which a read can end without an answer: what a provider panics with is caught.
-fn shutting_down(name: &str) -> Error {
-    Error::Provider {
-        name: name.into(),
-        provider: Name::from_static("runtime"),
-        source: ProviderError::new("the runtime is shutting down"),
-    }
-}
-
-fn stale(name: &str, known: &Known) -> Error {
-    match &known.failure {
-        Some((_, source)) => Error::Stale {
-            name: name.into(),
-            age: known.age(time::now()),
-            source: source.clone(),
-        },
-        None => Error::Missing { name: name.into() },
     }
 }
 

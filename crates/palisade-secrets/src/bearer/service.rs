@@ -32,6 +32,30 @@ impl<S, R> Bearer<S, R> {
     }
 }
 
+impl<S: Clone, R> Bearer<S, R> {
+    /// The future of a call whose token is to be read first, with the service that was ready for it.
+    #[cold]
+    fn waiting<Req>(
+        &mut self,
+        tokens: Handle<Tokens>,
+        request: Req,
+        copy: Option<Req>,
+    ) -> ResponseFuture<S, Req>
+    where
+        S: Service<Req>,
+        Req: Outbound<S::Response>,
+    {
+        let clone = self.inner.clone();
+        ResponseFuture::waiting(Waiting {
+            signature: Tokens::signature(tokens.clone()),
+            copy,
+            request,
+            service: std::mem::replace(&mut self.inner, clone),
+            tokens,
+        })
+    }
+}
+
 impl<S: fmt::Debug, R> fmt::Debug for Bearer<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bearer")
@@ -60,37 +84,24 @@ where
         let Some(tokens) = &self.tokens else {
             return ResponseFuture::sent(self.inner.call(request), None);
         };
-        let signature = match tokens.now() {
+        let Some(copy) = self.repeat.copy(&request) else {
+            return match tokens.value_now() {
+                Some(Ok(value)) => {
+                    request.headers_mut().insert(header::AUTHORIZATION, value);
+                    ResponseFuture::sent(self.inner.call(request), None)
+                }
+                Some(Err(error)) => ResponseFuture::refused(request, &error),
+                None => self.waiting(tokens.clone(), request, None),
+            };
+        };
+        let signature = match tokens.signature_now() {
             Some(Ok(signature)) => signature,
             Some(Err(error)) => return ResponseFuture::refused(request, &error),
-            None => {
-                let clone = self.inner.clone();
-                return ResponseFuture::waiting(Waiting {
-                    signature: Tokens::signature(tokens.clone()),
-                    copy: self.repeat.copy(&request),
-                    request,
-                    service: std::mem::replace(&mut self.inner, clone),
-                    tokens: tokens.clone(),
-                });
-            }
+            None => return self.waiting(tokens.clone(), request, Some(copy)),
         };
-        let another = match self.repeat.copy(&request) {
-            None => {
-                let headers = request.headers_mut();
-                headers.insert(header::AUTHORIZATION, signature.value);
-                None
-            }
-            Some(copy) => {
-                let headers = request.headers_mut();
-                headers.insert(header::AUTHORIZATION, signature.value.clone());
-                Some(Another::new(
-                    copy,
-                    signature,
-                    tokens.clone(),
-                    self.inner.clone(),
-                ))
-            }
-        };
-        ResponseFuture::sent(self.inner.call(request), another)
+        let headers = request.headers_mut();
+        headers.insert(header::AUTHORIZATION, signature.value.clone());
+        let another = Another::new(copy, signature, tokens.clone(), self.inner.clone());
+        ResponseFuture::sent(self.inner.call(request), Some(another))
     }
 }

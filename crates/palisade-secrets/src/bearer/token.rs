@@ -6,7 +6,7 @@ use palisade_core::Handle;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use crate::{Error, Secret, Secrets};
+use crate::{Error, Secret, Secrets, Stage};
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -36,14 +36,29 @@ impl Tokens {
         }
     }
 
-    /// Returns the token to sign with, unless it must be waited for.
-    pub(super) fn now(&self) -> Option<Result<Signature, Error>> {
+    /// Returns the header to sign with, unless it must be waited for.
+    #[inline]
+    pub(super) fn value_now(&self) -> Option<Result<HeaderValue, Error>> {
+        match self {
+            Self::Fixed(value) => Some(Ok(value.clone())),
+            Self::Rotating { secrets, name } => {
+                let value_of = |secret: &Secret| self.value_of(secret);
+                match secrets.cached_as(name, Stage::Current, value_of)? {
+                    Ok(value) => Some(value),
+                    Err(error) => Some(Err(error)),
+                }
+            }
+        }
+    }
+
+    /// As [`value_now`](Self::value_now), with what a second signature is told apart by.
+    pub(super) fn signature_now(&self) -> Option<Result<Signature, Error>> {
         match self {
             Self::Fixed(value) => Some(Ok(Signature {
                 value: value.clone(),
                 secret: None,
             })),
-            Self::Rotating { secrets, name, .. } => {
+            Self::Rotating { secrets, name } => {
                 let read = secrets.cached(name)?;
                 Some(read.and_then(|secret| self.sign_with(secret)))
             }
@@ -86,18 +101,23 @@ impl Tokens {
     }
 
     fn sign_with(&self, secret: Secret) -> Result<Signature, Error> {
-        let value = match (self, secret.header()) {
-            (Self::Fixed(value), _) | (_, Some(value)) => value.clone(),
+        Ok(Signature {
+            value: self.value_of(&secret)?,
+            secret: Some(secret),
+        })
+    }
+
+    /// Returns the header that a secret makes, which is kept with it.
+    #[inline]
+    fn value_of(&self, secret: &Secret) -> Result<HeaderValue, Error> {
+        match (self, secret.header()) {
+            (Self::Fixed(value), _) | (_, Some(value)) => Ok(value.clone()),
             (Self::Rotating { name, .. }, None) => {
                 let value = header(name, secret.expose_secret())?;
                 secret.keep_header(value.clone());
-                value
+                Ok(value)
             }
-        };
-        Ok(Signature {
-            value,
-            secret: Some(secret),
-        })
+        }
     }
 }
 
