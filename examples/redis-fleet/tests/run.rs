@@ -14,4 +14,6 @@ fn three_processes_are_let_through_as_often_as_one_would_be() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     assert_eq!(said.lines().last(), Some("together: 50 of 50"), "{said}");
+    let promised = "```text\ntogether: 50 of 50\n```";
+    assert!(include_str!("../README.md").contains(promised));
 }

@@ -112,3 +112,15 @@ fn each_crate_comes_with_a_readme_and_a_changelog() {
     }
     none_of(&problems);
 }
+
+#[test]
+fn each_example_comes_with_a_readme() {
+    let examples = root().join("examples");
+    let lacking: Vec<String> = packages()
+        .into_iter()
+        .filter(|package| package.dir.starts_with(&examples))
+        .filter(|package| !package.dir.join("README.md").is_file())
+        .map(|package| package.name)
+        .collect();
+    none_of(&lacking);
+}
