@@ -14,7 +14,7 @@ use super::purpose::Purpose;
 use super::remote::Jwks;
 use super::rules::{ClaimRules, ClientClaim};
 use super::token_type::TokenType;
-use super::trusted::{Adapt, Keys, TENANT, Tenants, TrustedIssuer};
+use super::trusted::{Adapt, Keys, TENANT, Tenants, TrustedIssuer, name_problem};
 use crate::TokenClaims;
 
 /// Somebody whose tokens are accepted: a name, keys, and what a token must say.
@@ -348,17 +348,6 @@ impl Issuer {
             adapt: self.adapt,
             tenants: self.tenants,
         }
-    }
-}
-
-/// The reason why an issuer cannot have this name.
-pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
-    match name {
-        "" => Some("is empty"),
-        crate::api_key::ISSUER | crate::service_token::ISSUER => {
-            Some("is the issuer of credentials that are no tokens of an issuer")
-        }
-        _ => None,
     }
 }
 

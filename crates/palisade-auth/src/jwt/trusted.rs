@@ -173,3 +173,14 @@ impl TrustedIssuer {
         }
     }
 }
+
+/// The reason why an issuer cannot have this name.
+pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("is empty"),
+        crate::api_key::ISSUER | crate::service_token::ISSUER => {
+            Some("is the issuer of credentials that are no tokens of an issuer")
+        }
+        _ => None,
+    }
+}

@@ -5,7 +5,9 @@ use axum::body::Body;
 use axum::routing::get;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use palisade_auth::oidc::{SignInRoutes, SignInRoutesBuilder};
+use palisade_auth::oidc::{
+    EmailAccount, Identity, LinkAccounts, OidcError, SignInRoutes, SignInRoutesBuilder,
+};
 use palisade_auth::{Auth, AuthLayer, Sessions};
 use palisade_core::RequestScope;
 use serde_json::json;
@@ -38,9 +40,16 @@ impl Browser {
         provider: &Provider,
         set: impl FnOnce(SignInRoutesBuilder) -> SignInRoutesBuilder,
     ) -> Self {
-        let clock = Clock::default();
+        Self::at(provider, &Clock::default(), set)
+    }
+
+    fn at(
+        provider: &Provider,
+        clock: &Clock,
+        set: impl FnOnce(SignInRoutesBuilder) -> SignInRoutesBuilder,
+    ) -> Self {
         let sessions = Sessions::memory().clock(clock.wall()).build().unwrap();
-        let oidc = provider.builder(&clock).build().unwrap();
+        let oidc = provider.builder(clock).build().unwrap();
         let routes = set(SignInRoutes::builder(oidc, sessions.clone()))
             .build()
             .unwrap();
@@ -52,6 +61,10 @@ impl Browser {
         });
         let router = Router::new()
             .route("/me", me)
+            .route(
+                "/tenant",
+                get(|auth: Auth| async move { auth.tenant_name().unwrap_or("").to_owned() }),
+            )
             .layer(AuthLayer::new().sessions(sessions))
             .merge(routes.router());
         Self {
@@ -285,14 +298,94 @@ async fn a_provider_ends_the_session_that_its_logout_token_names() {
     }
 }
 
+/// Everybody has an account of the same name.
+struct One;
+
+impl LinkAccounts for One {
+    async fn of_identity(&self, _: &str, subject: &str) -> Result<Option<String>, OidcError> {
+        Ok((subject == "alice").then(|| "account-7".to_owned()))
+    }
+
+    async fn of_email(&self, _: &str) -> Result<Option<EmailAccount>, OidcError> {
+        Ok(None)
+    }
+
+    async fn link(&self, _: &str, _: &Identity) -> Result<(), OidcError> {
+        Ok(())
+    }
+
+    async fn create(&self, _: &Identity) -> Result<Option<String>, OidcError> {
+        Ok(None)
+    }
+}
+
 #[tokio::test]
-async fn the_principal_may_be_completed_and_access_tokens_renew_themselves() {
+async fn a_principal_may_be_an_account_of_the_application_and_ends_with_its_identity() {
     let provider = Provider::start().await;
-    let mut browser = Browser::new(&provider, |routes| {
-        routes
-            .adapt(|principal, identity| principal.tenant(identity.verified_email().unwrap_or("")))
-    });
+    let mut browser = Browser::new(&provider, |routes| routes.accounts("bookings", One));
     browser.sign_in(&provider).await;
     let me = browser.get("/me").await;
-    assert!(me.body.ends_with("with access-1"), "{}", me.body);
+    assert_eq!(me.body, "account-7 of bookings with access-1");
+    let header = json!({"alg": "RS256", "kid": "k1"});
+    let token = provider.logout_token(&header, &json!({"sid": null}));
+    let body = format!("logout_token={token}");
+    let session = std::mem::take(&mut browser.cookies);
+    let told = browser.ask("POST", "/logout/back-channel", &body).await;
+    assert_eq!(told.status, StatusCode::OK);
+    browser.cookies = session;
+    assert_eq!(browser.get("/me").await.status, StatusCode::UNAUTHORIZED);
+
+    provider.said().claims = json!({"sub": "eve"});
+    let refused = browser.sign_in(&provider).await;
+    assert_eq!(
+        (refused.status, &*refused.reasons[0]),
+        (StatusCode::UNAUTHORIZED, "sign_in_no_account")
+    );
+    let oidc = provider.builder(&Clock::default()).build().unwrap();
+    let sessions = Sessions::memory().build().unwrap();
+    for name in ["", "api-key", provider.url()] {
+        let builder = SignInRoutes::builder(oidc.clone(), sessions.clone());
+        assert!(builder.accounts(name, One).build().is_err(), "{name}");
+    }
+    let bad = SignInRoutes::builder(oidc, sessions).failed_at("//evil.example");
+    let bad = bad
+        .signed_out_at("http://evil.example/")
+        .build()
+        .unwrap_err();
+    let bad = bad.to_string();
+    assert!(
+        bad.contains("failed_at") && bad.contains("signed_out_at"),
+        "{bad}"
+    );
+}
+
+#[tokio::test]
+async fn access_tokens_that_end_are_renewed_once_for_all() {
+    let provider = Provider::start().await;
+    let clock = Clock::default();
+    let mut browser = Browser::at(&provider, &clock, |routes| routes);
+    browser.sign_in(&provider).await;
+    clock.pass(269);
+    assert!(browser.get("/me").await.body.ends_with(" with access-1"));
+    clock.pass(1);
+    assert!(
+        browser.get("/me").await.body.ends_with(" with access-2"),
+        "30 seconds before its end"
+    );
+    let asked = provider.paths();
+    assert_eq!(asked.iter().filter(|path| *path == "/token").count(), 2);
+    assert!(browser.get("/me").await.body.ends_with(" with access-2"));
+}
+
+#[tokio::test]
+async fn a_principal_may_be_completed_from_what_the_provider_says() {
+    let provider = Provider::start().await;
+    let mut browser = Browser::new(&provider, |routes| {
+        routes.adapt(|principal, identity| {
+            principal.tenant(identity.verified_email().unwrap_or_default())
+        })
+    });
+    browser.sign_in(&provider).await;
+    let me = browser.get("/tenant").await;
+    assert_eq!(me.body, "alice@example.com");
 }

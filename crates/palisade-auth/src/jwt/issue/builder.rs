@@ -6,10 +6,10 @@ use palisade_core::time::WallClock;
 use super::{Signer, TokenIssuer};
 use crate::AuthError;
 use crate::jwt::hmac::HmacKeys;
-use crate::jwt::issuer::{Issuer, name_problem};
+use crate::jwt::issuer::Issuer;
 use crate::jwt::rules::ClaimRules;
 use crate::jwt::signing_keys::SigningKeys;
-use crate::jwt::trusted::Keys;
+use crate::jwt::trusted::{Keys, name_problem};
 
 /// Collects the settings of a [`TokenIssuer`].
 #[derive(Debug, Clone)]

@@ -1,34 +1,19 @@
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use http::Uri;
 use palisade_core::{Principal, Problems};
 
-use super::super::{Identity, LinkAccounts, Oidc, OidcError, account_of};
+use super::super::{Identity, LinkAccounts, Oidc};
+use super::accounts::{Accounts, Adapt};
 use super::kept::SignIns;
 use super::{Inner, SignInRoutes};
-use crate::jwt::issuer::name_problem;
+use crate::jwt::trusted::name_problem;
 use crate::oidc::return_to::is_local;
 use crate::{AuthError, SessionStore};
 
 /// As many as [`Sessions`](crate::Sessions) keeps.
 const MOST: usize = 100_000;
-
-type Later<T> = Pin<Box<dyn Future<Output = Result<T, OidcError>> + Send>>;
-
-/// Completes a principal from what the provider says.
-pub(super) type Adapt = Arc<dyn Fn(Principal, &Identity) -> Principal + Send + Sync>;
-
-/// The accounts of the application, whatever their type.
-#[derive(Clone)]
-pub(super) struct Accounts {
-    pub(super) name: Box<str>,
-    /// The account of somebody who signs in.
-    pub(super) of: Arc<dyn Fn(Identity) -> Later<String> + Send + Sync>,
-    /// The account that an issuer and subject are linked to.
-    pub(super) known: Arc<dyn Fn(String, String) -> Later<Option<String>> + Send + Sync>,
-}
 
 /// Collects the settings of [`SignInRoutes`].
 pub struct SignInRoutesBuilder {
@@ -56,23 +41,11 @@ impl SignInRoutes {
 }
 
 impl SignInRoutesBuilder {
-    /// Signs in to accounts of the application's own, by [`account_of`]: the principal is (`issuer`, account). `issuer` is a
+    /// Signs in to accounts of the application's own, by [`account_of`](crate::oidc::account_of): the principal is (`issuer`, account). `issuer` is a
     /// name for the application itself, such as `bookings`.
     #[must_use]
     pub fn accounts(mut self, issuer: &str, accounts: impl LinkAccounts) -> Self {
-        let accounts = Arc::new(accounts);
-        let known = Arc::clone(&accounts);
-        self.accounts = Some(Accounts {
-            name: issuer.into(),
-            of: Arc::new(move |identity| {
-                let accounts = Arc::clone(&accounts);
-                Box::pin(async move { account_of(&identity, &*accounts).await })
-            }),
-            known: Arc::new(move |issuer, subject| {
-                let accounts = Arc::clone(&known);
-                Box::pin(async move { accounts.of_identity(&issuer, &subject).await })
-            }),
-        });
+        self.accounts = Some(Accounts::new(issuer, accounts));
         self
     }
 

@@ -1,5 +1,6 @@
 //! Ready-made routes for axum: they end in a session of this crate.
 
+mod accounts;
 mod builder;
 mod kept;
 mod respond;
@@ -16,8 +17,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use palisade_core::{EventKind, Principal, RequestScope, SecurityEvent};
 
+use self::accounts::{Accounts, Adapt};
 pub use self::builder::SignInRoutesBuilder;
-use self::builder::{Accounts, Adapt};
 use self::kept::{Kept, SignIns};
 use self::respond::{answer, method_not_allowed, redirect, with_cookies};
 use super::{Identity, Logout, Oidc, OidcError, ProviderTokens, SignedIn};
