@@ -98,8 +98,8 @@ impl fmt::Debug for SubjectRevocation {
     }
 }
 
-/// Implements [`RevokeSubject`] for stores in memory, which are told at once.
-macro_rules! told_at_once {
+/// Implements [`RevokeSubject`] for stores in memory, which revoke at once.
+macro_rules! revoke_in_memory {
     ($($store:ty),+) => {$(
         impl RevokeSubject for $store {
             fn revoke_subject<'a>(
@@ -115,7 +115,7 @@ macro_rules! told_at_once {
     )+};
 }
 
-told_at_once!(MemoryRevocation, Sessions, MemoryApiKeys, Tickets);
+revoke_in_memory!(MemoryRevocation, Sessions, MemoryApiKeys, Tickets);
 
 impl RevokeSubject for RefreshTokens {
     fn revoke_subject<'a>(
@@ -131,7 +131,7 @@ impl RevokeSubject for RefreshTokens {
 
 /// Implements [`RevokeSubject`] for stores in Redis, which may be away.
 #[cfg(feature = "redis")]
-macro_rules! told_over_the_network {
+macro_rules! revoke_in_redis {
     ($($store:ty),+) => {$(
         impl RevokeSubject for $store {
             fn revoke_subject<'a>(
@@ -140,15 +140,15 @@ macro_rules! told_over_the_network {
                 subject: &'a str,
                 _: &'a RequestScope,
             ) -> Revoking<'a> {
-                let told = Self::revoke_subject(self, issuer, subject);
-                Box::pin(async { told.await.map(drop) })
+                let revoked = Self::revoke_subject(self, issuer, subject);
+                Box::pin(async { revoked.await.map(drop) })
             }
         }
     )+};
 }
 
 #[cfg(feature = "redis")]
-told_over_the_network!(RedisRevocation, RedisSessions, RedisApiKeys);
+revoke_in_redis!(RedisRevocation, RedisSessions, RedisApiKeys);
 
 #[cfg(feature = "redis")]
 impl RevokeSubject for RedisRefreshTokens {

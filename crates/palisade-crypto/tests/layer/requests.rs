@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
-type Seen = Arc<Mutex<Vec<Request<Bytes>>>>;
+type Recorded = Arc<Mutex<Vec<Request<Bytes>>>>;
 
 /// The answer of a layer that works on requests, and what the service inside got.
 async fn sent<B, M>(
@@ -23,7 +23,7 @@ where
             >,
         >,
 {
-    let seen = Seen::default();
+    let seen = Recorded::default();
     let service = layer.layer(Recorder(Arc::clone(&seen)));
     let response = service.oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
@@ -33,7 +33,7 @@ where
 }
 
 #[derive(Clone)]
-struct Recorder(Seen);
+struct Recorder(Recorded);
 
 impl Service<Request<axum::body::Body>> for Recorder {
     type Response = Response<Full<Bytes>>;
