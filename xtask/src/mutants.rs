@@ -116,6 +116,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
             continue;
         }
         let output = target_dir().join("mutants").join(subject.package);
+        fs::create_dir_all(&output)
+            .map_err(|error| Failure::new(format!("{}: {error}", output.display())))?;
         let mut mutate = subject.command(&program, &output, wanted.shard);
         eprintln!("xtask: {}", shown(&mutate));
         // It fails when a mutant survives, which is judged here.
