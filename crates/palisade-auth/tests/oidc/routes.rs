@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use palisade_auth::oidc::{
     EmailAccount, Identity, LinkAccounts, OidcError, SignInRoutes, SignInRoutesBuilder,
 };
-use palisade_auth::{Auth, AuthLayer, Sessions};
+use palisade_auth::{Auth, AuthLayer, SessionStore, Sessions};
 use palisade_core::RequestScope;
 use serde_json::json;
 use tower::ServiceExt;
@@ -49,6 +49,15 @@ impl Browser {
         set: impl FnOnce(SignInRoutesBuilder) -> SignInRoutesBuilder,
     ) -> Self {
         let sessions = Sessions::memory().clock(clock.wall()).build().unwrap();
+        Self::with(provider, clock, sessions.into(), set)
+    }
+
+    fn with(
+        provider: &Provider,
+        clock: &Clock,
+        sessions: SessionStore,
+        set: impl FnOnce(SignInRoutesBuilder) -> SignInRoutesBuilder,
+    ) -> Self {
         let oidc = provider.builder(clock).build().unwrap();
         let routes = set(SignInRoutes::builder(oidc, sessions.clone()))
             .build()
@@ -388,4 +397,57 @@ async fn a_principal_may_be_completed_from_what_the_provider_says() {
     browser.sign_in(&provider).await;
     let me = browser.get("/tenant").await;
     assert_eq!(me.body, "alice@example.com");
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_sign_in_ends_in_a_session_in_redis_that_another_process_can_end() {
+    use std::time::Duration;
+
+    use palisade_auth::{HmacKeys, RedisSessions};
+
+    use crate::support::{OTHER_SECRET, redis::Server};
+
+    let provider = Provider::start().await;
+    let server = Server::start().await;
+    let clock = Clock::default();
+    let process = async || {
+        let keys = HmacKeys::current(OTHER_SECRET).unwrap();
+        let sessions = RedisSessions::builder(keys, server.connection().await)
+            .timeout(Duration::from_secs(5))
+            .clock(clock.wall());
+        let sessions = sessions.build().unwrap();
+        Browser::with(&provider, &clock, sessions.into(), |routes| routes)
+    };
+    let (mut browser, mut elsewhere) = (process().await, process().await);
+    browser.sign_in(&provider).await;
+    // The process that began it knows the provider's tokens by the id of the session.
+    let here = browser.get("/me").await;
+    assert_eq!(
+        here.body,
+        format!("alice of {} with access-1", provider.url())
+    );
+    elsewhere.cookies = browser.cookies.clone();
+    let there = elsewhere.get("/me").await;
+    assert_eq!(there.body, format!("alice of {} with ", provider.url()));
+
+    let header = json!({"alg": "RS256", "kid": "k1"});
+    let session = std::mem::take(&mut elsewhere.cookies);
+    for (changes, status, lives) in [
+        // It cannot say that a session is over which it has not begun.
+        (json!({"jti": "1", "sub": null}), 400, true),
+        (json!({"jti": "2", "sub": "mallory"}), 200, true),
+        (json!({"jti": "3"}), 200, false),
+    ] {
+        let body = format!("logout_token={}", provider.logout_token(&header, &changes));
+        let told = elsewhere.ask("POST", "/logout/back-channel", &body).await;
+        assert_eq!(told.status, status, "{changes}");
+        let is_alive = browser.get("/me").await.status == StatusCode::OK;
+        assert_eq!(is_alive, lives, "{changes}");
+    }
+    browser.cookies = session;
+    browser.sign_in(&provider).await;
+    let out = browser.ask("POST", "/logout", "").await;
+    assert!(out.location().contains("id_token_hint=eyJ"));
+    assert_eq!(browser.get("/me").await.status, StatusCode::UNAUTHORIZED);
 }
