@@ -50,6 +50,16 @@ pub mod websocket;
 mod guides {
     #[doc = include_str!("../../../docs/guides/identity-providers.md")]
     struct IdentityProviders;
+    #[cfg(all(feature = "axum", feature = "password"))]
+    #[doc = include_str!("../../../docs/guides/from-axum-login.md")]
+    struct FromAxumLogin;
+    #[doc = include_str!("../../../docs/guides/tokens-for-a-browser-app.md")]
+    struct TokensForABrowserApp;
+    #[cfg(feature = "axum")]
+    #[doc = include_str!("../../../docs/guides/from-jwt-authorizer.md")]
+    struct FromJwtAuthorizer;
+    #[doc = include_str!("../../../docs/guides/service-to-service.md")]
+    struct ServiceToService;
     #[cfg(all(feature = "axum", feature = "oidc"))]
     #[doc = include_str!("../../../docs/guides/sign-in-with-google.md")]
     struct SignInWithGoogle;

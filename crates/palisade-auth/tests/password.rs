@@ -1,6 +1,10 @@
 //! Passwords.
 #![cfg(feature = "password")]
 
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use palisade_auth::{Held, PasswordError, Passwords, PasswordsBuilder, Refusal};
@@ -280,4 +284,66 @@ async fn no_hash_takes_a_nul_for_the_end_of_a_password() {
             assert_eq!(verified, Err(Refusal::WrongPassword), "{stored}");
         }
     }
+}
+
+/// The 99th percentile of another route's times, asked 400 times by a token.
+async fn p99_of_another_route() -> Duration {
+    let layer = support::layer();
+    let mut times = Vec::new();
+    for _ in 0..400 {
+        let layer = layer.clone();
+        let start = tokio::time::Instant::now();
+        let asked = tokio::spawn(async move {
+            let request = support::with_token(&support::good_token());
+            support::through(&layer, request).await.status
+        });
+        assert_eq!(asked.await.unwrap(), 200);
+        times.push(start.elapsed());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    times.sort_unstable();
+    times[times.len() * 99 / 100]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures: needs a machine that does nothing else, and ten seconds"]
+async fn two_hundred_logins_at_once_move_the_p99_of_another_route_by_less_than_10_ms() {
+    let (mut quiet, mut loaded) = (Vec::new(), Vec::new());
+    let (worked, shed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    for _ in 0..5 {
+        quiet.push(p99_of_another_route().await);
+        let passwords = Passwords::builder().build().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let logins: Vec<_> = (0..200)
+            .map(|_| {
+                let (passwords, stop) = (passwords.clone(), Arc::clone(&stop));
+                let (worked, shed) = (Arc::clone(&worked), Arc::clone(&shed));
+                tokio::spawn(async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        match passwords.verify("wrong horse", None).await {
+                            Err(Refusal::Overloaded) => {
+                                shed.fetch_add(1, Ordering::Relaxed);
+                                // A client that is told 503 tries again a while later.
+                                tokio::time::sleep(Duration::from_millis(100)).await;
+                            }
+                            _ => _ = worked.fetch_add(1, Ordering::Relaxed),
+                        }
+                    }
+                })
+            })
+            .collect();
+        loaded.push(p99_of_another_route().await);
+        stop.store(true, Ordering::Relaxed);
+        for login in logins {
+            login.await.unwrap();
+        }
+    }
+    let (quiet, loaded) = (median(quiet), median(loaded));
+    println!("p99 of another route: {quiet:?} alone, {loaded:?} beside 200 logins");
+    println!("{worked:?} logins were worked on, {shed:?} shed");
+    assert!(shed.load(Ordering::Relaxed) > 0 && worked.load(Ordering::Relaxed) > 0);
+    assert!(
+        loaded < quiet + Duration::from_millis(10),
+        "{quiet:?} {loaded:?}"
+    );
 }

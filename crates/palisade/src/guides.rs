@@ -32,7 +32,11 @@
 //!
 //! - [Tokens of identity providers](identity_providers)
 //! - [Sign in with Google](sign_in_with_google)
+//! - [Tokens for a browser app](tokens_for_a_browser_app)
+//! - [Service to service](service_to_service)
 //! - [WebSockets](websockets)
+//! - [Coming from jwt-authorizer](from_jwt_authorizer)
+//! - [Coming from axum-login](from_axum_login)
 //!
 //! **Headers**
 //!
@@ -86,7 +90,11 @@ guides! {
     from_nginx_express_and_flask = "../docs/guides/from-nginx-express-and-flask.md",
     identity_providers = "../docs/guides/identity-providers.md",
     sign_in_with_google = "../docs/guides/sign-in-with-google.md",
+    tokens_for_a_browser_app = "../docs/guides/tokens-for-a-browser-app.md",
+    service_to_service = "../docs/guides/service-to-service.md",
     websockets = "../docs/guides/websockets.md",
+    from_jwt_authorizer = "../docs/guides/from-jwt-authorizer.md",
+    from_axum_login = "../docs/guides/from-axum-login.md",
     which_preset = "../docs/guides/which-preset.md",
     from_tower_http_and_tower_helmet = "../docs/guides/from-tower-http-and-tower-helmet.md",
     calls_to_other_servers = "../docs/guides/calls-to-other-servers.md",
