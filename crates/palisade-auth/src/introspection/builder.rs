@@ -17,7 +17,7 @@ use crate::AuthError;
 use crate::form::escape;
 use crate::jwt::issuer::Issuer;
 
-/// How long an answer is waited for.
+/// The longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Collects the settings of [`Introspection`].

@@ -69,9 +69,9 @@ impl Introspection {
     pub const DEFAULT_AGE: Duration = Duration::from_secs(10);
     /// 60 seconds, the longest time that an answer may be believed.
     pub const MAX_AGE: Duration = Duration::from_secs(60);
-    /// How many answers are kept.
+    /// The number of answers that are kept.
     const ANSWERS: usize = 10_000;
-    /// How many tokens are asked about at once.
+    /// The number of tokens that are asked about at once.
     const AT_ONCE: usize = 64;
 
     /// Decides about one token.

@@ -84,7 +84,7 @@ pub(crate) struct TrustedIssuer {
     pub(crate) tenants: Option<Tenants>,
 }
 
-/// Which tenants of a template are known.
+/// The tenants of a template that are known.
 pub(crate) type Tenants = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// The placeholder of the tenant in the name of an issuer.

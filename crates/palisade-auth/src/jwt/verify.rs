@@ -37,7 +37,7 @@ pub(crate) struct Named {
     pub(crate) session: Option<Box<str>>,
 }
 
-/// Why a token does not hold, and whether its issuer's keys could be looked at again.
+/// The reason for which a token does not hold, and whether its issuer's keys could be looked at again.
 pub(crate) struct Failure {
     pub(crate) refusal: Refusal,
     /// The issuer whose key was not found or may be another by now, and the key.

@@ -68,11 +68,11 @@ type PublicId = [u8; 16];
 pub struct SessionInfo {
     /// The value of [`Principal::session_id`] within the session, for [`Sessions::revoke`].
     pub id: String,
-    /// When the user signed in.
+    /// The time at which the user signed in.
     pub began_at: UnixTime,
-    /// When it was used last, to the second.
+    /// The time of its last use, to the second.
     pub used_at: UnixTime,
-    /// When it ends unless it is used before.
+    /// The time at which it ends unless it is used before.
     pub ends_at: UnixTime,
 }
 
@@ -95,7 +95,7 @@ impl Entry {
         now >= self.end(idle)
     }
 
-    /// When it ends unless it is used before.
+    /// The time at which it ends unless it is used before.
     fn end(&self, idle: Duration) -> UnixTime {
         let used_at = UnixTime::from_secs(self.used_at.load(Ordering::Relaxed));
         self.ends_at.min(used_at.saturating_add(idle))
@@ -221,7 +221,7 @@ impl Sessions {
         &self.0.cookie
     }
 
-    /// Whose session a request came with; nothing if it has no cookie.
+    /// Finds the session that a request came with; `None` if it has no cookie.
     pub(crate) fn check(&self, request: &HeaderMap) -> Option<Result<Arc<Principal>, Refusal>> {
         let id = match cookie::find(request, &self.0.cookie) {
             Ok(id) => id?,

@@ -36,7 +36,7 @@ impl SessionStore {
         }
     }
 
-    /// Whose session a request came with; nothing if it has no cookie.
+    /// Finds the session that a request came with; `None` if it has no cookie.
     pub(crate) fn check(&self, request: &HeaderMap) -> Option<Outcome> {
         match &self.0 {
             Source::Memory(sessions) => sessions.check(request).map(Outcome::Now),
@@ -131,7 +131,7 @@ impl SessionStore {
         }
     }
 
-    /// The longest life of a session.
+    /// The longest lifetime of a session.
     pub(crate) fn lifetime(&self) -> Duration {
         match &self.0 {
             Source::Memory(sessions) => sessions.lifetime(),

@@ -264,7 +264,7 @@ impl RedisSessions {
         self.0.lifetime
     }
 
-    /// Whose session a request came with; nothing if it has no cookie.
+    /// Finds the session that a request came with; `None` if it has no cookie.
     pub(super) fn check(&self, request: &HeaderMap) -> Option<Outcome> {
         let cookie = match cookie::find(request, &self.0.cookie) {
             Ok(cookie) => cookie?,
