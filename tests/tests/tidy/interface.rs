@@ -209,6 +209,16 @@ mod tests {
     }
 
     #[test]
+    fn documentation_among_the_tokens_of_a_macro_is_no_interface() {
+        let lib = "mod a; pub use a::Word;";
+        let a = "words! { /// One \"word\" [of many].\n Word { First } }";
+        assert_eq!(
+            listed(&[("lib.rs", lib), ("a.rs", a)]),
+            ["pub use words! { Word { First } } as x::Word"]
+        );
+    }
+
+    #[test]
     fn a_changed_signature_is_one_line_gone_and_one_come() {
         assert_eq!(
             differences("a\nb(u8)\n", "a\nb(u16)\n"),

@@ -396,7 +396,7 @@ impl Walk<'_> {
 /// An invocation that makes items of its own and holds this word.
 fn invocation(item: &Item, word: &str) -> Option<String> {
     let Item::Macro(item) = item else { return None };
-    let tokens = print::tokens(&item.mac.tokens);
+    let tokens = print::undocumented(&print::tokens(&item.mac.tokens));
     let mut words = tokens.split(|c: char| !c.is_alphanumeric() && c != '_');
     let found = item.ident.is_none() && words.any(|found| found == word);
     found.then(|| format!("{}! {{ {tokens} }}", print::tokens(&item.mac.path)))

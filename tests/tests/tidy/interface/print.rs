@@ -224,3 +224,13 @@ pub(crate) fn tokens(of: &impl ToTokens) -> String {
     }
     text
 }
+
+/// Tokens without the documentation among them.
+pub(crate) fn undocumented(tokens: &str) -> String {
+    let mut parts = tokens.split("# [doc = \"");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(part.split_once("\"] ").map_or("", |(_, rest)| rest));
+    }
+    text
+}
