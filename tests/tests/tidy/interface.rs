@@ -12,7 +12,7 @@ mod tree;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::{Package, crates, none_of, read, root};
@@ -150,8 +150,8 @@ mod tests {
     use super::*;
 
     fn listed(files: &[(&str, &str)]) -> Vec<String> {
-        let tree = Tree::read(&PathBuf::from("lib.rs"), &|path| {
-            let found = files.iter().find(|(name, _)| path == PathBuf::from(name));
+        let tree = Tree::read(Path::new("lib.rs"), &|path| {
+            let found = files.iter().find(|(name, _)| path == Path::new(name));
             found.map(|(_, text)| (*text).to_owned())
         });
         Listing::of(&tree, "x").lines.into_iter().collect()
@@ -202,7 +202,7 @@ mod tests {
     fn a_foreign_type_in_a_signature_is_found_under_the_name_of_its_crate() {
         let lib = "use http::Method as M; use std::time::Duration;\n\
                    pub fn f(m: M, d: Duration) -> Option<bytes::Bytes> { None } fn g(_: serde_json::Value) {}";
-        let tree = Tree::read(&PathBuf::from("lib.rs"), &|_| Some(lib.to_owned()));
+        let tree = Tree::read(Path::new("lib.rs"), &|_| Some(lib.to_owned()));
         let foreign = Listing::of(&tree, "x").foreign;
         let names: Vec<&str> = foreign.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["bytes", "http"]);

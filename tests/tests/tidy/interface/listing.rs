@@ -38,13 +38,16 @@ impl fmt::Display for Listing {
     }
 }
 
+/// A public name, and the conditions under which it is there.
+type Named = (String, Vec<String>);
+
 struct Walk<'a> {
     tree: &'a Tree,
     listing: Listing,
     /// The modules that were entered, by their public names.
     entered: BTreeSet<(Place, String)>,
     /// The public names of each listed type, with the conditions of each.
-    names: HashMap<(Place, String), Vec<(String, Vec<String>)>>,
+    names: HashMap<(Place, String), Vec<Named>>,
 }
 
 impl Walk<'_> {
@@ -97,7 +100,7 @@ impl Walk<'_> {
                 conditions,
             ),
             (_, Target::Unknown) => {
-                self.made_by_a_macro(place, path, &format!("{public}::{name}"), conditions)
+                self.made_by_a_macro(place, path, &format!("{public}::{name}"), conditions);
             }
             (_, target) => self.target(target, &format!("{public}::{name}"), conditions),
         }
