@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     /// The Redis in which limits are counted together with other gateways.
     pub(crate) redis: Option<redis::Client>,
     pub(crate) access_token_lifetime: Duration,
-    /// How long an answer of `/api/public` is kept; zero keeps none.
+    /// The lifetime of a kept answer of `/api/public`; zero keeps none.
     pub(crate) public_cache: Duration,
     /// The stack, its limits, and the breaker before the upstream.
     pub(crate) config: Config,

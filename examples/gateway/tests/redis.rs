@@ -2,67 +2,20 @@
 
 mod support;
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use palisade_tests::redis::Redis;
 use serde_json::{Value, json};
 use support::Gateway;
-
-struct Server {
-    process: Child,
-    url: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = Command::new("redis-server")
-            .args([
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--port",
-                &port.to_string(),
-            ])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server: install it with `apt-get install redis-server`");
-        let server = Self {
-            process,
-            url: format!("redis://127.0.0.1:{port}"),
-            _folder: folder,
-        };
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::yield_now();
-        }
-        server
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 #[tokio::test]
 async fn two_gateways_on_one_redis_share_a_limit() {
     let mut statuses = Vec::new();
     // On a busy machine an answer of Redis may take longer than a gateway waits for it; then nobody is signed in.
     for _ in 0..5 {
-        let redis = Server::start();
-        let one = Gateway::start_with(&[("REDIS_URL", &redis.url)]);
-        let other = Gateway::start_with(&[("REDIS_URL", &redis.url)]);
+        let redis = Redis::start();
+        let one = Gateway::start_with(&[("REDIS_URL", &redis.url())]);
+        let other = Gateway::start_with(&[("REDIS_URL", &redis.url())]);
         statuses.clear();
         for _ in 0..3 {
             for gateway in [&one, &other] {
@@ -78,8 +31,8 @@ async fn two_gateways_on_one_redis_share_a_limit() {
 
 #[tokio::test]
 async fn without_its_redis_a_gateway_serves_but_signs_nobody_in() {
-    let redis = Server::start();
-    let url = redis.url.clone();
+    let redis = Redis::start();
+    let url = redis.url();
     drop(redis);
     let gateway = Gateway::start_with(&[("REDIS_URL", &url)]);
     assert_eq!(
@@ -104,9 +57,9 @@ async fn breaker(gateway: &Gateway, token: &str, mode: &str) -> String {
 
 #[tokio::test]
 async fn a_gateway_that_heard_of_an_open_breaker_opens_its_own_at_the_first_failure() {
-    let redis = Server::start();
-    let one = Gateway::start_with(&[("REDIS_URL", &redis.url)]);
-    let other = Gateway::start_with(&[("REDIS_URL", &redis.url)]);
+    let redis = Redis::start();
+    let one = Gateway::start_with(&[("REDIS_URL", &redis.url())]);
+    let other = Gateway::start_with(&[("REDIS_URL", &redis.url())]);
     let (ada, also_ada) = (one.token("ada").await, other.token("ada").await);
     breaker(&one, &ada, "fail").await;
     // Two attempts each, and five failures open it.
@@ -135,8 +88,9 @@ async fn a_gateway_that_heard_of_an_open_breaker_opens_its_own_at_the_first_fail
 /// What came of each step, or nothing where Redis took longer than a gateway waits for it.
 async fn sign_in_at_one_and_out_at_the_other() -> Option<Vec<(&'static str, u16)>> {
     const SECRET: &str = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
-    let redis = Server::start();
-    let variables = [("REDIS_URL", &*redis.url), ("JWT_SECRET_KEY", SECRET)];
+    let redis = Redis::start();
+    let url = redis.url();
+    let variables = [("REDIS_URL", &*url), ("JWT_SECRET_KEY", SECRET)];
     let one = Gateway::start_with(&variables);
     let other = Gateway::start_with(&variables);
     let pair: Value = one
@@ -204,8 +158,9 @@ async fn who_signs_out_at_one_gateway_is_refused_at_once_at_both() {
 #[tokio::test]
 async fn an_api_key_made_at_one_gateway_is_known_at_the_other() {
     const SECRET: &str = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
-    let redis = Server::start();
-    let variables = [("REDIS_URL", &*redis.url), ("JWT_SECRET_KEY", SECRET)];
+    let redis = Redis::start();
+    let url = redis.url();
+    let variables = [("REDIS_URL", &*url), ("JWT_SECRET_KEY", SECRET)];
     let one = Gateway::start_with(&variables);
     let other = Gateway::start_with(&variables);
     let start = palisade_core::time::now();
