@@ -76,7 +76,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
 
 /// Random bytes that anybody may see: a nonce, or the id of a request.
 ///
-/// As unpredictable as [`bytes`], at a tenth of the cost. Each block is the key stream of AES-256 in counter mode under
+/// As unpredictable as [`bytes()`], at a tenth of the cost. Each block is the key stream of AES-256 in counter mode under
 /// a key of its own from [`fill`], so that nothing of one block follows from another.
 ///
 /// # Security
