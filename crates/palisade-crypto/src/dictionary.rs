@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use crate::fields::{Level, Matcher, Step, push_step};
+use crate::fields::{Step, push_step};
 use crate::json::MAX_DEPTH;
+use crate::matcher::{Level, Matcher};
 use crate::sealer::Sealer;
 use crate::session::Session;
 use crate::{Context, Error, FieldCipher, Fields};

@@ -1,14 +1,11 @@
-mod matcher;
-
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use palisade_core::Problems;
 
-use self::matcher::Lengths;
-pub(crate) use self::matcher::{Level, Matcher};
 use crate::Error;
+use crate::lengths::Lengths;
 
 /// The fields of a document that are sealed.
 ///
@@ -47,11 +44,22 @@ struct Patterns {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
+pub(crate) enum Segment {
     Name(Box<str>),
     Element,
     Any,
     Deep,
+}
+
+impl Segment {
+    /// Returns the lengths of the names that it takes.
+    fn lengths(&self) -> Lengths {
+        match self {
+            Self::Name(name) => Lengths::of(name),
+            Self::Element => Lengths::NONE,
+            Self::Any | Self::Deep => Lengths::ANY,
+        }
+    }
 }
 
 /// One step into a document.
@@ -87,7 +95,9 @@ impl Fields {
                 _ => others.push(segments),
             }
         }
-        let lengths = Lengths::of(&names, &others);
+        let of_segments = others.iter().flatten().map(Segment::lengths);
+        let of_names = names.iter().map(|name| Lengths::of(name));
+        let lengths = of_names.chain(of_segments).fold(Lengths::NONE, Lengths::or);
         Self(Kind::Patterns(Arc::new(Patterns {
             names,
             others,
@@ -115,28 +125,31 @@ impl Fields {
         Ok(problems.into_result(Self::paths(patterns))?)
     }
 
-    fn is_deep_name(&self, name: &str) -> bool {
+    pub(crate) fn is_deep_name(&self, name: &str) -> bool {
         match &self.0 {
             Kind::Names(names) => names.contains(&name),
             Kind::Patterns(patterns) => patterns.names.iter().any(|known| **known == *name),
         }
     }
 
-    fn has_deep_names(&self) -> bool {
+    pub(crate) fn has_deep_names(&self) -> bool {
         match &self.0 {
             Kind::Names(names) => !names.is_empty(),
             Kind::Patterns(patterns) => !patterns.names.is_empty(),
         }
     }
 
-    fn lengths(&self) -> Lengths {
+    pub(crate) fn lengths(&self) -> Lengths {
         match &self.0 {
-            Kind::Names(names) => Lengths::of_names(names),
+            Kind::Names(names) => names
+                .iter()
+                .map(|name| Lengths::of(name))
+                .fold(Lengths::NONE, Lengths::or),
             Kind::Patterns(patterns) => patterns.lengths,
         }
     }
 
-    fn others(&self) -> &[Vec<Segment>] {
+    pub(crate) fn others(&self) -> &[Vec<Segment>] {
         match &self.0 {
             Kind::Names(_) => &[],
             Kind::Patterns(patterns) => &patterns.others,
@@ -254,6 +267,7 @@ impl fmt::Debug for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matcher::Matcher;
 
     #[test]
     fn escapes_stand_for_the_characters_of_the_syntax() {

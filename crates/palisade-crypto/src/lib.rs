@@ -18,6 +18,8 @@ mod key_management;
 mod keyring;
 mod keyset;
 mod layer;
+mod lengths;
+mod matcher;
 mod reencrypt;
 mod sealer;
 mod session;

@@ -2,7 +2,8 @@ use std::borrow::Cow;
 
 use super::MAX_DEPTH;
 use super::scan::{Invalid, Scanner, Text};
-use crate::fields::{Level, Matcher, Step, push_step};
+use crate::fields::{Step, push_step};
+use crate::matcher::{Level, Matcher};
 use crate::{Error, Fields};
 
 /// Replaces every field of a document by what `edit` appends for it, given its path and its text.

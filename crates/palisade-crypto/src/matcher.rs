@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Fields, Segment, Step};
+use crate::fields::{Fields, Segment, Step};
+use crate::lengths::Lengths;
 
 /// The position of a walk through a document in the patterns: how many of the segments of each are behind it.
 pub(crate) struct Matcher<'f> {
@@ -78,37 +79,6 @@ impl<'f> Matcher<'f> {
                 Some(_) => return false,
             }
         }
-    }
-}
-
-/// The lengths that a name must have to match anything: the lowest bit is 0 bytes, the highest 63 and more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lengths(u64);
-
-impl Lengths {
-    /// Of the names in these steps; any length, if one of the steps is no name.
-    pub(super) fn of(names: &[Box<str>], others: &[Vec<Segment>]) -> Self {
-        let others = others.iter().flatten().map(|segment| match segment {
-            Segment::Name(name) => Self::bit(name.len()),
-            Segment::Element => 0,
-            Segment::Any | Segment::Deep => u64::MAX,
-        });
-        let names = names.iter().map(|name| Self::bit(name.len()));
-        Self(names.chain(others).fold(0, |all, bits| all | bits))
-    }
-
-    /// Of these names alone.
-    pub(super) fn of_names(names: &[&str]) -> Self {
-        let names = names.iter().map(|name| Self::bit(name.len()));
-        Self(names.fold(0, |all, bit| all | bit))
-    }
-
-    const fn contain(self, len: usize) -> bool {
-        self.0 & Self::bit(len) != 0
-    }
-
-    const fn bit(len: usize) -> u64 {
-        1 << if len < 63 { len } else { 63 }
     }
 }
 
