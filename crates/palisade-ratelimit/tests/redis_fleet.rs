@@ -60,8 +60,12 @@ async fn a_stopped_redis_costs_microseconds_and_is_back_within_a_second() {
         assert!(allowed, "counted here meanwhile");
         start.elapsed()
     };
-    let [mut first, mut later, mut back] = [Duration::MAX; 3];
+    let [mut first, mut later, mut back, mut timer] = [Duration::MAX; 4];
     for _ in 0..20 {
+        // A timer alone, which on a busy machine is late by itself.
+        let start = now();
+        tokio::time::sleep(TIMEOUT).await;
+        timer = timer.min(start.elapsed());
         check().await;
         assert!(!redis.is_down());
         server.signal("STOP");
@@ -94,14 +98,16 @@ async fn a_stopped_redis_costs_microseconds_and_is_back_within_a_second() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         back = back.min(start.elapsed());
-        if first <= TIMEOUT + Duration::from_millis(1)
+        if first <= timer + Duration::from_millis(1)
             && later <= Duration::from_micros(50)
             && back <= Duration::from_secs(1)
         {
             return;
         }
     }
-    panic!("the first call took {first:?}, later ones {later:?}, and it was back after {back:?}");
+    panic!(
+        "the first call took {first:?} where a timer takes {timer:?}, later ones {later:?}, and it was back after {back:?}"
+    );
 }
 
 #[tokio::test]
