@@ -1,17 +1,20 @@
 //! The secrets of the gateway: where they come from, and what is made of them.
 
 mod kept;
+mod partners;
 mod rotation;
 mod sources;
 
 use palisade::auth::{
-    ApiKeyOwner, ApiKeys, AuthError, AuthLayer, HmacKeys, JwtVerifier, Roles, ServiceToken,
-    SigningKeys, TokenIssuer,
+    ApiKeyOwner, ApiKeys, AuthError, AuthLayer, HmacKeys, JwtVerifier, MemoryApiKeys, Roles,
+    ServiceToken, SigningKeys, TokenIssuer,
 };
 use palisade::crypto::{self, FieldCipher, Key, Keyring};
 use palisade::secrets::{Environment, Error, ExposeSecret, Secret, Secrets};
 use palisade::{Principal, Problems};
 
+pub(crate) use self::partners::new_key as new_api_key;
+use self::partners::{PREFIX, Partners};
 use self::rotation::{KEYSET, private_key};
 use self::sources::{has, problems_of, sources};
 use crate::settings::Settings;
@@ -43,7 +46,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Reads the secrets from their [sources](sources::sources), and follows those keys that change while the gateway runs:
-    /// `JWT_SECRET_KEY`, `JWT_SIGNING_KEY` and `ENCRYPTION_KEYS`.
+    /// `JWT_SECRET_KEY`, `JWT_SIGNING_KEY`, `ENCRYPTION_KEYS` and `API_KEYS`.
     ///
     /// # Errors
     ///
@@ -128,6 +131,7 @@ impl Tokens {
         const VARIABLE: &str = "JWT_SECRET_KEY";
         let pair = secrets.pair(VARIABLE).await.map_err(problems_of)?;
         let signing = signing_keys(secrets).await?;
+        let partners = partners(secrets).await?;
         let mut versions = pair.iter();
         let current = versions
             .next()
@@ -156,8 +160,11 @@ impl Tokens {
             let (refresh, verifier) =
                 Families::make(keys.clone(), &issuer, lifetime, redis.clone())?;
             let development = settings.environment == Environment::Development;
-            let (api_keys, api_key) =
-                shared::api_keys("gw", keys, development.then(partner), redis)?;
+            let owner = development.then(partner);
+            let (api_keys, api_key) = match &partners {
+                Some(partners) => listed_keys(partners, owner)?,
+                None => shared::api_keys(PREFIX, keys, owner, redis)?,
+            };
             Ok(Self {
                 issuer,
                 verifier,
@@ -191,6 +198,32 @@ async fn signing_keys(secrets: &Secrets) -> Result<Option<SigningKeys>, Problems
         rotation::follow_signing_key(secrets, VARIABLE, keys.clone());
     }
     Ok(keys)
+}
+
+/// The keys of partners, where their source lists them. They end when they are taken from the list.
+async fn partners(secrets: &Secrets) -> Result<Option<Partners>, Problems> {
+    const VARIABLE: &str = "API_KEYS";
+    match secrets.secret(VARIABLE).await {
+        Ok(listing) => {
+            let partners = Partners::parse(listing.expose_secret())
+                .map_err(|reason| Problems::one(VARIABLE, reason))?;
+            rotation::follow_partners(secrets, VARIABLE, partners.clone());
+            Ok(Some(partners))
+        }
+        Err(Error::Missing { .. }) => Ok(None),
+        Err(error) => Err(problems_of(error)),
+    }
+}
+
+/// The keys of the list, and in development one of `owner` to try things with.
+fn listed_keys(
+    partners: &Partners,
+    owner: Option<ApiKeyOwner>,
+) -> Result<(ApiKeys, Option<String>), AuthError> {
+    let own = owner.map(|owner| MemoryApiKeys::new(PREFIX)?.create(owner));
+    let own = own.transpose()?;
+    let source = partners.source(own.as_ref().map(|key| key.record().clone()))?;
+    Ok((source, own.map(|key| key.as_str().to_owned())))
 }
 
 /// Whom the API key speaks for that is there to try things with.

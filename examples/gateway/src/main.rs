@@ -60,6 +60,12 @@ const FLUSH: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, service, scopes @ ..] = &arguments[..]
+        && command == "new-api-key"
+    {
+        return print_new_api_key(service, scopes);
+    }
     // On a thread of its own: nobody waits for an answer because nobody reads the log.
     let (log, _written) = tracing_appender::non_blocking(std::io::stderr());
     tracing_subscriber::fmt()
@@ -79,6 +85,20 @@ async fn main() -> ExitCode {
             ExitCode::from(2)
         }
         Err(StartError::Other(error)) => {
+            eprintln!("gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints an API key, which is kept nowhere, and its entry in the list of them.
+fn print_new_api_key(service: &str, scopes: &[String]) -> ExitCode {
+    match keys::new_api_key(service, scopes) {
+        Ok((key, entry)) => {
+            println!("api key: {key}\nentry: {entry}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
             eprintln!("gateway: {error}");
             ExitCode::FAILURE
         }

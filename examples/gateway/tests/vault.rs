@@ -247,6 +247,70 @@ async fn a_shared_secret_rotates_in_vault_without_a_failed_request() {
     );
 }
 
+/// An API key for a partner, and its entry in the list, as the command prints them.
+fn new_api_key() -> (String, Value) {
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(["new-api-key", "partner-a", "read"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(made.stdout).unwrap();
+    let line = |start: &str| {
+        let mut lines = printed.lines();
+        lines.find_map(|line| line.strip_prefix(start)).unwrap()
+    };
+    let entry = serde_json::from_str(line("entry: ")).unwrap();
+    (line("api key: ").to_owned(), entry)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_keys_come_from_vault_and_end_when_they_are_taken_from_it() {
+    let vault = StandIn::start().await;
+    let encryption = Key::generate().unwrap().to_text();
+    let store = |api_keys: &str| {
+        let fields = json!({"JWT_SECRET_KEY": JWT_SECRET, "ENCRYPTION_KEY": encryption, "API_KEYS": api_keys});
+        vault.with(|model| {
+            let versions = model.kv2.entry("gateway".to_owned()).or_default();
+            versions.push(Some(fields));
+        });
+    };
+    let ((first, entry), (second, next)) = (new_api_key(), new_api_key());
+    store(&json!({"keys": [entry]}).to_string());
+    let gateway = Gateway::start_with(&variables(&vault));
+    let status = async |key: &str| gateway.json("/api/me", ("x-api-key", key)).await;
+    let becomes = async |key: &str, wanted: u16| {
+        for _ in 0..100 {
+            if status(key).await.0 == wanted {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        false
+    };
+    let (answered, me) = status(&first).await;
+    assert_eq!((answered, &me["subject"]), (200, &json!("partner-a")));
+    assert_eq!(status(&second).await.0, 401, "nobody listed it");
+    // The key to try things with is there as well.
+    assert_eq!(status(&gateway.api_key).await.0, 200);
+
+    // A list that is not good leaves the keys as they are, and the next good one is taken.
+    store("{\"keys\": [");
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(status(&first).await.0, 200);
+    store(&json!({"keys": [next]}).to_string());
+    assert!(becomes(&second, 200).await);
+    assert_eq!(status(&first).await.0, 401, "it was taken from the list");
+}
+
+#[tokio::test]
+async fn a_list_of_api_keys_that_is_not_one_ends_the_start_and_is_not_repeated() {
+    let refused =
+        tokio::task::spawn_blocking(|| refused_start(&[("API_KEYS", "{\"keys\":\"hunter2\"}")]));
+    let (code, said) = refused.await.unwrap();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("API_KEYS"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
 #[tokio::test]
 async fn a_vault_that_does_not_answer_or_refuses_ends_the_start() {
     let vault = StandIn::start().await;

@@ -20,11 +20,11 @@ pub struct Identity {
 #[derive(Clone)]
 struct Email {
     address: Box<str>,
-    standing: Standing,
+    verification: Verification,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Verification {
     Verified,
     Claimed,
 }
@@ -42,15 +42,15 @@ impl Identity {
         claims: TokenClaims,
         userinfo: Option<TokenClaims>,
     ) -> Self {
-        let told = userinfo.as_ref().and_then(|claims| claims.parse().ok());
-        let told = told.and_then(
+        let from_userinfo = userinfo.as_ref().and_then(|claims| claims.parse().ok());
+        let from_userinfo = from_userinfo.and_then(
             |EmailClaims {
                  email,
                  email_verified,
              }| { Email::new(email, email_verified.as_ref()) },
         );
-        // Address and standing come from one place, never from two.
-        let email = Email::new(id.email, id.email_verified.as_ref()).or(told);
+        // Address and verification come from one place, never from two.
+        let email = Email::new(id.email, id.email_verified.as_ref()).or(from_userinfo);
         Self {
             issuer: issuer.into(),
             subject: id.sub.into(),
@@ -83,7 +83,7 @@ impl Identity {
     #[must_use]
     pub fn verified_email(&self) -> Option<&str> {
         let email = self.email.as_ref()?;
-        (email.standing == Standing::Verified).then_some(&email.address)
+        (email.verification == Verification::Verified).then_some(&email.address)
     }
 
     /// The e-mail address, which may be anybody's: to be shown or written to, and never to find an account by.
@@ -109,13 +109,16 @@ impl Email {
     /// `email_verified` is a boolean (OpenID Connect Core 1.0, section 5.1), which some providers write as a text.
     fn new(address: Option<String>, verified: Option<&Value>) -> Option<Self> {
         let address = address.filter(|address| !address.is_empty())?;
-        let standing = match verified {
-            Some(Value::Bool(true)) => Standing::Verified,
-            Some(Value::String(text)) if text == "true" => Standing::Verified,
-            _ => Standing::Claimed,
+        let verification = match verified {
+            Some(Value::Bool(true)) => Verification::Verified,
+            Some(Value::String(text)) if text == "true" => Verification::Verified,
+            _ => Verification::Claimed,
         };
         let address = address.into();
-        Some(Self { address, standing })
+        Some(Self {
+            address,
+            verification,
+        })
     }
 }
 

@@ -4,6 +4,8 @@ use palisade::auth::{Algorithm, AuthError, HmacKeys, SigningKey, SigningKeys};
 use palisade::crypto::{FieldCipher, Keyring};
 use palisade::secrets::{ExposeSecret, Secret, Secrets};
 
+use super::partners::Partners;
+
 /// The secret with all keys of fields, as a keyset in JSON.
 pub(super) const KEYSET: &str = "ENCRYPTION_KEYS";
 
@@ -31,6 +33,13 @@ pub(super) fn follow_keyset(secrets: &Secrets, cipher: FieldCipher) {
         let keys = Keyring::from_json(keyset.expose_secret()).map_err(|error| error.to_string())?;
         cipher.swap_keyring(keys);
         Ok(())
+    });
+}
+
+/// Takes over the next listing of API keys once its source has it. One that is not good leaves the keys as they are.
+pub(super) fn follow_partners(secrets: &Secrets, name: &'static str, partners: Partners) {
+    follow(secrets, name, move |listing| {
+        partners.replace(listing.expose_secret())
     });
 }
 
