@@ -31,7 +31,9 @@ pub(crate) fn only(form: &str, name: &str) -> Result<Option<String>, Malformed> 
     let mut found = None;
     for pair in form.split('&').filter(|pair| !pair.is_empty()) {
         let (given, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if unescape(given)? == name && found.replace(unescape(value)?).is_some() {
+        // Also of other members: what is no form is not read at all.
+        let (given, value) = (unescape(given)?, unescape(value)?);
+        if given == name && found.replace(value).is_some() {
             return Err(Malformed);
         }
     }

@@ -267,7 +267,11 @@ async fn api_keys_come_from_vault_and_end_when_they_are_taken_from_it() {
     let vault = StandIn::start().await;
     let encryption = Key::generate().unwrap().to_text();
     let store = |api_keys: &str| {
-        let fields = json!({"JWT_SECRET_KEY": JWT_SECRET, "ENCRYPTION_KEY": encryption, "API_KEYS": api_keys});
+        let fields = json!({
+            "JWT_SECRET_KEY": JWT_SECRET,
+            "ENCRYPTION_KEY": *encryption,
+            "API_KEYS": api_keys,
+        });
         vault.with(|model| {
             let versions = model.kv2.entry("gateway".to_owned()).or_default();
             versions.push(Some(fields));
