@@ -127,7 +127,7 @@ fn any_secret() -> impl Strategy<Value = Secret> {
     ]
 }
 
-/// How a secret is written.
+/// The way in which a secret is written.
 #[derive(Debug, Clone, Copy)]
 enum Encoding {
     Plain,

@@ -165,7 +165,7 @@ async fn a_rotation_whose_next_file_cannot_be_made_loses_no_record() {
     assert_eq!(found, 101);
 }
 
-/// How many records the gaps count.
+/// The number of records that the gaps count.
 fn gaps(records: &[Value]) -> u64 {
     let gaps = records
         .iter()

@@ -440,7 +440,7 @@ async fn every_record_keeps_to_the_attributes_and_constraints_of_ocsf() {
     }
 }
 
-/// How the models are installed; `cargo xtask test` does it.
+/// The command that installs the models; `cargo xtask test` runs it.
 const INSTALL: &str = "a python with ocsf-pydantic is needed; install it with `python3 -m venv target/ocsf && \
                        target/ocsf/bin/pip install ocsf-pydantic email-validator pydantic-extra-types`";
 

@@ -337,7 +337,7 @@ fn only_so_many_finished_files_are_kept() {
     assert_eq!(records.last().unwrap()["event"], "audit_file_end");
 }
 
-/// How many files there are, and their records in order.
+/// The number of files, and their records in order.
 fn read_all(directory: &std::path::Path) -> (usize, Vec<Value>) {
     let mut names: Vec<_> = std::fs::read_dir(directory)
         .unwrap()

@@ -39,7 +39,7 @@ fn alice() -> Principal {
     Principal::user("bookings", "alice")
 }
 
-/// What the browser sends back of a `Set-Cookie`.
+/// The part of a `Set-Cookie` that the browser sends back.
 fn sent_back(set_cookie: &http::HeaderValue) -> String {
     set_cookie
         .to_str()

@@ -80,9 +80,9 @@ struct Model {
     settings: Settings,
     now: u64,
     state: State,
-    /// How often the state has changed; a permit from before the last change is void.
+    /// The number of changes of the state; a permit from before the last change is void.
     age: u32,
-    /// What was settled since the last change: when, and whether it failed.
+    /// The calls settled since the last change: their times, and whether they failed.
     settled: Vec<(u64, bool)>,
     open_until: u64,
     /// Trials that hold a lease: which, and until when.

@@ -18,7 +18,7 @@ use tower::{Layer, ServiceExt};
 
 type Frames = futures_util::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, &'static str>>>;
 
-/// How a call of the test behaves, and when its caller gives up.
+/// The behaviour of a call of the test, and the time at which its caller gives up.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     HangsBeforeTheHeaders,

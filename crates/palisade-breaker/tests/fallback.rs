@@ -162,7 +162,7 @@ async fn what_is_not_good_or_not_for_others_is_not_kept() {
     }
 }
 
-/// What is shown, while it is open, of a response with these headers.
+/// The answer, while it is open, after a response with these headers.
 async fn shown(
     headers: &'static [(&'static str, &'static str)],
     after: u64,

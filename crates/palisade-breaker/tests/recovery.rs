@@ -1,4 +1,4 @@
-//! How an open breaker finds its way back.
+//! The way of an open breaker back to closed.
 
 mod common;
 

@@ -20,7 +20,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 type Answer = Result<Response<String>, std::io::Error>;
 
-/// What the upstream saw: when, and the whole body.
+/// The requests that the upstream saw: their times, and their whole bodies.
 type Seen = Arc<Mutex<Vec<(Instant, Bytes)>>>;
 
 fn status(code: u16) -> Answer {
@@ -66,7 +66,7 @@ fn request(method: Method) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-/// How often the upstream is called for these answers, and what comes of it.
+/// The number of calls of the upstream for these answers, and the result.
 async fn run(
     layer: RetryLayer,
     request: Request<Full<Bytes>>,

@@ -14,7 +14,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 const AT_ONCE: Duration = Duration::ZERO;
 
-/// How many retries so many calls got that all failed.
+/// The number of retries that so many calls got, all of which failed.
 async fn retries(layer: &RetryLayer, calls: usize) -> usize {
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&attempts);
@@ -77,7 +77,7 @@ async fn calls_and_retries_count_for_ten_seconds() {
     assert_eq!(retries(&layer, 100).await, 30);
 }
 
-/// How many retries the calls to each of these hosts got, in their order, which all failed.
+/// The number of retries that the calls to each of these hosts got, in their order; all failed.
 async fn retries_of<K>(layer: &KeyedLayer<K>, hosts: impl IntoIterator<Item = String>) -> Vec<usize>
 where
     K: ExtractKey<Request<String>> + Clone,

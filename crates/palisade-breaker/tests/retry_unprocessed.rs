@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
-/// What the server does with a request.
+/// The behaviour of the server towards a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
     Answers,

@@ -60,7 +60,7 @@ impl tonic::codec::Decoder for Raw {
     }
 }
 
-/// How the next calls end.
+/// The end of the next calls.
 #[derive(Debug, Clone)]
 enum Ending {
     /// With OK in the trailers, after the message has been echoed.

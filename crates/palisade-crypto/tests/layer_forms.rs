@@ -93,7 +93,7 @@ async fn every_document_of_a_sequence_is_sealed() {
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
 
-/// What a file server says to a range that it does not have (RFC 9110, section 15.5.17).
+/// The answer of a file server to a range that it does not have (RFC 9110, section 15.5.17).
 #[tokio::test]
 async fn a_range_that_cannot_be_satisfied_is_answered_as_the_service_did() {
     let cipher = cipher();

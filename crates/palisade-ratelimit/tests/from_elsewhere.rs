@@ -279,7 +279,7 @@ async fn express_around_the_window() {
     assert_eq!(passed(&service, 9, || from("192.0.2.1")).await, 0);
 }
 
-/// When so many requests in a row have passed, in whole seconds, by one that asks each minute.
+/// The time at which so many requests in a row have passed, in whole seconds, by one that asks each minute.
 async fn seconds(policy: Policy, requests: usize) -> Vec<u64> {
     let service = serve(&limited(policy).build().unwrap());
     let (start, mut passed) = (now(), Vec::new());

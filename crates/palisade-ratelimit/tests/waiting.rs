@@ -28,7 +28,7 @@ fn layer(policy: Policy) -> RateLimitLayer {
     RateLimitLayer::builder().policy(policy).build().unwrap()
 }
 
-/// When the request was answered, and how.
+/// The time of the answer, and the answer.
 fn arriving(
     service: &RateLimit<Handler>,
     request: http::Request<()>,

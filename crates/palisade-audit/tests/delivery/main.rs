@@ -1,4 +1,4 @@
-//! How hard the trail tries: best effort, blocking, durable, fail closed, and what a failing disk does to each.
+//! The effort that the trail makes: best effort, blocking, durable, fail closed, and what a failing disk does to each.
 
 mod disk;
 #[path = "../support/mod.rs"]

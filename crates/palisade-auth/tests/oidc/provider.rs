@@ -33,7 +33,7 @@ struct Inner {
     http: HttpClient,
 }
 
-/// What the provider says, for a test to change.
+/// The answers of the provider, for a test to change.
 pub(super) struct Said {
     pub(super) metadata: Value,
     pub(super) header: Value,
@@ -50,7 +50,7 @@ pub(super) struct Said {
     issued: usize,
 }
 
-/// What a browser was sent with, and the PKCE challenge that its code is bound to.
+/// The parameters that a browser was sent with, and the PKCE challenge that its code is bound to.
 #[derive(Clone, Default)]
 pub(super) struct Request {
     pub(super) parameters: HashMap<String, String>,

@@ -1,4 +1,4 @@
-//! Where a browser is sent, and which one may come back.
+//! The address that a browser is sent to, and the browsers that may come back.
 
 use http::HeaderMap;
 use palisade_auth::oidc::{Oidc, OidcError};

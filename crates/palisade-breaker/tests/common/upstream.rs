@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use palisade_breaker::BreakerHandle;
 use tokio::net::TcpListener;
 
-/// What the server does with the next requests.
+/// The behaviour of the server towards the next requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Mood {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Where a field stands in a text, and its path.
+/// The place of a field in a text, and its path.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Span {
     pub(crate) start: usize,

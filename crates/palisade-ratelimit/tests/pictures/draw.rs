@@ -198,7 +198,7 @@ impl Picture<'_> {
         self.admitted.iter().filter(inside).count() as u64
     }
 
-    /// When most were held first, and how many.
+    /// The first time at which most were held, and their number.
     fn peak(&self) -> (u64, u64) {
         let most = self.held().iter().map(|(_, count)| *count).max();
         let most = most.unwrap_or(0);

@@ -32,7 +32,7 @@ const PHASES: [Phase; 3] = [
 ];
 const END: u64 = 480;
 
-/// When requests come, in seconds.
+/// The times at which requests come, in seconds.
 ///
 /// The one at 180 opens a fixed window, which ends at 240: the two bursts lie on either side of its edge.
 fn arrivals() -> Vec<u64> {
@@ -72,7 +72,7 @@ const CASES: [Case; 4] = [
     },
 ];
 
-/// When the arrivals that pass come.
+/// The times of the arrivals that pass.
 async fn admitted(limit: Limit) -> Vec<u64> {
     let layer = RateLimitLayer::builder()
         .policy(Policy::new("picture").limit(limit))
