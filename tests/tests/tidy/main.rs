@@ -6,6 +6,7 @@
 mod circles;
 mod dependencies;
 mod documents;
+mod facade;
 mod features;
 mod files;
 mod interface;
