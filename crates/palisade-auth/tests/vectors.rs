@@ -485,6 +485,27 @@ fn one_bad_key_leaves_out_only_itself() {
 }
 
 #[test]
+fn a_key_that_shares_its_kid_with_a_bad_one_is_left_out() {
+    let named = |mut key: Value, kid: &str| {
+        key["kid"] = kid.into();
+        key
+    };
+    let ids = |third: Value| -> Vec<String> {
+        let keys = json!([named(rfc_p256(), "a"), named(rfc_ed25519(), "b"), third]);
+        let set = KeySet::from_jwks(&json!({ "keys": keys }).to_string()).unwrap();
+        set.iter()
+            .map(|key| key.key_id().unwrap().to_owned())
+            .collect()
+    };
+    let mut bad = named(rfc_p256(), "a");
+    bad["x"] = "AAAA".into();
+    assert_eq!(ids(bad), ["b"], "which of the two is meant nobody knows");
+    let mut for_encryption = named(rfc_p256(), "a");
+    for_encryption["use"] = "enc".into();
+    assert_eq!(ids(for_encryption), ["a", "b"], "it is not one of ours");
+}
+
+#[test]
 fn keys_rotate_while_old_tokens_live_on() {
     let (old, new) = (
         SigningKey::generate(Algorithm::ES256).unwrap(),

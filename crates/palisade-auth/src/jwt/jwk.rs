@@ -16,13 +16,36 @@ use crate::digest::{Digest, sha256};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unnamed<'a>(pub(crate) Option<&'a [Algorithm]>);
 
+/// Why a JWK is of no use here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// It is meant for something else, or of a kind that is unknown here.
+    Foreign(&'static str),
+    /// It is meant for what is done here, and is weak or malformed.
+    Broken(&'static str),
+}
+
+impl Unusable {
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::Foreign(reason) | Self::Broken(reason) => reason,
+        }
+    }
+}
+
+impl From<&'static str> for Unusable {
+    fn from(reason: &'static str) -> Self {
+        Self::Foreign(reason)
+    }
+}
+
 /// The keys that one JWK stands for: a key for each algorithm that it may be used with, all of the same material.
 pub(crate) fn from_value(
     item: &Value,
     unnamed: Unnamed<'_>,
-) -> Result<(AlgorithmParameters, Vec<VerifyingKey>), &'static str> {
+) -> Result<(AlgorithmParameters, Vec<VerifyingKey>), Unusable> {
     if item.get("kty").and_then(Value::as_str) != Some("oct") && item.get("d").is_some() {
-        return Err("holds a private key");
+        return Err("holds a private key".into());
     }
     let mut item = item.clone();
     // The name of RFC 9864, section 2.2, for what the one of RFC 8037 says with its curve.
@@ -41,7 +64,7 @@ pub(crate) fn from_value(
     let fits = fitting(&jwk.algorithm)?;
     let wanted: Vec<Algorithm> = match named {
         Some(named) if fits.contains(&named) => vec![named],
-        Some(_) => return Err("has an algorithm that does not fit its type"),
+        Some(_) => return Err("has an algorithm that does not fit its type".into()),
         None => match unnamed.0 {
             Some(listed) => fits
                 .iter()
@@ -52,9 +75,9 @@ pub(crate) fn from_value(
         },
     };
     if wanted.is_empty() {
-        return Err("has no algorithm that is on the list");
+        return Err("has no algorithm that is on the list".into());
     }
-    let keys: Result<Vec<_>, &str> = wanted
+    let keys: Result<Vec<_>, &'static str> = wanted
         .into_iter()
         .map(|algorithm| {
             let key = key_for(&jwk.algorithm, algorithm)?;
@@ -64,7 +87,8 @@ pub(crate) fn from_value(
             })
         })
         .collect();
-    Ok((jwk.algorithm, keys?))
+    let keys = keys.map_err(Unusable::Broken)?;
+    Ok((jwk.algorithm, keys))
 }
 
 /// A key meant for something else is not used (RFC 7517, sections 4.2 and 4.3).
@@ -142,7 +166,7 @@ impl VerifyingKey {
         match key {
             Ok(Some(key)) => Ok(key),
             Ok(None) => Err(AuthError::one("jwk", "has no algorithm")),
-            Err(reason) => Err(AuthError::one("jwk", reason)),
+            Err(unusable) => Err(AuthError::one("jwk", unusable.reason())),
         }
     }
 

@@ -5,7 +5,7 @@ use jsonwebtoken::jwk::AlgorithmParameters;
 use palisade_core::Problems;
 use serde_json::{Value, json};
 
-use super::jwk::{Unnamed, from_value};
+use super::jwk::{Unnamed, Unusable, from_value};
 use super::key_set::KeySet;
 use super::keys::VerifyingKey;
 use crate::AuthError;
@@ -37,7 +37,7 @@ type Found = (AlgorithmParameters, VerifyingKey);
 
 impl Document {
     /// Reads a JWK set. One bad key leaves out only itself; different keys that share an id are all left out, because
-    /// nobody can say which one is meant, and one that is listed twice is taken once.
+    /// nobody can say which one is meant, also where one of them is bad; and one that is listed twice is taken once.
     pub(crate) fn parse(json: &[u8], unnamed: Unnamed<'_>) -> Result<Self, AuthError> {
         let document: Value = serde_json::from_slice(json)
             .map_err(|_| AuthError::one("jwks", "is not a JSON document"))?;
@@ -49,12 +49,17 @@ impl Document {
         }
         let mut skipped = Problems::none();
         let mut found: Vec<Found> = Vec::new();
+        let mut bad: Vec<&str> = Vec::new();
         for (position, item) in items.iter().enumerate() {
             match from_value(item, unnamed) {
                 Ok((material, keys)) => {
                     found.extend(keys.into_iter().map(|key| (material.clone(), key)));
                 }
-                Err(reason) => skipped.push(format!("keys[{position}]"), reason),
+                Err(unusable) => {
+                    skipped.push(format!("keys[{position}]"), unusable.reason());
+                    let kid = item.get("kid").and_then(Value::as_str);
+                    bad.extend(kid.filter(|_| matches!(unusable, Unusable::Broken(_))));
+                }
             }
         }
         let mut keys = Vec::with_capacity(found.len());
@@ -67,7 +72,8 @@ impl Document {
                     && other.algorithm() == key.algorithm()
                     && others == material
             };
-            if found.iter().any(clashes) {
+            let shares = key.key_id().is_some_and(|kid| bad.contains(&kid));
+            if shares || found.iter().any(clashes) {
                 skipped.push("keys", "has different keys of one kid");
             } else if !found[..position].iter().any(repeats) {
                 keys.push(key.clone());
