@@ -62,6 +62,12 @@ impl Confirmation {
         Value::Object(given.collect::<Map<_, _>>())
     }
 
+    /// What it asks for, as text that is the same for the same keys; `None` for what nobody can prove here.
+    pub(crate) fn name(&self) -> Option<String> {
+        let asks = self.key.is_some() || self.certificate.is_some();
+        (asks && !self.other).then(|| self.to_claim().to_string())
+    }
+
     /// Asks for what nobody can prove here.
     const fn unknown() -> Self {
         Self {

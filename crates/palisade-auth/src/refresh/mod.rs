@@ -4,8 +4,11 @@
 mod answer;
 mod builder;
 mod family;
+mod given;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "redis")]
+mod sealed;
 mod token;
 
 use std::collections::HashMap;
@@ -19,12 +22,13 @@ use palisade_core::{EventKind, Principal, RequestScope, SecurityEvent};
 
 pub use self::builder::RefreshTokensBuilder;
 use self::family::{Choice, Family, Rules, Use};
+pub use self::given::RefreshToken;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisRefreshTokens;
 use self::token::{FamilyId, Token};
 use crate::challenge::note;
 use crate::revocation::RevokeSession;
-use crate::{AuthError, HmacKeys, Refusal};
+use crate::{AuthError, Confirmation, HmacKeys, Refusal};
 
 /// Refresh tokens in the memory of this process. Clones share them.
 ///
@@ -80,13 +84,7 @@ struct Shard {
 struct Entry {
     family: Family,
     principal: Arc<Principal>,
-}
-
-/// A refresh token just given out. Its `Debug` does not show it.
-#[derive(Clone)]
-pub struct RefreshToken {
-    text: String,
-    principal: Arc<Principal>,
+    bound_to: Option<Confirmation>,
 }
 
 impl RefreshTokens {
@@ -105,12 +103,36 @@ impl RefreshTokens {
     ///
     /// Fails when the operating system gives no random bytes, or when there are too many families.
     pub fn begin(&self, principal: Principal) -> Result<RefreshToken, AuthError> {
+        self.begun(principal, None)
+    }
+
+    /// Starts a family as [`begin`](Self::begin) does, whose tokens are of use with this key alone: that of the DPoP proof
+    /// that the client sent with its request for tokens (RFC 9449, section 5). A client that has no secret of its own needs
+    /// that wherever its access tokens are bound; see [`rotate_bound`](Self::rotate_bound).
+    ///
+    /// # Errors
+    ///
+    /// As for [`begin`](Self::begin), and for a confirmation that nobody can meet here.
+    pub fn begin_bound(
+        &self,
+        principal: Principal,
+        key: &Confirmation,
+    ) -> Result<RefreshToken, AuthError> {
+        self.begun(principal, Some(bindable(key)?.clone()))
+    }
+
+    fn begun(
+        &self,
+        principal: Principal,
+        bound_to: Option<Confirmation>,
+    ) -> Result<RefreshToken, AuthError> {
         let token = Token::first()?;
         let now = self.0.clock.now();
         let principal = Arc::new(principal.session(&token.session()));
         let entry = Entry {
             family: Family::begin(token.digest(), now),
             principal: Arc::clone(&principal),
+            bound_to,
         };
         if !self.reserve() {
             self.sweep_all(now);
@@ -135,8 +157,39 @@ impl RefreshTokens {
     ///
     /// [`Refusal::RefreshInvalid`] for a token that is forged, unknown, expired or revoked; nothing was looked up for a
     /// forged one. [`Refusal::RefreshReused`] for one that was used before: its family is revoked by then.
+    /// [`Refusal::SenderConstrained`] for one that is [bound](Self::begin_bound) to a key.
     pub fn rotate(&self, token: &str, scope: &RequestScope) -> Result<RefreshToken, Refusal> {
-        self.used(token, scope)
+        self.rotated(token, None, scope)
+    }
+
+    /// The same for a client that has proved to have this key, as [`Dpop::confirm`](crate::Dpop::confirm) says. A token of a
+    /// family that is bound to no key is rotated too, and its successor is bound to none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`rotate`](Self::rotate), and [`Refusal::SenderConstrained`] for a token that is bound to another key.
+    ///
+    /// # Security
+    ///
+    /// Who presents a token without its key is refused and noted, and the family stays as it is, whether the token was used
+    /// before or not. A stolen token is of no use without the key, and must not serve to sign its owner out either. Who has
+    /// the key and uses a token twice loses the family, as with tokens that are bound to none.
+    pub fn rotate_bound(
+        &self,
+        token: &str,
+        key: &Confirmation,
+        scope: &RequestScope,
+    ) -> Result<RefreshToken, Refusal> {
+        self.rotated(token, Some(key), scope)
+    }
+
+    fn rotated(
+        &self,
+        token: &str,
+        shown: Option<&Confirmation>,
+        scope: &RequestScope,
+    ) -> Result<RefreshToken, Refusal> {
+        self.used(token, shown, scope)
             .inspect_err(|(refusal, subject)| {
                 let subject = subject.as_ref().map(|known| known.subject());
                 note(scope, *refusal, subject);
@@ -147,6 +200,7 @@ impl RefreshTokens {
     fn used(
         &self,
         token: &str,
+        shown: Option<&Confirmation>,
         scope: &RequestScope,
     ) -> Result<RefreshToken, (Refusal, Option<Arc<Principal>>)> {
         let invalid = (Refusal::RefreshInvalid, None);
@@ -161,6 +215,9 @@ impl RefreshTokens {
             return Err(invalid);
         };
         let principal = Arc::clone(&entry.principal);
+        if entry.bound_to.is_some() && entry.bound_to.as_ref() != shown {
+            return Err((Refusal::SenderConstrained, Some(principal)));
+        }
         let family = &mut entry.family;
         let used = family.present(&token.digest(), successors.digests, now, &self.0.rules);
         let choice = match used {
@@ -270,6 +327,14 @@ impl RefreshTokens {
     }
 }
 
+/// A key that somebody can prove to have.
+fn bindable(key: &Confirmation) -> Result<&Confirmation, AuthError> {
+    match key.name() {
+        Some(_) => Ok(key),
+        None => Err(AuthError::Issue("nobody can prove here to have such a key")),
+    }
+}
+
 fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -285,28 +350,6 @@ impl Shard {
         self.families
             .retain(|_, entry| !entry.family.is_over(now, rules));
         before - self.families.len()
-    }
-}
-
-impl RefreshToken {
-    /// The token itself, for the response to the one it was made for and nowhere else.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The principal as it signed in, with the family's session: issue the access token for it.
-    #[must_use]
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-}
-
-impl fmt::Debug for RefreshToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshToken")
-            .field("principal", &self.principal)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,13 @@
 -- Uses a refresh token of the family KEYS[1]. One round trip, so that of a thousand uses at once one rotates.
 -- ARGV: digest presented, digest of its successor, lifetime, idle, grace, the time or '' for the server's, in seconds;
--- and the digest of the successor by the other key, or ''.
-local family = redis.call('HMGET', KEYS[1], 'current', 'previous', 'rotated', 'started', 'principal')
+-- the digest of the successor by the other key, or ''; and the name of the key that the client has proved to have, or ''.
+local family = redis.call('HMGET', KEYS[1], 'current', 'previous', 'rotated', 'started', 'principal', 'bound')
 if not family[1] then
   return {'unknown'}
+end
+-- A family of an earlier version has no such field, and is bound to nothing.
+if family[6] and family[6] ~= '' and family[6] ~= ARGV[8] then
+  return {'bound', family[5]}
 end
 local now = tonumber(ARGV[6]) or tonumber(redis.call('TIME')[1])
 local rotated, started = tonumber(family[3]), tonumber(family[4])

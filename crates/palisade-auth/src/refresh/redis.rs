@@ -9,19 +9,16 @@ use redis::aio::ConnectionLike;
 
 use super::answer::{began, read};
 use super::family::{Choice, Rules};
+use super::sealed::Sealed;
 use super::token::{self, FamilyId, Successors, Token};
-use super::{RefreshToken, RefreshTokens};
+use super::{RefreshToken, RefreshTokens, bindable};
 use crate::challenge::note;
 use crate::digest::sha256;
 use crate::jwt::parse::encode;
-use crate::kept::Kept;
 use crate::revocation::RevokeSession;
-use crate::seal::{open, seal};
 use crate::store::{Store, number_of, settle, text_of};
-use crate::{AuthError, HmacKeys, Refusal};
+use crate::{AuthError, Confirmation, HmacKeys, Refusal};
 
-/// The purpose of its seals.
-const PURPOSE: &str = "refresh";
 const PRESENT: &str = include_str!("redis.lua");
 
 /// Refresh tokens in Redis or Valkey, shared by every instance; otherwise as [`RefreshTokens`]. Clones share the
@@ -104,24 +101,44 @@ impl RedisRefreshTokens {
     /// [`AuthError::StoreUnavailable`] when Redis could not be told. Fails when the operating system gives no random bytes,
     /// and for a principal with claims of another type, which memory can keep and Redis cannot.
     pub async fn begin(&self, principal: &Principal) -> Result<RefreshToken, AuthError> {
+        self.begun(principal, None).await
+    }
+
+    /// Starts a family whose tokens are of use with this key alone; see [`RefreshTokens::begin_bound`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`begin`](Self::begin), and for a confirmation that nobody can meet here.
+    pub async fn begin_bound(
+        &self,
+        principal: &Principal,
+        key: &Confirmation,
+    ) -> Result<RefreshToken, AuthError> {
+        self.begun(principal, bindable(key)?.name()).await
+    }
+
+    async fn begun(
+        &self,
+        principal: &Principal,
+        bound_to: Option<String>,
+    ) -> Result<RefreshToken, AuthError> {
         let token = Token::first()?;
-        let kept = Kept::of(principal)?;
-        let json = serde_json::to_string(&kept)
-            .map_err(|_| AuthError::Issue("the principal cannot be written"))?;
+        let sealed = Sealed::of(principal, bound_to)?;
         let now = self.now_argument();
         let mut command = redis::cmd("EVAL");
         command
-            .arg("local now = ARGV[4] if now == '' then now = redis.call('TIME')[1] end redis.call('HSET', KEYS[1], 'current', ARGV[1], 'rotated', now, 'started', now, 'principal', ARGV[2]) redis.call('EXPIRE', KEYS[1], ARGV[3]) return 1")
+            .arg("local now = ARGV[4] if now == '' then now = redis.call('TIME')[1] end redis.call('HSET', KEYS[1], 'current', ARGV[1], 'rotated', now, 'started', now, 'principal', ARGV[2], 'bound', ARGV[5]) redis.call('EXPIRE', KEYS[1], ARGV[3]) return 1")
             .arg(1)
             .arg(self.key(&token.family))
             .arg(encode(token.digest()))
-            .arg(seal(&self.0.keys, PURPOSE, &token.family, &json))
+            .arg(sealed.seal(&self.0.keys, &token.family)?)
             .arg(self.0.rules.idle.as_secs())
-            .arg(now);
+            .arg(now)
+            .arg(sealed.bound_to.as_deref().unwrap_or_default());
         match self.0.store.ask(command).await {
             Some(_) => Ok(RefreshToken {
                 text: token.to_text(&self.0.keys.secrets()),
-                principal: Arc::new(kept.principal().session(&token.session())),
+                principal: Arc::new(sealed.principal(&token.family)),
             }),
             None => Err(AuthError::StoreUnavailable),
         }
@@ -134,7 +151,30 @@ impl RedisRefreshTokens {
     /// As for [`RefreshTokens::rotate`], and [`Refusal::StoreUnavailable`] when Redis could not be asked: it may or may
     /// not have rotated, and the same token is good for another 10 seconds.
     pub async fn rotate(&self, token: &str, scope: &RequestScope) -> Result<RefreshToken, Refusal> {
-        let used = self.used(token, scope).await;
+        self.rotated(token, None, scope).await
+    }
+
+    /// The same for a client that has proved to have this key; see [`RefreshTokens::rotate_bound`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`rotate`](Self::rotate), and [`Refusal::SenderConstrained`] for a token that is bound to another key.
+    pub async fn rotate_bound(
+        &self,
+        token: &str,
+        key: &Confirmation,
+        scope: &RequestScope,
+    ) -> Result<RefreshToken, Refusal> {
+        self.rotated(token, key.name().as_deref(), scope).await
+    }
+
+    async fn rotated(
+        &self,
+        token: &str,
+        shown: Option<&str>,
+        scope: &RequestScope,
+    ) -> Result<RefreshToken, Refusal> {
+        let used = self.used(token, shown, scope).await;
         used.map_err(|(refusal, principal)| {
             note(scope, refusal, principal.as_ref().map(Principal::subject));
             refusal
@@ -144,6 +184,7 @@ impl RedisRefreshTokens {
     async fn used(
         &self,
         token: &str,
+        shown: Option<&str>,
         scope: &RequestScope,
     ) -> Result<RefreshToken, (Refusal, Option<Principal>)> {
         let refused = |refusal| (refusal, None);
@@ -151,11 +192,17 @@ impl RedisRefreshTokens {
         let token =
             Token::from_text(token, &secrets).ok_or_else(|| refused(Refusal::RefreshInvalid))?;
         let successors = token.successors(&secrets);
-        let answer = self.0.store.ask(self.question(&token, &successors)).await;
+        let question = self.question(&token, &successors, shown);
+        let answer = self.0.store.ask(question).await;
         let answer = answer.ok_or_else(|| refused(Refusal::StoreUnavailable))?;
         let (outcome, kept) = read(&answer).ok_or_else(|| refused(Refusal::StoreUnavailable))?;
-        let principal = kept.and_then(|kept| self.open(&token.family, kept));
+        let sealed = kept.and_then(|kept| Sealed::open(&self.0.keys, &token.family, kept));
+        // The script compared with what lies there in the open.
+        let fits = sealed.as_ref().is_none_or(|sealed| sealed.fits(shown));
+        let principal = sealed.map(|sealed| sealed.principal(&token.family));
         match (outcome, principal) {
+            ("bound", principal) => Err((Refusal::SenderConstrained, principal)),
+            (_, principal) if !fits => Err((Refusal::SenderConstrained, principal)),
             ("good" | "other", Some(principal)) => {
                 if self.is_revoked(&principal, began(&answer)).await? {
                     let _ = self.remove(&token.family, scope).await;
@@ -184,7 +231,7 @@ impl RedisRefreshTokens {
         }
     }
 
-    fn question(&self, token: &Token, successors: &Successors) -> Cmd {
+    fn question(&self, token: &Token, successors: &Successors, shown: Option<&str>) -> Cmd {
         let rules = &self.0.rules;
         let mut command = redis::cmd("EVAL");
         command
@@ -197,7 +244,8 @@ impl RedisRefreshTokens {
             .arg(rules.idle.as_secs())
             .arg(rules.grace.as_secs())
             .arg(self.now_argument())
-            .arg(successors.digests.1.map(encode).unwrap_or_default());
+            .arg(successors.digests.1.map(encode).unwrap_or_default())
+            .arg(shown.unwrap_or_default());
         command
     }
 
@@ -280,8 +328,8 @@ impl RedisRefreshTokens {
         let Some(kept) = text_of(&kept) else {
             return Ok(false);
         };
-        if let Some(principal) = self.open(family, kept) {
-            self.end_session(&principal, scope).await?;
+        if let Some(sealed) = Sealed::open(&self.0.keys, family, kept) {
+            self.end_session(&sealed.principal(family), scope).await?;
         }
         let mut command = redis::cmd("DEL");
         command.arg(self.key(family));
@@ -320,13 +368,6 @@ impl RedisRefreshTokens {
         let name = format!("{}:{issuer}{subject}", issuer.len());
         let digest = encode(sha256(name.as_bytes()));
         format!("{{{}:refresh-revoked:{digest}}}", self.0.store.prefix)
-    }
-
-    /// Opens the principal of this family, if it was kept for no other and by somebody with our key.
-    fn open(&self, family: &FamilyId, kept: &str) -> Option<Principal> {
-        let json = open(&self.0.keys, PURPOSE, family, kept)?;
-        let kept: Kept = serde_json::from_str(json).ok()?;
-        Some(kept.principal().session(&encode(family)))
     }
 }
 

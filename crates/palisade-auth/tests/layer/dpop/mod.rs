@@ -2,6 +2,7 @@
 
 mod answers;
 mod proofs;
+mod refresh;
 
 use http::Request;
 use http::request::Builder;
