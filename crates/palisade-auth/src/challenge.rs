@@ -1,5 +1,6 @@
 //! Says no: the response by RFC 6750 (section 3), the event, the count and the line in the log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, header};
@@ -25,11 +26,47 @@ pub(crate) struct Challenges {
 /// The challenges to who came with the scheme `DPoP` (RFC 9449, section 7).
 #[derive(Debug, Clone)]
 struct DpopChallenges {
-    /// The names of the algorithms that proofs may use.
-    algorithms: Box<str>,
+    offer: Arc<DpopOffer>,
     invalid_token: HeaderValue,
     invalid_proof: HeaderValue,
     use_nonce: HeaderValue,
+}
+
+/// What a challenge says that offers `DPoP` beside `Bearer`.
+#[derive(Debug)]
+struct DpopOffer {
+    realm: Box<str>,
+    /// The names of the algorithms that proofs may use.
+    algorithms: Box<str>,
+}
+
+impl DpopOffer {
+    /// The challenge with these errors, each empty or with a comma in front.
+    fn challenge(&self, bearer: &str, dpop: &str) -> Option<HeaderValue> {
+        let Self { realm, algorithms } = self;
+        HeaderValue::try_from(format!(
+            "Bearer realm=\"{realm}\"{bearer}, DPoP realm=\"{realm}\"{dpop}, algs=\"{algorithms}\""
+        ))
+        .ok()
+    }
+}
+
+/// Left in the extensions of a request by an [`AuthLayer`](crate::AuthLayer) that accepts `DPoP`, for the guards inside.
+#[derive(Debug, Clone)]
+pub(crate) struct Offered {
+    offer: Arc<DpopOffer>,
+    with_dpop: bool,
+}
+
+impl Offered {
+    /// A guard's challenge: its error stands with the scheme that was used (RFC 9449, section 7.1).
+    pub(crate) fn challenge(&self, error: &str) -> Option<HeaderValue> {
+        let error = format!(", {error}");
+        match self.with_dpop {
+            true => self.offer.challenge("", &error),
+            false => self.offer.challenge(&error, ""),
+        }
+    }
 }
 
 impl Challenges {
@@ -53,7 +90,7 @@ impl Challenges {
     pub(crate) fn of_realm(&self, realm: &str) -> Option<Self> {
         let challenges = Self::new(realm)?;
         match &self.dpop {
-            Some(dpop) => challenges.offering_dpop(&dpop.algorithms),
+            Some(dpop) => challenges.offering_dpop(&dpop.offer.algorithms),
             None => Some(challenges),
         }
     }
@@ -61,26 +98,34 @@ impl Challenges {
     /// The same with the scheme `DPoP` beside `Bearer`: an error stands in the challenge of the scheme that was used, and
     /// in both where it is not clear which one was (RFC 9449, section 7.2).
     pub(crate) fn offering_dpop(&self, algorithms: &str) -> Option<Self> {
-        let realm = &self.realm;
-        let of = |bearer: &str, dpop: &str| {
-            HeaderValue::try_from(format!(
-                "Bearer realm=\"{realm}\"{bearer}, DPoP realm=\"{realm}\"{dpop}, algs=\"{algorithms}\""
-            ))
-            .ok()
+        let offer = DpopOffer {
+            realm: self.realm.clone(),
+            algorithms: algorithms.into(),
         };
+        let of = |bearer: &str, dpop: &str| offer.challenge(bearer, dpop);
         let (invalid_token, invalid_request) =
             (", error=\"invalid_token\"", ", error=\"invalid_request\"");
         Some(Self {
-            realm: realm.clone(),
+            realm: self.realm.clone(),
             plain: of("", "")?,
             invalid_token: of(invalid_token, "")?,
             invalid_request: of(invalid_request, invalid_request)?,
             dpop: Some(DpopChallenges {
-                algorithms: algorithms.into(),
                 invalid_token: of("", invalid_token)?,
                 invalid_proof: of("", ", error=\"invalid_dpop_proof\"")?,
                 use_nonce: of("", ", error=\"use_dpop_nonce\"")?,
+                offer: Arc::new(offer),
             }),
+        })
+    }
+
+    /// What the guards inside need to know, where `DPoP` is accepted.
+    #[inline]
+    pub(crate) fn offered(&self, with_dpop: impl FnOnce() -> bool) -> Option<Offered> {
+        let dpop = self.dpop.as_ref()?;
+        Some(Offered {
+            offer: Arc::clone(&dpop.offer),
+            with_dpop: with_dpop(),
         })
     }
 

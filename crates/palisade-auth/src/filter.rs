@@ -9,6 +9,7 @@ use tower_layer::Layer;
 
 use crate::Refusal;
 use crate::challenge::refuse;
+use crate::credential::says_dpop;
 use crate::decide::{Config, Decision};
 use crate::layer::AuthLayer;
 use crate::outcome::Later;
@@ -76,6 +77,10 @@ fn admit<B>(
             exchange
                 .enter(request.extensions_mut())
                 .push_principal(principal);
+            let offered = config.challenges.offered(|| says_dpop(request.headers()));
+            if let Some(offered) = offered {
+                request.extensions_mut().insert(offered);
+            }
             if config.stripped {
                 config.strip(request.headers_mut());
             }

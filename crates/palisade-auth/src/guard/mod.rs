@@ -1,3 +1,4 @@
+mod error;
 mod filter;
 mod sign_in;
 mod step_up;
@@ -6,13 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, header};
+use http::{Method, Request};
 use palisade_core::time::WallClock;
 use palisade_core::{Code, Handle, Principal, PrincipalKind, Rejection, RequestScope, sent_path};
 
+use self::error::GuardError;
 pub use self::filter::Guarded;
 pub use self::step_up::RequireAuthentication;
-use crate::challenge::{Anonymous, without_challenge};
+use crate::challenge::{Anonymous, Offered, without_challenge};
 use crate::counters::Counters;
 use crate::scope::is_scope;
 use crate::{Refusal, Roles};
@@ -28,7 +30,7 @@ pub struct Guard(Option<Handle<Config>>);
 struct Config {
     rule: Rule,
     refusal: Refusal,
-    challenge: Option<HeaderValue>,
+    error: Option<GuardError>,
     counters: Counters,
 }
 
@@ -102,7 +104,7 @@ impl Guard {
         Self(Some(Handle::new(Config {
             rule,
             refusal,
-            challenge: None,
+            error: None,
             counters: Counters::default(),
         })))
     }
@@ -190,17 +192,15 @@ impl RequireScope {
 
     fn guard(names: Names, rule: fn(Names) -> Rule) -> Guard {
         // What could break out of the quotes is no scope, and is not named.
-        let challenge = match names.iter().all(|name| is_scope(name)) {
-            true => format!(
-                "Bearer error=\"insufficient_scope\", scope=\"{}\"",
-                names.join(" ")
-            ),
-            false => "Bearer error=\"insufficient_scope\"".to_owned(),
+        let wanted = match names.iter().all(|name| is_scope(name)) {
+            true => format!(", scope=\"{}\"", names.join(" ")),
+            false => String::new(),
         };
+        let error = GuardError::new(format!("error=\"insufficient_scope\"{wanted}"));
         Guard(Some(Handle::new(Config {
             rule: rule(names),
             refusal: Refusal::InsufficientScope,
-            challenge: HeaderValue::try_from(challenge).ok(),
+            error: Some(error),
             counters: Counters::default(),
         })))
     }
@@ -294,19 +294,19 @@ impl Config {
     }
 
     fn rejection<Rq>(&self, request: &Request<Rq>, refusal: Refusal) -> Rejection {
-        match (
-            refusal,
-            &self.challenge,
-            request.extensions().get::<Anonymous>(),
-        ) {
-            (Refusal::NoCredential, _, Some(anonymous)) => anonymous.rejection(),
-            (Refusal::InsufficientScope, Some(challenge), _) => Rejection::new(Code::Authorization)
-                .header(header::WWW_AUTHENTICATE, challenge.clone()),
-            (Refusal::InsufficientAuthentication, Some(challenge), _) => {
-                Rejection::new(Code::Authentication)
-                    .header(header::WWW_AUTHENTICATE, challenge.clone())
+        let code = match refusal {
+            Refusal::InsufficientScope => Code::Authorization,
+            Refusal::InsufficientAuthentication => Code::Authentication,
+            _ => {
+                return match request.extensions().get::<Anonymous>() {
+                    Some(anonymous) if refusal == Refusal::NoCredential => anonymous.rejection(),
+                    _ => without_challenge(refusal),
+                };
             }
-            _ => without_challenge(refusal),
+        };
+        match &self.error {
+            Some(error) => error.rejection(code, request.extensions().get::<Offered>()),
+            None => without_challenge(refusal),
         }
     }
 }

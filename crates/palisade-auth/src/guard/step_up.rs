@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
 use palisade_core::Handle;
 use palisade_core::time::WallClock;
 
-use super::{Config, Guard, Rule, names};
+use super::{Config, Guard, GuardError, Rule, names};
 use crate::Refusal;
 use crate::counters::Counters;
 
@@ -59,11 +58,11 @@ impl RequireAuthentication {
     }
 
     fn guard(rule: Rule, wanted: &str) -> Guard {
-        let challenge = format!("Bearer error=\"insufficient_user_authentication\"{wanted}");
+        let error = format!("error=\"insufficient_user_authentication\"{wanted}");
         Guard(Some(Handle::new(Config {
             rule,
             refusal: Refusal::InsufficientAuthentication,
-            challenge: HeaderValue::try_from(challenge).ok(),
+            error: Some(GuardError::new(error)),
             counters: Counters::default(),
         })))
     }

@@ -1,6 +1,7 @@
 //! Tokens that are bound to a key, with proofs that the tests sign themselves (RFC 9449).
 
 mod answers;
+mod guards;
 mod proofs;
 mod refresh;
 
