@@ -9,7 +9,7 @@ use palisade_core::{ClientIp, Handle, LateSink};
 use crate::class::Deliveries;
 use crate::trail::ack::Ack;
 use crate::trail::alarm::Alarm;
-use crate::trail::queue::{Item, Queue, Room};
+use crate::trail::queue::{Item, Place, Queue, Room};
 use crate::trail::tail::Live;
 use crate::{AuditBuilder, AuditError, Delivery, Policy, Record, Subscription};
 
@@ -69,7 +69,7 @@ pub struct AuditStats {
     pub lost: u64,
     /// Records that wait for the writer.
     pub pending: u64,
-    /// Whether the last write failed.
+    /// Whether the last write failed, or has not come back for [`Delivery::SYNC_TIMEOUT`].
     pub failing: bool,
 }
 
@@ -106,7 +106,7 @@ impl Audit {
     /// Puts something on record, without waiting.
     ///
     /// A record of a class that is delivered best effort is lost and counted when the queue is full; others go in
-    /// even then, up to twice the queue's size. To know that a record is on the disk use [`commit`](Self::commit).
+    /// even then, up to twice the queue's size less the places that are promised to requests in flight. To know that a record is on the disk use [`commit`](Self::commit).
     pub fn record(&self, record: Record) {
         self.shared().record(record);
     }
@@ -126,14 +126,15 @@ impl Audit {
         let deadline = shared.alarm.after(Delivery::SYNC_TIMEOUT);
         let (ack, settle) = Ack::pair();
         let mut item = Some((Box::new((shared.clock.now(), record)), settle));
+        let mut place = Place::None;
         std::future::poll_fn(|cx| {
             if item.is_some() {
-                match shared.queue.poll_reserve(cx) {
+                match shared.queue.poll_reserve(&mut place, cx) {
                     Poll::Ready(false) => return Poll::Ready(false),
                     Poll::Ready(true) => {
                         if let Some((timed, settle)) = item.take() {
                             let item = Item::Record(timed, Some(settle));
-                            shared.queue.push(item, Room::Reserved);
+                            shared.queue.push(item, Room::Over, place);
                         }
                     }
                     Poll::Pending => {}
@@ -160,7 +161,8 @@ impl Audit {
         let shared = self.shared();
         let deadline = shared.alarm.after(Delivery::SYNC_TIMEOUT);
         let (ack, settle) = Ack::pair();
-        shared.queue.push(Item::Flush(settle), Room::Over);
+        let flush = Item::Flush(settle);
+        shared.queue.push(flush, Room::Over, Place::None);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(kept) = ack.poll(cx) {
                 return Poll::Ready(kept);
@@ -208,7 +210,8 @@ impl Shared {
             _ => Room::Over,
         };
         let timed = Box::new((self.clock.now(), record));
-        self.queue.push(Item::Record(timed, None), room);
+        self.queue
+            .push(Item::Record(timed, None), room, Place::None);
     }
 }
 

@@ -14,7 +14,8 @@ use crate::guard::{Finished, Guard};
 use crate::sink::file::FileSink;
 use crate::sink::{Sink, SinkThread};
 use crate::trail::alarm::Alarm;
-use crate::trail::queue::{Item, Queue, Room};
+use crate::trail::output::{Output, Position, Target};
+use crate::trail::queue::{Item, Place, Queue, Room};
 use crate::trail::recover::Resume;
 use crate::trail::seal::Chain;
 use crate::trail::stream::Stream;
@@ -149,6 +150,9 @@ impl AuditBuilder {
 
     /// Sets how many records may wait for the writer: 16 to 1,000,000; default
     /// [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY). A quarter is kept for records that are not best effort.
+    ///
+    /// As many lines may wait for a file that does not answer, counted as one for each KiB where they are longer, and twice
+    /// as many of records that are not best effort; what does not fit is lost for the file alone, and counted.
     pub fn capacity(mut self, records: usize) -> Self {
         self.capacity = records;
         self
@@ -212,7 +216,7 @@ impl AuditBuilder {
             );
         }
         if self.file.is_none() && self.sinks.is_empty() {
-            problems.push("sinks", "there is neither a file nor another sink");
+            problems.push(NO_SINK.0, NO_SINK.1);
         }
         if let Some(file) = &self.file {
             file.check(&mut problems);
@@ -275,36 +279,39 @@ impl AuditBuilder {
                     Delivery::BestEffort => Room::Ordinary,
                     _ => Room::Over,
                 };
-                late_queue.push(Item::Record(Box::new((clock.now(), record)), None), room);
+                let timed = Box::new((clock.now(), record));
+                late_queue.push(Item::Record(timed, None), room, Place::None);
             }),
         }
     }
 
     fn writer(&mut self, queue: &Arc<Queue>, live: &Arc<Live>) -> Result<Writer, AuditError> {
-        let (file, resume) = match self.file.take() {
-            Some(file) => {
-                let (file, resume) = FileSink::open(file, &self.service, self.clock.now())?;
-                (Some(file), resume)
-            }
-            None => (None, Resume::new()),
-        };
         let mut sinks = std::mem::take(&mut self.sinks).into_iter();
+        let file = self.file.take();
         let first = if file.is_none() { sinks.next() } else { None };
+        let (target, format, resume) = match (file, first) {
+            (Some(file), _) => {
+                let (file, resume) = FileSink::open(file, &self.service, self.clock.now())?;
+                let format = file.format();
+                (Target::File(Box::new(file)), format, resume)
+            }
+            (None, Some(sink)) => {
+                let format = sink.format();
+                (Target::Sink(sink), format, Resume::new())
+            }
+            (None, None) => return Err(Problems::one(NO_SINK.0, NO_SINK.1).into()),
+        };
         let others = sinks
             .enumerate()
             .map(|(nth, sink)| SinkThread::spawn(format!("sink-{}", nth + 1), sink))
             .collect::<Result<Vec<_>, _>>()
             .map_err(AuditError::io("sink thread"))?;
-        let chain = match self.seal.take() {
+        let mut chain = match self.seal.take() {
             Some(seal) => Some(Chain::resume(seal, resume.head)?),
             None => None,
         };
-        let first_format = match (&file, &first) {
-            (Some(file), _) => file.format(),
-            (None, Some(sink)) => sink.format(),
-            (None, None) => Format::Native,
-        };
-        let mut streams = vec![Stream::new(first_format, chain)];
+        let copier = chain.as_mut().map(Chain::take_copier).unwrap_or_default();
+        let mut streams = vec![Stream::new(format, chain)];
         // The live tail is native, whatever the sinks want.
         for format in others
             .iter()
@@ -315,6 +322,14 @@ impl AuditBuilder {
                 streams.push(Stream::new(format, None));
             }
         }
+        let position = Position {
+            seq: resume.seq,
+            head: resume.head,
+            ..Position::default()
+        };
+        let work = Work::behind(position, target.due());
+        let output = Output::spawn(target, position, copier, queue, self.on_failure)
+            .map_err(AuditError::io("file thread"))?;
         Ok(Writer {
             queue: Arc::clone(queue),
             live: Arc::clone(live),
@@ -325,17 +340,19 @@ impl AuditBuilder {
                 redaction: self.redactor.cleaner(),
                 time: TimeText::default(),
             },
-            file,
-            first,
+            deliveries: self.deliveries.clone(),
+            output,
             others,
             sync_every: self.sync_every,
-            on_failure: self.on_failure,
             resume,
             streams,
-            work: Work::default(),
+            work,
         })
     }
 }
+
+/// The setting and the problem of a trail that leads nowhere.
+const NO_SINK: (&str, &str) = ("sinks", "there is neither a file nor another sink");
 
 impl fmt::Debug for AuditBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -110,6 +110,7 @@ impl Delivery {
 pub(crate) struct Deliveries {
     of: [Delivery; Class::ALL.len()],
     any_fails_closed: bool,
+    all_best_effort: bool,
 }
 
 impl Default for Deliveries {
@@ -118,6 +119,7 @@ impl Default for Deliveries {
         let mut deliveries = Self {
             of: [Delivery::BestEffort; Class::ALL.len()],
             any_fails_closed: false,
+            all_best_effort: true,
         };
         for class in [
             Class::Authentication,
@@ -135,6 +137,7 @@ impl Deliveries {
     pub(crate) fn set(&mut self, class: Class, delivery: Delivery) {
         self.of[class as usize] = delivery;
         self.any_fails_closed = self.of.contains(&Delivery::FailClosed);
+        self.all_best_effort = self.of == [Delivery::BestEffort; Class::ALL.len()];
     }
 
     pub(crate) const fn of(&self, class: Class) -> Delivery {
@@ -144,9 +147,14 @@ impl Deliveries {
     pub(crate) const fn any_fails_closed(&self) -> bool {
         self.any_fails_closed
     }
+
+    pub(crate) const fn all_best_effort(&self) -> bool {
+        self.all_best_effort
+    }
 }
 
-/// The policy while the file of a trail cannot be written: the disk is full, or fails.
+/// The policy while the file of a trail cannot be written: the disk is full, or fails, or has not answered for
+/// [`Delivery::SYNC_TIMEOUT`].
 ///
 /// In each case the reserve of the file is released first; see [`RollingFile::reserve`](crate::RollingFile::reserve).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

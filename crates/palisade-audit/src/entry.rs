@@ -15,6 +15,7 @@ use crate::capture::{Capture, SharedCapture};
 use crate::class::Deliveries;
 use crate::hold::Hold;
 use crate::redact::Kept;
+use crate::trail::queue::Place;
 use crate::{Audit, Class, Delivery, Level, Outcome};
 
 /// Text buffers that grew beyond this are not kept for the next request.
@@ -49,8 +50,8 @@ pub(crate) struct Entry {
     pub(crate) trace: Option<TraceParent>,
     /// The policy of the limit that refused the request, or that it was counted by.
     pub(crate) limited_by: Option<Name>,
-    /// Whether there is a place in the queue for the record.
-    pub(crate) reserved: bool,
+    /// The place in the queue for the record.
+    pub(crate) place: Place,
     /// Whether the service's own code runs now.
     pub(crate) inside: bool,
     pub(crate) hold: Option<Box<Hold>>,
@@ -254,7 +255,7 @@ impl Entry {
             scope: None,
             trace: self.trace,
             limited_by: self.limited_by,
-            reserved: false,
+            place: Place::None,
             inside: false,
             hold: None,
             principal: self.principal.clone(),

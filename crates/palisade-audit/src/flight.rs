@@ -9,7 +9,7 @@ use crate::capture::{Capture, SharedCapture};
 use crate::entry::{Entry, Slot};
 use crate::hold::Hold;
 use crate::trail::ack::Settle;
-use crate::trail::queue::{Item, Room};
+use crate::trail::queue::{Item, Need, Place, Room};
 use crate::{Audit, Delivery, Level, Outcome};
 
 /// A request that will leave its record however it ends, last of all when this is dropped; by default none.
@@ -40,9 +40,13 @@ impl InFlight {
         let path = sent_path(request.extensions(), request.uri());
         let (level, delivery) = shared.policy.on_entry(request.method(), path);
         let delivery = delivery.unwrap_or(Delivery::BestEffort);
-        let (mut entry, reserved) = shared.queue.entry(delivery > Delivery::BestEffort);
+        let need = match delivery {
+            Delivery::BestEffort if shared.deliveries.all_best_effort() => Need::Never,
+            Delivery::BestEffort => Need::Possible,
+            _ => Need::Certain,
+        };
+        let mut entry = shared.queue.entry(need);
         entry.audit = Some(audit.clone());
-        entry.reserved = reserved;
         entry.at = at;
         entry.started = Some(scope.started());
         entry.delivery = delivery;
@@ -82,7 +86,8 @@ impl InFlight {
     }
 
     pub(crate) fn is_reserved(&self) -> bool {
-        self.0.as_ref().is_some_and(|entry| entry.reserved)
+        let place = self.0.as_ref().map(|entry| entry.place);
+        place == Some(Place::Reserved)
     }
 
     /// Says whether the service's own code runs now: a drop in between comes from a panic, which a runtime may have
@@ -131,8 +136,8 @@ impl InFlight {
         match delivery {
             Delivery::BestEffort => None,
             Delivery::Block(patience) => {
-                entry.reserved = entry.reserved || shared.queue.reserve();
-                (!entry.reserved).then(|| Hold::for_room(delivery, shared.alarm.after(patience)))
+                let reserved = shared.queue.reserve(&mut entry.place);
+                (!reserved).then(|| Hold::for_room(delivery, shared.alarm.after(patience)))
             }
             Delivery::Durable | Delivery::FailClosed => {
                 let deadline = shared.alarm.after(Delivery::SYNC_TIMEOUT);
@@ -148,12 +153,10 @@ impl InFlight {
         let Some(entry) = &mut self.0 else {
             return Poll::Ready(true);
         };
-        let reserved = match &entry.audit {
-            Some(audit) => audit.shared().queue.poll_reserve(cx),
+        match &entry.audit {
+            Some(audit) => audit.shared().queue.poll_reserve(&mut entry.place, cx),
             None => Poll::Ready(true),
-        };
-        entry.reserved |= reserved == Poll::Ready(true);
-        reserved
+        }
     }
 
     /// Notes the head of the response; answers how hard its record must be kept.
@@ -221,7 +224,8 @@ impl InFlight {
         }
         let stage = Box::new(entry.stage_begun());
         let queue = &audit.shared().queue;
-        queue.push(Item::Request(stage, Some(settle)), Room::Over);
+        let item = Item::Request(stage, Some(settle));
+        queue.push(item, Room::Over, Place::None);
     }
 
     /// The response is over, as well as its status says.
@@ -255,11 +259,11 @@ impl InFlight {
             }
         }
         let room = match entry.delivery {
-            _ if entry.reserved => Room::Reserved,
             Delivery::BestEffort => Room::Ordinary,
             _ => Room::Over,
         };
-        shared.queue.push(Item::Request(entry, None), room);
+        let place = entry.place;
+        shared.queue.push(Item::Request(entry, None), room, place);
     }
 
     fn outcome_of_drop(&self) -> Outcome {

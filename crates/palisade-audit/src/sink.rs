@@ -26,8 +26,8 @@ use crate::{Batch, Format};
 
 /// A place to which records go; closures of `&Batch` are sinks too.
 ///
-/// Every sink but the trail's first one has a thread and a bounded queue of its own, so that a slow one stops no
-/// other. Lines that a sink does not take are counted, and it gets an `audit_gap` record once it takes lines again.
+/// The file and every sink have a thread and a bounded queue of their own, so that none that is slow, or hangs, stops
+/// another. Lines that a sink does not take are counted, and it gets an `audit_gap` record once it takes lines again.
 ///
 /// # Example
 ///

@@ -1,6 +1,7 @@
 #[cfg(feature = "gzip")]
 mod compress;
 mod disk;
+mod due;
 mod finished;
 mod place;
 mod reserve;
@@ -16,8 +17,10 @@ use palisade_core::time::UnixTime;
 #[cfg(feature = "gzip")]
 use self::compress::Compressor;
 use self::disk::{lock, open_file, sync_directory};
+pub(crate) use self::due::Due;
 use self::finished::Finished;
-use self::place::{Interference, Place};
+pub(crate) use self::place::Interference;
+use self::place::Place;
 use self::reserve::Reserve;
 use crate::trail::recover::{self, Resume};
 use crate::{AuditError, Format};
@@ -145,15 +148,12 @@ pub(crate) struct FileSink {
     reserve: Reserve,
     path: PathBuf,
     file: File,
-    len: u64,
-    /// The period in which the file was begun, counted from 1970.
-    period: u64,
+    due: Due,
     dirty: bool,
     /// Records written since it was last known that they are on the disk and under the file's name.
     unsynced: u64,
     /// Changes of the file from outside since this was read last.
     interference: Interference,
-    not_before: UnixTime,
 }
 
 impl FileSink {
@@ -175,6 +175,13 @@ impl FileSink {
             Err(TryLockError::Error(error)) => return Err(AuditError::io(path)(error)),
         }
         let mut resume = recover::scan(&mut file).map_err(AuditError::io(&path))?;
+        let begun = recover::began(&mut file).map_err(AuditError::io(&path))?;
+        let due = Due::new(
+            settings.max_bytes,
+            settings.period,
+            resume.end,
+            begun.unwrap_or(now),
+        );
         let finished = Finished::new(&settings.directory, service);
         let mut sink = Self {
             #[cfg(feature = "gzip")]
@@ -184,15 +191,11 @@ impl FileSink {
             settings,
             path,
             file,
-            len: resume.end,
-            period: 0,
+            due,
             dirty: false,
             unsynced: 0,
             interference: Interference::default(),
-            not_before: UnixTime::default(),
         };
-        let begun = recover::began(&mut sink.file).map_err(AuditError::io(&sink.path))?;
-        sink.period = sink.period_of(begun.unwrap_or(now));
         let path = sink.path.clone();
         if resume.torn > 0 {
             sink.set_torn_aside(resume.end, now)
@@ -223,20 +226,9 @@ impl FileSink {
         &self.path
     }
 
-    fn period_of(&self, now: UnixTime) -> u64 {
-        self.settings
-            .period
-            .map_or(0, |period| now.as_secs() / period.as_secs().max(1))
-    }
-
-    /// Whether the file must be finished before `more` bytes are added.
-    pub(crate) fn is_due(&self, more: usize, now: UnixTime) -> bool {
-        let too_big = self
-            .settings
-            .max_bytes
-            .is_some_and(|max| self.len + more as u64 > max);
-        let due = too_big || self.period_of(now) != self.period;
-        due && now >= self.not_before
+    /// When the file is to be finished.
+    pub(crate) const fn due(&self) -> Due {
+        self.due
     }
 
     /// Appends `bytes`, all of them or, with an error, none; they hold so many records. A file that somebody else renamed
@@ -246,13 +238,13 @@ impl FileSink {
         self.dirty = true;
         match self.file.write_all(bytes) {
             Ok(()) => {
-                self.len += bytes.len() as u64;
+                self.due.len += bytes.len() as u64;
                 self.unsynced += records;
                 Ok(())
             }
             Err(error) => {
                 // A part may be there; a line is whole or not there at all.
-                if let Err(error) = self.file.set_len(self.len) {
+                if let Err(error) = self.file.set_len(self.due.len) {
                     tracing::error!(target: "palisade_audit", path = %self.path.display(), %error, "a part of a line may remain");
                 }
                 Err(error)
@@ -300,19 +292,16 @@ impl FileSink {
     /// The order matters: what is in the file is on the disk before its name changes, and both names are on the disk
     /// before anything is removed.
     pub(crate) fn rotate(&mut self, last: u64, now: UnixTime) -> io::Result<()> {
-        // Should it fail it is tried again, but not with every record.
-        self.not_before = now.saturating_add(RETRY);
+        self.due.put_off(now.saturating_add(RETRY));
         self.sync()?;
         std::fs::rename(&self.path, self.finished.path(last, now))?;
         let file = open_file(&self.path)?;
         // The new file is locked before the old one's lock goes with it.
         file.try_lock().map_err(io::Error::from)?;
         self.file = file;
-        self.len = 0;
+        self.due.begin(now);
         self.unsynced = 0;
-        self.period = self.period_of(now);
         sync_directory(&self.settings.directory)?;
-        self.not_before = UnixTime::default();
         self.reserve.hold();
         self.finished.tidy(self.settings.keep)?;
         #[cfg(feature = "gzip")]
@@ -329,9 +318,9 @@ impl FileSink {
             Place::Held => Ok(()),
             Place::Truncated => {
                 let left = self.file.metadata()?.len();
-                self.interference.truncated += self.len.saturating_sub(left);
+                self.interference.truncated += self.due.len.saturating_sub(left);
                 self.interference.vanished += std::mem::take(&mut self.unsynced);
-                self.len = left;
+                self.due.len = left;
                 Ok(())
             }
             place @ (Place::Renamed | Place::Removed) => self.begin_anew(place),
@@ -353,7 +342,7 @@ impl FileSink {
         let file = open_file(&self.path)?;
         file.try_lock().map_err(io::Error::from)?;
         sync_directory(&self.settings.directory)?;
-        self.len = file.metadata()?.len();
+        self.due.len = file.metadata()?.len();
         self.file = file;
         self.unsynced = 0;
         self.interference.replaced = true;
@@ -366,6 +355,6 @@ impl FileSink {
     }
 
     fn place(&self) -> io::Result<Place> {
-        Place::of(&self.file, &self.path, self.len)
+        Place::of(&self.file, &self.path, self.due.len)
     }
 }

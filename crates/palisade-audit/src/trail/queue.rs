@@ -1,14 +1,19 @@
+mod item;
+mod places;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use palisade_core::time::{self, UnixTime};
+use palisade_core::time;
 
-use super::ack::Settle;
+pub(crate) use self::item::Item;
+use self::places::Places;
+pub(crate) use self::places::{Place, Room};
+use crate::Class;
 use crate::entry::{Entry, Slot};
 use crate::meters::Meters;
-use crate::{Class, Record};
 
 /// The writer is woken early once so many records wait, so that bursts are written in groups of about this size.
 const GROUP: usize = 512;
@@ -20,52 +25,14 @@ const LINGER: Duration = Duration::from_millis(2);
 /// Used entries that are kept for later requests.
 const KEEP_ENTRIES: usize = 2_048;
 
-/// An entry of the queue.
-#[derive(Debug)]
-pub(crate) enum Item {
-    /// A request that is over, or whose response begins.
-    Request(Slot, Option<Settle>),
-    /// A record of the application, or a late event.
-    Record(Box<(UnixTime, Record)>, Option<Settle>),
-    /// Nothing to write, only to know that everything before is on the disk.
-    Flush(Settle),
-}
-
-impl Item {
-    fn class(&self) -> Option<Class> {
-        match self {
-            Self::Request(entry, _) => Some(entry.main_class()),
-            Self::Record(timed, _) => Some(timed.1.class()),
-            Self::Flush(_) => None,
-        }
-    }
-
-    pub(crate) const fn is_urgent(&self) -> bool {
-        matches!(
-            self,
-            Self::Request(_, Some(_)) | Self::Record(_, Some(_)) | Self::Flush(_)
-        )
-    }
-}
-
-/// The rule by which an item enters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// Only while a quarter is left for those with a better right.
-    Ordinary,
-    /// Its place was reserved.
-    Reserved,
-    /// Even over the limit, up to twice of it: for what must not be lost and cannot wait, such as the record of a
-    /// request that is dropped. There is at most one for each request in flight.
-    Over,
-}
-
 /// The bounded queue between requests and the writer.
 #[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<State>,
+    /// Wakes the writer.
     wake: Condvar,
-    capacity: usize,
+    /// Wakes whoever waits for the end.
+    ended: Condvar,
     handled: AtomicU64,
     unwritten: AtomicU64,
     lost: [AtomicU64; Class::ALL.len()],
@@ -73,12 +40,12 @@ pub(crate) struct Queue {
     meters: Meters,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     items: Vec<Item>,
     /// Records that were let in since the trail was opened.
     accepted: u64,
-    reserved: usize,
+    places: Places,
     entries: Vec<Slot>,
     waiting: Vec<Waker>,
     sleeping: bool,
@@ -96,17 +63,44 @@ pub(crate) enum Next {
     Last,
 }
 
+impl State {
+    fn reserve(&mut self, place: &mut Place) -> bool {
+        !self.closing && self.places.reserve(place, self.items.len())
+    }
+
+    fn promise(&mut self, place: &mut Place) {
+        self.places.promise(place, self.items.len());
+    }
+}
+
+/// Whether the record of a request will need a place that cannot be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// It is best effort whatever happens.
+    Never,
+    /// Something may happen whose class is not best effort.
+    Possible,
+    /// A rule says that it is not best effort.
+    Certain,
+}
+
 impl Queue {
     pub(crate) fn new(capacity: usize) -> Self {
         let entries = (0..GROUP.min(capacity)).map(|_| Box::new(Entry::with_room()));
         Self {
             state: Mutex::new(State {
                 items: Vec::with_capacity(GROUP * 2),
+                accepted: 0,
+                places: Places::new(capacity),
                 entries: entries.collect(),
-                ..State::default()
+                waiting: Vec::new(),
+                sleeping: false,
+                urgent: false,
+                closing: false,
+                closed: false,
             }),
             wake: Condvar::new(),
-            capacity,
+            ended: Condvar::new(),
             handled: AtomicU64::new(0),
             unwritten: AtomicU64::new(0),
             lost: [const { AtomicU64::new(0) }; Class::ALL.len()],
@@ -115,50 +109,43 @@ impl Queue {
         }
     }
 
-    /// An entry to fill, with a place for its record where `reserve` asks for one and there is one.
-    pub(crate) fn entry(&self, reserve: bool) -> (Slot, bool) {
+    /// An entry to fill, with a place for its record where that may be needed and there is one.
+    pub(crate) fn entry(&self, need: Need) -> Slot {
         let mut state = self.state();
-        let reserved = reserve && self.reserve_in(&mut state);
+        let mut place = Place::None;
+        if need == Need::Certain {
+            state.reserve(&mut place);
+        }
+        if need != Need::Never {
+            state.promise(&mut place);
+        }
         let entry = state.entries.pop();
         drop(state);
-        (
-            entry.unwrap_or_else(|| Box::new(Entry::with_room())),
-            reserved,
-        )
+        let mut entry = entry.unwrap_or_else(|| Box::new(Entry::with_room()));
+        entry.place = place;
+        entry
     }
 
-    pub(crate) fn reserve(&self) -> bool {
-        self.reserve_in(&mut self.state())
-    }
-
-    fn reserve_in(&self, state: &mut State) -> bool {
-        let room = !state.closing && state.items.len() + state.reserved < self.capacity;
-        state.reserved += usize::from(room);
-        room
+    /// Whether there is a place within the limit, which takes the place of the one that it had.
+    pub(crate) fn reserve(&self, place: &mut Place) -> bool {
+        self.state().reserve(place)
     }
 
     /// Waits for a place; `false` when the trail is shut down and there will be none.
-    pub(crate) fn poll_reserve(&self, cx: &Context<'_>) -> Poll<bool> {
+    pub(crate) fn poll_reserve(&self, place: &mut Place, cx: &Context<'_>) -> Poll<bool> {
         let mut state = self.state();
-        if state.closing || self.reserve_in(&mut state) {
+        if state.closing || state.reserve(place) {
             return Poll::Ready(!state.closing);
         }
         state.waiting.push(cx.waker().clone());
         Poll::Pending
     }
 
-    /// Lets an item in, or counts it as lost.
-    pub(crate) fn push(&self, item: Item, room: Room) -> bool {
+    /// Lets an item in, or counts it as lost; either way its place is given back.
+    pub(crate) fn push(&self, item: Item, room: Room, place: Place) -> bool {
         let mut state = self.state();
-        let used = state.items.len() + state.reserved;
-        let fits = match room {
-            Room::Ordinary => used < self.capacity - self.capacity / 4,
-            Room::Reserved => {
-                state.reserved = state.reserved.saturating_sub(1);
-                true
-            }
-            Room::Over => used < self.capacity.saturating_mul(2),
-        };
+        let queued = state.items.len();
+        let fits = state.places.admit(room, place, queued);
         // A flush takes no room to speak of.
         let fits = fits || item.class().is_none();
         if state.closed || !fits {
@@ -257,6 +244,24 @@ impl Queue {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         self.wake.notify_one();
+        self.ended.notify_all();
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Notes the records' worth of lines that wait for a file which does not answer: they take the places of records
+    /// that want to be let in.
+    pub(crate) fn hold(&self, lines: usize) {
+        let mut state = self.state();
+        let eased = state.places.hold(lines);
+        let waiting = match eased {
+            true => std::mem::take(&mut state.waiting),
+            false => Vec::new(),
+        };
+        drop(state);
+        if eased {
+            // What the writer has put off can go on.
+            self.wake.notify_one();
+        }
         waiting.into_iter().for_each(Waker::wake);
     }
 
@@ -268,6 +273,7 @@ impl Queue {
         let items = std::mem::take(&mut state.items);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
+        self.ended.notify_all();
         self.set_refusing(true);
         drop(items);
         waiting.into_iter().for_each(Waker::wake);
@@ -294,7 +300,7 @@ impl Queue {
     /// Waits until the trail is shut down, at most this long; whether it is.
     pub(crate) fn wait_for_close(&self, patience: Duration) -> bool {
         let waited = self
-            .wake
+            .ended
             .wait_timeout_while(self.state(), patience, |state| !state.closing);
         waited.unwrap_or_else(PoisonError::into_inner).0.closing
     }
@@ -319,6 +325,11 @@ impl Queue {
     pub(crate) fn pending(&self) -> u64 {
         let accepted = self.state().accepted;
         accepted.saturating_sub(self.handled.load(Ordering::Relaxed))
+    }
+
+    /// The number of records that may wait.
+    pub(crate) fn capacity(&self) -> usize {
+        self.state().places.capacity()
     }
 
     pub(crate) const fn meters(&self) -> &Meters {

@@ -200,8 +200,9 @@ pub(crate) struct Chain {
     signed_at: Option<Instant>,
     /// Whether the line in hand is a checkpoint.
     signing: bool,
-    /// The file with copies of the checkpoints.
+    /// The file with copies of the checkpoints, until it is taken.
     apart: Option<File>,
+    copies: bool,
     /// Checkpoints that are to be written there with the lines that they are in.
     to_copy: Vec<u8>,
 }
@@ -227,6 +228,7 @@ impl Chain {
             since: 0,
             signed_at: None,
             signing: false,
+            copies: apart.is_some(),
             apart,
             to_copy: Vec::new(),
         })
@@ -265,23 +267,23 @@ impl Chain {
         if std::mem::take(&mut self.signing) {
             // A checkpoint needs none for itself, or an idle trail would sign for ever.
             self.since = 0;
-            if self.apart.is_some() {
+            if self.copies {
                 self.to_copy.extend_from_slice(line);
                 self.to_copy.push(b'\n');
             }
         }
     }
 
-    /// Copies the checkpoints whose lines were written, or forgets them where they were not.
-    pub(crate) fn copy(&mut self, written: bool) {
-        if let (Some(apart), true) = (&mut self.apart, written && !self.to_copy.is_empty())
-            && let Err(error) = apart
-                .write_all(&self.to_copy)
-                .and_then(|()| apart.sync_data())
-        {
-            tracing::error!(target: "palisade_audit", %error, "checkpoints could not be copied");
+    /// Takes the checkpoints that are to be copied once their lines are written.
+    pub(crate) fn take_copies(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.to_copy)
+    }
+
+    /// Takes the file with copies of the checkpoints, for whoever knows when lines are written.
+    pub(crate) fn take_copier(&mut self) -> Copier {
+        Copier {
+            file: self.apart.take(),
         }
-        self.to_copy.clear();
     }
 
     /// Whether a checkpoint is due.
@@ -304,6 +306,24 @@ impl Chain {
     pub(crate) fn patience(&self) -> Option<Duration> {
         let checkpoints = self.seal.checkpoints.as_ref()?;
         (self.since > 0).then_some(checkpoints.period)
+    }
+}
+
+/// Copies checkpoints to the file that is kept apart from the trail, where there is one.
+#[derive(Debug, Default)]
+pub(crate) struct Copier {
+    file: Option<File>,
+}
+
+impl Copier {
+    /// Copies the checkpoints of lines that were written.
+    pub(crate) fn copy(&mut self, checkpoints: &[u8]) {
+        if let Some(file) = &mut self.file
+            && !checkpoints.is_empty()
+            && let Err(error) = file.write_all(checkpoints).and_then(|()| file.sync_data())
+        {
+            tracing::error!(target: "palisade_audit", %error, "checkpoints could not be copied");
+        }
     }
 }
 

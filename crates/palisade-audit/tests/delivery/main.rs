@@ -1,12 +1,14 @@
 //! The effort that the trail makes: best effort, blocking, durable, fail closed, and what a failing disk does to each.
 
 mod disk;
+mod hang;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -191,6 +193,50 @@ async fn a_dropped_request_never_waits() {
     assert!(call.await.is_err());
     door.open();
     drop(guard);
+}
+
+#[tokio::test]
+async fn dropped_requests_have_the_places_that_they_were_promised() {
+    const CAPACITY: usize = 16;
+    let door = Door::default();
+    let memory = MemorySink::new();
+    let (mut gate, mut kept) = (door.sink(), memory.clone());
+    let (audit, guard) = Audit::builder("svc")
+        .sink(move |batch: &Batch| {
+            gate.write(batch)?;
+            kept.write(batch)
+        })
+        .capacity(CAPACITY)
+        .open()
+        .unwrap();
+    let service = AuditLayer::new(audit.clone()).layer(service_fn(async |request: Request<()>| {
+        let scope = RequestScope::current(request.extensions()).unwrap();
+        scope.record(SecurityEvent::new(EventKind::LoginFailure));
+        std::future::pending::<Result<Response<http_body_util::Full<bytes::Bytes>>, Infallible>>()
+            .await
+    }));
+    // All of them are in flight when others fill the queue, and the places over its limit.
+    let mut calls = Vec::new();
+    for nth in 0..CAPACITY {
+        let mut call = Box::pin(service.clone().oneshot(get(&format!("/login/{nth}"))));
+        let first = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending()));
+        assert!(first.await);
+        calls.push(call);
+    }
+    while audit.stats().lost == 0 {
+        audit.record(Record::new(EventKind::AdminAction));
+    }
+    drop(calls);
+    assert_eq!(audit.stats().lost, 1, "only the one that found no room");
+    door.open();
+    let end = guard.shutdown(5 * SECOND);
+    assert_eq!((end.lost, end.complete), (1, true));
+    let lines = memory.lines();
+    for nth in 0..CAPACITY {
+        let path = format!("\"/login/{nth}\"");
+        let of_it = lines.iter().filter(|line| line.contains(&path));
+        assert_eq!(of_it.count(), 2, "the request {nth} and its event");
+    }
 }
 
 /// A sink that fails while it is told to.

@@ -15,6 +15,14 @@ pub(crate) struct Interference {
     pub(crate) vanished: u64,
 }
 
+impl Interference {
+    pub(crate) const fn add(&mut self, later: Self) {
+        self.replaced |= later.replaced;
+        self.truncated += later.truncated;
+        self.vanished += later.vanished;
+    }
+}
+
 /// The state of the file in use, compared with what was written to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {

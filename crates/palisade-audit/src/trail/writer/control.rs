@@ -5,6 +5,7 @@ use palisade_core::{Severity, time};
 
 use super::Writer;
 use crate::format::view::View;
+use crate::trail::output::Command;
 use crate::trail::seal::Chain;
 use crate::{Class, Record};
 
@@ -47,6 +48,9 @@ impl Writer {
     }
 
     pub(super) fn checkpoint_when_due(&mut self) {
+        if self.work.beside {
+            return;
+        }
         let Some(chain) = &mut self.streams[0].chain else {
             return;
         };
@@ -59,6 +63,7 @@ impl Writer {
 
     /// Writes which numbers are missing, because the lines that had them could not be written.
     pub(super) fn record_unwritten(&mut self) {
+        self.work.missed = false;
         let class = Class::Operations;
         let lost = self.queue.lost_of(class);
         let fresh = lost - self.work.recorded_losses[class as usize];
@@ -68,13 +73,18 @@ impl Writer {
             .detail("of_class", class.as_str())
             .detail("lost", fresh)
             .detail("lost_in_all", lost)
-            .detail("first_seq", self.work.written.seq + 1)
+            .detail("first_seq", self.work.handed.seq + 1)
             .detail("last_seq", self.work.seq);
         self.control(&record, None);
     }
 
     /// Writes how many records were lost since this was written last.
     pub(super) fn record_losses(&mut self) {
+        let unwritten = self.queue.lost_of(Class::Operations);
+        if self.work.missed && unwritten > self.work.recorded_losses[Class::Operations as usize] {
+            // These have a line of their own, with their numbers.
+            self.record_unwritten();
+        }
         for class in Class::ALL {
             let lost = self.queue.lost_of(class);
             let fresh = lost - self.work.recorded_losses[class as usize];
@@ -103,11 +113,12 @@ impl Writer {
 
     /// Begins the file anew where somebody else renamed or removed it, and says so, as of one that was truncated.
     pub(super) fn notice_file(&mut self) {
-        let Some(file) = &mut self.file else { return };
-        if let Err(error) = file.stay_in_place() {
-            tracing::error!(target: "palisade_audit", path = %file.path().display(), %error, "file is gone");
+        if self.work.due.is_none() || self.work.busy {
+            self.hear();
+        } else {
+            self.ask(Command::Look);
         }
-        let found = file.take_interference();
+        let found = std::mem::take(&mut self.work.interference);
         if found.vanished > 0 {
             self.queue.count_vanished(found.vanished);
         }
