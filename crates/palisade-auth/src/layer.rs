@@ -28,6 +28,9 @@ pub enum AccountStatus {
 /// The layer is its own builder. Clones, and repeated calls of `layer`, share their state. A setter makes another
 /// layer, so settle it before cloning.
 ///
+/// It reads the head of a request and never its body: a token in a form (RFC 6750, section 2.2) is no credential, neither
+/// alone nor beside another.
+///
 /// # Example
 ///
 /// ```

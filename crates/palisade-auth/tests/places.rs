@@ -2,11 +2,16 @@
 
 mod support;
 
-use http::{HeaderName, Request};
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderName, Request, Response};
+use http_body_util::Full;
 use palisade_auth::{AuthLayer, MemoryApiKeys, Sessions};
 use palisade_core::{Principal, RequestScope};
 use support::{
-    HEADER, NOW, SECRET, claims_with, get, good_token, hs256, layer, through, with_token,
+    HEADER, IntoAnswer, NOW, SECRET, claims_with, get, good_token, hs256, layer, through,
+    with_token,
 };
 use tower::{Layer, ServiceExt};
 
@@ -223,5 +228,51 @@ async fn credentials_go_no_further_where_they_are_stripped() {
     assert_eq!(
         inner_headers(&stripping, basic).await,
         ["authorization: Basic dTpw"]
+    );
+}
+
+#[tokio::test]
+async fn a_token_in_a_form_is_no_credential_neither_alone_nor_beside_another() {
+    // RFC 6750, section 2.2 lets a server accept one there; none is here, so a body is never read.
+    let asked = async |authorization: Option<&str>, token: &str| {
+        let handler = tower::service_fn(|request: Request<String>| async move {
+            let scope = RequestScope::current(request.extensions());
+            let known = scope.and_then(RequestScope::principal);
+            let who = known.map_or_else(|| "nobody".to_owned(), |known| known.subject().to_owned());
+            let answer = format!("{who} sent {}", request.body());
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(answer))))
+        });
+        let mut request = Request::post("/")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("access_token={token}"))
+            .unwrap();
+        if let Some(value) = authorization {
+            let value = value.parse().unwrap();
+            request.headers_mut().insert("authorization", value);
+        }
+        let response = layer().layer(handler).oneshot(request).await.unwrap();
+        let challenge = response.headers().get("www-authenticate").cloned();
+        let (parts, body) = response.into_answer().await;
+        (parts.status.as_u16(), challenge, body)
+    };
+    let good = good_token();
+    let (status, challenge, _) = asked(None, &good).await;
+    assert_eq!(
+        (status, challenge.unwrap().as_bytes()),
+        (401, &b"Bearer realm=\"api\""[..])
+    );
+    let presented = format!("Bearer {good}");
+    for other in [&*good, "a.b.c", ""] {
+        let (status, _, body) = asked(Some(&presented), other).await;
+        assert_eq!(
+            (status, body),
+            (200, format!("alice sent access_token={other}"))
+        );
+    }
+    let (status, challenge, _) = asked(Some("Bearer a.b.c"), &good).await;
+    assert_eq!(status, 401);
+    assert_eq!(
+        challenge.unwrap(),
+        "Bearer realm=\"api\", error=\"invalid_token\""
     );
 }
