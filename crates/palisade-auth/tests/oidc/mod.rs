@@ -1,11 +1,18 @@
 //! Sign-in at an OpenID Connect provider on loopback that misbehaves when told to.
 
+mod accounts;
+mod back_channel;
+mod browser;
 mod id_tokens;
+#[cfg(feature = "redis")]
+mod instances;
 mod linking;
 mod logout;
 mod provider;
 mod routes;
 mod states;
+mod token_endpoint;
+mod userinfo;
 
 use http::{HeaderMap, HeaderValue};
 use palisade_auth::oidc::{Begun, Oidc, OidcError, SignedIn};
