@@ -1,10 +1,11 @@
 // An OpenID Connect provider for development: oidc-provider, which is certified, with one client and any name and password.
-// PORT is where it listens (9000), APP the address of the service that signs in here (http://localhost:8080).
+// PORT is where it listens (9000), APP the address of the service that signs in here (http://localhost:8080), BACK_CHANNEL
+// the instance of it that is told of logouts (APP).
 
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
-const { PORT = "9000", APP = "http://localhost:8080" } = process.env;
+const { PORT = "9000", APP = "http://localhost:8080", BACK_CHANNEL = APP } = process.env;
 
 const server = createServer();
 server.listen(Number(PORT), "localhost", () => {
@@ -16,7 +17,7 @@ server.listen(Number(PORT), "localhost", () => {
         client_secret: "secret-of-bookings-for-development",
         redirect_uris: [`${APP}/callback`],
         post_logout_redirect_uris: [`${APP}/`],
-        backchannel_logout_uri: `${APP}/logout/back-channel`,
+        backchannel_logout_uri: `${BACK_CHANNEL}/logout/back-channel`,
         backchannel_logout_session_required: true,
       },
     ],

@@ -1,7 +1,7 @@
 //! Sign-in at an OpenID Connect provider, such as Google, that ends in a session.
 //!
 //! Start the provider for development in `provider/`, then `cargo run -p sign-in`; or say which one with `OIDC_ISSUER`,
-//! `OIDC_CLIENT_ID` and `OIDC_CLIENT_SECRET`. The README says how.
+//! `OIDC_CLIENT_ID` and `OIDC_CLIENT_SECRET`. With `REDIS_URL` several of it are one service. The README says how.
 
 use std::env;
 
@@ -10,10 +10,15 @@ use axum::response::Html;
 use axum::routing::get;
 use palisade::Principal;
 use palisade::Stack;
-use palisade::auth::oidc::{Identity, Oidc, SignInRoutes};
-use palisade::auth::{Auth, AuthLayer, OptionalAuth, Sessions};
+use palisade::auth::oidc::{Identity, Oidc, RedisSignIns, SignInRoutes};
+use palisade::auth::{
+    Auth, AuthLayer, HmacKeys, OptionalAuth, RedisSessions, SessionStore, Sessions,
+};
 use palisade::axum::{not_found, protect, serve};
 use palisade::headers::CrossOriginGuardLayer;
+use redis::aio::ConnectionManager;
+
+type Error = Box<dyn std::error::Error>;
 
 /// Of the provider in `provider/`, for development alone.
 const DEV_ISSUER: &str = "http://localhost:9000";
@@ -21,7 +26,7 @@ const DEV_CLIENT: &str = "bookings";
 const DEV_SECRET: &str = "secret-of-bookings-for-development";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Error> {
     let address = setting("ADDR", "127.0.0.1:8080");
     let here = setting("BASE_URL", "http://localhost:8080");
     let issuer = setting("OIDC_ISSUER", DEV_ISSUER);
@@ -31,15 +36,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             &setting("OIDC_CLIENT_ID", DEV_CLIENT),
             &setting("OIDC_CLIENT_SECRET", DEV_SECRET),
         )
-        .redirect_uri(&format!("{here}/callback"))
-        .build()?;
-    let sessions = Sessions::memory();
-    let sessions = match here.starts_with("https:") {
-        true => sessions.build()?,
-        // The cookie of a session needs https anywhere but in development.
-        false => sessions.insecure_plain_http().build()?,
+        .redirect_uri(&format!("{here}/callback"));
+    // The cookie of a session needs https anywhere but in development.
+    let plain = !here.starts_with("https:");
+    let (provider, sessions) = match env::var("REDIS_URL") {
+        Ok(url) => {
+            let redis = ConnectionManager::new(redis::Client::open(url)?).await?;
+            let secret = env::var("COOKIE_SECRET").map_err(|_| "COOKIE_SECRET is missing")?;
+            let provider = provider
+                .cookie_secret(&secret)
+                .redis(RedisSignIns::new(redis.clone()));
+            (provider, shared(redis, &secret, plain)?)
+        }
+        Err(_) => (provider, alone(plain)?),
     };
-    let sign_in = SignInRoutes::builder(provider, sessions.clone())
+    let sign_in = SignInRoutes::builder(provider.build()?, sessions.clone())
         .adapt(with_address)
         .signed_out_at(&format!("{here}/"))
         .build()?;
@@ -57,6 +68,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("open {here}/ to sign in at {issuer}");
     serve(listener, protect(router, stack)).await;
     Ok(())
+}
+
+/// Sessions that end with this process.
+fn alone(plain: bool) -> Result<SessionStore, Error> {
+    let sessions = Sessions::memory();
+    let sessions = match plain {
+        true => sessions.insecure_plain_http(),
+        false => sessions,
+    };
+    Ok(sessions.build()?.into())
+}
+
+/// Sessions of every process with this Redis and this secret.
+fn shared(redis: ConnectionManager, secret: &str, plain: bool) -> Result<SessionStore, Error> {
+    let sessions = RedisSessions::builder(HmacKeys::current(secret)?, redis);
+    let sessions = match plain {
+        true => sessions.insecure_plain_http(),
+        false => sessions,
+    };
+    Ok(sessions.build()?.into())
 }
 
 fn setting(name: &str, default: &str) -> String {

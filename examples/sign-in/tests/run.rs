@@ -40,6 +40,21 @@ impl Drop for Running {
     }
 }
 
+#[test]
+fn instances_that_share_a_redis_must_share_a_secret_too() {
+    let redis = palisade_tests::redis::Redis::start();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_sign-in"));
+    let program = program
+        .env("ADDR", "127.0.0.1:0")
+        .env("REDIS_URL", redis.url());
+    let output = program.env_remove("COOKIE_SECRET").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("COOKIE_SECRET"),
+        "{said}"
+    );
+}
+
 #[tokio::test]
 async fn it_starts_without_its_provider_and_signs_nobody_in() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_sign-in"));

@@ -1,5 +1,6 @@
 //! One sign-in under way: state, nonce and code verifier, sealed into a cookie of the browser that began it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
@@ -9,9 +10,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::error::OidcError;
-use super::once::Once;
-use super::seal::SealKeys;
-use crate::digest::{same_digest, sha256};
+use super::seal::{Purpose, SealKeys};
+use crate::digest::{Digest, same_digest, sha256};
 use crate::form::only;
 use crate::jwt::parse::encode;
 use crate::session::cookie::{self, Transport};
@@ -23,24 +23,20 @@ const AT_ONCE: usize = 4;
 /// The start of the names of the cookies.
 const PREFIX: &str = "sign-in-";
 
-/// The number of used states that are remembered.
-const REMEMBERED: usize = 100_000;
-
 /// 10 minutes.
 pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-/// The seal of the sign-ins of one client at one provider, and the record of those that came back.
+/// The seal of the sign-ins of one client at one provider.
 pub(super) struct Flows {
-    keys: SealKeys,
+    keys: Arc<SealKeys>,
     transport: Transport,
     /// Cookies of another provider or client do not open.
-    registration: String,
-    used: Once,
+    registration: Arc<str>,
 }
 
 impl Flows {
     /// The redirect URI says whether cookies may travel over plain http, which it does for this machine alone.
-    pub(super) fn new(keys: SealKeys, issuer: &str, client: &str, redirect_uri: &str) -> Self {
+    pub(super) fn new(keys: Arc<SealKeys>, registration: Arc<str>, redirect_uri: &str) -> Self {
         let transport = match redirect_uri.starts_with("https:") {
             true => Transport::Secure,
             false => Transport::Plain,
@@ -48,12 +44,11 @@ impl Flows {
         Self {
             keys,
             transport,
-            registration: format!("{}:{issuer}{client}", issuer.len()),
-            used: Once::new(REMEMBERED),
+            registration,
         }
     }
 
-    /// The sign-in of this browser that has this state. It is used from now on.
+    /// The sign-in of this browser that has this state.
     pub(super) fn open(
         &self,
         state: &str,
@@ -63,15 +58,13 @@ impl Flows {
         let unknown = OidcError::StateUnknown;
         let name = self.cookie_name(state);
         let sealed = cookie::find(request, &name).map_err(|_| unknown)?;
-        let text = self.keys.open(&self.label(&name), sealed.ok_or(unknown)?);
+        let label = self.label(&name);
+        let text = self
+            .keys
+            .open(Purpose::Cookie, &label, sealed.ok_or(unknown)?);
         let flow: Flow = serde_json::from_str(&text.ok_or(unknown)?).map_err(|_| unknown)?;
-        let (given, ours) = (sha256(state.as_bytes()), sha256(flow.state.as_bytes()));
-        let ends_at = flow.began_at().saturating_add(LIFETIME);
-        if !same_digest(&given, &ours) || now >= ends_at {
+        if !same_digest(&sha256(state.as_bytes()), &flow.id()) || now >= flow.ends_at() {
             return Err(unknown);
-        }
-        if !self.used.is_first(ours, ends_at, now) {
-            return Err(OidcError::StateUsed);
         }
         Ok(flow)
     }
@@ -85,7 +78,7 @@ impl Flows {
         let name = self.cookie_name(&flow.state);
         let text = serde_json::to_string(flow).map(Zeroizing::new);
         let text = text.map_err(|_| OidcError::Unavailable)?;
-        let sealed = self.keys.seal(&self.label(&name), &text);
+        let sealed = self.keys.seal(Purpose::Cookie, &self.label(&name), &text);
         let set = |sealed: String| cookie::set(&name, &sealed, LIFETIME.as_secs(), self.transport);
         let mut cookies = vec![sealed.and_then(set).ok_or(OidcError::Unavailable)?];
         let others = self.names(request);
@@ -157,6 +150,11 @@ impl Flow {
         &self.state
     }
 
+    /// The name of the state among those that were used.
+    pub(super) fn id(&self) -> Digest {
+        sha256(self.state.as_bytes())
+    }
+
     pub(super) fn nonce(&self) -> &str {
         &self.nonce
     }
@@ -176,6 +174,10 @@ impl Flow {
 
     pub(super) const fn began_at(&self) -> UnixTime {
         UnixTime::from_secs(self.began_at)
+    }
+
+    pub(super) const fn ends_at(&self) -> UnixTime {
+        self.began_at().saturating_add(LIFETIME)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Oidc, OidcError, with_query};
-use crate::digest::sha256;
+use crate::digest::{Digest, sha256};
 use crate::{Issuer, TokenClaims};
 
 /// The event that a logout token names (section 2.4).
@@ -24,6 +24,12 @@ pub struct Logout {
     pub subject: Option<String>,
     /// The [session](super::Identity::provider_session) at the provider; nothing for all of the subject's.
     pub session: Option<String>,
+}
+
+/// The name of a logout token among those that were used, and until when it could be used again.
+pub(super) struct Mark {
+    pub(super) name: Digest,
+    pub(super) until: UnixTime,
 }
 
 #[derive(Deserialize)]
@@ -64,13 +70,29 @@ impl Oidc {
         Ok(Some(with_query(endpoint, pairs)))
     }
 
-    /// Verifies a logout token (Back-Channel Logout 1.0, section 2.6), which holds once within this process.
+    /// Verifies a logout token (Back-Channel Logout 1.0, section 2.6), which holds once within this process or, by
+    /// `RedisSignIns`, in all instances.
     ///
     /// # Errors
     ///
     /// [`OidcError::Token`] for what the verifier refuses, ID and access tokens among it, [`OidcError::WrongEvent`] and
     /// [`OidcError::Replayed`].
     pub async fn logout_token(&self, token: &str) -> Result<Logout, OidcError> {
+        let (logout, mark) = self.verified_logout(token).await?;
+        self.spend_logout(&mark).await?;
+        Ok(logout)
+    }
+
+    pub(super) async fn spend_logout(&self, mark: &Mark) -> Result<(), OidcError> {
+        let this = &*self.0;
+        let spent =
+            this.used_logouts
+                .spend(mark.name, mark.until, this.clock.now(), OidcError::Replayed);
+        spent.await
+    }
+
+    /// The same, without using it up.
+    pub(super) async fn verified_logout(&self, token: &str) -> Result<(Logout, Mark), OidcError> {
         let this = &*self.0;
         let verified = this.logout_tokens.authenticate(token).await;
         let verified = verified.map_err(OidcError::Token)?;
@@ -83,19 +105,20 @@ impl Oidc {
         if !is_named || claims.jti.is_empty() || (subject.is_none() && session.is_none()) {
             return Err(OidcError::WrongEvent);
         }
-        let name = format!("{}:{}{}", claims.iss.len(), claims.iss, claims.jti);
+        // Other clients of the provider may share the Redis.
+        let client = this.provider.client_id();
+        let (issuer, jti) = (&claims.iss, &claims.jti);
+        let name = format!("{}:{issuer}{}:{client}{jti}", issuer.len(), client.len());
         let until = UnixTime::from_secs(claims.exp as u64).saturating_add(Issuer::MAX_LEEWAY);
-        let now = this.clock.now();
-        if !this
-            .used_logouts
-            .is_first(sha256(name.as_bytes()), until, now)
-        {
-            return Err(OidcError::Replayed);
-        }
-        Ok(Logout {
+        let mark = Mark {
+            name: sha256(name.as_bytes()),
+            until,
+        };
+        let logout = Logout {
             issuer: claims.iss,
             subject,
             session,
-        })
+        };
+        Ok((logout, mark))
     }
 }

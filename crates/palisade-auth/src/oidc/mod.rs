@@ -35,6 +35,7 @@
 //! # }
 //! ```
 
+mod build;
 mod builder;
 mod error;
 mod flow;
@@ -44,10 +45,13 @@ mod link;
 mod logout;
 mod once;
 mod provider;
+#[cfg(feature = "redis")]
+mod redis;
 mod return_to;
 #[cfg(feature = "axum")]
 mod routes;
 mod seal;
+mod used;
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,12 +67,15 @@ use self::id_token::{Expected, IdClaims};
 pub use self::identity::Identity;
 pub use self::link::{EmailAccount, LinkAccounts, account_of};
 pub use self::logout::Logout;
-use self::once::Once;
 use self::provider::Provider;
 pub use self::provider::ProviderTokens;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use self::redis::RedisSignIns;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::routes::{SignInRoutes, SignInRoutesBuilder};
+use self::used::Used;
 use crate::{JwtVerifier, TokenClaims};
 
 /// One provider, and what this service is registered as there. Clones share what is known of the provider.
@@ -85,8 +92,20 @@ struct Inner {
     userinfo: Userinfo,
     id_tokens: JwtVerifier,
     logout_tokens: JwtVerifier,
-    used_logouts: Once,
+    used_states: Used,
+    used_logouts: Used,
+    #[cfg(all(feature = "redis", feature = "axum"))]
+    shared: Option<Shared>,
     clock: WallClock,
+}
+
+/// The means by which the sign-ins of all instances are kept.
+#[cfg(all(feature = "redis", feature = "axum"))]
+#[derive(Clone)]
+struct Shared {
+    redis: Arc<RedisSignIns>,
+    keys: Arc<seal::SealKeys>,
+    registration: Arc<str>,
 }
 
 /// The condition under which the userinfo endpoint is asked (OpenID Connect Core 1.0, section 5.3).
@@ -161,7 +180,8 @@ impl Oidc {
     /// Finishes the sign-in that a browser comes back from the provider with. `query` is that of the callback, without the
     /// question mark.
     ///
-    /// A state serves one call, whatever comes of it, within this process; a code serves one at the provider. Answer with
+    /// A state serves one call, whatever comes of it, within this process or, by `RedisSignIns`, in all instances; a code
+    /// serves one at the provider. Answer with
     /// [`spent`](Self::spent) as `Set-Cookie`, whatever comes of it.
     ///
     /// # Errors
@@ -176,6 +196,10 @@ impl Oidc {
         let callback = Callback::parse(query)?;
         let now = this.clock.now();
         let flow = this.flows.open(callback.state(), request, now)?;
+        let spent = this
+            .used_states
+            .spend(flow.id(), flow.ends_at(), now, OidcError::StateUsed);
+        spent.await?;
         // Looked up only once the browser has proved that it began it, so that nobody else can end it or cost anything.
         let metadata = this.provider.metadata().await?;
         let code = callback.code(this.provider.issuer(), metadata.names_itself)?;
@@ -223,6 +247,14 @@ impl Oidc {
         identity: &Identity,
         tokens: &ProviderTokens,
     ) -> Result<ProviderTokens, OidcError> {
+        self.renew(identity.subject(), tokens).await
+    }
+
+    async fn renew(
+        &self,
+        subject: &str,
+        tokens: &ProviderTokens,
+    ) -> Result<ProviderTokens, OidcError> {
         let this = &*self.0;
         let refresh_token = tokens.refresh_token().ok_or(OidcError::GrantRefused)?;
         let renewed = this.provider.renew(refresh_token).await?;
@@ -236,7 +268,7 @@ impl Oidc {
                 asked_at: None,
             };
             let (claims, _) = self.id_claims(id_token, &expected).await?;
-            if claims.sub != identity.subject() {
+            if claims.sub != subject {
                 return Err(OidcError::WrongSubject);
             }
         }

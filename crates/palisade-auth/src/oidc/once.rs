@@ -1,4 +1,4 @@
-//! Values that may be used once.
+//! Values that may be used once, in memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -26,6 +26,12 @@ impl Once {
             most,
             used: Mutex::default(),
         }
+    }
+
+    #[cfg(feature = "axum")]
+    pub(super) fn is_used(&self, name: &Digest, now: UnixTime) -> bool {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.until.get(name).is_some_and(|until| *until > now)
     }
 
     /// Whether this is the first use of the name, which it is no second time before `until`.

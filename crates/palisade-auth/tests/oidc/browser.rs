@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::routing::get;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use palisade_auth::oidc::{SignInRoutes, SignInRoutesBuilder};
+use palisade_auth::oidc::{Oidc, SignInRoutes, SignInRoutesBuilder};
 use palisade_auth::{Auth, AuthLayer, SessionStore, Sessions};
 use palisade_core::RequestScope;
 use tower::ServiceExt;
@@ -55,7 +55,14 @@ impl Browser {
         sessions: SessionStore,
         set: impl FnOnce(SignInRoutesBuilder) -> SignInRoutesBuilder,
     ) -> Self {
-        let oidc = provider.builder(clock).build().unwrap();
+        Self::of(provider.builder(clock).build().unwrap(), sessions, set)
+    }
+
+    pub(super) fn of(
+        oidc: Oidc,
+        sessions: SessionStore,
+        set: impl FnOnce(SignInRoutesBuilder) -> SignInRoutesBuilder,
+    ) -> Self {
         let routes = set(SignInRoutes::builder(oidc, sessions.clone()))
             .build()
             .unwrap();
@@ -76,6 +83,15 @@ impl Browser {
         Self {
             router,
             cookies: Vec::new(),
+        }
+    }
+
+    /// The same browser once more, for requests at the same time.
+    #[cfg(feature = "redis")]
+    pub(super) fn clone_of(&self) -> Self {
+        Self {
+            router: self.router.clone(),
+            cookies: self.cookies.clone(),
         }
     }
 

@@ -10,6 +10,8 @@ mod linking;
 mod logout;
 mod provider;
 mod routes;
+#[cfg(feature = "redis")]
+mod shared;
 mod states;
 mod token_endpoint;
 mod userinfo;

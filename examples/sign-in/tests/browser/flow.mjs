@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
-const { APP, ISSUER, CHROMIUM } = process.env;
+// Two instances of the service; the provider tells OTHER of logouts.
+const { APP, OTHER, ISSUER, CHROMIUM } = process.env;
 
 const browser = await chromium.launch({
   executablePath: CHROMIUM,
@@ -38,7 +39,7 @@ async function signIn(page, name) {
   await page.waitForSelector("#who");
 }
 
-const status = async (page, path) => (await page.request.get(`${APP}${path}`, { maxRedirects: 0 })).status();
+const status = async (page, path, at = APP) => (await page.request.get(`${at}${path}`, { maxRedirects: 0 })).status();
 const names = async (context) => (await context.cookies(APP)).map((cookie) => cookie.name);
 
 try {
@@ -53,10 +54,14 @@ try {
   const session = (await alice.context.cookies(APP)).find((cookie) => cookie.name === "session");
   assert.ok(session.httpOnly && session.sameSite === "Lax");
 
+  // Browsers keep cookies by host, whatever the port.
+  assert.equal(await status(alice.page, "/me", OTHER), 200, "the session is the other instance's too");
+
   // The provider answers with its name (RFC 9207). The same callback again, and from another browser.
   const [callback] = alice.callbacks;
   assert.ok(new URL(callback).searchParams.get("iss") === ISSUER);
   assert.equal(await status(alice.page, callback.slice(APP.length)), 400);
+  assert.equal(await status(alice.page, callback.slice(APP.length), OTHER), 400);
   const mallory = await profile();
   assert.equal(await status(mallory.page, callback.slice(APP.length)), 400);
 
@@ -93,7 +98,7 @@ try {
   await alice.page.waitForURL(`${APP}/**`);
   await alice.page.waitForSelector("#in");
 
-  // Out by the provider alone: it tells the service by its back channel.
+  // Out by the provider alone: it tells the instance that did not sign the user in by its back channel.
   assert.equal(await status(claimed.page, "/me"), 200);
   await claimed.page.goto(`${ISSUER}/session/end`);
   await claimed.page.click("button[value=yes]");

@@ -6,6 +6,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use palisade_tests::redis::Redis;
+
 use super::Running;
 
 #[test]
@@ -16,26 +18,32 @@ fn chromium_signs_in_at_a_certified_provider_and_out_again() {
     }
     let modules = modules();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // The provider must know the address of the service, and the service that of the provider.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = port.local_addr().unwrap();
-    drop(port);
-    let app = format!("http://localhost:{}", address.port());
+    // The provider must know the addresses of the service's instances, and they that of the provider.
+    let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let ports = ports.map(|port| port.local_addr().unwrap().port());
+    let [app, other] = ports.map(|port| format!("http://localhost:{port}"));
+    let redis = Redis::start();
     let script = modules.join("provider.mjs");
     std::fs::copy(here.join("provider/provider.mjs"), &script).unwrap();
     let mut provider = Command::new("node");
-    let provider = Running::start(provider.arg(script).env("PORT", "0").env("APP", &app));
-    let mut service = Command::new(env!("CARGO_BIN_EXE_sign-in"));
-    let service = service
-        .env("ADDR", address.to_string())
-        .env("BASE_URL", &app)
-        .env("OIDC_ISSUER", &provider.url);
-    let _service = Running::start(service);
+    let provider = provider.arg(script).env("PORT", "0").env("APP", &app);
+    let provider = Running::start(provider.env("BACK_CHANNEL", &other));
+    let _instances = ports.map(|port| {
+        let mut service = Command::new(env!("CARGO_BIN_EXE_sign-in"));
+        let service = service
+            .env("ADDR", format!("127.0.0.1:{port}"))
+            .env("BASE_URL", &app)
+            .env("OIDC_ISSUER", &provider.url)
+            .env("REDIS_URL", redis.url())
+            .env("COOKIE_SECRET", "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu");
+        Running::start(service)
+    });
     let flow = modules.join("flow.mjs");
     std::fs::copy(here.join("tests/browser/flow.mjs"), &flow).unwrap();
     let output = Command::new("node")
         .arg(flow)
         .env("APP", &app)
+        .env("OTHER", &other)
         .env("ISSUER", &provider.url)
         .env("CHROMIUM", chromium())
         .output();

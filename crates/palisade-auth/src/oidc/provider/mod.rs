@@ -18,6 +18,8 @@ use tokio::sync::Mutex;
 pub(super) use self::client::Client;
 use self::metadata::Metadata;
 pub use self::tokens::ProviderTokens;
+#[cfg(all(feature = "redis", feature = "axum"))]
+pub(crate) use self::tokens::TokenParts;
 use super::OidcError;
 
 /// The time for which a discovery document is believed: places change with migrations.

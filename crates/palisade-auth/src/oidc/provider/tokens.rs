@@ -26,6 +26,16 @@ pub struct ProviderTokens {
     scope: Option<String>,
 }
 
+/// The parts of tokens that were kept.
+#[cfg(all(feature = "redis", feature = "axum"))]
+pub(crate) struct TokenParts {
+    pub(crate) access_token: String,
+    pub(crate) id_token: Option<String>,
+    pub(crate) refresh_token: Option<String>,
+    pub(crate) expires_at: Option<UnixTime>,
+    pub(crate) scope: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
@@ -137,6 +147,17 @@ impl ProviderTokens {
         }
     }
 
+    #[cfg(all(feature = "redis", feature = "axum"))]
+    pub(crate) fn of(parts: TokenParts) -> Self {
+        Self {
+            access_token: parts.access_token.into(),
+            id_token: parts.id_token.map(Into::into),
+            refresh_token: parts.refresh_token.map(Into::into),
+            expires_at: parts.expires_at,
+            scope: parts.scope,
+        }
+    }
+
     /// The access token, for calls to services of the provider.
     #[must_use]
     pub fn access_token(&self) -> &str {
@@ -167,11 +188,18 @@ impl ProviderTokens {
         self.scope.as_deref()
     }
 
-    /// Whether the access token is over within half a minute, in which a call with it could still be under way.
+    /// Whether the access token is over.
+    #[cfg(all(feature = "redis", feature = "axum"))]
+    pub(crate) fn is_over(&self, now: UnixTime) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether the access token is over within half a minute, in which a call with it could still be under way, and there
+    /// is a refresh token.
     #[cfg(feature = "axum")]
-    pub(crate) fn ends_soon(&self, now: UnixTime) -> bool {
+    pub(crate) fn is_to_be_renewed(&self, now: UnixTime) -> bool {
         let soon = now.saturating_add(Duration::from_secs(30));
-        self.expires_at.is_some_and(|end| end <= soon)
+        self.refresh_token.is_some() && self.expires_at.is_some_and(|end| end <= soon)
     }
 
     /// These, with what they lack from those before.

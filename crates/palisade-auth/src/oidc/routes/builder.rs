@@ -12,9 +12,6 @@ use crate::jwt::trusted::name_problem;
 use crate::oidc::return_to::is_local;
 use crate::{AuthError, SessionStore};
 
-/// As many as [`Sessions`](crate::Sessions) keeps.
-const MOST: usize = 100_000;
-
 /// Collects the settings of [`SignInRoutes`].
 pub struct SignInRoutesBuilder {
     oidc: Oidc,
@@ -81,7 +78,8 @@ impl SignInRoutesBuilder {
     /// # Errors
     ///
     /// Returns every setting that cannot be used: an address after the logout that is neither `https` nor on this machine, a
-    /// path of failures that is none or has a query, a name of accounts that is empty or reserved.
+    /// path of failures that is none or has a query, a name of accounts that is empty or reserved, sessions in memory with
+    /// sign-ins in Redis.
     pub fn build(self) -> Result<SignInRoutes, AuthError> {
         let mut problems = Problems::none();
         let is_url = |url: &str| url.parse::<Uri>().is_ok() && crate::jwt::is_trusted(url);
@@ -106,10 +104,17 @@ impl SignInRoutesBuilder {
                 "have the name of the provider, whose subjects are others",
             );
         }
+        let sign_ins = SignIns::of(&self.oidc);
+        if sign_ins.are_shared() && !self.sessions.is_shared() {
+            problems.push(
+                "sessions",
+                "are those of one process, while its sign-ins are shared; use `RedisSessions`",
+            );
+        }
         Ok(problems.into_result(SignInRoutes(Arc::new(Inner {
             oidc: self.oidc,
             sessions: self.sessions,
-            sign_ins: SignIns::new(MOST),
+            sign_ins,
             accounts: self.accounts,
             adapt: self.adapt,
             signed_out_at: self.signed_out_at,
