@@ -172,8 +172,9 @@ impl RefreshTokens {
     /// # Security
     ///
     /// Who presents a token without its key is refused and noted, and the family stays as it is, whether the token was used
-    /// before or not. A stolen token is of no use without the key, and must not serve to sign its owner out either. Who has
-    /// the key and uses a token twice loses the family, as with tokens that are bound to none.
+    /// before or not: a token that was stolen without the key is of no use, so that its owner need not sign in again. Who
+    /// has the key and uses a token twice loses the family, as with tokens that are bound to none. Signing out
+    /// ([`revoke`](Self::revoke)) takes no key; ask for a proof before where that matters.
     pub fn rotate_bound(
         &self,
         token: &str,
