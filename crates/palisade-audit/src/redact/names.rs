@@ -2,7 +2,7 @@ mod lists;
 
 use std::collections::HashMap;
 
-use self::lists::{ABOUT, INSIDE, LAST, QUANTITIES, SENSITIVE, TAILS, WHOLE};
+use self::lists::{ABOUT, INSIDE, LAST, PLACES, QUANTITIES, SENSITIVE, TAILS, WHOLE};
 use super::action::Action;
 
 /// Longer names are not taken apart; their values are masked.
@@ -111,7 +111,9 @@ fn is_about(joined: &str, ends: &[usize]) -> bool {
     };
     let last = &joined[*before..*end];
     let first = &joined[..ends.first().copied().unwrap_or(0)];
+    let start = ends.iter().rev().nth(2).copied().unwrap_or(0);
     ABOUT.contains(&last)
+        || (last == "token" && PLACES.contains(&&joined[start..*before]))
         || (joined.contains("tokens") && QUANTITIES.contains(&first))
         || (matches!(last, "at" | "in" | "on")
             && [

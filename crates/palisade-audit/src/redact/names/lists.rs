@@ -178,6 +178,9 @@ pub(super) const ABOUT: &[&str] = &[
     "size",
 ];
 
+/// Tokens that say where a list goes on, and are no credentials: `nextPageToken`, `continuation_token`.
+pub(super) const PLACES: &[&str] = &["page", "continuation", "sync"];
+
 /// Numbers of the tokens of a language model: `max_tokens`, `promptTokens`.
 pub(super) const QUANTITIES: &[&str] = &[
     "max",

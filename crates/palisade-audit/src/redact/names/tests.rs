@@ -112,6 +112,10 @@ fn ordinary_names_and_names_about_secrets_stay() {
         "confirmation_code",
         "error_code",
         "inside",
+        "page_token",
+        "nextPageToken",
+        "continuation-token",
+        "syncToken",
     ] {
         assert_eq!(names.decide(name), None, "{name}");
     }

@@ -17,6 +17,7 @@ pub(super) fn find(text: &[u8], at: usize) -> Option<Range<usize>> {
     let (mut count, mut shortest_group, mut end) = (0, usize::MAX, at);
     let mut best = None;
     let mut is_unusual = false;
+    let is_fraction = matches!(text.get(..at), Some([.., b'0'..=b'9', b'.']));
     loop {
         let group = run(text, end, |byte| byte.is_ascii_digit());
         let Some(room) = digits.get_mut(count..count + group) else {
@@ -34,7 +35,10 @@ pub(super) fn find(text: &[u8], at: usize) -> Option<Range<usize>> {
         let known = digits.get(..count).unwrap_or_default();
         // Short groups between dots and the like are dates, versions and addresses.
         let is_number = is_issued_length(known) && luhn(known);
-        if is_number && !(is_unusual && shortest_group < 3) {
+        // What is written in one group is as well a fraction behind its point, or, with 13 digits, the number of an article,
+        // an order or a time; no card has been issued with so few for decades.
+        let is_else = end - at == count && (is_fraction || count == 13);
+        if is_number && !is_else && !(is_unusual && shortest_group < 3) {
             best = Some(at..end);
         }
         let gap = run(text, end, separates);
@@ -92,9 +96,14 @@ fn is_issued_length(digits: &[u8]) -> bool {
             35 => (16..=19).contains(&len),
             _ => false,
         },
-        Some(6) => (16..=19).contains(&len),
+        // Discover, UnionPay, Maestro, RuPay and smaller ones; nobody has 61, 640 to 643, 66, 68 and 69.
+        Some(6) => (16..=19).contains(&len) && has_issuer_of_six(lead(2), lead(3)),
         _ => false,
     }
+}
+
+fn has_issuer_of_six(two: u32, three: u32) -> bool {
+    matches!(two, 60 | 62 | 63 | 65 | 67) || (644..=649).contains(&three)
 }
 
 fn luhn(digits: &[u8]) -> bool {
