@@ -380,4 +380,30 @@ mod tests {
         assert!(!trusts("10.0.0.0/8", "11.0.0.1"));
         assert!(trusts("hops:1", "198.51.100.9"));
     }
+
+    #[test]
+    fn a_mapped_network_with_the_bits_of_a_v4_network_is_refused() {
+        for network in ["::ffff:10.0.0.0/8", "::ffff:10.0.0.0/95"] {
+            let error = ClientIp::trusting([network]).unwrap_err().to_string();
+            assert!(error.contains("fewer than 96 bits"), "{error}");
+        }
+        let setting = ClientIp::trusting(["::ffff:10.0.0.0/104"]).unwrap();
+        assert!(setting.trusts("10.255.0.1".parse().unwrap()));
+        assert!(!setting.trusts("11.0.0.1".parse().unwrap()));
+        let error = ClientIp::trusting(["::ffff:0:0/96"]).unwrap_err();
+        assert!(error.to_string().contains("would trust every address"));
+    }
+
+    #[test]
+    fn the_peer_is_the_client_where_no_scope_holds_one() {
+        let mut extensions = http::Extensions::new();
+        let none = HeaderMap::new();
+        assert_eq!(ClientIp::peer().of(&extensions, &none), None);
+        extensions.insert(crate::PeerAddr("192.0.2.1:4433".parse().unwrap()));
+        let of = |extensions: &http::Extensions| {
+            let client = ClientIp::peer().of(extensions, &none);
+            client.map(|client| client.ip().to_string())
+        };
+        assert_eq!(of(&extensions).as_deref(), Some("192.0.2.1"));
+    }
 }

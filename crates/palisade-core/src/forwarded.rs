@@ -326,4 +326,28 @@ mod tests {
             Err(NotAnAddress)
         );
     }
+
+    // RFC 7239, section 4: the name of a pair is a token.
+    #[test]
+    fn a_name_that_is_no_token_makes_the_hop_unreadable() {
+        for element in [
+            "for=203.0.113.7;=1",
+            "for=203.0.113.7;a(b=1",
+            "for=203.0.113.7;a b=1",
+        ] {
+            assert_eq!(forwarded_for(element), Err(NotAnAddress), "{element}");
+        }
+        assert_eq!(forwarded_for("for=203.0.113.7;a!~1=b"), ip("203.0.113.7"));
+    }
+
+    // RFC 7239, section 6: `node-port = port / obfport`, `port = 1*5DIGIT`, `obfport = "_" 1*(ALPHA / DIGIT / "." / "_" / "-")`.
+    #[test]
+    fn a_port_is_five_digits_at_most_or_hidden() {
+        for port in ["1", "65535", "_a", "_A.b_c-9"] {
+            assert!(is_port(port), "{port}");
+        }
+        for port in ["", "655350", "6553x", "a", "_", "_a b", "_a:", "-1"] {
+            assert!(!is_port(port), "{port}");
+        }
+    }
 }

@@ -314,4 +314,46 @@ mod tests {
         assert!(principal.has_claims());
         assert!(!Principal::user("iss", "alice").has_claims());
     }
+
+    #[test]
+    fn a_principal_has_what_it_was_given_and_nothing_else() {
+        let alice = Principal::user("iss", "alice")
+            .roles(["user", "editor"])
+            .scopes(["read"])
+            .permissions(["orders:write"])
+            .tenant("acme")
+            .session("s1")
+            .expires_at(UnixTime::from_secs(5));
+        assert_eq!(alice.kind(), PrincipalKind::User);
+        assert_eq!((alice.issuer(), alice.subject()), ("iss", "alice"));
+        let list = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(" ");
+        assert_eq!(list(&mut alice.role_names()), "user editor");
+        assert_eq!(list(&mut alice.scope_names()), "read");
+        assert_eq!(list(&mut alice.permission_names()), "orders:write");
+        assert!(alice.has_role("editor") && !alice.has_role("admin"));
+        assert!(alice.has_scope("read") && !alice.has_scope("write"));
+        assert!(alice.has_permission("orders:write") && !alice.has_permission("orders:read"));
+        assert_eq!(alice.tenant_name(), Some("acme"));
+        assert_eq!(alice.session_id(), Some("s1"));
+        assert_eq!(alice.expiry(), Some(UnixTime::from_secs(5)));
+
+        let job = Principal::service("iss", "job");
+        assert_eq!(
+            (job.kind(), job.kind().as_str()),
+            (PrincipalKind::Service, "service")
+        );
+        assert_eq!(alice.kind().as_str(), "user");
+        assert!(!job.has_role("user") && !job.has_scope("read"));
+        assert!(!job.has_permission("orders:write"));
+        assert_eq!((job.tenant_name(), job.session_id()), (None, None));
+        assert_eq!(job.expiry(), None);
+    }
+
+    #[test]
+    fn debug_output_has_no_session_and_no_claims() {
+        let alice = Principal::user("iss", "alice").session("s1").claims("c1");
+        let text = format!("{alice:?}");
+        assert!(text.contains("alice"), "{text}");
+        assert!(!text.contains("s1") && !text.contains("c1"), "{text}");
+    }
 }

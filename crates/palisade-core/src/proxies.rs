@@ -34,16 +34,18 @@ fn network(text: &str) -> Result<IpNet, &'static str> {
         )?,
     };
     let mapped = match net {
-        IpNet::V6(v6) if v6.prefix_len() >= 96 => v6
+        IpNet::V6(v6) => v6
             .addr()
             .to_ipv4_mapped()
-            .map(|v4| (v4, v6.prefix_len() - 96)),
-        _ => None,
+            .map(|v4| (v4, v6.prefix_len().checked_sub(96))),
+        IpNet::V4(_) => None,
     };
     match mapped {
-        Some((v4, bits)) => Ipv4Net::new(v4, bits)
+        Some((v4, Some(bits))) => Ipv4Net::new(v4, bits)
             .map(IpNet::V4)
             .map_err(|_| "has too many bits"),
+        // With the bits of a v4 network it would be `::/8`, in which all clients behind NAT64 are.
+        Some((_, None)) => Err("is a v4-mapped address with fewer than 96 bits"),
         None => Ok(net),
     }
 }

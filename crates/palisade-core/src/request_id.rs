@@ -163,7 +163,7 @@ fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     };
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        *byte = digit(pair[0])? * 16 + digit(pair[1])?;
     }
     Some(bytes)
 }
@@ -184,6 +184,12 @@ mod tests {
                 assert_eq!(RequestId::from_value(value), Err(InvalidRequestId));
             }
         }
+    }
+
+    #[test]
+    fn an_id_is_seen_in_debug_output() {
+        let id = RequestId::new("01J-a_b.c").unwrap();
+        assert_eq!(format!("{id:?}"), "RequestId(01J-a_b.c)");
     }
 
     // The examples of W3C Trace Context, sections 3.2.4 and 3.2.2.
