@@ -63,7 +63,7 @@ const SUBJECTS: [Subject; 5] = [
             "jwt/rules.rs",
             "jwt/verify.rs",
         ],
-        tests: &["forged", "issuers", "places", "vectors"],
+        tests: &["layer", "tokens", "vectors"],
     },
     Subject {
         package: "palisade-audit",

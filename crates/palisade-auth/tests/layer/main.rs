@@ -1,10 +1,15 @@
 //! The layer and the guards over HTTP and gRPC: what callers read, and what the trail learns.
 
+mod api_key;
 mod bound;
+#[cfg(feature = "metrics")]
+mod counters;
 mod dpop;
 #[cfg(feature = "redis")]
 mod dpop_redis;
 mod guards;
+mod places;
+mod step_up;
 #[path = "../support/mod.rs"]
 mod support;
 
