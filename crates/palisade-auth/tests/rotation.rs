@@ -350,3 +350,28 @@ fn a_secret_that_comes_within_the_lead_of_the_last_one_takes_its_place() {
     shared.clock.pass(1);
     assert_ne!(kid(&shared.issue()), kid(&first));
 }
+
+#[test]
+fn a_setting_that_comes_after_a_clone_holds_for_every_clone() {
+    let lead = Duration::from_secs(5);
+    let late = Clock::default();
+    late.pass(1_000);
+    let secrets = HmacKeys::current(SECRET).unwrap();
+    let _ = secrets.clone().lead(lead).clock(late.wall());
+    let from = secrets.rotate(OTHER_SECRET).unwrap();
+    assert_eq!(from, UnixTime::from_secs(NOW + 1_005));
+
+    let keys = SigningKeys::new(SigningKey::generate(Algorithm::EdDSA).unwrap());
+    let of_clone = keys.clone().lead(lead).clock(late.wall());
+    let _ = of_clone.keep(Duration::from_secs(60));
+    let from = keys.rotate(SigningKey::generate(Algorithm::EdDSA).unwrap());
+    assert_eq!(from.unwrap(), UnixTime::from_secs(NOW + 1_005));
+    late.pass(64);
+    assert_eq!(keys.verifying().unwrap().iter().count(), 2);
+    late.pass(1);
+    assert_eq!(
+        keys.verifying().unwrap().iter().count(),
+        1,
+        "5 and 60 s later"
+    );
+}

@@ -1,8 +1,7 @@
 //! The shared secrets of an issuer, which change while it runs.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
@@ -12,7 +11,8 @@ use ring::hmac;
 use super::key_set::KeySet;
 use super::keys::{VerifyingKey, hmac_key};
 use super::parse::encode;
-use super::signing_keys::{SigningKeys, header};
+use super::rotation::Rotation;
+use super::signing_keys::header;
 use crate::AuthError;
 
 /// The shared secret of an issuer, and the one before it while tokens made with that are still alive.
@@ -57,15 +57,7 @@ use crate::AuthError;
 /// # Ok::<(), palisade_auth::AuthError>(())
 /// ```
 #[derive(Clone)]
-pub struct HmacKeys(Arc<Shared>);
-
-struct Shared {
-    clock: WallClock,
-    lead: Duration,
-    state: RwLock<State>,
-    /// Changes whenever the secrets do.
-    generation: AtomicU64,
-}
+pub struct HmacKeys(Arc<Rotation<State>>);
 
 struct State {
     secrets: Arc<Secrets>,
@@ -101,14 +93,9 @@ impl HmacKeys {
     /// As for [`current`](Self::current), and refuses other algorithms.
     pub fn current_for(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, AuthError> {
         let signing = named(algorithm, secret.as_ref())?;
-        Ok(Self(Arc::new(Shared {
-            clock: WallClock::system(),
-            lead: SigningKeys::DEFAULT_LEAD,
-            state: RwLock::new(State {
-                secrets: Arc::new(Secrets::new(algorithm, signing, None)),
-                turns_at: None,
-            }),
-            generation: AtomicU64::new(0),
+        Ok(Self(Rotation::new(State {
+            secrets: Arc::new(Secrets::new(algorithm, signing, None)),
+            turns_at: None,
         })))
     }
 
@@ -124,7 +111,7 @@ impl HmacKeys {
             return Err(AuthError::one("previous", "is the current secret"));
         }
         self.put(
-            &mut self.write(),
+            &mut self.0.write().keys,
             secrets.signing.clone(),
             Some(previous),
             None,
@@ -133,25 +120,17 @@ impl HmacKeys {
     }
 
     /// Sets how long a secret is accepted before it signs; default 10 minutes. No less than the time after which every other
-    /// instance has it too, or they refuse what this one signs. To be called before the value is cloned.
+    /// instance has it too, or they refuse what this one signs. Holds for all clones, from the next rotation on.
     #[must_use]
     pub fn lead(self, lead: Duration) -> Self {
-        self.with(|shared| shared.lead = lead)
+        self.0.set_lead(lead);
+        self
     }
 
-    /// Sets the clock; default the system's. To be called before the value is cloned.
+    /// Sets the clock of all clones; default the system's.
     #[must_use]
     pub fn clock(self, clock: WallClock) -> Self {
-        self.with(|shared| shared.clock = clock)
-    }
-
-    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
-        match Arc::get_mut(&mut self.0) {
-            Some(shared) => change(shared),
-            None => {
-                tracing::error!(target: "palisade_auth", "a setting came after HmacKeys was cloned, and is ignored");
-            }
-        }
+        self.0.set_clock(clock);
         self
     }
 
@@ -169,15 +148,15 @@ impl HmacKeys {
     pub fn rotate(&self, next: impl AsRef<[u8]>) -> Result<UnixTime, AuthError> {
         let secrets = self.secrets();
         let next = named(secrets.algorithm, next.as_ref())?;
-        let from = self.0.clock.now().saturating_add(self.0.lead);
-        let mut state = self.write();
-        let signing = state.secrets.signing.clone();
+        let mut held = self.0.write();
+        let from = held.next_from();
+        let signing = held.keys.secrets.signing.clone();
         if next.0 == signing.0 {
             return Err(AuthError::one("next", "is the current secret"));
         }
-        match self.0.lead.is_zero() {
-            true => self.put(&mut state, next, Some(signing), None),
-            false => self.put(&mut state, signing, Some(next), Some(from)),
+        match held.lead.is_zero() {
+            true => self.put(&mut held.keys, next, Some(signing), None),
+            false => self.put(&mut held.keys, signing, Some(next), Some(from)),
         }
         Ok(from)
     }
@@ -191,33 +170,34 @@ impl HmacKeys {
     pub fn replace(&self, next: impl AsRef<[u8]>) -> Result<(), AuthError> {
         let secrets = self.secrets();
         let next = named(secrets.algorithm, next.as_ref())?;
-        let mut state = self.write();
-        if next.0 == state.secrets.signing.0 {
+        let mut held = self.0.write();
+        if next.0 == held.keys.secrets.signing.0 {
             return Err(AuthError::one("next", "is the current secret"));
         }
-        self.put(&mut state, next, None, None);
+        self.put(&mut held.keys, next, None, None);
         Ok(())
     }
 
     /// The secrets as of now.
     pub(crate) fn secrets(&self) -> Arc<Secrets> {
-        let (known, turns_at) = {
-            let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
-            (Arc::clone(&state.secrets), state.turns_at)
-        };
-        match turns_at {
-            Some(at) if at <= self.0.clock.now() => self.turn(),
-            _ => known,
+        let held = self.0.read();
+        match held.keys.turns_at {
+            Some(at) if at <= held.now() => {}
+            _ => return Arc::clone(&held.keys.secrets),
         }
+        drop(held);
+        self.turn()
     }
 
     #[cold]
     fn turn(&self) -> Arc<Secrets> {
-        let mut state = self.write();
-        if state.turns_at.is_some_and(|at| at <= self.0.clock.now()) {
+        let mut held = self.0.write();
+        let now = held.now();
+        let state = &mut held.keys;
+        if state.turns_at.is_some_and(|at| at <= now) {
             let (signing, other) = (state.secrets.signing.clone(), state.secrets.other.clone());
             match other {
-                Some(next) => self.put(&mut state, next, Some(signing), None),
+                Some(next) => self.put(state, next, Some(signing), None),
                 None => state.turns_at = None,
             }
         }
@@ -234,11 +214,7 @@ impl HmacKeys {
         let algorithm = state.secrets.algorithm;
         state.secrets = Arc::new(Secrets::new(algorithm, signing, other));
         state.turns_at = turns_at;
-        self.0.generation.fetch_add(1, Ordering::Release);
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.0.state.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.changed();
     }
 
     pub(crate) fn algorithm(&self) -> Algorithm {
@@ -247,7 +223,7 @@ impl HmacKeys {
 
     /// Changes whenever the secrets do.
     pub(crate) fn generation(&self) -> u64 {
-        self.0.generation.load(Ordering::Acquire)
+        self.0.generation()
     }
 }
 

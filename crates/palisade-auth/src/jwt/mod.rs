@@ -21,6 +21,7 @@ pub(crate) mod purpose;
 #[cfg(feature = "jwks")]
 mod remote;
 mod roca;
+mod rotation;
 mod rules;
 mod signing;
 mod signing_keys;

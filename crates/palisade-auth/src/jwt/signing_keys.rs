@@ -1,8 +1,7 @@
 //! The private keys of an issuer, which change while it runs. The plan is pure: handed the time.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
@@ -11,6 +10,7 @@ use palisade_core::time::{UnixTime, WallClock};
 use super::key_set::KeySet;
 use super::keys::VerifyingKey;
 use super::parse::encode;
+use super::rotation::{self, Held, Rotation};
 use super::signing::SigningKey;
 use crate::AuthError;
 
@@ -51,18 +51,10 @@ use crate::AuthError;
 /// # Ok::<(), palisade_auth::AuthError>(())
 /// ```
 #[derive(Clone)]
-pub struct SigningKeys(Arc<Shared>);
-
-struct Shared {
-    clock: WallClock,
-    lead: Duration,
-    keep: Duration,
-    state: RwLock<State>,
-    /// Changes whenever the keys do.
-    generation: AtomicU64,
-}
+pub struct SigningKeys(Arc<Rotation<State>>);
 
 struct State {
+    keep: Duration,
     entries: Vec<Entry>,
     view: Arc<View>,
 }
@@ -89,7 +81,7 @@ pub(crate) struct View {
 
 impl SigningKeys {
     /// 10 minutes from when a key is published to when it signs: serve the set with a `max-age` of no more than that.
-    pub const DEFAULT_LEAD: Duration = Duration::from_secs(10 * 60);
+    pub const DEFAULT_LEAD: Duration = rotation::DEFAULT_LEAD;
     /// 24 hours and a minute, for which a key is kept after it has signed last: the longest life of a token, and what
     /// clocks may differ by.
     pub const DEFAULT_KEEP: Duration = Duration::from_secs(24 * 60 * 60 + 60);
@@ -104,15 +96,10 @@ impl SigningKeys {
         };
         let entries = vec![entry];
         let view = View::at(&entries, current, UnixTime::from_secs(0));
-        Self(Arc::new(Shared {
-            clock: WallClock::system(),
-            lead: Self::DEFAULT_LEAD,
+        Self(Rotation::new(State {
             keep: Self::DEFAULT_KEEP,
-            state: RwLock::new(State {
-                entries,
-                view: Arc::new(view),
-            }),
-            generation: AtomicU64::new(0),
+            entries,
+            view: Arc::new(view),
         }))
     }
 
@@ -125,39 +112,32 @@ impl SigningKeys {
             signs: None,
             until: None,
         };
-        let mut state = self.write();
-        state.entries.push(entry);
-        self.look(&mut state);
-        drop(state);
+        let mut held = self.0.write();
+        held.keys.entries.push(entry);
+        self.look(&mut held);
+        drop(held);
         self
     }
 
-    /// Sets how long a key is published before it signs; default 10 minutes. To be called before the value is cloned.
+    /// Sets how long a key is published before it signs; default 10 minutes. Holds for all clones, from the next rotation on.
     #[must_use]
     pub fn lead(self, lead: Duration) -> Self {
-        self.with(|shared| shared.lead = lead)
+        self.0.set_lead(lead);
+        self
     }
 
     /// Sets how long a key is kept after it has signed last; default a minute over 24 hours. No less than the tokens live,
-    /// or those of the last key fall before their time. To be called before the value is cloned.
+    /// or those of the last key fall before their time. Holds for all clones, from the next rotation on.
     #[must_use]
     pub fn keep(self, keep: Duration) -> Self {
-        self.with(|shared| shared.keep = keep)
+        self.0.write().keys.keep = keep;
+        self
     }
 
-    /// Sets the clock; default the system's. To be called before the value is cloned.
+    /// Sets the clock of all clones; default the system's.
     #[must_use]
     pub fn clock(self, clock: WallClock) -> Self {
-        self.with(|shared| shared.clock = clock)
-    }
-
-    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
-        match Arc::get_mut(&mut self.0) {
-            Some(shared) => change(shared),
-            None => {
-                tracing::error!(target: "palisade_auth", "a setting came after SigningKeys was cloned, and is ignored");
-            }
-        }
+        self.0.set_clock(clock);
         self
     }
 
@@ -169,11 +149,12 @@ impl SigningKeys {
     ///
     /// Refuses a key with the id of another one. The keys then stay as they are.
     pub fn rotate(&self, next: SigningKey) -> Result<UnixTime, AuthError> {
-        let from = self.0.clock.now().saturating_add(self.0.lead);
-        let mut state = self.write();
-        let mut entries = state.entries.clone();
+        let mut held = self.0.write();
+        let from = held.next_from();
+        let until = from.saturating_add(held.keys.keep);
+        let mut entries = held.keys.entries.clone();
         for entry in entries.iter_mut().filter(|entry| entry.signs.is_some()) {
-            entry.until.get_or_insert(from.saturating_add(self.0.keep));
+            entry.until.get_or_insert(until);
         }
         entries.push(Entry {
             public: next.public().clone(),
@@ -181,8 +162,8 @@ impl SigningKeys {
             until: None,
         });
         published(&entries)?;
-        state.entries = entries;
-        self.look(&mut state);
+        held.keys.entries = entries;
+        self.look(&mut held);
         Ok(from)
     }
 
@@ -193,11 +174,11 @@ impl SigningKeys {
     ///
     /// Refuses to take the only key that could sign: [`rotate`](Self::rotate) first.
     pub fn withdraw(&self, kid: &str) -> Result<bool, AuthError> {
-        let now = self.0.clock.now();
-        let mut state = self.write();
-        let mut entries = state.entries.clone();
+        let mut held = self.0.write();
+        let now = held.now();
+        let mut entries = held.keys.entries.clone();
         entries.retain(|entry| entry.public.key_id() != Some(kid));
-        if entries.len() == state.entries.len() {
+        if entries.len() == held.keys.entries.len() {
             return Ok(false);
         }
         // They stand in the order in which they begin.
@@ -210,8 +191,8 @@ impl SigningKeys {
         }
         // Nobody follows the last one any more.
         signing.next_back().unwrap_or(first).until = None;
-        state.entries = entries;
-        self.look(&mut state);
+        held.keys.entries = entries;
+        self.look(&mut held);
         Ok(true)
     }
 
@@ -230,35 +211,31 @@ impl SigningKeys {
 
     /// The keys as of now.
     pub(crate) fn view(&self) -> Arc<View> {
-        let known = {
-            let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(&state.view)
-        };
-        match known.changes_at {
-            Some(at) if at <= self.0.clock.now() => self.look(&mut self.write()),
-            _ => known,
+        let held = self.0.read();
+        match held.keys.view.changes_at {
+            Some(at) if at <= held.now() => {}
+            _ => return Arc::clone(&held.keys.view),
         }
+        drop(held);
+        self.look(&mut self.0.write())
     }
 
     /// Changes whenever the keys do.
     pub(crate) fn generation(&self) -> u64 {
-        self.0.generation.load(Ordering::Acquire)
+        self.0.generation()
     }
 
     /// Looks at the clock, and forgets what is over.
-    fn look(&self, state: &mut State) -> Arc<View> {
-        let now = self.0.clock.now();
+    fn look(&self, held: &mut Held<State>) -> Arc<View> {
+        let now = held.now();
+        let state = &mut held.keys;
         state
             .entries
             .retain(|entry| entry.until.is_none_or(|until| now < until));
         let last = state.view.current.clone();
         state.view = Arc::new(View::at(&state.entries, last, now));
-        self.0.generation.fetch_add(1, Ordering::Release);
+        self.0.changed();
         Arc::clone(&state.view)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.0.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
