@@ -4,6 +4,7 @@
 //! `OIDC_CLIENT_ID` and `OIDC_CLIENT_SECRET`. With `REDIS_URL` several of it are one service. The README says how.
 
 use std::env;
+use std::time::Duration;
 
 use axum::Router;
 use axum::response::Html;
@@ -12,7 +13,8 @@ use palisade::Principal;
 use palisade::Stack;
 use palisade::auth::oidc::{Identity, Oidc, RedisSignIns, SignInRoutes};
 use palisade::auth::{
-    Auth, AuthLayer, HmacKeys, OptionalAuth, RedisSessions, SessionStore, Sessions,
+    Algorithm, Auth, AuthLayer, HmacKeys, OptionalAuth, RedisSessions, SessionStore, Sessions,
+    SigningKey, SigningKeys,
 };
 use palisade::axum::{not_found, protect, serve};
 use palisade::headers::CrossOriginGuardLayer;
@@ -24,6 +26,8 @@ type Error = Box<dyn std::error::Error>;
 const DEV_ISSUER: &str = "http://localhost:9000";
 const DEV_CLIENT: &str = "bookings";
 const DEV_SECRET: &str = "secret-of-bookings-for-development";
+/// For a laptop that is busy; the default is 50 ms.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -31,12 +35,23 @@ async fn main() -> Result<(), Error> {
     let here = setting("BASE_URL", "http://localhost:8080");
     let issuer = setting("OIDC_ISSUER", DEV_ISSUER);
 
-    let provider = Oidc::builder(&issuer)
-        .client(
-            &setting("OIDC_CLIENT_ID", DEV_CLIENT),
-            &setting("OIDC_CLIENT_SECRET", DEV_SECRET),
-        )
-        .redirect_uri(&format!("{here}/callback"));
+    let provider = Oidc::builder(&issuer).redirect_uri(&format!("{here}/callback"));
+    let id = setting("OIDC_CLIENT_ID", DEV_CLIENT);
+    let provider = match env::var("OIDC_PRIVATE_KEY") {
+        Ok(path) => {
+            let key = SigningKey::from_pem(Algorithm::ES256, &std::fs::read_to_string(path)?)?;
+            provider.private_key_client(&id, SigningKeys::new(key))
+        }
+        Err(_) => provider.client(&id, &setting("OIDC_CLIENT_SECRET", DEV_SECRET)),
+    };
+    let provider = match &*setting("OIDC_RESPONSE_MODE", "query") {
+        "form_post" => provider.form_post(),
+        _ => provider,
+    };
+    let provider = match &*setting("OIDC_USERINFO", "any") {
+        "signed" => provider.require_signed_userinfo(),
+        _ => provider,
+    };
     // The cookie of a session needs https anywhere but in development.
     let plain = !here.starts_with("https:");
     let (provider, sessions) = match env::var("REDIS_URL") {
@@ -45,7 +60,7 @@ async fn main() -> Result<(), Error> {
             let secret = env::var("COOKIE_SECRET").map_err(|_| "COOKIE_SECRET is missing")?;
             let provider = provider
                 .cookie_secret(&secret)
-                .redis(RedisSignIns::new(redis.clone()));
+                .redis(RedisSignIns::new(redis.clone()).timeout(PATIENCE));
             (provider, shared(redis, &secret, plain)?)
         }
         Err(_) => (provider, alone(plain)?),
@@ -60,8 +75,10 @@ async fn main() -> Result<(), Error> {
         .route("/me", get(me))
         .merge(sign_in.router())
         .fallback(not_found);
+    // The form of a provider comes from a page of another site; the state proves that this browser asked for it.
+    let guard = CrossOriginGuardLayer::new().add_insecure_bypass("POST /callback")?;
     let stack = Stack::new()
-        .cross_origin_guard(CrossOriginGuardLayer::new())
+        .cross_origin_guard(guard)
         .auth(AuthLayer::new().sessions(sessions).optional());
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -82,7 +99,7 @@ fn alone(plain: bool) -> Result<SessionStore, Error> {
 
 /// Sessions of every process with this Redis and this secret.
 fn shared(redis: ConnectionManager, secret: &str, plain: bool) -> Result<SessionStore, Error> {
-    let sessions = RedisSessions::builder(HmacKeys::current(secret)?, redis);
+    let sessions = RedisSessions::builder(HmacKeys::current(secret)?, redis).timeout(PATIENCE);
     let sessions = match plain {
         true => sessions.insecure_plain_http(),
         false => sessions,

@@ -123,12 +123,13 @@ impl Issuer {
         }
     }
 
-    /// The same issuer for its tokens of another purpose, which must say when they were made.
+    /// The same issuer for its tokens of another purpose, which must say when they were made if they must say when they
+    /// end.
     #[cfg(feature = "oidc")]
     pub(crate) fn for_purpose(self, purpose: Purpose) -> Self {
         Self {
             purpose,
-            issued_at_required: true,
+            issued_at_required: purpose.needs_expiry(),
             ..self
         }
     }
@@ -341,6 +342,7 @@ impl Issuer {
                 leeway: self.leeway,
                 issued_at_required: self.issued_at_required,
                 subject_required: self.purpose.needs_subject(),
+                expiry_required: self.purpose.needs_expiry(),
             },
             services: self.services,
             nonces: self.nonces,

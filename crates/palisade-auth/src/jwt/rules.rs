@@ -29,6 +29,8 @@ pub(crate) struct ClaimRules {
     pub(crate) issued_at_required: bool,
     /// Logout tokens may name a session alone.
     pub(crate) subject_required: bool,
+    /// Claims of the userinfo endpoint need not end; what they say of their age is checked all the same.
+    pub(crate) expiry_required: bool,
 }
 
 impl ClaimRules {
@@ -68,7 +70,11 @@ impl ClaimRules {
     fn check_times(&self, claims: &Registered<'_>, now: UnixTime) -> Result<UnixTime, Refusal> {
         let leeway = self.leeway.as_secs();
         let now = now.as_secs();
-        let exp = claims.exp.ok_or(Refusal::ExpiryMissing)?.floor();
+        let exp = match claims.exp {
+            Some(exp) => exp.floor(),
+            None if self.expiry_required => return Err(Refusal::ExpiryMissing),
+            None => now.saturating_add(1),
+        };
         if now >= exp.saturating_add(leeway) {
             return Err(Refusal::TokenExpired);
         }
@@ -108,6 +114,7 @@ mod tests {
             leeway: Duration::from_secs(30),
             issued_at_required: false,
             subject_required: true,
+            expiry_required: true,
         }
     }
 

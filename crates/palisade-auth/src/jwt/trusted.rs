@@ -116,6 +116,12 @@ impl TrustedIssuer {
                 (header.typ.is_none() || header.is_type("JWT")) && claims.says_id_use_at_most()
             }
             #[cfg(feature = "oidc")]
+            Purpose::Userinfo => {
+                (header.typ.is_none() || header.is_type("JWT"))
+                    && !claims.says_other_use()
+                    && !claims.has_nonce()
+            }
+            #[cfg(feature = "oidc")]
             Purpose::Logout => {
                 let typed = ["JWT", "logout+jwt"].iter().any(|typ| header.is_type(typ));
                 (header.typ.is_none() || typed) && claims.says_event_alone() && !claims.has_nonce()

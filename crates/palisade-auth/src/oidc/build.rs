@@ -19,7 +19,9 @@ use crate::jwt::purpose::Purpose;
 use crate::{AuthError, Jwks, JwtVerifier};
 
 /// The parameters that make the flow what it is, and are nobody's to change.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 14] = [
+    "client_assertion",
+    "client_assertion_type",
     "client_id",
     "client_secret",
     "code_challenge",
@@ -56,8 +58,12 @@ impl OidcBuilder {
         };
         let jwks = Jwks::discover(&self.issuer, Some(http_client.clone()));
         let verifiers = jwks.and_then(|jwks| {
-            let id_tokens = self.verifier(&jwks, Purpose::SignIn)?;
-            Ok((id_tokens, self.verifier(&jwks, Purpose::Logout)?))
+            let verifier = |purpose| self.verifier(&jwks, purpose);
+            Ok((
+                verifier(Purpose::SignIn)?,
+                verifier(Purpose::Userinfo)?,
+                verifier(Purpose::Logout)?,
+            ))
         });
         let verifiers = match verifiers {
             Ok(verifiers) if problems.is_empty() => verifiers,
@@ -68,10 +74,11 @@ impl OidcBuilder {
             }
             Err(error) => return Err(error),
         };
-        let (id_tokens, logout_tokens) = verifiers;
+        let (id_tokens, userinfo_tokens, logout_tokens) = verifiers;
         let registered = Registered {
             client: self.client.clone(),
             redirect_uri: self.redirect_uri.clone(),
+            assertion_audience: self.assertion_audience,
             clock: self.clock.clone(),
         };
         let registration = format!("{}:{}{}", self.issuer.len(), self.issuer, self.client.id);
@@ -94,13 +101,16 @@ impl OidcBuilder {
                 keys: Arc::clone(&keys),
                 registration: Arc::clone(&registration),
             }),
-            flows: Flows::new(keys, registration, &self.redirect_uri),
+            flows: Flows::new(keys, registration, &self.redirect_uri, self.mode),
             provider: Provider::new(&self.issuer, http_client, registered),
             scopes: self.scopes.join(" ").into(),
             parameters: self.parameters,
+            required_claims: self.required_claims,
             max_age: self.max_age,
             trusted_audiences: self.trusted_audiences,
             userinfo: self.userinfo,
+            userinfo_signature: self.userinfo_signature,
+            userinfo_tokens,
             id_tokens,
             logout_tokens,
             clock: self.clock,
@@ -128,6 +138,11 @@ impl OidcBuilder {
         }
         if self.algorithms.is_empty() {
             problems.push("algorithms", "is empty");
+        }
+        for (name, values) in &self.required_claims {
+            if name.is_empty() || values.is_empty() {
+                problems.push("claim", format!("{name:?} has no value that is admitted"));
+            }
         }
         for (name, _) in &self.parameters {
             if name.is_empty() || RESERVED.contains(&&**name) {

@@ -6,10 +6,13 @@ use palisade_client::HttpClient;
 use palisade_core::time::WallClock;
 use zeroize::Zeroizing;
 
+use super::flow::ResponseMode;
+use super::id_token::RequiredClaim;
 use super::provider::Client;
 #[cfg(feature = "redis")]
 use super::redis::RedisSignIns;
-use super::{Oidc, Userinfo};
+use super::{Oidc, Signature, Userinfo};
+use crate::SigningKeys;
 
 /// Collects the settings of an [`Oidc`].
 pub struct OidcBuilder {
@@ -19,9 +22,13 @@ pub struct OidcBuilder {
     pub(super) scopes: Vec<Box<str>>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) parameters: Vec<(Box<str>, Box<str>)>,
+    pub(super) required_claims: Vec<RequiredClaim>,
     pub(super) max_age: Option<Duration>,
     pub(super) trusted_audiences: Vec<Box<str>>,
     pub(super) userinfo: Userinfo,
+    pub(super) userinfo_signature: Signature,
+    pub(super) assertion_audience: Option<Box<str>>,
+    pub(super) mode: ResponseMode,
     pub(super) cookie_secret: Option<Zeroizing<Vec<u8>>>,
     pub(super) previous_cookie_secret: Option<Zeroizing<Vec<u8>>>,
     #[cfg(feature = "redis")]
@@ -41,9 +48,13 @@ impl Oidc {
             scopes: ["openid", "email", "profile"].map(Into::into).to_vec(),
             algorithms: vec![Algorithm::RS256],
             parameters: Vec::new(),
+            required_claims: Vec::new(),
             max_age: None,
             trusted_audiences: Vec::new(),
             userinfo: Userinfo::default(),
+            userinfo_signature: Signature::default(),
+            assertion_audience: None,
+            mode: ResponseMode::default(),
             cookie_secret: None,
             previous_cookie_secret: None,
             #[cfg(feature = "redis")]
@@ -67,6 +78,45 @@ impl OidcBuilder {
     #[must_use]
     pub fn public_client(mut self, id: &str) -> Self {
         self.client = Client::public(id);
+        self
+    }
+
+    /// Sets the id of a client that authenticates by a key of its own (`private_key_jwt`; RFC 7523, section 2.2; OpenID
+    /// Connect Core 1.0, section 9): the provider has the public half, and nobody keeps a secret for both. Each request has
+    /// a token of its own, for one minute. Keys may [rotate](SigningKeys::rotate); publish them at the address that is
+    /// registered as `jwks_uri`, each as [`VerifyingKey::to_jwk`](crate::VerifyingKey::to_jwk) writes it.
+    ///
+    /// The provider finds the key by its `kid`. Entra ID wants a certificate's thumbprint (`x5t`) instead, which is not sent.
+    #[must_use]
+    pub fn private_key_client(mut self, id: &str, keys: SigningKeys) -> Self {
+        self.client = Client::with_key(id, keys);
+        self
+    }
+
+    /// Sets whom the tokens of a [client with a key](Self::private_key_client) are for (`aud`); default the address of the
+    /// token endpoint, as OpenID Connect Core 1.0 says. Newer providers want their issuer.
+    #[must_use]
+    pub fn assertion_audience(mut self, audience: &str) -> Self {
+        self.assertion_audience = Some(audience.into());
+        self
+    }
+
+    /// Has the provider answer with a form that the browser posts to the callback (OAuth 2.0 Form Post Response Mode), so
+    /// that no code stands in an address, in logs or in the history; default a query. Some providers send some claims in
+    /// no other way.
+    ///
+    /// # Security
+    ///
+    /// The form comes from a page of another site, so the cookie of the sign-in is `SameSite=None; Secure`: a `Lax` one
+    /// would not come along, and every sign-in would fail. Pages of others can then post to the callback with it, and come
+    /// to nothing, because they know no state. Over plain http, on this machine alone, Chromium and Firefox keep such a
+    /// cookie and Safari does not.
+    ///
+    /// The cookie of a session does not come along either, and need not: which one a sign-in replaces is sealed into the
+    /// state. A guard against requests of other sites must let `POST /callback` pass.
+    #[must_use]
+    pub const fn form_post(mut self) -> Self {
+        self.mode = ResponseMode::FormPost;
         self
     }
 
@@ -106,6 +156,20 @@ impl OidcBuilder {
         self
     }
 
+    /// Lets only those sign in whose ID token has this claim as one of these texts, letter by letter: `hd` for the accounts
+    /// of a Google Workspace, `tid` for those of a tenant at Entra. Called again, asks for that claim too. Default none: whoever
+    /// has an account at the provider.
+    #[must_use]
+    pub fn require_claim<'a>(
+        mut self,
+        name: &str,
+        values: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let values = values.into_iter().map(Into::into).collect();
+        self.required_claims.push((name.into(), values));
+        self
+    }
+
     /// Sets how long ago a user may have proved who he is, in whole seconds; the provider asks again otherwise. Default any
     /// time.
     #[must_use]
@@ -126,6 +190,15 @@ impl OidcBuilder {
     #[must_use]
     pub const fn userinfo(mut self, userinfo: Userinfo) -> Self {
         self.userinfo = userinfo;
+        self
+    }
+
+    /// Refuses claims of the userinfo endpoint that are not signed (OpenID Connect Core 1.0, section 5.3.2), for clients
+    /// registered with `userinfo_signed_response_alg`. Signed ones are verified either way, by the [algorithms](Self::algorithms)
+    /// and keys of ID tokens; encrypted ones are not read.
+    #[must_use]
+    pub const fn require_signed_userinfo(mut self) -> Self {
+        self.userinfo_signature = Signature::Required;
         self
     }
 

@@ -57,6 +57,10 @@ pub enum OidcError {
     /// The ID token, or what it tells of, is too old.
     #[error("the authentication is too old")]
     TooOld,
+    /// A claim of the ID token is not one of those that
+    /// [`OidcBuilder::require_claim`](crate::oidc::OidcBuilder::require_claim) admits.
+    #[error("the ID token lacks a claim that is required")]
+    NotAdmitted,
     /// The claims of the userinfo endpoint, or of a later ID token, are about somebody else.
     #[error("the claims are about another subject")]
     WrongSubject,
@@ -99,6 +103,7 @@ impl OidcError {
             Self::WrongParty => "sign_in_wrong_party",
             Self::WrongAccessToken => "sign_in_wrong_access_token",
             Self::TooOld => "sign_in_too_old",
+            Self::NotAdmitted => "sign_in_not_admitted",
             Self::WrongSubject => "sign_in_wrong_subject",
             Self::WrongEvent => "logout_wrong_event",
             Self::Replayed => "logout_replayed",

@@ -26,17 +26,33 @@ const PREFIX: &str = "sign-in-";
 /// 10 minutes.
 pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
+/// The way in which a provider answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ResponseMode {
+    /// In the query of the callback.
+    #[default]
+    Query,
+    /// In a form that the browser posts to it.
+    FormPost,
+}
+
 /// The seal of the sign-ins of one client at one provider.
 pub(super) struct Flows {
     keys: Arc<SealKeys>,
     transport: Transport,
+    mode: ResponseMode,
     /// Cookies of another provider or client do not open.
     registration: Arc<str>,
 }
 
 impl Flows {
     /// The redirect URI says whether cookies may travel over plain http, which it does for this machine alone.
-    pub(super) fn new(keys: Arc<SealKeys>, registration: Arc<str>, redirect_uri: &str) -> Self {
+    pub(super) fn new(
+        keys: Arc<SealKeys>,
+        registration: Arc<str>,
+        redirect_uri: &str,
+        mode: ResponseMode,
+    ) -> Self {
         let transport = match redirect_uri.starts_with("https:") {
             true => Transport::Secure,
             false => Transport::Plain,
@@ -44,6 +60,7 @@ impl Flows {
         Self {
             keys,
             transport,
+            mode,
             registration,
         }
     }
@@ -79,7 +96,7 @@ impl Flows {
         let text = serde_json::to_string(flow).map(Zeroizing::new);
         let text = text.map_err(|_| OidcError::Unavailable)?;
         let sealed = self.keys.seal(Purpose::Cookie, &self.label(&name), &text);
-        let set = |sealed: String| cookie::set(&name, &sealed, LIFETIME.as_secs(), self.transport);
+        let set = |sealed: String| self.set(&name, &sealed, LIFETIME.as_secs());
         let mut cookies = vec![sealed.and_then(set).ok_or(OidcError::Unavailable)?];
         let others = self.names(request);
         if others.len() >= AT_ONCE {
@@ -94,7 +111,19 @@ impl Flows {
     }
 
     fn without(&self, name: &str) -> Option<HeaderValue> {
-        cookie::set(name, "", 0, self.transport)
+        self.set(name, "", 0)
+    }
+
+    fn set(&self, name: &str, value: &str, seconds: u64) -> Option<HeaderValue> {
+        match self.mode {
+            ResponseMode::Query => cookie::set(name, value, seconds, self.transport),
+            // The form is posted by a page of the provider.
+            ResponseMode::FormPost => cookie::set_for_all_sites(name, value, seconds),
+        }
+    }
+
+    pub(super) const fn mode(&self) -> ResponseMode {
+        self.mode
     }
 
     /// By the state, so that several sign-ins can be under way.
@@ -129,6 +158,9 @@ pub(super) struct Flow {
     verifier: String,
     return_to: String,
     began_at: u64,
+    /// The session that the browser had, whose cookie does not come with a form of another site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
 }
 
 impl Flow {
@@ -143,7 +175,20 @@ impl Flow {
             verifier: random()?,
             return_to: return_to.to_owned(),
             began_at: now.as_secs(),
+            before: None,
         })
+    }
+
+    #[cfg(feature = "axum")]
+    pub(super) fn with_before(self, before: Option<String>) -> Self {
+        let mut flow = self;
+        flow.before = before;
+        flow
+    }
+
+    #[cfg(feature = "axum")]
+    pub(super) fn before(&self) -> Option<&str> {
+        self.before.as_deref()
     }
 
     pub(super) fn state(&self) -> &str {

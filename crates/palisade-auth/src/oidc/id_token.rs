@@ -49,6 +49,17 @@ impl OneOrMany {
     }
 }
 
+/// A claim, and the texts that it may be.
+pub(super) type RequiredClaim = (Box<str>, Vec<Box<str>>);
+
+/// Whether claims have all that are required.
+pub(super) fn are_admitted(claims: &Value, required: &[RequiredClaim]) -> bool {
+    required.iter().all(|(name, values)| {
+        let given = claims.get(&**name).and_then(Value::as_str);
+        given.is_some_and(|given| values.iter().any(|value| **value == *given))
+    })
+}
+
 /// The demands on an ID token.
 pub(super) struct Expected<'a> {
     pub(super) client: &'a str,

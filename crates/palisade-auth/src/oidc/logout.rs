@@ -7,7 +7,8 @@ use palisade_core::time::UnixTime;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Oidc, OidcError, with_query};
+use super::location::with_query;
+use super::{Oidc, OidcError};
 use crate::digest::{Digest, sha256};
 use crate::{Issuer, TokenClaims};
 

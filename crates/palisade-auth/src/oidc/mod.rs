@@ -10,7 +10,9 @@
 //! - The ID token goes through the strict verifier of this crate and the checks of OpenID Connect Core 1.0, section
 //!   3.1.3.7: `aud`, `azp`, `nonce`, `iat`, `at_hash`, `auth_time`. The parameter `iss` of the response (RFC 9207) must be
 //!   the provider where it is there, and must be there where the provider says that it sends it.
-//! - Claims of the userinfo endpoint count only for the subject of the ID token.
+//! - Claims of the userinfo endpoint count only for the subject of the ID token, and signed ones (section 5.3.2) only of this
+//!   issuer and for this client.
+//! - The client authenticates by its secret, or by a key of its own (`private_key_jwt`; RFC 7523).
 //! - The browser is sent back to paths of this site alone, and reads nothing that the provider wrote.
 //!
 //! # Example
@@ -42,6 +44,7 @@ mod flow;
 mod id_token;
 mod identity;
 mod link;
+mod location;
 mod logout;
 mod once;
 mod provider;
@@ -63,12 +66,12 @@ use palisade_core::time::WallClock;
 pub use self::builder::OidcBuilder;
 pub use self::error::OidcError;
 use self::flow::{Callback, Flow, Flows};
-use self::id_token::{Expected, IdClaims};
+use self::id_token::{Expected, IdClaims, RequiredClaim};
 pub use self::identity::Identity;
 pub use self::link::{EmailAccount, LinkAccounts, account_of};
 pub use self::logout::Logout;
-use self::provider::Provider;
 pub use self::provider::ProviderTokens;
+use self::provider::{Provider, Said};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use self::redis::RedisSignIns;
@@ -87,9 +90,12 @@ struct Inner {
     flows: Flows,
     scopes: Box<str>,
     parameters: Vec<(Box<str>, Box<str>)>,
+    required_claims: Vec<RequiredClaim>,
     max_age: Option<Duration>,
     trusted_audiences: Vec<Box<str>>,
     userinfo: Userinfo,
+    userinfo_signature: Signature,
+    userinfo_tokens: JwtVerifier,
     id_tokens: JwtVerifier,
     logout_tokens: JwtVerifier,
     used_states: Used,
@@ -122,6 +128,14 @@ pub enum Userinfo {
     Never,
 }
 
+/// Whether claims of the userinfo endpoint must be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Signature {
+    #[default]
+    Optional,
+    Required,
+}
+
 /// The answer that sends a browser to the provider: 303 or 302 with this location, and every cookie as `Set-Cookie`.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -142,6 +156,9 @@ pub struct SignedIn {
     pub tokens: ProviderTokens,
     /// The path of this site that the sign-in began for, `/` unless a safe one was asked for.
     pub return_to: String,
+    /// The session that the browser had when it began.
+    #[cfg(feature = "axum")]
+    before: Option<String>,
 }
 
 impl Oidc {
@@ -169,8 +186,12 @@ impl Oidc {
         return_to: Option<&str>,
         request: &HeaderMap,
     ) -> Result<Begun, OidcError> {
-        let metadata = self.0.provider.metadata().await?;
         let flow = Flow::new(return_to::safe(return_to), self.0.clock.now())?;
+        self.begin_flow(flow, request).await
+    }
+
+    async fn begin_flow(&self, flow: Flow, request: &HeaderMap) -> Result<Begun, OidcError> {
+        let metadata = self.0.provider.metadata().await?;
         Ok(Begun {
             location: self.location(&metadata.authorization_endpoint, &flow),
             cookies: self.0.flows.cookies(&flow, request)?,
@@ -178,7 +199,7 @@ impl Oidc {
     }
 
     /// Finishes the sign-in that a browser comes back from the provider with. `query` is that of the callback, without the
-    /// question mark.
+    /// question mark, or the body of the form that [`form_post`](OidcBuilder::form_post) asks for.
     ///
     /// A state serves one call, whatever comes of it, within this process or, by `RedisSignIns`, in all instances; a code
     /// serves one at the provider. Answer with
@@ -220,6 +241,8 @@ impl Oidc {
             identity,
             tokens,
             return_to: flow.return_to().to_owned(),
+            #[cfg(feature = "axum")]
+            before: flow.before().map(str::to_owned),
         })
     }
 
@@ -287,6 +310,11 @@ impl Oidc {
         let raw = raw.ok_or(OidcError::BadAnswer)?;
         let claims: IdClaims = raw.parse().map_err(|_| OidcError::BadAnswer)?;
         id_token::check(&claims, token, expected, self.0.clock.now())?;
+        let required = &self.0.required_claims;
+        let all = raw.parse().map_err(|_| OidcError::BadAnswer)?;
+        if !id_token::are_admitted(&all, required) {
+            return Err(OidcError::NotAdmitted);
+        }
         Ok((claims, raw.clone()))
     }
 
@@ -306,42 +334,35 @@ impl Oidc {
             return Ok(None);
         }
         let metadata = this.provider.metadata().await?;
-        match (&metadata.userinfo_endpoint, this.userinfo) {
-            (Some(url), _) => {
-                let asked = this.provider.userinfo(url, access_token, &claims.sub);
-                asked.await.map(Some)
-            }
-            (None, Userinfo::Always) => Err(OidcError::BadAnswer),
-            (None, _) => Ok(None),
+        let url = match (&metadata.userinfo_endpoint, this.userinfo) {
+            (Some(url), _) => url,
+            (None, Userinfo::Always) => return Err(OidcError::BadAnswer),
+            (None, _) => return Ok(None),
+        };
+        let said = match this.provider.userinfo(url, access_token).await? {
+            Said::Signed(token) => self.signed_userinfo(&token).await?,
+            Said::Plain(said) if this.userinfo_signature == Signature::Optional => said,
+            Said::Plain(_) => return Err(OidcError::BadAnswer),
+        };
+        // Anybody's claims could be put in the place of the user's otherwise (section 5.3.2).
+        match said.parse() {
+            Ok(Subject { sub }) if sub == claims.sub => Ok(Some(said)),
+            Ok(_) => Err(OidcError::WrongSubject),
+            Err(_) => Err(OidcError::BadAnswer),
         }
     }
 
-    fn location(&self, endpoint: &str, flow: &Flow) -> String {
-        let this = &*self.0;
-        let challenge = flow.challenge();
-        let max_age = this.max_age.map(|age| age.as_secs().to_string());
-        let mut pairs = vec![
-            ("response_type", "code"),
-            ("client_id", this.provider.client_id()),
-            ("redirect_uri", this.provider.redirect_uri()),
-            ("scope", &*this.scopes),
-            ("state", flow.state()),
-            ("nonce", flow.nonce()),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", "S256"),
-        ];
-        pairs.extend(max_age.as_deref().map(|age| ("max_age", age)));
-        let own = this.parameters.iter();
-        pairs.extend(own.map(|(name, value)| (&**name, &**value)));
-        with_query(endpoint, pairs)
+    async fn signed_userinfo(&self, token: &str) -> Result<TokenClaims, OidcError> {
+        let verified = self.0.userinfo_tokens.authenticate(token).await;
+        let verified = verified.map_err(OidcError::Token)?;
+        let claims = verified.claims_as::<TokenClaims>();
+        claims.cloned().ok_or(OidcError::BadAnswer)
     }
 }
 
-/// An endpoint, which may have a query of its own, with more of it (RFC 6749, section 3.1).
-fn with_query<'a>(endpoint: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let joint = if endpoint.contains('?') { '&' } else { '?' };
-    let query = crate::form::form(pairs);
-    format!("{endpoint}{joint}{}", String::from_utf8_lossy(&query))
+#[derive(serde::Deserialize)]
+struct Subject {
+    sub: String,
 }
 
 impl fmt::Debug for Oidc {

@@ -90,6 +90,16 @@ pub(crate) fn set(
     Some(value)
 }
 
+/// The same for a cookie that comes back with forms of other sites, which takes `Secure` (RFC 6265bis, section 5.7).
+#[cfg(feature = "oidc")]
+pub(crate) fn set_for_all_sites(name: &str, value: &str, seconds: u64) -> Option<HeaderValue> {
+    let text =
+        format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=None");
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 /// The value of a `Set-Cookie`.
 #[cfg(all(feature = "oidc", feature = "axum"))]
 pub(super) fn set_value(set_cookie: &HeaderValue) -> Option<&[u8]> {

@@ -3,6 +3,9 @@
 mod accounts;
 mod back_channel;
 mod browser;
+mod client_key;
+mod form_post;
+mod google;
 mod id_tokens;
 #[cfg(feature = "redis")]
 mod instances;

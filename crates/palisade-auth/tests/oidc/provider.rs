@@ -1,11 +1,12 @@
 //! An OpenID Connect provider on loopback that the tests make misbehave.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use palisade_auth::oidc::{Oidc, OidcBuilder};
+use palisade_auth::{SigningKeys, VerifyingKey};
 use palisade_client::HttpClient;
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Clock, NOW, b64};
+use crate::support::{Clock, NOW, b64, unb64};
 
 pub(super) const CLIENT: &str = "bookings";
 pub(super) const CLIENT_SECRET: &str = "client:secret+of é the test";
@@ -44,6 +45,13 @@ pub(super) struct Said {
     /// Instead of a good signature.
     pub(super) forge: Option<fn(&str, &KeyPair) -> String>,
     pub(super) userinfo: (u16, Value),
+    /// Instead of that, as `application/jwt`.
+    pub(super) userinfo_token: Option<String>,
+    /// The public keys of a client that has no secret.
+    pub(super) client_keys: Option<SigningKeys>,
+    /// Whether it gives a refresh token only with `access_type=offline` and `prompt=consent`.
+    pub(super) refresh_only_offline: bool,
+    assertions: HashSet<String>,
     /// Method, path, head and body of each request.
     pub(super) asked: Vec<(String, String)>,
     codes: HashMap<String, Request>,
@@ -115,6 +123,10 @@ impl Provider {
                 answer: None,
                 forge: None,
                 userinfo: (200, json!({"sub": "alice", "email": "a@info.example"})),
+                userinfo_token: None,
+                client_keys: None,
+                refresh_only_offline: false,
+                assertions: HashSet::new(),
                 asked: Vec::new(),
                 codes: HashMap::new(),
                 issued: 0,
@@ -188,6 +200,28 @@ impl Provider {
         }]})
     }
 
+    /// Whether a request is the client's: by its secret, or by a token that its key has signed and that comes once (RFC 7523,
+    /// section 3).
+    fn is_client(&self, head: &str, given: &HashMap<String, String>) -> bool {
+        let mut said = self.said();
+        let Some(keys) = said.client_keys.clone() else {
+            // Colon, plus, space and the letter are escaped before they are put into base64.
+            let pair = "bookings:client%3Asecret%2Bof%20%C3%A9%20the%20test";
+            let basic = format!("authorization: Basic {}", STANDARD.encode(pair));
+            return head.contains(&basic);
+        };
+        let assertion = &given["client_assertion"];
+        let (input, signature) = assertion.rsplit_once('.').unwrap();
+        let header: Value =
+            serde_json::from_slice(&unb64(input.split('.').next().unwrap())).unwrap();
+        let known = keys.verifying().unwrap();
+        let key = known
+            .iter()
+            .find(|key| header["kid"] == key.key_id().unwrap());
+        let is_signed = key.is_some_and(|key| is_es256(key, input, &unb64(signature)));
+        is_signed && said.assertions.insert(assertion.clone())
+    }
+
     fn token(&self, head: &str, body: &str) -> (u16, Value) {
         if let Some(answer) = &self.said().answer {
             return answer.clone();
@@ -199,12 +233,10 @@ impl Provider {
                 json!({"error": error, "error_description": "<b>text</b>"}),
             )
         };
-        // Colon, plus, space and the letter are escaped before they are put into base64.
-        let pair = "bookings:client%3Asecret%2Bof%20%C3%A9%20the%20test";
-        let basic = format!("authorization: Basic {}", STANDARD.encode(pair));
-        if !head.contains(&basic) {
+        if !self.is_client(head, &given) {
             return (401, json!({"error": "invalid_client"}));
         }
+        let mut refreshable = true;
         let nonce = if given["grant_type"] == "refresh_token" {
             match &*given["refresh_token"] {
                 "refresh-1" => None,
@@ -218,6 +250,9 @@ impl Provider {
             if challenge != request.get("code_challenge") || given["redirect_uri"] != REDIRECT {
                 return refused("invalid_grant");
             }
+            let offline = request.get("access_type") == "offline";
+            let consented = request.get("prompt") == "consent";
+            refreshable = !self.said().refresh_only_offline || (offline && consented);
             Some(request.get("nonce").to_owned())
         };
         let mut claims = json!({
@@ -235,7 +270,9 @@ impl Provider {
             "id_token": self.sign(&header, &claims),
         });
         if nonce.is_some() {
-            tokens["refresh_token"] = "refresh-1".into();
+            if refreshable {
+                tokens["refresh_token"] = "refresh-1".into();
+            }
         } else {
             tokens["access_token"] = "access-2".into();
         }
@@ -260,6 +297,10 @@ impl Provider {
         let body = String::from_utf8(body).unwrap();
         self.said().asked.push((head.clone(), body.clone()));
         let path = head.split(' ').nth(1).unwrap();
+        let signed = self.said().userinfo_token.clone();
+        if let Some(signed) = signed.filter(|_| path == "/userinfo") {
+            return answer_with(&mut socket, 200, "application/jwt; charset=utf-8", &signed).await;
+        }
         let (status, answer) = match path {
             "/.well-known/openid-configuration" => (200, self.said().metadata.clone()),
             "/jwks" => (200, self.jwks()),
@@ -267,12 +308,7 @@ impl Provider {
             "/userinfo" => self.said().userinfo.clone(),
             _ => (404, json!({})),
         };
-        let text = answer.to_string();
-        let answer = format!(
-            "HTTP/1.1 {status} Said\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
-            text.len()
-        );
-        let _ = socket.write_all(answer.as_bytes()).await;
+        answer_with(&mut socket, status, "application/json", &answer.to_string()).await;
     }
 
     /// The paths that were asked for.
@@ -285,7 +321,24 @@ impl Provider {
     }
 }
 
-fn change(claims: &mut Value, changes: &Value) {
+async fn answer_with(socket: &mut TcpStream, status: u16, kind: &str, text: &str) {
+    let answer = format!(
+        "HTTP/1.1 {status} Said\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    let _ = socket.write_all(answer.as_bytes()).await;
+}
+
+/// Without the crate under test.
+fn is_es256(key: &VerifyingKey, input: &str, signature: &[u8]) -> bool {
+    let jwk = key.to_jwk().unwrap();
+    let half = |name: &str| unb64(jwk[name].as_str().unwrap());
+    let point = [&[4][..], &half("x"), &half("y")].concat();
+    let key = signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point);
+    key.verify(input.as_bytes(), signature).is_ok()
+}
+
+pub(super) fn change(claims: &mut Value, changes: &Value) {
     let claims = claims.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
         if value.is_null() {

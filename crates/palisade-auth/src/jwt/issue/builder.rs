@@ -146,6 +146,7 @@ impl TokenIssuerBuilder {
             lifetime,
             rules: ClaimRules {
                 subject_required: true,
+                expiry_required: true,
                 audiences: self.audiences,
                 clients: Vec::new(),
                 max_lifetime: lifetime,

@@ -5,48 +5,98 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
+use crate::SigningKeys;
 use crate::form::escape;
 
 /// The credentials of this service at the provider.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) id: Box<str>,
-    secret: Option<Zeroizing<String>>,
+    credential: Credential,
 }
 
-/// The way in which a client authenticates at the token endpoint.
+#[derive(Clone)]
+enum Credential {
+    None,
+    Secret(Zeroizing<String>),
+    Key(SigningKeys),
+}
+
+/// The way in which a client authenticates at the token endpoint, by its registered name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
+    None,
     Basic,
     Post,
+    PrivateKey,
+}
+
+impl Method {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+            Self::PrivateKey => "private_key_jwt",
+        }
+    }
 }
 
 impl Client {
     pub(crate) fn confidential(id: &str, secret: &str) -> Self {
-        Self {
-            id: id.into(),
-            secret: Some(Zeroizing::new(secret.to_owned())),
-        }
+        Self::of(id, Credential::Secret(Zeroizing::new(secret.to_owned())))
     }
 
     pub(crate) fn public(id: &str) -> Self {
+        Self::of(id, Credential::None)
+    }
+
+    pub(crate) fn with_key(id: &str, keys: SigningKeys) -> Self {
+        Self::of(id, Credential::Key(keys))
+    }
+
+    fn of(id: &str, credential: Credential) -> Self {
         Self {
             id: id.into(),
-            secret: None,
+            credential,
         }
     }
 
-    pub(super) const fn has_secret(&self) -> bool {
-        self.secret.is_some()
+    pub(crate) fn has_empty_secret(&self) -> bool {
+        matches!(&self.credential, Credential::Secret(secret) if secret.is_empty())
     }
 
-    pub(crate) fn has_empty_secret(&self) -> bool {
-        self.secret.as_ref().is_some_and(|secret| secret.is_empty())
+    pub(super) const fn keys(&self) -> Option<&SigningKeys> {
+        match &self.credential {
+            Credential::Key(keys) => Some(keys),
+            Credential::None | Credential::Secret(_) => None,
+        }
+    }
+
+    const fn secret(&self) -> Option<&Zeroizing<String>> {
+        match &self.credential {
+            Credential::Secret(secret) => Some(secret),
+            Credential::None | Credential::Key(_) => None,
+        }
+    }
+
+    /// The way to authenticate at a provider that supports these, or does not say.
+    pub(super) fn method(&self, supported: Option<&[String]>) -> Option<Method> {
+        let ways: &[Method] = match &self.credential {
+            // There is nothing that it could be refused with.
+            Credential::None => return Some(Method::None),
+            Credential::Secret(_) => &[Method::Basic, Method::Post],
+            Credential::Key(_) => &[Method::PrivateKey],
+        };
+        let has = |way: &&Method| {
+            supported.is_none_or(|all| all.iter().any(|method| method == way.name()))
+        };
+        ways.iter().find(has).copied()
     }
 
     /// `Authorization` (RFC 6749, section 2.3.1), if this is how.
     pub(super) fn authorization(&self, method: Method) -> Option<HeaderValue> {
-        let secret = self.secret.as_ref().filter(|_| method == Method::Basic)?;
+        let secret = self.secret().filter(|_| method == Method::Basic)?;
         let mut pair = Zeroizing::new(Vec::new());
         escape(self.id.as_bytes(), &mut pair);
         pair.push(b':');
@@ -57,15 +107,19 @@ impl Client {
         Some(value)
     }
 
-    /// The members of the body that say it otherwise.
+    /// The members of the body that say who asks, and his secret if it belongs there.
     pub(super) fn members(&self, method: Method) -> Vec<(&str, &str)> {
-        match (&self.secret, method) {
-            (Some(_), Method::Basic) => Vec::new(),
-            (Some(secret), Method::Post) => {
-                vec![("client_id", &self.id), ("client_secret", secret)]
-            }
-            (None, _) => vec![("client_id", &self.id)],
+        let mut members = Vec::new();
+        if method != Method::Basic {
+            members.push(("client_id", &*self.id));
         }
+        if method == Method::Post {
+            members.extend(
+                self.secret()
+                    .map(|secret| ("client_secret", secret.as_str())),
+            );
+        }
+        members
     }
 }
 

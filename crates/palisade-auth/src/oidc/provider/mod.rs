@@ -1,5 +1,6 @@
 //! The requests to a provider over HTTPS.
 
+mod assertion;
 mod client;
 mod metadata;
 mod tokens;
@@ -20,6 +21,7 @@ use self::metadata::Metadata;
 pub use self::tokens::ProviderTokens;
 #[cfg(all(feature = "redis", feature = "axum"))]
 pub(crate) use self::tokens::TokenParts;
+pub(super) use self::userinfo::Said;
 use super::OidcError;
 
 /// The time for which a discovery document is believed: places change with migrations.
@@ -31,6 +33,8 @@ const REST: Duration = Duration::from_secs(2);
 pub(super) struct Registered {
     pub(super) client: Client,
     pub(super) redirect_uri: Box<str>,
+    /// The audience of client assertions; default the token endpoint.
+    pub(super) assertion_audience: Option<Box<str>>,
     pub(super) clock: WallClock,
 }
 

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::client::Method;
-use super::{OidcError, Provider};
+use super::metadata::Metadata;
+use super::{OidcError, Provider, assertion};
 use crate::form::form;
 
 /// The tokens of a provider, for calls to its other services and for signing out there. They say nothing to this service:
@@ -78,17 +78,17 @@ impl Provider {
     async fn ask_for_tokens(&self, members: &[(&str, &str)]) -> Result<ProviderTokens, OidcError> {
         let metadata = self.metadata().await?;
         let url = &*metadata.token_endpoint;
-        let method = match (metadata.method, self.registered.client.has_secret()) {
-            (Some(method), true) => method,
-            // Which is no difference to a client that has none.
-            (_, false) => Method::Post,
-            (None, true) => {
-                let reason = "it takes a client's secret neither as Basic nor in the body";
-                self.bad_answer(url, &reason);
-                return Err(OidcError::ClientRefused);
-            }
+        let client = &self.registered.client;
+        let Some(method) = client.method(metadata.methods.as_deref()) else {
+            self.bad_answer(url, &"it has no way for this client to authenticate");
+            return Err(OidcError::ClientRefused);
         };
-        let own = self.registered.client.members(method);
+        let assertion = self.assertion(&metadata)?;
+        let mut own = client.members(method);
+        if let Some(assertion) = &assertion {
+            own.push(("client_assertion_type", assertion::TYPE));
+            own.push(("client_assertion", assertion));
+        }
         let body = form(members.iter().copied().chain(own));
         let mut request = Request::new(Bytes::from(body));
         *request.method_mut() = Verb::POST;
@@ -109,6 +109,25 @@ impl Provider {
             return Err(self.bad_answer(url, &"its tokens are no bearer tokens"));
         }
         Ok(ProviderTokens::new(granted, self.registered.clock.now()))
+    }
+
+    /// The proof of a client that has a key. It is sent to the token endpoint of the issuer's own document, which is its
+    /// audience too, so that nobody else gets one that would be taken there.
+    fn assertion(&self, metadata: &Metadata) -> Result<Option<Zeroizing<String>>, OidcError> {
+        let registered = &self.registered;
+        let Some(keys) = registered.client.keys() else {
+            return Ok(None);
+        };
+        let url = &*metadata.token_endpoint;
+        let algorithm = format!("{:?}", keys.view().current.public().algorithm());
+        let supported = metadata.assertion_algorithms.as_ref();
+        if supported.is_some_and(|all| !all.contains(&algorithm)) {
+            self.bad_answer(url, &"it does not know the algorithm of this client's key");
+            return Err(OidcError::ClientRefused);
+        }
+        let audience = registered.assertion_audience.as_deref().unwrap_or(url);
+        let now = registered.clock.now();
+        assertion::signed(keys, &registered.client.id, audience, now).map(Some)
     }
 
     /// An error of RFC 6749, section 5.2; nothing of its text goes anywhere.

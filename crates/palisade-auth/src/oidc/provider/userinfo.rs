@@ -1,31 +1,27 @@
 //! The userinfo endpoint (OpenID Connect Core 1.0, section 5.3).
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION};
-use http::{HeaderValue, Request, StatusCode};
-use serde::Deserialize;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use zeroize::Zeroizing;
 
 use super::{OidcError, Provider};
 use crate::TokenClaims;
 use crate::jwt::json::has_unique_members;
 
-#[derive(Deserialize)]
-struct Subject {
-    sub: String,
+/// The answer of the endpoint, whomever it is about.
+pub(crate) enum Said {
+    Plain(TokenClaims),
+    /// A token that nobody has verified yet (section 5.3.2).
+    Signed(String),
 }
 
 impl Provider {
-    /// The claims about this subject.
-    pub(crate) async fn userinfo(
-        &self,
-        url: &str,
-        access_token: &str,
-        subject: &str,
-    ) -> Result<TokenClaims, OidcError> {
+    pub(crate) async fn userinfo(&self, url: &str, access_token: &str) -> Result<Said, OidcError> {
         let mut request = Request::new(Bytes::new());
         let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let both = HeaderValue::from_static("application/json, application/jwt");
+        headers.insert(ACCEPT, both);
         let bearer = Zeroizing::new(format!("Bearer {access_token}"));
         let bearer = HeaderValue::from_str(&bearer);
         let mut bearer = bearer.map_err(|_| OidcError::BadAnswer)?;
@@ -37,18 +33,23 @@ impl Provider {
             status if status.is_server_error() => return Err(OidcError::Unavailable),
             status => return Err(self.bad_answer(url, &status)),
         }
-        let json = response.into_body();
-        if !has_unique_members(&json) {
+        let is_signed = is_jwt(response.headers());
+        let body = response.into_body();
+        if is_signed {
+            let token = std::str::from_utf8(&body);
+            let token = token.map_err(|_| self.bad_answer(url, &"it is no token"))?;
+            return Ok(Said::Signed(token.trim().to_owned()));
+        }
+        if !has_unique_members(&body) {
             return Err(self.bad_answer(url, &"it names a member twice, or is no JSON"));
         }
-        let claims = TokenClaims::new(json.to_vec());
-        let about: Subject = claims
-            .parse()
-            .map_err(|_| self.bad_answer(url, &"it has no `sub`"))?;
-        // Anybody's claims could be put in the place of the user's otherwise (section 5.3.2).
-        if about.sub != subject {
-            return Err(OidcError::WrongSubject);
-        }
-        Ok(claims)
+        Ok(Said::Plain(TokenClaims::new(body.to_vec())))
     }
+}
+
+fn is_jwt(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/jwt")
 }

@@ -12,16 +12,21 @@ use super::respond::{self, answer, method_not_allowed, redirect, with_cookies};
 use crate::Refusal;
 use crate::form::only;
 use crate::oidc::OidcError;
+use crate::oidc::flow::ResponseMode;
 
-/// The largest body of a back-channel logout that is read, in bytes: a token of 8 KiB and its name.
+/// The largest body that is read, in bytes: a logout token of 8 KiB and its name, or a code, which is shorter.
 const MAX_BODY: usize = 16 * 1024;
 
 impl SignInRoutes {
     /// The routes.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        let callback = match self.0.oidc.0.flows.mode() {
+            ResponseMode::Query => get(callback),
+            ResponseMode::FormPost => post(posted_callback),
+        };
         Router::new()
             .route("/login", get(login))
-            .route("/callback", get(callback))
+            .route("/callback", callback)
             .route("/logout", post(logout))
             .route("/logout/back-channel", post(back_channel))
             .with_state(self.clone())
@@ -48,7 +53,7 @@ async fn login(State(routes): State<SignInRoutes>, request: Request) -> Response
     let (mut parts, _) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default();
     let return_to = only(query, "return_to").ok().flatten();
-    let begun = routes.0.oidc.begin(return_to.as_deref(), &parts.headers);
+    let begun = routes.begin(return_to.as_deref(), &parts.headers);
     match begun.await {
         Ok(begun) => with_cookies(redirect(&begun.location), begun.cookies),
         Err(error) => routes.failed(&mut parts, error),
@@ -60,10 +65,22 @@ async fn callback(State(routes): State<SignInRoutes>, request: Request) -> Respo
     if request.method() == Method::HEAD {
         return method_not_allowed();
     }
-    let (mut parts, _) = request.into_parts();
+    let (parts, _) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    let spent = routes.0.oidc.spent(&query);
-    let response = match routes.finish(&query, &parts.headers).await {
+    finished(&routes, parts, &query).await
+}
+
+async fn posted_callback(State(routes): State<SignInRoutes>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_BODY).await.unwrap_or_default();
+    // What is no text is no form either.
+    let form = std::str::from_utf8(&body).unwrap_or_default();
+    finished(&routes, parts, form).await
+}
+
+async fn finished(routes: &SignInRoutes, mut parts: Parts, query: &str) -> Response {
+    let spent = routes.0.oidc.spent(query);
+    let response = match routes.finish(query, &parts.headers).await {
         Ok((cookie, principal, return_to)) => {
             let scope = RequestScope::enter(&mut parts.extensions);
             let event = SecurityEvent::new(EventKind::LoginSuccess);

@@ -15,7 +15,8 @@ use palisade_core::Principal;
 use self::accounts::{Accounts, Adapt};
 pub use self::builder::SignInRoutesBuilder;
 use self::kept::{Kept, SignIns};
-use super::{Identity, Logout, Oidc, OidcError, ProviderTokens, SignedIn};
+use super::flow::{Flow, ResponseMode};
+use super::{Begun, Identity, Logout, Oidc, OidcError, ProviderTokens, SignedIn, return_to};
 use crate::outcome::Outcome;
 use crate::{Refusal, SessionStore};
 
@@ -24,7 +25,7 @@ use crate::{Refusal, SessionStore};
 /// | route | what it does |
 /// |---|---|
 /// | `GET /login?return_to=/rooms` | sends the browser to the provider |
-/// | `GET /callback` | finishes the sign-in, begins a session, and sends the browser to `return_to` |
+/// | `GET /callback` | finishes the sign-in, begins a session, and sends the browser to `return_to`; with [`form_post`](super::OidcBuilder::form_post) it is `POST /callback` |
 /// | `POST /logout` | ends the session, and sends the browser to the provider's logout where it has one |
 /// | `POST /logout/back-channel` | ends the sessions that a logout token of the provider names |
 ///
@@ -100,6 +101,18 @@ impl SignInRoutes {
         this.sign_ins.tokens(&this.oidc, principal).await
     }
 
+    /// The session that the browser has is remembered where its cookie does not come back with the answer.
+    async fn begin(&self, target: Option<&str>, request: &HeaderMap) -> Result<Begun, OidcError> {
+        let oidc = &self.0.oidc;
+        let before = match oidc.0.flows.mode() {
+            ResponseMode::Query => None,
+            ResponseMode::FormPost => self.current(request).await.ok().flatten(),
+        };
+        let before = before.and_then(|before| before.session_id().map(str::to_owned));
+        let flow = Flow::new(return_to::safe(target), oidc.0.clock.now())?;
+        oidc.begin_flow(flow.with_before(before), request).await
+    }
+
     async fn finish(
         &self,
         query: &str,
@@ -110,8 +123,14 @@ impl SignInRoutes {
             identity,
             tokens,
             return_to,
+            before,
         } = this.oidc.finish(query, request).await?;
         let principal = self.principal(&identity).await?;
+        if let Some(before) = before {
+            let ended = this.sessions.revoke(&before).await;
+            ended.map_err(|_| OidcError::Unavailable)?;
+            let _ = this.sign_ins.remove(&before, None).await;
+        }
         if let Ok(Some(before)) = self.current(request).await {
             // What is left of it ends with its time.
             let _ = this.sign_ins.take(&before).await;
