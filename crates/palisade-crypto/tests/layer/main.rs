@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+mod forms;
 mod requests;
 mod routes;
 

@@ -1,16 +1,13 @@
 //! AWS answers that it was asked too often. moto never does, so a proxy before it does, with the answer that AWS gives.
 
-#![cfg(feature = "aws")]
-
-mod moto;
-
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
-use moto::proxy::Proxy;
-use moto::{Moto, client, free_port};
 use palisade_secrets::{AwsSecretsManager, Environment, Error, ExposeSecret, Secrets};
+
+use crate::moto::proxy::Proxy;
+use crate::moto::{Moto, client, free_port};
 
 #[tokio::test]
 async fn throttling_is_waited_out_and_then_told_by_its_code() {

@@ -1,7 +1,5 @@
 //! Properties of every document and every sealed value. `PALISADE_FULL=1` takes a million documents.
 
-mod model;
-
 use palisade_crypto::{Context, Error, FieldCipher, Fields, Key, KeyId, Keyring, Suite};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -163,11 +161,11 @@ fn every_value_comes_back_with_its_type() {
 fn documents_come_back_whole_and_nothing_but_the_fields_changes() {
     let cipher = cipher();
     let place = Context::new("t").tenant("x");
-    let strategy = (model::document(), model::patterns());
+    let strategy = (crate::model::document(), crate::model::patterns());
     runner(3_000, 1_000_000)
         .run(&strategy, |(text, patterns)| {
             let fields = Fields::paths(&patterns);
-            let spans = model::field_spans(&text, &patterns);
+            let spans = crate::model::field_spans(&text, &patterns);
             let sealed = cipher
                 .encrypt_json(text.as_bytes(), &fields, &place)
                 .unwrap();
@@ -195,8 +193,11 @@ fn documents_come_back_whole_and_nothing_but_the_fields_changes() {
                 .unwrap();
             let opened = std::str::from_utf8(&opened).unwrap();
             prop_assert_eq!(
-                model::with_strings_normalised(opened, &model::field_spans(opened, &patterns)),
-                model::with_strings_normalised(&text, &spans)
+                crate::model::with_strings_normalised(
+                    opened,
+                    &crate::model::field_spans(opened, &patterns)
+                ),
+                crate::model::with_strings_normalised(&text, &spans)
             );
             Ok(())
         })
@@ -207,7 +208,7 @@ fn documents_come_back_whole_and_nothing_but_the_fields_changes() {
 fn a_text_is_taken_for_json_exactly_if_serde_json_takes_it() {
     let (cipher, place, fields) = (cipher(), Context::new("t"), Fields::paths(["a", "/[]/b"]));
     runner(20_000, 1_000_000)
-        .run(&model::almost_json(), |text| {
+        .run(&crate::model::almost_json(), |text| {
             let ours = cipher.encrypt_json(&text, &fields, &place).is_ok();
             // `RawValue` checks the syntax and keeps numbers as they are, however large.
             let theirs = std::str::from_utf8(&text).is_ok_and(|text| {
@@ -238,7 +239,7 @@ fn values_and_bytes_are_sealed_at_the_same_paths() {
     let place = Context::new("t").path("/body");
     runner(1_000, 100_000)
         .run(
-            &(model::document(), model::patterns()),
+            &(crate::model::document(), crate::model::patterns()),
             |(text, patterns)| {
                 let fields = Fields::paths(&patterns);
                 let mut value: Value = serde_json::from_str(&text).unwrap();

@@ -1,5 +1,4 @@
 //! A mounted directory that is gone is an error, and not the absence of its secrets.
-#![cfg(unix)]
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,18 +1,16 @@
 //! reqwest's client, signed.
-#![cfg(feature = "reqwest")]
-
-mod common;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::Store;
 use palisade_secrets::{BearerLayer, Environment, Secrets};
 use reqwest::{Client, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};
+
+use crate::common::Store;
 
 /// A server that answers 200 to one token and 401 to others, and keeps what it was sent.
 #[derive(Clone)]

@@ -2,13 +2,12 @@
 
 #![allow(missing_docs, reason = "tests")]
 
-mod common;
-
 use std::time::Duration;
 
-use common::Store;
 use palisade_secrets::{Environment, Error, ExposeSecret, Secrets};
 use tokio::time::advance;
+
+use crate::common::Store;
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

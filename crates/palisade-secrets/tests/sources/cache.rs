@@ -1,14 +1,13 @@
 //! How secrets stay fresh. Time is paused.
 
-mod common;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::Store;
 use palisade_secrets::{Environment, Error, ExposeSecret, Secrets, Stage};
 use tokio::time::advance;
+
+use crate::common::Store;
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

@@ -1,14 +1,11 @@
 //! AWS Secrets Manager, as moto serves it to the official SDK.
 
-#![cfg(feature = "aws")]
-
-mod moto;
-
 use aws_sdk_secretsmanager::Client;
-use moto::{Moto, free_port};
 use palisade_secrets::{
     AwsSecretsManager, EnvVars, Environment, Error, ExposeSecret, Provider, Secrets, Stage,
 };
+
+use crate::moto::{Moto, free_port};
 
 async fn create(client: &Client, name: &str, value: &str) {
     let made = client.create_secret().name(name).secret_string(value);

@@ -1,16 +1,15 @@
 //! Providers that hang or panic, and those that answer at once.
 
-mod common;
-
 use std::future::pending;
 use std::time::Duration;
 
-use common::Store;
 use palisade_core::Name;
 use palisade_core::time::now;
 use palisade_secrets::{
     Environment, ExposeSecret, Fetched, Provider, ProviderError, Secret, Secrets, Stage,
 };
+
+use crate::common::Store;
 
 /// Hangs for one name, and panics for the others.
 struct Broken;

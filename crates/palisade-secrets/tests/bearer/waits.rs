@@ -1,7 +1,5 @@
 //! Waits of `BearerLayer` for its token: their place, their length, and the fetch that goes on without them.
 
-mod common;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +7,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::Store;
 use http::{Request, Response, header};
 use http_body_util::Full;
 use palisade_core::time::now;
@@ -17,6 +14,8 @@ use palisade_secrets::{BearerLayer, Environment, Secrets};
 use tower::timeout::TimeoutLayer;
 use tower::timeout::error::Elapsed;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+
+use crate::common::Store;
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

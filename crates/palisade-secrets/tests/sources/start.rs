@@ -1,11 +1,10 @@
 //! A service starts only with good secrets.
 
-mod common;
-
-use common::Store;
 use palisade_secrets::{
     EnvVars, Environment, Error, ExposeSecret, MountedDirectory, Rule, Secrets,
 };
+
+use crate::common::Store;
 
 const GOOD: &str = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
 const OTHER: &str = "Zt8RwQ3nLb6XyVd1JmK9sHcG4pFa7eUo";

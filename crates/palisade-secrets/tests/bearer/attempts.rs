@@ -1,17 +1,16 @@
 //! Requests that `BearerLayer` sends.
 
-mod common;
-
 use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::Store;
 use http::{Request, Response, header};
 use http_body_util::{Empty, Full};
 use palisade_core::ResponseBody;
 use palisade_secrets::{BearerLayer, Environment, Secrets, SecretsLayer};
 use tower::{Layer, Service, ServiceExt, service_fn};
+
+use crate::common::Store;
 
 /// Answers with what it was sent as authorization.
 #[allow(clippy::needless_pass_by_value, reason = "the signature of a service")]

@@ -1,0 +1,5 @@
+//! The client's address.
+
+mod cases;
+mod model;
+mod properties;

@@ -1,0 +1,4 @@
+//! Secrets that can be guessed.
+
+mod templates;
+mod weakness;

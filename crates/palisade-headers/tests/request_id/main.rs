@@ -1,0 +1,4 @@
+//! The ids of requests.
+
+mod accepted;
+mod own;
