@@ -87,7 +87,7 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
     let random: [u8; 8] = palisade_core::random::bytes().map_err(io::Error::other)?;
-    let beside = Beside(directory.join(format!(
+    let temporary = TemporaryFile(directory.join(format!(
         ".{}.{:016x}",
         name.to_string_lossy(),
         u64::from_be_bytes(random)
@@ -96,20 +96,20 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside.0)?;
+    let mut file = options.open(&temporary.0)?;
     file.write_all(text)?;
     file.sync_all()?;
-    std::fs::hard_link(&beside.0, path)?;
-    drop(beside);
+    std::fs::hard_link(&temporary.0, path)?;
+    drop(temporary);
     #[cfg(unix)]
     std::fs::File::open(directory)?.sync_all()?;
     Ok(())
 }
 
 /// A file that goes when this does.
-struct Beside(PathBuf);
+struct TemporaryFile(PathBuf);
 
-impl Drop for Beside {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }

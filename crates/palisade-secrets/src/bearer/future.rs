@@ -32,10 +32,10 @@ pin_project_lite::pin_project! {
     #[project = StateProj]
     enum State<S, Req, F, Res, Out> {
         Waiting { waiting: Option<Box<Waiting<S, Req>>> },
-        Sent { #[pin] inner: F, another: Option<Box<Another<S, Req>>> },
+        Sent { #[pin] inner: F, second: Option<Box<SecondAttempt<S, Req>>> },
         // The first answer is kept, in case there is no other token.
-        Asking { signature: BoxFuture<Option<Signature>>, refused: Option<Box<(Res, Box<Another<S, Req>>)>> },
-        Preparing { another: Option<Box<Another<S, Req>>> },
+        Asking { signature: BoxFuture<Option<Signature>>, refused: Option<Box<(Res, Box<SecondAttempt<S, Req>>)>> },
+        Preparing { second: Option<Box<SecondAttempt<S, Req>>> },
         Refused { response: Option<Box<Out>> },
     }
 }
@@ -50,7 +50,7 @@ pub(super) struct Waiting<S, Req> {
 }
 
 /// The parts that a second attempt needs.
-pub(super) struct Another<S, Req> {
+pub(super) struct SecondAttempt<S, Req> {
     request: Req,
     /// The signature that may be refused.
     signature: Signature,
@@ -58,7 +58,7 @@ pub(super) struct Another<S, Req> {
     service: S,
 }
 
-impl<S, Req> Another<S, Req> {
+impl<S, Req> SecondAttempt<S, Req> {
     pub(super) fn new(
         request: Req,
         signature: Signature,
@@ -80,9 +80,9 @@ where
     Req: Outbound<S::Response>,
 {
     #[inline]
-    pub(super) const fn sent(inner: S::Future, another: Option<Box<Another<S, Req>>>) -> Self {
+    pub(super) const fn sent(inner: S::Future, second: Option<Box<SecondAttempt<S, Req>>>) -> Self {
         Self {
-            state: State::Sent { inner, another },
+            state: State::Sent { inner, second },
         }
     }
 
@@ -136,12 +136,12 @@ impl<S: Clone, Req> Waiting<S, Req> {
         let headers = self.request.headers_mut();
         headers.insert(header::AUTHORIZATION, signature.value.clone());
         let (tokens, clone) = (self.tokens, &self.service);
-        let another = self
+        let second = self
             .copy
-            .map(|copy| Another::new(copy, signature, tokens, clone.clone()));
+            .map(|copy| SecondAttempt::new(copy, signature, tokens, clone.clone()));
         State::Sent {
             inner: self.service.call(self.request),
-            another,
+            second,
         }
     }
 }
@@ -157,14 +157,14 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProj::Sent { inner, another } => {
+                StateProj::Sent { inner, second } => {
                     let response = ready!(inner.poll(cx))?;
-                    match another.take() {
-                        Some(another) if Req::status(&response) == StatusCode::UNAUTHORIZED => {
-                            let tokens = another.tokens.clone();
+                    match second.take() {
+                        Some(second) if Req::status(&response) == StatusCode::UNAUTHORIZED => {
+                            let tokens = second.tokens.clone();
                             State::Asking {
-                                signature: Tokens::another_than(tokens, another.signature.clone()),
-                                refused: Some(Box::new((response, another))),
+                                signature: Tokens::another_than(tokens, second.signature.clone()),
+                                refused: Some(Box::new((response, second))),
                             }
                         }
                         _ => return Poll::Ready(Ok(Req::output(response))),
@@ -186,31 +186,31 @@ where
                     let Some(refused) = refused.take() else {
                         return Poll::Pending;
                     };
-                    let (response, mut another) = *refused;
+                    let (response, mut second) = *refused;
                     let Some(signature) = signature else {
                         return Poll::Ready(Ok(Req::output(response)));
                     };
-                    let headers = another.request.headers_mut();
+                    let headers = second.request.headers_mut();
                     headers.insert(header::AUTHORIZATION, signature.value);
                     State::Preparing {
-                        another: Some(another),
+                        second: Some(second),
                     }
                 }
-                StateProj::Preparing { another } => {
-                    if let Some(another) = another {
-                        ready!(another.service.poll_ready(cx))?;
+                StateProj::Preparing { second } => {
+                    if let Some(second) = second {
+                        ready!(second.service.poll_ready(cx))?;
                     }
-                    let Some(another) = another.take() else {
+                    let Some(second) = second.take() else {
                         return Poll::Pending;
                     };
-                    let Another {
+                    let SecondAttempt {
                         mut service,
                         request,
                         ..
-                    } = *another;
+                    } = *second;
                     State::Sent {
                         inner: service.call(request),
-                        another: None,
+                        second: None,
                     }
                 }
                 StateProj::Refused { response } => {

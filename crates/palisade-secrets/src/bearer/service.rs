@@ -5,7 +5,7 @@ use http::header;
 use palisade_core::Handle;
 use tower_service::Service;
 
-use super::future::{Another, ResponseFuture, Waiting};
+use super::future::{ResponseFuture, SecondAttempt, Waiting};
 use super::outbound::Outbound;
 use super::repeat::{Once, Repeat};
 use super::token::Tokens;
@@ -101,7 +101,7 @@ where
         };
         let headers = request.headers_mut();
         headers.insert(header::AUTHORIZATION, signature.value.clone());
-        let another = Another::new(copy, signature, tokens.clone(), self.inner.clone());
-        ResponseFuture::sent(self.inner.call(request), Some(another))
+        let second = SecondAttempt::new(copy, signature, tokens.clone(), self.inner.clone());
+        ResponseFuture::sent(self.inner.call(request), Some(second))
     }
 }
