@@ -175,3 +175,19 @@ impl<S: Clone> Park<S> for OriginQuery {
         std::mem::replace(service, clone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_says_whether_it_is_off() {
+        let shown = |layer: OriginLookupLayer| format!("{layer:?}");
+        assert_eq!(
+            shown(OriginLookupLayer::off()),
+            "OriginLookupLayer { off: true, .. }"
+        );
+        let asks = OriginLookupLayer::new(|_| async { true });
+        assert_eq!(shown(asks), "OriginLookupLayer { off: false, .. }");
+    }
+}

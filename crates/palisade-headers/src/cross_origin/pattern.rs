@@ -242,4 +242,29 @@ mod tests {
             assert!(Pattern::parse(bad).is_err(), "{bad:?}");
         }
     }
+
+    #[test]
+    fn a_wildcard_that_is_part_of_a_segment_is_said_to_be_one() {
+        for bad in ["/a/x{id}", "/a/{id", "/a/id}", "/a/{}"] {
+            let Err(problem) = Pattern::parse(bad) else {
+                panic!("{bad}");
+            };
+            assert_eq!(
+                problem, "has a wildcard that is not a whole segment",
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_shown_without_the_names_of_its_wildcards() {
+        for (pattern, shown) in [
+            ("POST example.com/hooks/{id}", "POST example.com/hooks/{}"),
+            ("/hooks/{$}", "/hooks/{$}"),
+            ("/hooks/{rest...}", "/hooks/"),
+            ("/", "/"),
+        ] {
+            assert_eq!(Pattern::parse(pattern).unwrap().to_string(), shown);
+        }
+    }
 }

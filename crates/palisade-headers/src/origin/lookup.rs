@@ -373,4 +373,28 @@ mod tests {
         assert!(origins.contains(of_length(300).as_bytes()));
         assert!(!origins.contains(of_length(301).as_bytes()));
     }
+
+    #[test]
+    fn of_two_settings_for_looked_up_origins_the_wider_one_stays() {
+        let of = |lookup: Option<bool>| {
+            let mut origins = Origins::default();
+            if let Some(secure) = lookup {
+                origins.add_lookup(secure);
+            }
+            origins
+        };
+        let (ignored, secure, every) = (None, Some(true), Some(false));
+        for (first, second, widest) in [
+            (ignored, secure, Lookup::Secure),
+            (ignored, every, Lookup::Every),
+            (secure, ignored, Lookup::Secure),
+            (secure, every, Lookup::Every),
+            (every, ignored, Lookup::Every),
+            (every, secure, Lookup::Every),
+        ] {
+            let mut origins = of(first);
+            origins.extend(&of(second));
+            assert!(origins.lookup == widest, "{first:?} and {second:?}");
+        }
+    }
 }

@@ -147,3 +147,41 @@ fn propagate_trace<Rq>(
         let _ = headers.try_insert(TRACESTATE, state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Ready, ready};
+
+    use super::*;
+
+    /// A service that is not ready, and fails once it is asked again.
+    struct Busy(bool);
+
+    impl Service<Request<()>> for Busy {
+        type Response = ();
+        type Error = &'static str;
+        type Future = Ready<Result<(), &'static str>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+            match std::mem::replace(&mut self.0, false) {
+                true => Poll::Pending,
+                false => Poll::Ready(Err("gone")),
+            }
+        }
+
+        fn call(&mut self, _: Request<()>) -> Self::Future {
+            ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn the_client_is_ready_when_its_inner_service_is() {
+        let mut client = PropagateRequestId {
+            inner: Busy(true),
+            header: None,
+        };
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert_eq!(client.poll_ready(&mut cx), Poll::Pending);
+        assert_eq!(client.poll_ready(&mut cx), Poll::Ready(Err("gone")));
+    }
+}
