@@ -32,7 +32,7 @@ struct DpopChallenges {
     use_nonce: HeaderValue,
 }
 
-/// What a challenge says that offers `DPoP` beside `Bearer`.
+/// The contents of a challenge that offers `DPoP` beside `Bearer`.
 #[derive(Debug)]
 struct DpopOffer {
     realm: Box<str>,
@@ -119,7 +119,7 @@ impl Challenges {
         })
     }
 
-    /// What the guards inside need to know, where `DPoP` is accepted.
+    /// The offer for the guards inside, where `DPoP` is accepted.
     #[inline]
     pub(crate) fn offered(&self, with_dpop: impl FnOnce() -> bool) -> Option<Offered> {
         let dpop = self.dpop.as_ref()?;

@@ -62,7 +62,7 @@ impl Confirmation {
         Value::Object(given.collect::<Map<_, _>>())
     }
 
-    /// What it asks for, as text that is the same for the same keys; `None` for what nobody can prove here.
+    /// The keys that it asks for, as text that is the same for the same keys; `None` for what nobody can prove here.
     pub(crate) fn name(&self) -> Option<String> {
         let asks = self.key.is_some() || self.certificate.is_some();
         (asks && !self.other).then(|| self.to_claim().to_string())

@@ -16,7 +16,7 @@ use crate::digest::{Digest, sha256};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unnamed<'a>(pub(crate) Option<&'a [Algorithm]>);
 
-/// Why a JWK is of no use here.
+/// The reason for which a JWK is of no use here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
     /// It is meant for something else, or of a kind that is unknown here.

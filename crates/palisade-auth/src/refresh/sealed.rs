@@ -35,7 +35,7 @@ impl Sealed {
         Ok(seal::seal(keys, PURPOSE, family, &json))
     }
 
-    /// What was sealed for this family, and for no other, by somebody with our secret.
+    /// Opens what was sealed for this family, and for no other, by somebody with our secret.
     pub(super) fn open(keys: &HmacKeys, family: &FamilyId, kept: &str) -> Option<Self> {
         serde_json::from_str(seal::open(keys, PURPOSE, family, kept)?).ok()
     }

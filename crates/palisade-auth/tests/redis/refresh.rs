@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use palisade_auth::{HmacKeys, RedisRefreshTokens, Refusal, TokenClaims};
+use palisade_auth::{Confirmation, HmacKeys, RedisRefreshTokens, Refusal, TokenClaims};
 use palisade_core::time::{UnixTime, WallClock};
-use palisade_core::{EventKind, RequestScope};
+use palisade_core::{ClientCertificate, EventKind, RequestScope};
 
 use super::stores::{alice, families, store};
+use crate::support::NOW;
 use crate::support::redis::Server;
-use crate::support::{NOW, clock};
 
 #[tokio::test]
 async fn families_in_redis_rotate_forgive_and_revoke_as_those_in_memory_do() {
@@ -207,4 +207,63 @@ async fn a_retry_at_another_instance_gets_the_same_successor_while_secrets_chang
         "within grace"
     );
     assert!(scope.close().is_empty(), "nobody was taken for a thief");
+}
+
+/// A key that a client has; which kind it is of makes no difference here.
+fn key(number: u8) -> Confirmation {
+    Confirmation::certificate(&ClientCertificate::from_der(&[number]))
+}
+
+#[tokio::test]
+async fn a_bound_family_in_redis_is_of_use_with_its_key_alone() {
+    let server = Server::start().await;
+    let clock = Arc::new(AtomicU64::new(0));
+    let (here, there) = (
+        families(&server, &clock).await,
+        families(&server, &clock).await,
+    );
+    let scope = RequestScope::detached();
+    let first = here.begin_bound(&alice(), &key(1)).await.unwrap();
+    let constrained = Some(Refusal::SenderConstrained);
+    let without = there.rotate(first.as_str(), &scope).await;
+    assert_eq!(without.err(), constrained);
+    let with_another = there.rotate_bound(first.as_str(), &key(2), &scope).await;
+    assert_eq!(with_another.err(), constrained);
+    let events = scope.close();
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0].reason_code(), Some("sender_constrained"));
+    assert_eq!(events[0].about(), Some("alice"));
+
+    let scope = RequestScope::detached();
+    let second = there.rotate_bound(first.as_str(), &key(1), &scope).await;
+    let second = second.unwrap();
+    clock.store(11, Ordering::Relaxed);
+    let stolen = here.rotate(first.as_str(), &scope).await;
+    assert_eq!(stolen.err(), constrained, "used, but not by its owner");
+    let third = here.rotate_bound(second.as_str(), &key(1), &scope).await;
+    let third = third.unwrap();
+    let reused = here.rotate_bound(first.as_str(), &key(1), &scope).await;
+    assert_eq!(reused.err(), Some(Refusal::RefreshReused));
+    let ended = here.rotate_bound(third.as_str(), &key(1), &scope).await;
+    assert_eq!(ended.err(), Some(Refusal::RefreshInvalid));
+
+    let unbound = here.begin(&alice()).await.unwrap();
+    let taken = there.rotate_bound(unbound.as_str(), &key(1), &scope).await;
+    assert!(there.rotate(taken.unwrap().as_str(), &scope).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_can_write_to_redis_cannot_free_a_family_of_its_key() {
+    let server = Server::start().await;
+    let clock = Arc::new(AtomicU64::new(0));
+    let families = families(&server, &clock).await;
+    let scope = RequestScope::detached();
+    for bound in ["", "made up"] {
+        let token = families.begin_bound(&alice(), &key(1)).await.unwrap();
+        let keys: Vec<String> = server.ask(&["KEYS", "*refresh*"]).await;
+        let _: u64 = server.ask(&["HSET", &keys[0], "bound", bound]).await;
+        let freed = families.rotate(token.as_str(), &scope).await;
+        assert_eq!(freed.err(), Some(Refusal::SenderConstrained), "{bound:?}");
+        assert!(families.revoke(token.as_str(), &scope).await.unwrap());
+    }
 }

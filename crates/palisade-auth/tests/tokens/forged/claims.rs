@@ -3,13 +3,11 @@
 use palisade_auth::Refusal;
 use serde_json::json;
 
-use super::{Forged, part, with_claims};
-use crate::support::{HEADER, NOW, SECRET, claims, claims_without, good_token, hs256};
+use super::{Forged, with_claims};
+use crate::support::{HEADER, NOW, SECRET, claims, claims_without, hs256};
 
 pub(super) fn table() -> Vec<Forged> {
     use Refusal::*;
-    let good = good_token();
-    let payload = part(&good, 1);
     let raw_claims = claims().to_string();
     let mut table = Vec::new();
     let mut add = |name, token: String, refusal| table.push((name, token, refusal));
