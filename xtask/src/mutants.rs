@@ -1,83 +1,37 @@
 //! `cargo xtask mutants`
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod mutant;
+mod report;
+mod subjects;
+mod tree;
+mod trial;
+mod weave;
 
-use crate::command::{Failure, command, root, shown, target_dir};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::command::{Failure, command, root, target_dir};
 use crate::tools;
+use mutant::Mutant;
+use report::{PAGE, Tally, survivors};
+use subjects::{SUBJECTS, Subject};
+use tree::Tree;
+use trial::{Fate, Near};
 
 const VERSION: &str = "27.1.0";
-
-/// The page that lists the survivors with their reasons.
-const PAGE: &str = "docs/mutants.md";
-
-/// The files of one crate that decide, and the tests that have to notice a change of them.
-struct Subject {
-    package: &'static str,
-    files: &'static [&'static str],
-    tests: &'static [&'static str],
-}
-
-const SUBJECTS: [Subject; 5] = [
-    Subject {
-        package: "palisade-core",
-        files: &[
-            "client_ip.rs",
-            "forwarded.rs",
-            "paths.rs",
-            "proxies.rs",
-            "target.rs",
-        ],
-        tests: &["client_ip"],
-    },
-    Subject {
-        package: "palisade-ratelimit",
-        files: &[
-            "limit/exact_log.rs",
-            "limit/fixed_window.rs",
-            "limit/rules.rs",
-            "limit/sliding_window.rs",
-            "limit/token_bucket.rs",
-        ],
-        tests: &[],
-    },
-    Subject {
-        package: "palisade-breaker",
-        files: &[
-            "state/machine.rs",
-            "state/open_time.rs",
-            "state/rules.rs",
-            "state/trials.rs",
-            "state/window.rs",
-            "state/word.rs",
-        ],
-        tests: &["against_a_model", "rates", "recovery", "tripping"],
-    },
-    Subject {
-        package: "palisade-auth",
-        files: &[
-            "jwt/der.rs",
-            "jwt/parse.rs",
-            "jwt/rules.rs",
-            "jwt/verify.rs",
-        ],
-        tests: &["layer", "tokens", "vectors"],
-    },
-    Subject {
-        package: "palisade-audit",
-        files: &["redact/names.rs", "redact/values.rs", "trail/verify.rs"],
-        tests: &[],
-    },
-];
 
 /// The options of the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wanted<'a> {
-    package: Option<&'a str>,
-    /// Such as `0/10`: the first of ten parts.
-    shard: Option<&'a str>,
+    /// All without one.
+    packages: BTreeSet<&'a str>,
+    /// Those whose path holds this.
+    file: Option<&'a str>,
+    /// Such as `0/10`: the first of every ten.
+    shard: Option<(usize, usize)>,
 }
 
 impl<'a> Wanted<'a> {
@@ -86,21 +40,41 @@ impl<'a> Wanted<'a> {
         let mut args = args.iter().map(String::as_str);
         while let Some(arg) = args.next() {
             match arg {
-                "--shard" => wanted.shard = Some(args.next().ok_or_else(usage)?),
+                "--file" => wanted.file = Some(args.next().ok_or_else(usage)?),
+                "--shard" => wanted.shard = Some(args.next().and_then(shard).ok_or_else(usage)?),
                 name if SUBJECTS.iter().any(|subject| subject.package == name) => {
-                    wanted.package = Some(name);
+                    wanted.packages.insert(name);
                 }
                 _ => return Err(usage()),
             }
         }
         Ok(wanted)
     }
+
+    fn includes(&self, subject: &Subject) -> bool {
+        self.packages.is_empty() || self.packages.contains(subject.package)
+    }
+
+    /// Those of a crate's mutants that are asked for.
+    fn choose(&self, mutants: Vec<Mutant>) -> Vec<Mutant> {
+        let (part, parts) = self.shard.unwrap_or((0, 1));
+        let named = mutants
+            .into_iter()
+            .filter(|mutant| self.file.is_none_or(|file| mutant.file.contains(file)));
+        named.skip(part).step_by(parts).collect()
+    }
+}
+
+fn shard(text: &str) -> Option<(usize, usize)> {
+    let (part, parts) = text.split_once('/')?;
+    let (part, parts) = (part.parse().ok()?, parts.parse().ok()?);
+    (part < parts).then_some((part, parts))
 }
 
 fn usage() -> Failure {
     let names: Vec<&str> = SUBJECTS.iter().map(|subject| subject.package).collect();
     Failure::new(format!(
-        "mutants: [CRATE] [--shard K/N], where CRATE is one of {}",
+        "mutants: [CRATE]... [--file PART] [--shard K/N], where CRATE is one of {}",
         names.join(", ")
     ))
 }
@@ -109,24 +83,75 @@ fn usage() -> Failure {
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let wanted = Wanted::read(args)?;
     let program = tools::cargo_program("cargo-mutants", VERSION, "cargo-mutants")?;
-    let reasons = survivors(&read(&root().join(PAGE))?);
+    let page = root().join(PAGE);
+    let reasons = survivors(
+        &fs::read_to_string(&page)
+            .map_err(|error| Failure::new(format!("{}: {error}", page.display())))?,
+    );
+    let subjects: Vec<&Subject> = SUBJECTS
+        .iter()
+        .filter(|subject| wanted.includes(subject))
+        .collect();
+    let mut mutants = Vec::new();
+    for subject in &subjects {
+        mutants.extend(wanted.choose(list(&program, subject)?));
+    }
+    eprintln!("xtask: {} mutants", mutants.len());
+
+    let base = target_dir().join("mutants");
+    fs::create_dir_all(base.join("tree"))
+        .map_err(|error| Failure::new(format!("{}: {error}", base.display())))?;
+    let mut tree = Tree::copy(&base, &subjects, &mutants)?;
+    let binaries = tree.build(&subjects)?;
+    let built: Vec<usize> = (0..mutants.len())
+        .filter(|id| !tree.unviable.contains(id) && !tree.apart.contains(id))
+        .collect();
+    let log = Mutex::new(
+        File::create(base.join("fates.txt"))
+            .map_err(|error| Failure::new(format!("{}: {error}", base.display())))?,
+    );
+    let near = |id: usize| Near {
+        package: mutants[id].package().to_owned(),
+        module: mutants[id].module(),
+    };
+    let fates = trial::run(
+        &binaries,
+        &trial::spread(&built),
+        &base,
+        near,
+        |id, fate| {
+            let Mutant {
+                line, column, name, ..
+            } = &mutants[id];
+            let line = format!("{fate:?} {line}:{column} {name}");
+            if fate != Fate::Killed {
+                eprintln!("xtask: {line}");
+            }
+            if let Ok(mut log) = log.lock() {
+                let _ = writeln!(log, "{line}");
+            }
+        },
+    )?;
+
     let mut problems = Vec::new();
-    for subject in &SUBJECTS {
-        if wanted.package.is_some_and(|name| name != subject.package) {
-            continue;
-        }
-        let output = target_dir().join("mutants").join(subject.package);
-        fs::create_dir_all(&output)
-            .map_err(|error| Failure::new(format!("{}: {error}", output.display())))?;
-        let mut mutate = subject.command(&program, &output, wanted.shard);
-        eprintln!("xtask: {}", shown(&mutate));
-        // It fails when a mutant survives, which is judged here.
-        mutate
-            .status()
-            .map_err(|error| Failure::new(format!("cargo-mutants: {error}")))?;
-        let outcome = Outcome::read(&output.join("mutants.out"))?;
-        println!("{}", outcome.line(subject.package));
-        problems.extend(outcome.problems(subject.package, &reasons));
+    for subject in &subjects {
+        let home = subject.path("");
+        let of = |id: &usize| mutants[*id].file.starts_with(&home);
+        let tally = Tally {
+            unviable: tree.unviable.iter().filter(|id| of(id)).count(),
+            apart: tree.apart.iter().filter(|id| of(id)).count(),
+            killed: fates
+                .iter()
+                .filter(|(id, fate)| of(id) && **fate == Fate::Killed)
+                .count(),
+            survived: fates
+                .iter()
+                .filter(|(id, fate)| of(id) && **fate != Fate::Killed)
+                .map(|(id, _)| mutants[*id].name.clone())
+                .collect(),
+        };
+        println!("{}", tally.line(subject.package));
+        problems.extend(tally.problems(subject.package, &reasons));
     }
     if problems.is_empty() {
         Ok(())
@@ -135,102 +160,22 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     }
 }
 
-impl Subject {
-    fn command(&self, program: &Path, output: &Path, shard: Option<&str>) -> Command {
-        let mut mutate = command(program, &["mutants", "--package", self.package]);
-        for file in self.files {
-            let path = format!("crates/{}/src/{file}", self.package);
-            mutate.args(["--file", &path]);
-        }
-        if let Some(shard) = shard {
-            mutate.args(["--shard", shard]);
-        }
-        mutate
-            .args(["--no-shuffle", "--colors", "never"])
-            .args(["--minimum-test-timeout", "60", "--output"])
-            .arg(output)
-            .args(["--", "--lib"]);
-        for test in self.tests {
-            mutate.args(["--test", test]);
-        }
-        mutate
-            .env("CARGO_TARGET_DIR", target_dir().join("mutants/build"))
-            .env("CARGO_INCREMENTAL", "0")
-            .env("CARGO_PROFILE_DEV_DEBUG", "0");
-        mutate
+/// The mutants that cargo-mutants has for the files of a crate.
+fn list(program: &Path, subject: &Subject) -> Result<Vec<Mutant>, Failure> {
+    let mut list = command(program, &["mutants", "--list", "--colors", "never"]);
+    list.args(["--package", subject.package]);
+    for file in subject.files {
+        list.args(["--file", &subject.path(file)]);
     }
-}
-
-/// The mutants of one run, by what became of them.
-#[derive(Debug, Default)]
-struct Outcome {
-    killed: usize,
-    unviable: usize,
-    survived: BTreeSet<String>,
-}
-
-impl Outcome {
-    fn read(dir: &Path) -> Result<Self, Failure> {
-        let lines = |name: &str| -> Result<Vec<String>, Failure> {
-            let text = read(&dir.join(name))?;
-            Ok(text.lines().map(without_position).collect())
-        };
-        // One that runs without end is noticed, too.
-        let killed = lines("caught.txt")?.len() + lines("timeout.txt")?.len();
-        Ok(Self {
-            killed,
-            unviable: lines("unviable.txt")?.len(),
-            survived: lines("missed.txt")?.into_iter().collect(),
-        })
+    let output = list
+        .output()
+        .map_err(|error| Failure::new(format!("cargo-mutants: {error}")))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::new(format!("cargo-mutants: {said}")));
     }
-
-    fn line(&self, package: &str) -> String {
-        let viable = self.killed + self.survived.len();
-        format!(
-            "{package}: {} of {viable} viable mutants killed, {} do not compile",
-            self.killed, self.unviable
-        )
-    }
-
-    /// Every survivor needs a reason, and 95 % of the viable ones have to be killed all the same.
-    fn problems(&self, package: &str, reasons: &BTreeSet<String>) -> Vec<String> {
-        let mut problems: Vec<String> = self
-            .survived
-            .difference(reasons)
-            .map(|survivor| format!("{survivor}: no test notices it, and {PAGE} has no reason"))
-            .collect();
-        let viable = self.killed + self.survived.len();
-        if self.killed * 100 < viable * 95 {
-            problems.push(format!("{package}: less than 95 % are killed"));
-        }
-        problems
-    }
-}
-
-/// The name of a mutant without line and column, which change with everything above it.
-fn without_position(name: &str) -> String {
-    let mut parts = name.splitn(4, ':');
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(file), Some(line), Some(column), Some(what))
-            if line.parse::<u32>().is_ok() && column.parse::<u32>().is_ok() =>
-        {
-            format!("{file}:{what}")
-        }
-        _ => name.to_owned(),
-    }
-}
-
-/// The mutants in the table of the page: the first cells, in backticks.
-fn survivors(page: &str) -> BTreeSet<String> {
-    page.lines()
-        .filter_map(|line| line.strip_prefix("| `crates/"))
-        .filter_map(|rest| Some(format!("crates/{}", rest.split_once("` |")?.0)))
-        .map(|name| name.replace("\\|", "|"))
-        .collect()
-}
-
-fn read(path: &PathBuf) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    let listed = String::from_utf8_lossy(&output.stdout);
+    Ok(listed.lines().filter_map(Mutant::read).collect())
 }
 
 #[cfg(test)]
@@ -245,64 +190,38 @@ mod tests {
                 assert!(home.join("src").join(file).is_file(), "{file}");
             }
             for test in subject.tests {
-                assert!(home.join(format!("tests/{test}.rs")).is_file(), "{test}");
+                let file = home.join(format!("tests/{test}.rs"));
+                assert!(
+                    file.is_file() || home.join(format!("tests/{test}/main.rs")).is_file(),
+                    "{test}"
+                );
             }
         }
     }
 
     #[test]
-    fn a_survivor_needs_a_reason_wherever_its_line_has_moved() {
-        let page = "| mutant | reason |\n|---|---|\n| `crates/a/src/b.rs: replace \\| with &` | Equal. |\n";
-        let reasons = survivors(page);
-        let mut outcome = Outcome {
-            killed: 98,
-            ..Outcome::default()
-        };
-        outcome
-            .survived
-            .insert(without_position("crates/a/src/b.rs:7:12: replace | with &"));
-        assert!(outcome.problems("a", &reasons).is_empty());
-        assert_eq!(
-            outcome.line("a"),
-            "a: 98 of 99 viable mutants killed, 0 do not compile"
-        );
-        outcome.survived.insert(without_position(
-            "crates/a/src/b.rs:7:12: replace < with <=",
-        ));
-        assert_eq!(
-            outcome.problems("a", &reasons),
-            [format!(
-                "crates/a/src/b.rs: replace < with <=: no test notices it, and {PAGE} has no reason"
-            )]
-        );
-    }
-
-    #[test]
-    fn too_many_survivors_are_a_failure_whatever_their_reasons() {
-        let survived: BTreeSet<String> = ["x", "y"].map(str::to_owned).into();
-        let outcome = Outcome {
-            killed: 30,
-            unviable: 5,
-            survived: survived.clone(),
-        };
-        assert_eq!(
-            outcome.problems("a", &survived),
-            ["a: less than 95 % are killed"]
-        );
-    }
-
-    #[test]
-    fn a_crate_and_a_part_can_be_asked_for() {
-        let args = ["palisade-core", "--shard", "0/10"].map(str::to_owned);
+    fn crates_files_and_a_part_can_be_asked_for() {
+        let args = ["palisade-core", "--file", "paths", "--shard", "1/2"].map(str::to_owned);
         let wanted = Wanted::read(&args).unwrap();
-        assert_eq!(
-            wanted,
-            Wanted {
-                package: Some("palisade-core"),
-                shard: Some("0/10")
-            }
-        );
-        assert!(Wanted::read(&["palisade".to_owned()]).is_err());
-        assert!(Wanted::read(&["--shard".to_owned()]).is_err());
+        assert_eq!(wanted.packages, ["palisade-core"].into());
+        let lines = [
+            "crates/a/src/paths.rs:1:1: delete ! in a",
+            "crates/a/src/paths.rs:2:1: delete ! in b",
+            "crates/a/src/peer.rs:3:1: delete ! in c",
+            "crates/a/src/paths.rs:4:1: delete ! in d",
+            "crates/a/src/paths.rs:5:1: delete ! in e",
+        ];
+        let chosen = wanted.choose(lines.iter().filter_map(|line| Mutant::read(line)).collect());
+        let lines: Vec<usize> = chosen.iter().map(|mutant| mutant.line).collect();
+        assert_eq!(lines, [2, 5]);
+        for wrong in [
+            &["palisade"][..],
+            &["--shard"],
+            &["--shard", "2/2"],
+            &["--file"],
+        ] {
+            let wrong: Vec<String> = wrong.iter().map(|&arg| arg.to_owned()).collect();
+            assert!(Wanted::read(&wrong).is_err(), "{wrong:?}");
+        }
     }
 }
