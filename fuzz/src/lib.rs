@@ -4,10 +4,12 @@ mod answers;
 mod audit;
 mod breaker;
 mod client_ip;
+mod cookies;
 mod cors;
 mod cross_origin;
 mod csp;
 mod encrypted;
+mod jwks;
 mod jwt;
 mod rate_limit;
 mod request_id;
@@ -22,11 +24,13 @@ pub const TARGETS: &[Target] = &[
     ("audit_trail", audit::trail),
     ("breaker_config", breaker::check),
     ("client_ip", client_ip::check),
+    ("cookies", cookies::check),
     ("cors", cors::check),
     ("cross_origin", cross_origin::check),
     ("csp", csp::check),
     ("encrypted_json", encrypted::json),
     ("encrypted_value", encrypted::value),
+    ("jwks", jwks::check),
     ("jwt", jwt::check),
     ("rate_limit_config", rate_limit::config),
     ("rate_limit_requests", rate_limit::requests),
