@@ -70,7 +70,7 @@ impl<B> GuardedBody<B> {
 }
 
 impl Guard {
-    fn see<D, E>(&mut self, frame: Option<&Result<Frame<D>, E>>) {
+    fn observe<D, E>(&mut self, frame: Option<&Result<Frame<D>, E>>) {
         match self {
             Self::Free => {}
             Self::UntilError(_) => match frame {
@@ -118,7 +118,7 @@ impl<B: Body> Body for GuardedBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let frame = ready!(this.inner.poll_frame(cx));
-        this.guard.see(frame.as_ref());
+        this.guard.observe(frame.as_ref());
         Poll::Ready(frame)
     }
 

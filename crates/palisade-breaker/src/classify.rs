@@ -37,10 +37,10 @@ use crate::Permit;
 /// struct Positive;
 ///
 /// impl<Req, Err> Classify<Req, i32, Err> for Positive {
-///     type Seen = ();
+///     type RequestInfo = ();
 ///     type Output = i32;
 ///
-///     fn see(&self, _: &Req) {}
+///     fn inspect(&self, _: &Req) {}
 ///
 ///     fn settle(&self, (): (), result: Result<i32, Err>, permit: Permit) -> Result<i32, Err> {
 ///         match &result {
@@ -56,12 +56,12 @@ use crate::Permit;
 /// ```
 pub trait Classify<Req, Res, Err> {
     /// The part of the request that is kept until its call has ended.
-    type Seen;
+    type RequestInfo;
     /// The response, or one whose body is watched to its end.
     type Output;
 
     /// Looks at the request before it is sent.
-    fn see(&self, request: &Req) -> Self::Seen;
+    fn inspect(&self, request: &Req) -> Self::RequestInfo;
 
     /// Settles the permit, or puts it where it will be settled.
     ///
@@ -70,7 +70,7 @@ pub trait Classify<Req, Res, Err> {
     /// Passes on the error of the call.
     fn settle(
         &self,
-        seen: Self::Seen,
+        info: Self::RequestInfo,
         result: Result<Res, Err>,
         permit: Permit,
     ) -> Result<Self::Output, Err>;
@@ -82,10 +82,10 @@ pub trait Classify<Req, Res, Err> {
     #[inline]
     fn settle_in_place(
         &self,
-        seen: Self::Seen,
+        info: Self::RequestInfo,
         result: Result<Res, Err>,
         permit: &mut Permit,
     ) -> Result<Self::Output, Err> {
-        self.settle(seen, result, permit.take())
+        self.settle(info, result, permit.take())
     }
 }

@@ -15,13 +15,13 @@ impl<F, Req, Out, Err> Refuse<Req, Out, Err> for Fallback<F>
 where
     F: Fn(Req, Rejected) -> Result<Out, Err>,
 {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Out;
     type Error = Err;
     type Future = Ready<Result<Out, Err>>;
 
     #[inline]
-    fn see(&self, _: &Req) {}
+    fn inspect(&self, _: &Req) {}
 
     fn refuse(&self, request: Req, rejected: Rejected) -> Self::Future {
         ready((self.0)(request, rejected))
@@ -53,13 +53,13 @@ impl<F, Req, Out, Err> Refuse<Req, Out, Err> for FallbackService<F>
 where
     F: Service<Req, Response = Out, Error = Err> + Clone,
 {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Out;
     type Error = Err;
     type Future = FallbackFuture<F, Req>;
 
     #[inline]
-    fn see(&self, _: &Req) {}
+    fn inspect(&self, _: &Req) {}
 
     fn refuse(&self, request: Req, _: Rejected) -> Self::Future {
         FallbackFuture {

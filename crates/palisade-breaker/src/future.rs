@@ -19,7 +19,7 @@ pin_project_lite::pin_project! {
         A: Refuse<Req, C::Output, S::Error>,
     {
         #[pin]
-        kind: Kind<S::Future, C, C::Seen, A, A::Seen, A::Future>,
+        kind: Kind<S::Future, C, C::RequestInfo, A, A::RequestInfo, A::Future>,
     }
 }
 
@@ -33,7 +33,7 @@ pin_project_lite::pin_project! {
             permit: Permit,
             refuse: A,
             // Of the request, for the classifier and for the answer; taken when the call has ended.
-            seen: Option<(N, M)>,
+            info: Option<(N, M)>,
         },
         Refused {
             #[pin]
@@ -52,10 +52,10 @@ where
     pub(crate) const fn calling(
         inner: S::Future,
         classify: C,
-        seen: C::Seen,
+        info: C::RequestInfo,
         permit: Permit,
         refuse: A,
-        refuse_seen: A::Seen,
+        refuse_info: A::RequestInfo,
     ) -> Self {
         Self {
             kind: Kind::Calling {
@@ -63,7 +63,7 @@ where
                 classify,
                 permit,
                 refuse,
-                seen: Some((seen, refuse_seen)),
+                info: Some((info, refuse_info)),
             },
         }
     }
@@ -91,19 +91,19 @@ where
                 classify,
                 permit,
                 refuse,
-                seen,
+                info,
             } => {
                 // Polled again after its end, which is the caller's mistake, it stays silent.
-                if seen.is_none() {
+                if info.is_none() {
                     return Poll::Pending;
                 }
                 let result = ready!(inner.poll(cx));
-                let Some((seen, refuse_seen)) = seen.take() else {
+                let Some((info, refuse_info)) = info.take() else {
                     return Poll::Pending;
                 };
                 // The result in no tuple or option, each of which would be a copy of it.
-                match classify.settle_in_place(seen, result, permit) {
-                    Ok(out) => Poll::Ready(Ok(refuse.output(refuse_seen, out))),
+                match classify.settle_in_place(info, result, permit) {
+                    Ok(out) => Poll::Ready(Ok(refuse.output(refuse_info, out))),
                     Err(error) => Poll::Ready(Err(refuse.error(error))),
                 }
             }

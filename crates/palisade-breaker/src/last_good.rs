@@ -103,12 +103,12 @@ impl<F, Rq, B, Err> Refuse<Request<Rq>, Response<B>, Err> for LastGood<F>
 where
     F: Fn(&Request<Rq>) -> Option<String>,
 {
-    type Seen = Option<String>;
+    type RequestInfo = Option<String>;
     type Output = Response<ResponseBody<KeepBody<B>>>;
     type Error = Err;
     type Future = Ready<Result<Self::Output, Err>>;
 
-    fn see(&self, request: &Request<Rq>) -> Option<String> {
+    fn inspect(&self, request: &Request<Rq>) -> Option<String> {
         // What has effects has no last good response, whatever the key says.
         (request.method() == Method::GET)
             .then(|| (self.key)(request))
@@ -116,7 +116,7 @@ where
     }
 
     fn refuse(&self, mut request: Request<Rq>, rejected: Rejected) -> Self::Future {
-        let key = <Self as Refuse<Request<Rq>, Response<B>, Err>>::see(self, &request);
+        let key = <Self as Refuse<Request<Rq>, Response<B>, Err>>::inspect(self, &request);
         let good = key.and_then(|key| self.store.kept().responses.get(&key).cloned());
         ready(Ok(match good {
             Some(good) => good.again(),

@@ -17,7 +17,7 @@ pub trait Refuse<Req, Out, Err> {
     /// The error of the guarded service.
     type Error;
     /// The part of an admitted request that is kept until its response.
-    type Seen;
+    type RequestInfo;
     /// Makes the answer to a refused call.
     type Future: Future<Output = Result<Self::Output, Self::Error>>;
 
@@ -25,10 +25,10 @@ pub trait Refuse<Req, Out, Err> {
     fn refuse(&self, request: Req, rejected: Rejected) -> Self::Future;
 
     /// Looks at a request that is let through.
-    fn see(&self, request: &Req) -> Self::Seen;
+    fn inspect(&self, request: &Req) -> Self::RequestInfo;
 
     /// Passes on the answer of a call that was let through.
-    fn output(&self, seen: Self::Seen, out: Out) -> Self::Output;
+    fn output(&self, info: Self::RequestInfo, out: Out) -> Self::Output;
 
     /// Passes on the error of a call that was let through.
     fn error(&self, error: Err) -> Self::Error;
@@ -40,7 +40,7 @@ pub trait Refuse<Req, Out, Err> {
 pub struct FailWhenOpen;
 
 impl<Req, Out, Err> Refuse<Req, Out, Err> for FailWhenOpen {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Out;
     type Error = BreakerError<Err>;
     type Future = Ready<Result<Out, BreakerError<Err>>>;
@@ -50,7 +50,7 @@ impl<Req, Out, Err> Refuse<Req, Out, Err> for FailWhenOpen {
     }
 
     #[inline]
-    fn see(&self, _: &Req) {}
+    fn inspect(&self, _: &Req) {}
 
     #[inline]
     fn output(&self, (): (), out: Out) -> Out {
@@ -73,7 +73,7 @@ impl<Req, Out, Err> Refuse<Req, Out, Err> for FailWhenOpen {
 pub struct RespondWhenOpen;
 
 impl<Rq, B, Err> Refuse<Request<Rq>, Response<B>, Err> for RespondWhenOpen {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Response<ResponseBody<B>>;
     type Error = Err;
     type Future = Ready<Result<Self::Output, Err>>;
@@ -83,7 +83,7 @@ impl<Rq, B, Err> Refuse<Request<Rq>, Response<B>, Err> for RespondWhenOpen {
     }
 
     #[inline]
-    fn see(&self, _: &Request<Rq>) {}
+    fn inspect(&self, _: &Request<Rq>) {}
 
     #[inline]
     fn output(&self, (): (), out: Response<B>) -> Self::Output {

@@ -139,15 +139,15 @@ where
             },
         };
         // Not in a function of its own: each that takes the request and looks at it is a copy of it.
-        let seen = self.classify.see(&request);
-        let refuse_seen = self.refuse.see(&request);
+        let info = self.classify.inspect(&request);
+        let refuse_info = self.refuse.inspect(&request);
         ResponseFuture::calling(
             self.inner.call(request),
             self.classify.clone(),
-            seen,
+            info,
             permit,
             self.refuse.clone(),
-            refuse_seen,
+            refuse_info,
         )
     }
 }

@@ -1,6 +1,6 @@
 //! Sharing through Redis: transitions as news, never a count, and never on the way of a call.
 
-mod board;
+mod entries;
 mod link;
 mod task;
 mod wire;

@@ -259,7 +259,7 @@ impl Shared {
 
     #[cold]
     fn notify_in_order(&self, mut events: Vec<MachineEvent>) {
-        let mut turn = Turn {
+        let mut reporting = Reporting {
             shared: self,
             is_over: false,
         };
@@ -269,7 +269,7 @@ impl Shared {
             }
             events = self.cell.go_on();
         }
-        turn.is_over = true;
+        reporting.is_over = true;
     }
 
     /// Hands a transition to the task that shares it. Nobody is waited for.
@@ -326,13 +326,13 @@ impl Shared {
     }
 }
 
-/// The turn to call observers. Should a panic end it, the turn is over, and waiting events are lost.
-struct Turn<'a> {
+/// Calling observers, which one thread does at a time. A panic of one ends it, and loses the events that wait.
+struct Reporting<'a> {
     shared: &'a Shared,
     is_over: bool,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Reporting<'_> {
     fn drop(&mut self) {
         while !self.is_over {
             self.is_over = self.shared.cell.go_on().is_empty();

@@ -20,10 +20,10 @@ pub(crate) type Guarded = Retry<KeyedBreaker<Attempt, ByAuthority, Health>, Advi
 pub(crate) struct Health(HttpHealth);
 
 impl Classify<Request<Bytes>, Response<Bytes>, HttpClientError> for Health {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Response<Bytes>;
 
-    fn see(&self, _: &Request<Bytes>) {}
+    fn inspect(&self, _: &Request<Bytes>) {}
 
     fn settle(
         &self,

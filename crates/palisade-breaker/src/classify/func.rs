@@ -13,11 +13,11 @@ use crate::{Outcome, Permit};
 pub struct ErrorsFail;
 
 impl<Req, Res, Err: 'static> Classify<Req, Res, Err> for ErrorsFail {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Res;
 
     #[inline]
-    fn see(&self, _: &Req) {}
+    fn inspect(&self, _: &Req) {}
 
     #[inline]
     fn settle(&self, (): (), result: Result<Res, Err>, mut permit: Permit) -> Result<Res, Err> {
@@ -72,11 +72,11 @@ impl<F, Req, Res, Err> Classify<Req, Res, Err> for FromFn<F>
 where
     F: Fn(Result<&Res, &Err>) -> Outcome,
 {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Res;
 
     #[inline]
-    fn see(&self, _: &Req) {}
+    fn inspect(&self, _: &Req) {}
 
     #[inline]
     fn settle(&self, (): (), result: Result<Res, Err>, mut permit: Permit) -> Result<Res, Err> {

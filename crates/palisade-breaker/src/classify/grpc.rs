@@ -99,11 +99,11 @@ fn code_of_http(status: StatusCode) -> u8 {
 }
 
 impl<Req, B, Err: 'static> Classify<Req, Response<B>, Err> for GrpcHealth {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Response<GuardedBody<B>>;
 
     #[inline]
-    fn see(&self, _: &Req) {}
+    fn inspect(&self, _: &Req) {}
 
     fn settle(
         &self,

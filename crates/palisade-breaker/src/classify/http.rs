@@ -101,11 +101,11 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 impl<Req, B, Err: 'static> Classify<Req, Response<B>, Err> for HttpHealth {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Response<GuardedBody<B>>;
 
     #[inline]
-    fn see(&self, _: &Req) {}
+    fn inspect(&self, _: &Req) {}
 
     #[inline]
     fn settle(

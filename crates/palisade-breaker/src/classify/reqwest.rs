@@ -8,10 +8,10 @@ use crate::{GuardedBody, Outcome, Permit};
 
 /// reqwest's own response, with its body guarded.
 impl<Req, Err: 'static> Classify<Req, Response, Err> for HttpHealth {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Response;
 
-    fn see(&self, _: &Req) {}
+    fn inspect(&self, _: &Req) {}
 
     fn settle(
         &self,

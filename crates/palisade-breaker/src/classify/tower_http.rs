@@ -29,10 +29,10 @@ where
     T::ClassifyEos: Send + Sync + 'static,
     Err: fmt::Display + 'static,
 {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = Response<GuardedBody<B>>;
 
-    fn see(&self, _: &Req) {}
+    fn inspect(&self, _: &Req) {}
 
     fn settle(
         &self,

@@ -217,15 +217,15 @@ where
         };
         match Permit::acquire(&breaker) {
             Ok(permit) => {
-                let seen = parts.classify.see(&request);
-                let refuse_seen = parts.refuse.see(&request);
+                let info = parts.classify.inspect(&request);
+                let refuse_info = parts.refuse.inspect(&request);
                 ResponseFuture::calling(
                     self.inner.call(request),
                     parts.classify.clone(),
-                    seen,
+                    info,
                     permit,
                     parts.refuse.clone(),
-                    refuse_seen,
+                    refuse_info,
                 )
             }
             Err(rejected) => {

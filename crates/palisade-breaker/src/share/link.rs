@@ -10,7 +10,7 @@ use redis::cmd;
 use tokio::time::{sleep, timeout};
 
 use super::RedisSharing;
-use super::board::{Board, Failure, Lost, PATIENCE, ask};
+use super::entries::{COMMAND_TIMEOUT, Failure, OpenEntries, Unreachable, ask};
 use super::wire::{Announcement, Change, Received};
 use crate::metrics;
 use crate::{BreakerHandle, KeyedHandle, PeerTrust, State};
@@ -45,7 +45,7 @@ impl Link {
     pub(super) async fn run(mut self, mut received: Received) {
         let mut wait = FIRST_WAIT;
         loop {
-            if let Err(Lost) = self.share(&mut received, &mut wait).await {
+            if let Err(Unreachable) = self.share(&mut received, &mut wait).await {
                 self.connected.store(false, Ordering::Relaxed);
                 tracing::warn!(target: "palisade_breaker", "redis is out of reach, breakers are on their own");
                 for (name, _) in self.sharing.wires() {
@@ -59,12 +59,17 @@ impl Link {
         }
     }
 
-    async fn share(&mut self, received: &mut Received, wait: &mut Duration) -> Result<(), Lost> {
+    async fn share(
+        &mut self,
+        received: &mut Received,
+        wait: &mut Duration,
+    ) -> Result<(), Unreachable> {
         let client = &self.sharing.client;
-        let mut redis = timeout(PATIENCE, client.get_multiplexed_async_connection()).await??;
-        let mut heard = timeout(PATIENCE, client.get_async_pubsub()).await??;
+        let mut redis =
+            timeout(COMMAND_TIMEOUT, client.get_multiplexed_async_connection()).await??;
+        let mut heard = timeout(COMMAND_TIMEOUT, client.get_async_pubsub()).await??;
         // Heard first and read then, so that nothing is missed in between.
-        timeout(PATIENCE, heard.subscribe(self.board().channel())).await??;
+        timeout(COMMAND_TIMEOUT, heard.subscribe(self.entries().channel())).await??;
         self.synchronize(&mut redis).await?;
         self.connected.store(true, Ordering::Relaxed);
         *wait = FIRST_WAIT;
@@ -73,14 +78,14 @@ impl Link {
             tokio::select! {
                 message = messages.next() => {
                     // What is no text is not ours.
-                    if let Ok(text) = std::str::from_utf8(message.ok_or(Lost)?.get_payload_bytes()) {
+                    if let Ok(text) = std::str::from_utf8(message.ok_or(Unreachable)?.get_payload_bytes()) {
                         self.hear(text);
                     }
                 }
                 Some(news) = received.news.recv() => {
                     let name = news.name;
                     let published = self.publish(&mut redis, news).await;
-                    self.unless_lost(name, published)?;
+                    self.unless_unreachable(name, published)?;
                     if received.has_missed() {
                         self.synchronize(&mut redis).await?;
                     }
@@ -91,18 +96,18 @@ impl Link {
     }
 
     /// Finds out whether Redis is still there, and whether it takes by now what it has refused.
-    async fn beat(&mut self, redis: &mut MultiplexedConnection) -> Result<(), Lost> {
+    async fn beat(&mut self, redis: &mut MultiplexedConnection) -> Result<(), Unreachable> {
         if !self.refused.is_empty() {
             return self.synchronize(redis).await;
         }
         match ask(redis, &cmd("PING")).await.map(|_: String| ()) {
-            Err(Failure::Lost) => Err(Lost),
+            Err(Failure::Unreachable) => Err(Unreachable),
             Ok(()) | Err(Failure::Refused(_)) => Ok(()),
         }
     }
 
     /// Reads what Redis knows, and lets it know what it may have missed.
-    async fn synchronize(&mut self, redis: &mut MultiplexedConnection) -> Result<(), Lost> {
+    async fn synchronize(&mut self, redis: &mut MultiplexedConnection) -> Result<(), Unreachable> {
         let RedisSharing {
             breakers, keyed, ..
         } = self.sharing.clone();
@@ -119,18 +124,22 @@ impl Link {
     }
 
     /// All that there is to say of this name has been said, unless Redis refused it.
-    fn is_taken(&mut self, name: Name, result: Result<(), Failure>) -> Result<(), Lost> {
+    fn is_taken(&mut self, name: Name, result: Result<(), Failure>) -> Result<(), Unreachable> {
         if result.is_ok() {
             self.refused.retain(|refused| *refused != name);
         }
-        self.unless_lost(name, result)
+        self.unless_unreachable(name, result)
     }
 
     /// A refusal by Redis concerns one name alone.
-    fn unless_lost(&mut self, name: Name, result: Result<(), Failure>) -> Result<(), Lost> {
+    fn unless_unreachable(
+        &mut self,
+        name: Name,
+        result: Result<(), Failure>,
+    ) -> Result<(), Unreachable> {
         let why = match result {
             Ok(()) => return Ok(()),
-            Err(Failure::Lost) => return Err(Lost),
+            Err(Failure::Unreachable) => return Err(Unreachable),
             Err(Failure::Refused(why)) => why,
         };
         metrics::shared(name, "refused");
@@ -150,7 +159,7 @@ impl Link {
         breaker: &BreakerHandle,
     ) -> Result<(), Failure> {
         let name = breaker.name();
-        for entry in self.board().read(redis, name, MOST_INSTANCES).await? {
+        for entry in self.entries().read(redis, name, MOST_INSTANCES).await? {
             if entry.key.is_none() {
                 self.restore(breaker, &entry.instance, entry.left);
             }
@@ -178,7 +187,7 @@ impl Link {
         keyed: &KeyedHandle,
     ) -> Result<(), Failure> {
         let name = keyed.0.setup().name;
-        for entry in self.board().read(redis, name, keyed.0.most()).await? {
+        for entry in self.entries().read(redis, name, keyed.0.most()).await? {
             let Some(key) = entry.key else {
                 continue;
             };
@@ -230,7 +239,7 @@ impl Link {
                 .unwrap_or(MOST_INSTANCES),
         };
         let which = (name, key.as_deref());
-        self.board().write(redis, which, what, most).await?;
+        self.entries().write(redis, which, what, most).await?;
         metrics::shared(name, "published");
         Ok(())
     }
@@ -282,8 +291,8 @@ impl Link {
         metrics::shared(breaker.name(), "heard");
     }
 
-    fn board(&self) -> Board<'_> {
-        Board {
+    fn entries(&self) -> OpenEntries<'_> {
+        OpenEntries {
             prefix: &self.sharing.prefix,
             instance: &self.sharing.instance,
         }

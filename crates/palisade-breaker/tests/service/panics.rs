@@ -66,10 +66,10 @@ struct Panics {
 }
 
 impl Classify<u32, u32, &'static str> for Panics {
-    type Seen = ();
+    type RequestInfo = ();
     type Output = u32;
 
-    fn see(&self, _: &u32) {
+    fn inspect(&self, _: &u32) {
         assert!(!self.early, "on purpose");
     }
 

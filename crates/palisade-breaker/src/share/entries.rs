@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::wire::Change;
 
 /// A Redis that takes longer than this is as good as none.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Notes an entry (of those that last ten years at most: what lasts longer is none of ours), lets go of those that are over or too many, the first to end first, and tells it.
 const OPENED: &str = r"
@@ -41,13 +41,13 @@ return found";
 
 /// Redis is out of reach.
 #[derive(Debug)]
-pub(super) struct Lost;
+pub(super) struct Unreachable;
 
 /// The failure of a command.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Redis is out of reach.
-    Lost,
+    Unreachable,
     /// Redis will not have it, in its own words: the key is of another type, say, or Redis has no memory left.
     Refused(String),
 }
@@ -57,24 +57,24 @@ impl From<RedisError> for Failure {
         if !error.is_io_error() && matches!(error.retry_method(), RetryMethod::NoRetry) {
             Self::Refused(error.to_string())
         } else {
-            Self::Lost
+            Self::Unreachable
         }
     }
 }
 
 impl From<tokio::time::error::Elapsed> for Failure {
     fn from(_: tokio::time::error::Elapsed) -> Self {
-        Self::Lost
+        Self::Unreachable
     }
 }
 
-impl From<RedisError> for Lost {
+impl From<RedisError> for Unreachable {
     fn from(_: RedisError) -> Self {
         Self
     }
 }
 
-impl From<tokio::time::error::Elapsed> for Lost {
+impl From<tokio::time::error::Elapsed> for Unreachable {
     fn from(_: tokio::time::error::Elapsed) -> Self {
         Self
     }
@@ -87,13 +87,13 @@ pub(super) struct Entry {
     pub(super) left: Duration,
 }
 
-/// The board as one instance sees it.
-pub(super) struct Board<'a> {
+/// The entries of open breakers in Redis, as one instance reads and writes them.
+pub(super) struct OpenEntries<'a> {
     pub(super) prefix: &'a str,
     pub(super) instance: &'a str,
 }
 
-impl Board<'_> {
+impl OpenEntries<'_> {
     pub(super) fn channel(&self) -> String {
         format!("{}:news", self.prefix)
     }
@@ -168,5 +168,5 @@ pub(super) async fn ask<T: redis::FromRedisValue>(
     redis: &mut MultiplexedConnection,
     what: &Cmd,
 ) -> Result<T, Failure> {
-    Ok(timeout(PATIENCE, what.query_async(redis)).await??)
+    Ok(timeout(COMMAND_TIMEOUT, what.query_async(redis)).await??)
 }
