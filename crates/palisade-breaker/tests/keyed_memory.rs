@@ -4,12 +4,12 @@
 use palisade_breaker::{BreakerLayer, State, key_fn};
 use tower::{Layer, ServiceExt, service_fn};
 
-/// Resident bytes of this process.
+/// Resident bytes of this process, without the pages of its program, which come as it runs.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix("RssAnon:"))
         .unwrap();
     line.trim()
         .trim_end_matches(" kB")

@@ -15,9 +15,9 @@ use palisade_breaker::BreakerLayer;
 use tower::{Layer, ServiceExt};
 
 #[derive(Debug, Clone, Default)]
-struct Seen(Arc<Mutex<BTreeMap<String, f64>>>);
+struct Recorded(Arc<Mutex<BTreeMap<String, f64>>>);
 
-struct One(Seen, String);
+struct One(Recorded, String);
 
 impl One {
     fn set(&self, set: impl FnOnce(&mut f64)) {
@@ -49,7 +49,7 @@ impl GaugeFn for One {
     }
 }
 
-impl Seen {
+impl Recorded {
     fn one(&self, key: &Key) -> Arc<One> {
         let labels: Vec<_> = key
             .labels()
@@ -71,7 +71,7 @@ impl Seen {
     }
 }
 
-impl Recorder for Seen {
+impl Recorder for Recorded {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -93,10 +93,10 @@ impl Recorder for Seen {
 
 #[tokio::test(start_paused = true)]
 async fn transitions_refusals_and_calls_are_counted() {
-    let seen = Seen::default();
+    let recorded = Recorded::default();
     let breaker = BreakerLayer::new("ledger").count_calls().handle();
     // The recorder comes after the breaker, as it may in a program.
-    let _recorder = metrics::set_default_local_recorder(&seen);
+    let _recorder = metrics::set_default_local_recorder(&recorded);
     succeed(&breaker, 3);
     fail(&breaker, 5);
     for _ in 0..4 {
@@ -139,10 +139,10 @@ async fn transitions_refusals_and_calls_are_counted() {
         ("palisade_breaker_leases_lost_total name=ledger", 1.0),
         ("palisade_breaker_state name=ledger", 0.0),
     ] {
-        assert_eq!(seen.get(name), value, "{name}: {seen:?}");
+        assert_eq!(recorded.get(name), value, "{name}: {recorded:?}");
     }
     breaker.force_open();
-    assert_eq!(seen.get("palisade_breaker_state name=ledger"), 3.0);
+    assert_eq!(recorded.get("palisade_breaker_state name=ledger"), 3.0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,8 +150,8 @@ async fn a_body_that_breaks_off_is_a_failure_and_no_success() {
     use http::{Request, Response};
     use http_body::Frame;
     use http_body_util::{BodyExt, StreamBody};
-    let seen = Seen::default();
-    let _recorder = metrics::set_default_local_recorder(&seen);
+    let recorded = Recorded::default();
+    let _recorder = metrics::set_default_local_recorder(&recorded);
     let layer = BreakerLayer::http("ledger").count_calls();
     let broken = tower::service_fn(|_: Request<()>| async {
         let frames = [Err::<Frame<bytes::Bytes>, _>("reset")];
@@ -160,7 +160,7 @@ async fn a_body_that_breaks_off_is_a_failure_and_no_success() {
     });
     let counts = || {
         let of = |outcome| {
-            seen.get(&format!(
+            recorded.get(&format!(
                 "palisade_breaker_calls_total name=ledger outcome={outcome}"
             ))
         };
@@ -185,8 +185,8 @@ async fn a_body_that_breaks_off_is_a_failure_and_no_success() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_pass_unguarded_are_counted() {
-    let seen = Seen::default();
-    let _recorder = metrics::set_default_local_recorder(&seen);
+    let recorded = Recorded::default();
+    let _recorder = metrics::set_default_local_recorder(&recorded);
     let key = palisade_breaker::key_fn(|key: &u32| Some(key.to_string()));
     let layer = BreakerLayer::new("outbound").failure_threshold(1);
     let layer = layer.keyed(key).most_keys(1);
@@ -195,30 +195,59 @@ async fn calls_that_pass_unguarded_are_counted() {
         assert!(layer.layer(failing).oneshot(key).await.is_err());
     }
     assert_eq!(
-        seen.get("palisade_breaker_unguarded_total name=outbound"),
+        recorded.get("palisade_breaker_unguarded_total name=outbound"),
         2.0
     );
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_keys_of_callers_are_in_no_metric() {
+    let recorded = Recorded::default();
+    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let key = palisade_breaker::key_fn(|key: &String| Some(key.clone()));
+    let layer = BreakerLayer::new("outbound").failure_threshold(1);
+    let layer = layer.count_calls().keyed(key).most_keys(50);
+    let failing = tower::service_fn(|_: String| async { Err::<(), _>("down") });
+    let mut series = Vec::new();
+    for keys in [0..1, 1..100] {
+        for key in keys {
+            // The first call opens the breaker of the key, and the second is refused by it.
+            for _ in 0..2 {
+                let call = layer.layer(failing).oneshot(format!("caller-{key}"));
+                assert!(call.await.is_err());
+            }
+        }
+        series.push(recorded.0.lock().unwrap().clone());
+    }
+    let names = |of: usize| series[of].keys().collect::<Vec<_>>();
+    assert!(names(0).len() >= 3, "{series:?}");
+    let unguarded = "palisade_breaker_unguarded_total name=outbound";
+    assert!(series[1].contains_key(unguarded), "{series:?}");
+    let more = names(1)
+        .into_iter()
+        .filter(|name| !series[0].contains_key(*name));
+    assert_eq!(more.collect::<Vec<_>>(), [unguarded]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_state_is_shown_before_the_first_transition() {
-    let seen = Seen::default();
-    let _recorder = metrics::set_default_local_recorder(&seen);
+    let recorded = Recorded::default();
+    let _recorder = metrics::set_default_local_recorder(&recorded);
     let ready = tower::service_fn(|_: u32| async { Ok::<_, &str>(()) });
     let _closed = BreakerLayer::new("closed").layer(ready);
     let _off = BreakerLayer::new("off").off().layer(ready);
-    assert_eq!(seen.get("palisade_breaker_state name=closed"), 0.0);
-    assert_eq!(seen.get("palisade_breaker_state name=off"), 4.0);
+    assert_eq!(recorded.get("palisade_breaker_state name=closed"), 0.0);
+    assert_eq!(recorded.get("palisade_breaker_state name=off"), 4.0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_shadow_mode_counts_what_it_would_have_done() {
-    let seen = Seen::default();
-    let _recorder = metrics::set_default_local_recorder(&seen);
+    let recorded = Recorded::default();
+    let _recorder = metrics::set_default_local_recorder(&recorded);
     let breaker = BreakerLayer::new("shadow").metrics_only().handle();
     fail(&breaker, 50);
     assert_eq!(
-        seen.get("palisade_breaker_would_trip_total name=shadow"),
+        recorded.get("palisade_breaker_would_trip_total name=shadow"),
         1.0
     );
     assert_eq!(

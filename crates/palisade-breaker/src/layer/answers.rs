@@ -64,6 +64,11 @@ impl<C, A> BreakerLayer<C, A> {
     /// the oldest making room; none that sets a cookie, that `Cache-Control` calls `no-store` or `private`, or that must
     /// not be shown stale: `no-cache`, `must-revalidate`, `proxy-revalidate`, `s-maxage` (RFC 9111, section 4.2.4).
     ///
+    /// Each process keeps its own, in memory, also with `RedisSharing`: an answer of last resort
+    /// that waits for a store over the network fails with the network, and bodies of responses would be readable to
+    /// whoever reads the store. A process that was just started answers 503 until its first good response. Where that
+    /// is too little, [`fallback_service`](Self::fallback_service) takes a service that asks a cache of your own.
+    ///
     /// # Security
     ///
     /// Whatever makes two answers differ must be in the key, the caller included where answers are personal. A key that
