@@ -226,7 +226,8 @@ impl Known {
         let has_secret = self.secret.is_some();
         match (now < life.refresh_at, has_secret) {
             (true, false) => Decision::Use,
-            (true, true) if now < life.fresh_until || now < life.stale_until => Decision::Use,
+            // It is never stale before it is no longer fresh.
+            (true, true) if now < life.stale_until => Decision::Use,
             (true, true) => Decision::Stale,
             (false, true) if now < life.fresh_until => Decision::UseAndRefresh,
             (false, _) => Decision::Refresh,
@@ -250,3 +251,6 @@ impl Known {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,12 +77,17 @@ fn env_text(environment: Environment) -> Result<Zeroizing<String>, Error> {
     Ok(text)
 }
 
-/// Writes beside the place, then links it there: a link, unlike a rename, fails when there is something already.
-fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
-    let directory = match path.parent() {
+/// The directory that a file is in, as a path that can be opened.
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// Writes beside the place, then links it there: a link, unlike a rename, fails when there is something already.
+fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let directory = directory_of(path);
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
@@ -164,6 +169,22 @@ mod tests {
             let (_, value) = line.split_once('=').unwrap();
             assert_eq!(secret::check(value.as_bytes(), 32), Ok(()), "{line}");
             assert_ne!(line, other);
+        }
+    }
+
+    #[test]
+    fn a_file_is_written_in_the_directory_that_it_is_for() {
+        for (path, directory) in [
+            (".env.staging", "."),
+            ("config/.env.staging", "config"),
+            ("/etc/app/.env", "/etc/app"),
+            ("/.env", "/"),
+        ] {
+            assert_eq!(
+                directory_of(Path::new(path)),
+                Path::new(directory),
+                "{path}"
+            );
         }
     }
 }

@@ -130,3 +130,31 @@ impl Pair {
         std::iter::once(&self.current).chain(&self.previous)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_has_version_and_source_and_no_value() {
+        let secret = Secret::new("hunter2").version("v7");
+        assert_eq!(secret.version_text(), Some("v7"));
+        assert_eq!(Secret::new("hunter2").version_text(), None);
+        let text = format!("{secret:?}");
+        assert!(text.contains("[redacted]") && text.contains("v7"), "{text}");
+        assert!(
+            text.contains("literal") && !text.contains("hunter2"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_header_is_kept_until_the_secret_is_another() {
+        let secret = Secret::new("a");
+        assert_eq!(secret.header(), None);
+        let value = HeaderValue::from_static("Bearer a");
+        secret.keep_header(value.clone());
+        assert_eq!(secret.header(), Some(&value));
+        assert_eq!(secret.version("v2").header(), None);
+    }
+}

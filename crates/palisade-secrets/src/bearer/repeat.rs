@@ -67,3 +67,25 @@ impl Repeat<reqwest::Request> for ReplayReqwest {
         request.try_clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_everything_of_the_request() {
+        let replay = Replay::new(|body: &u8| Some(*body));
+        let mut request = Request::put("/a?b=1").header("x", "y").body(7_u8).unwrap();
+        *request.version_mut() = http::Version::HTTP_2;
+        request.extensions_mut().insert(9_u16);
+        let copy = replay.copy(&request).unwrap();
+        assert_eq!(copy.method(), http::Method::PUT);
+        assert_eq!(copy.uri(), "/a?b=1");
+        assert_eq!(copy.version(), http::Version::HTTP_2);
+        assert_eq!(copy.headers()["x"], "y");
+        assert_eq!(copy.extensions().get::<u16>(), Some(&9));
+        assert_eq!(*copy.body(), 7);
+        assert!(Replay::new(|_: &u8| None).copy(&request).is_none());
+        assert_eq!(format!("{replay:?}"), "Replay");
+    }
+}

@@ -148,3 +148,16 @@ impl fmt::Debug for Tokens {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_token_is_there_at_once_and_in_no_debug_output() {
+        let tokens = Tokens::fixed("kD2vGq0yX8mTn5cWbR7s").unwrap();
+        let value = tokens.value_now().unwrap().unwrap();
+        assert_eq!(value, "Bearer kD2vGq0yX8mTn5cWbR7s");
+        assert_eq!(format!("{tokens:?}"), "Fixed([redacted])");
+    }
+}
