@@ -293,3 +293,22 @@ fn a_secret_may_follow_a_word_at_once() {
     assert_eq!(secrets(&format!("x{pem}")), [pem]);
     assert_eq!(secrets("x_AKIAIOSFODNN7EXAMPLE"), ["AKIAIOSFODNN7EXAMPLE"]);
 }
+
+#[test]
+fn of_pem_texts_private_keys_alone_are_secrets() {
+    let certificate =
+        "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----";
+    assert!(secrets(certificate).is_empty());
+    let public = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYI\n-----END PUBLIC KEY-----";
+    assert!(secrets(public).is_empty());
+    let key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIBkg4LVWM9nu";
+    assert_eq!(secrets(key), [key]);
+}
+
+#[test]
+fn a_token_ends_before_what_is_not_visible() {
+    for end in ["\u{7f}", " ", "\n", "\u{e9}"] {
+        let text = format!("Bearer kD2vGq0yX8mTn5cWbR7s{end}tail");
+        assert_eq!(secrets(&text), ["kD2vGq0yX8mTn5cWbR7s"], "{end:?}");
+    }
+}

@@ -129,3 +129,81 @@ fn only_the_event_of_a_record_says_that_others_are_missing() {
     );
     assert!(!says_missing(b""));
 }
+
+/// Lines of a trail with these numbers and events, each chained to the one before.
+fn chained(records: &[(u64, &str)]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut prev = "0".repeat(64);
+    for (seq, event) in records {
+        let line =
+            line(&seq.to_string(), BOOT, &prev, "\"}}").replace("\"x\"", &format!("\"{event}\""));
+        let mut hash = Vec::new();
+        crate::format::json::hex(&mut hash, &seal::hash(line.as_bytes()));
+        prev = String::from_utf8(hash).unwrap();
+        text.extend_from_slice(line.as_bytes());
+        text.push(b'\n');
+    }
+    text
+}
+
+fn verified(verifier: Verifier, files: &[&[u8]]) -> Result<Report, BadLine> {
+    let mut verifier = verifier;
+    for file in files {
+        verifier.read(*file).unwrap();
+    }
+    verifier.report()
+}
+
+#[test]
+fn a_chain_with_numbers_that_do_not_follow_is_wrong_where_they_do_not() {
+    for (numbers, wrong) in [
+        ([1, 1, 2], 2),
+        ([1, 2, 1], 3),
+        ([1, 3, 4], 2),
+        ([5, 4, 3], 2),
+    ] {
+        let records = numbers.map(|number| (number, "x"));
+        // The first line is chained to nothing, which a trail that begins later need not be.
+        let bad = verified(Verifier::new(), &[&chained(&records)]).unwrap_err();
+        assert_eq!(
+            (bad.line, bad.fault),
+            (wrong, Fault::Sequence),
+            "{numbers:?}"
+        );
+    }
+}
+
+#[test]
+fn numbers_may_be_missing_where_the_trail_says_so() {
+    let report = verified(
+        Verifier::new(),
+        &[&chained(&[(1, "x"), (7, "audit_gap"), (8, "x")])],
+    );
+    let report = report.unwrap();
+    assert_eq!((report.records, report.gaps), (3, 1));
+    assert_eq!((report.first, report.last, report.unsigned), (1, 8, 3));
+    // Backwards it goes nowhere.
+    let bad = verified(Verifier::new(), &[&chained(&[(7, "x"), (7, "audit_gap")])]).unwrap_err();
+    assert_eq!((bad.line, bad.fault), (2, Fault::Sequence));
+}
+
+#[test]
+fn so_many_records_and_no_more_may_be_unsigned() {
+    let trail = chained(&[(1, "x"), (2, "x"), (3, "x")]);
+    assert!(verified(Verifier::new().max_unsigned(3), &[&trail]).is_ok());
+    let bad = verified(Verifier::new().max_unsigned(2), &[&trail]).unwrap_err();
+    assert_eq!((bad.line, bad.fault), (3, Fault::Unsigned));
+}
+
+#[test]
+fn a_bad_line_is_named_by_its_file_and_its_place_there() {
+    let trail = chained(&[(1, "x"), (2, "x"), (3, "x")]);
+    let lines: Vec<&[u8]> = trail.split_inclusive(|byte| *byte == b'\n').collect();
+    let second = [lines[1], b"nonsense\n"].concat();
+    let bad = verified(Verifier::new(), &[lines[0], &second]).unwrap_err();
+    assert_eq!((bad.file, bad.line, bad.fault), (2, 2, Fault::NotSealed));
+    // What is missing is wrong behind the last line.
+    let anchored = Verifier::new().anchor(9, [7; 32]);
+    let bad = verified(anchored, &[lines[0], lines[1]]).unwrap_err();
+    assert_eq!((bad.file, bad.line, bad.fault), (2, 2, Fault::Anchor));
+}
