@@ -158,4 +158,26 @@ mod tests {
             assert!((686..=1314).contains(&count), "{letter}: {count}");
         }
     }
+
+    #[test]
+    fn a_right_check_sum_does_not_make_a_wrong_form_right() {
+        let sealed = |body: String| {
+            let sum = checksum(&body);
+            format!("{body}_{}", std::str::from_utf8(&sum).unwrap())
+        };
+        let text = |id: usize, secret: usize| {
+            sealed(format!("pal_{}_{}", "a".repeat(id), "b".repeat(secret)))
+        };
+        assert!(KeyText::parse("pal", &text(12, 32)).is_some());
+        for (id, secret) in [(11, 32), (13, 32), (12, 31), (12, 33), (0, 32), (12, 0)] {
+            assert!(
+                KeyText::parse("pal", &text(id, secret)).is_none(),
+                "{id} and {secret}"
+            );
+        }
+        let foreign = sealed(format!("pal_{}_{}", "a".repeat(12), "-".repeat(32)));
+        assert!(KeyText::parse("pal", &foreign).is_none());
+        let more = sealed(format!("pal_{}_{}_", "a".repeat(12), "b".repeat(32)));
+        assert!(KeyText::parse("pal", &more).is_none());
+    }
 }

@@ -86,4 +86,31 @@ mod tests {
         );
         assert_eq!(rsa_public_key(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
     }
+
+    #[test]
+    fn a_private_key_of_another_version_or_with_a_tail_is_none() {
+        let der = [
+            0x30, 0x10, 0x02, 1, 1, 0x04, 2, 7, 8, 0xa0, 1, 6, 0xa1, 4, 0x03, 2, 0, 9,
+        ];
+        let changed = |at: usize, byte: u8| {
+            let mut der = der;
+            der[at] = byte;
+            der
+        };
+        assert_eq!(ec_private_key(&changed(4, 2)), None, "version 2");
+        assert_eq!(
+            ec_private_key(&changed(16, 1)),
+            None,
+            "bits that do not count"
+        );
+        assert_eq!(
+            ec_private_key(&[&der[..], &[0]].concat()),
+            None,
+            "behind it"
+        );
+        let inside = [&[0x30, 0x11][..], &der[2..], &[0]].concat();
+        assert_eq!(ec_private_key(&inside), None, "behind the point");
+        let tagged = [&[0x30, 0x11][..], &der[2..12], &[0xa1, 5, 0x03, 2, 0, 9, 0]].concat();
+        assert_eq!(ec_private_key(&tagged), None, "beside the point");
+    }
 }
