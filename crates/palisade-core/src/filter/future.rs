@@ -180,6 +180,10 @@ where
                             return Poll::Ready(Err(error));
                         }
                     };
+                    // What is made here and borrowed by nothing is made in the caller's place.
+                    if this.held.is_none() {
+                        return Poll::Ready(Ok(response.map(ResponseBody::unwatched)));
+                    }
                     // Made where it is returned, which saves a move of the response.
                     let mut ready = Poll::Ready(Ok(response.map(ResponseBody::unwatched)));
                     if let Poll::Ready(Ok(response)) = &mut ready
