@@ -7,7 +7,10 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use palisade::Stack;
 use palisade::axum::{ProtectedRouter, protect};
-use palisade_audit::Audit;
+use palisade_audit::{Audit, AuditLayer};
+use palisade_auth::AuthLayer;
+use palisade_headers::{CorsLayer, CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer};
+use palisade_ratelimit::RateLimitLayer;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -33,6 +36,12 @@ pub(crate) const MEASURES: &[Measure] = &[
         what: "a stack in which all ten layers are off",
         goals: &[Goal::AtMost(40.0)],
         run: all_off,
+    },
+    Measure {
+        name: "stack/seven-layers",
+        what: "seven layers that are off around an axum router, in one stack (beside it in seven `.layer()` calls)",
+        goals: &[Goal::AtMost(430.0), Goal::AllocsAtMost(5.0)],
+        run: seven_layers,
     },
     Measure {
         name: "stack/future-bytes",
@@ -122,6 +131,23 @@ fn all_off(mode: Mode) -> Result<Outcome> {
     let service = Stack::new().leak().layer(Handler::<Body>::new());
     let ours = side::<_, Body, _>(service, &Template::get(), StatusCode::OK)?;
     Ok(compare(mode, Some(ours), Vec::new()))
+}
+
+fn seven_layers(mode: Mode) -> Result<Outcome> {
+    let chained = bare()
+        .layer(AuthLayer::off())
+        .layer(RateLimitLayer::off())
+        .layer(CorsLayer::off())
+        .layer(CrossOriginGuardLayer::off())
+        .layer(AuditLayer::off())
+        .layer(SecurityHeadersLayer::off())
+        .layer(RequestIdLayer::off());
+    let stacked = protect(bare(), Stack::new().leak());
+    let template = Template::get();
+    let ours = side::<_, Body, _>(stacked, &template, StatusCode::OK)?;
+    let chained = side::<_, Body, _>(chained, &template, StatusCode::OK)?;
+    let beside = vec![("seven `.layer()` calls".to_owned(), chained)];
+    Ok(compare(mode, Some(ours), beside))
 }
 
 fn reload(mode: Mode) -> Result<Outcome> {
