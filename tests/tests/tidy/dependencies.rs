@@ -10,44 +10,44 @@ use crate::{crates, none_of, root};
 const CEILINGS: &[(&str, usize, &str)] = &[
     (
         "palisade-core",
-        32,
-        "http and http-body, ring, serde_json for problem bodies, jiff for their time, tokio's clock, tracing, arc-swap (2) \
-         to replace a filter while it runs",
+        36,
+        "http and http-body, ring, serde_json for problem bodies, jiff for their time, tokio's clock, quanta (4) to read the \
+         processor's counter in its place, tracing, arc-swap (2) to replace a filter while it runs",
     ),
-    ("palisade", 32, "core's; each module is behind a feature"),
-    ("palisade-ratelimit", 32, "core's, and nothing else"),
+    ("palisade", 36, "core's; each module is behind a feature"),
+    ("palisade-ratelimit", 36, "core's, and nothing else"),
     (
         "palisade-breaker",
-        54,
+        58,
         "core's, httpdate for the three forms of a date in `Retry-After`, and hyper, hyper-util's client and h2, whose \
          errors alone tell a caller's broken upload from a failure of the upstream; without feature `hyper` not these",
     ),
     (
         "palisade-client",
-        60,
+        64,
         "core's, the breaker's with retries, hyper's client, hyper-util's pool and proxies, rustls, and the certificates of \
          the system",
     ),
     (
         "palisade-auth",
-        52,
+        56,
         "core's, jsonwebtoken with the PEM reader that it needs for keys (18), quick_cache for verified tokens",
     ),
-    ("palisade-headers", 32, "core's, and nothing else"),
+    ("palisade-headers", 36, "core's, and nothing else"),
     (
         "palisade-audit",
-        33,
+        37,
         "core's, and base64 for hashes and signatures",
     ),
     (
         "palisade-crypto",
-        46,
+        50,
         "core's, aes for the one block that XAES derives keys with (9), arc-swap for keyrings, base64 for keys, and \
          base64-simd (3) for values, which it reads and writes in a third of the time",
     ),
     (
         "palisade-secrets",
-        37,
+        41,
         "core's, secrecy at the border, arc-swap for snapshots, base64, serde_path_to_error to name a field",
     ),
 ];
