@@ -339,3 +339,6 @@ impl fmt::Debug for Config {
         f.debug_struct("Guard").field(what, &names).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -257,4 +257,19 @@ mod tests {
         }
         assert!(Registered::parse(br#"{"nonce":"n"}"#).unwrap().has_nonce());
     }
+
+    #[test]
+    fn the_claim_kind_alone_says_that_a_token_is_a_service_s() {
+        let says = |json: &str| Registered::parse(json.as_bytes()).unwrap().says_service();
+        assert!(says(r#"{"kind":"service"}"#));
+        for json in [
+            "{}",
+            r#"{"kind":"user"}"#,
+            r#"{"kind":"Service"}"#,
+            r#"{"kind":["service"]}"#,
+            r#"{"kinds":"service"}"#,
+        ] {
+            assert!(!says(json), "{json}");
+        }
+    }
 }

@@ -300,4 +300,31 @@ mod tests {
         assert!(!typed("JWT") && !typed("xat+jwt") && !typed("application/application/at+jwt"));
         assert!(!header(r#"{"alg":"HS256"}"#).unwrap().is_type("at+jwt"));
     }
+
+    // RFC 7515, section 4.1.9.
+    #[test]
+    fn a_type_is_a_media_type_whose_application_may_be_left_out() {
+        let is_type = |typ: &str| {
+            let json = format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#);
+            header(&json).unwrap().is_type("at+jwt")
+        };
+        for typ in [
+            "at+jwt",
+            "AT+JWT",
+            "application/at+jwt",
+            "Application/At+Jwt",
+        ] {
+            assert!(is_type(typ), "{typ}");
+        }
+        for typ in [
+            "jwt",
+            "",
+            "applikation/at+jwt",
+            "application+at+jwt",
+            "text/at+jwt",
+            "application/",
+        ] {
+            assert!(!is_type(typ), "{typ}");
+        }
+    }
 }

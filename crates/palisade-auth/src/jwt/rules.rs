@@ -228,4 +228,23 @@ mod tests {
         let several = format!(r#"{{"sub":"a","aud":["other","api"],"exp":{exp}}}"#);
         assert!(check(&several).is_ok());
     }
+
+    #[test]
+    fn a_token_without_a_subject_passes_where_none_is_required() {
+        let check = |required: bool, subject: &str| {
+            let rules = ClaimRules {
+                subject_required: required,
+                ..rules()
+            };
+            let json = format!(r#"{{{subject}"aud":"api","exp":{}}}"#, NOW + 60);
+            let claims = Registered::parse(json.as_bytes()).unwrap();
+            rules
+                .check(&claims, UnixTime::from_secs(NOW))
+                .map(|(_, subject)| subject.to_owned())
+        };
+        assert_eq!(check(false, "").as_deref(), Ok(""));
+        assert_eq!(check(true, ""), Err(Refusal::SubjectMissing));
+        assert_eq!(check(false, r#""sub":"","#), Err(Refusal::SubjectMissing));
+        assert_eq!(check(false, r#""sub":"a","#).as_deref(), Ok("a"));
+    }
 }

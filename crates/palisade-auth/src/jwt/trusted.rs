@@ -190,3 +190,16 @@ pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_issuer_has_the_name_of_one_of_the_layer_s_own() {
+        for name in [crate::api_key::ISSUER, crate::service_token::ISSUER, ""] {
+            assert!(name_problem(name).is_some(), "{name:?}");
+        }
+        assert_eq!(name_problem("https://issuer.example"), None);
+    }
+}

@@ -141,3 +141,25 @@ fn ending_by(principal: Principal, expires_at: UnixTime) -> Principal {
         _ => principal.expires_at(expires_at),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_principal_ends_with_its_token_at_the_latest() {
+        let token = UnixTime::from_secs(1_000);
+        let ends = |own: Option<u64>| {
+            let principal = Principal::user("iss", "a");
+            let principal = match own {
+                Some(own) => principal.expires_at(UnixTime::from_secs(own)),
+                None => principal,
+            };
+            ending_by(principal, token).expiry().map(UnixTime::as_secs)
+        };
+        assert_eq!(ends(None), Some(1_000));
+        assert_eq!(ends(Some(999)), Some(999));
+        assert_eq!(ends(Some(1_000)), Some(1_000));
+        assert_eq!(ends(Some(1_001)), Some(1_000));
+    }
+}
