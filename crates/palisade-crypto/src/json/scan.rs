@@ -232,4 +232,65 @@ mod tests {
             prop_assert_eq!(plain_len(&text), expected);
         }
     }
+
+    // RFC 8259, sections 3, 6 and 7.
+    #[test]
+    fn a_scalar_is_read_to_its_end_and_another_text_is_none() {
+        let end = |text: &str| {
+            let mut scanner = Scanner {
+                text: text.as_bytes(),
+                at: 0,
+            };
+            scanner.scalar().is_ok().then_some(scanner.at)
+        };
+        for text in [
+            "0",
+            "-0",
+            "7",
+            "10",
+            "-12.50",
+            "1e5",
+            "1E+5",
+            "0.1e-10",
+            "true",
+            "false",
+            "null",
+            r#""""#,
+            r#""a\"b""#,
+            r#""\\\/\b\f\n\r\t""#,
+            r#""\u00e9x""#,
+            r#""\uD83D\uDE00""#,
+        ] {
+            assert_eq!(end(text), Some(text.len()), "{text}");
+            assert_eq!(
+                end(&format!("{text},")),
+                Some(text.len()),
+                "{text} and a comma"
+            );
+        }
+        for text in [
+            "",
+            "-",
+            "+1",
+            ".5",
+            "1.",
+            "1e",
+            "1e+",
+            "-a",
+            "tru",
+            "nul",
+            "'a'",
+            r#"""#,
+            r#""a"#,
+            r#""\"#,
+            r#""\x""#,
+            r#""\u12g4""#,
+            r#""\u123""#,
+            "\"a\nb\"",
+        ] {
+            assert_eq!(end(text), None, "{text}");
+        }
+        // A zero in front ends the number.
+        assert_eq!(end("01"), Some(1));
+    }
 }

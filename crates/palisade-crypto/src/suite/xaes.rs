@@ -241,4 +241,20 @@ mod tests {
             "e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939"
         );
     }
+
+    #[test]
+    fn a_series_counts_on_in_the_last_twelve_bytes_and_carries() {
+        let mut series = Series::new(&Xaes::new(&[7; 32]), [0; NONCE_LEN]).unwrap();
+        series.nonce = [0xff; NONCE_LEN];
+        series.nonce[12..].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xfe]);
+        series.step();
+        assert_eq!(series.nonce[20..], [0, 1, 0xff, 0xff]);
+        series.step();
+        assert_eq!(series.nonce[20..], [0, 2, 0, 0]);
+        assert_eq!(series.nonce[..12], [0xff; 12]);
+        series.nonce = [0xff; NONCE_LEN];
+        series.step();
+        assert_eq!(series.nonce[12..], [0; 12], "and never into the key's half");
+        assert_eq!(series.nonce[..12], [0xff; 12]);
+    }
 }
