@@ -312,3 +312,18 @@ fn a_token_ends_before_what_is_not_visible() {
         assert_eq!(secrets(&text), ["kD2vGq0yX8mTn5cWbR7s"], "{end:?}");
     }
 }
+
+#[test]
+fn a_scheme_without_a_credential_holds_none() {
+    for text in [
+        "Bearer ",
+        "Bearer",
+        "basic ",
+        "Basic aGVsbG8=",
+        "Basic \"x\"",
+    ] {
+        assert!(secrets(text).is_empty(), "{text:?}");
+    }
+    // A user and a password, `a:b`.
+    assert_eq!(secrets("Basic YTpi"), ["YTpi"]);
+}

@@ -207,3 +207,25 @@ fn a_bad_line_is_named_by_its_file_and_its_place_there() {
     let bad = verified(anchored, &[lines[0], lines[1]]).unwrap_err();
     assert_eq!((bad.file, bad.line, bad.fault), (2, 2, Fault::Anchor));
 }
+
+#[test]
+fn a_bad_line_says_where_it_is_and_what_is_wrong() {
+    let faults = [
+        Fault::NotSealed,
+        Fault::Sequence,
+        Fault::Chain,
+        Fault::Signature,
+        Fault::Unsigned,
+        Fault::Torn,
+        Fault::Anchor,
+        Fault::First,
+    ];
+    let said: std::collections::BTreeSet<String> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), faults.len(), "each has words of its own");
+    let bad = BadLine {
+        file: 2,
+        line: 3,
+        fault: Fault::Torn,
+    };
+    assert_eq!(bad.to_string(), "file 2, line 3: does not end");
+}
