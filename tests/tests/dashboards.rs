@@ -88,6 +88,32 @@ fn every_panel_has_a_title_a_unit_and_an_expression() {
 }
 
 #[test]
+fn each_row_of_the_dashboard_has_a_picture_with_all_of_its_panels() {
+    let read = |name: &str| std::fs::read_to_string(directory().join(name)).unwrap();
+    let dashboard: Value = serde_json::from_str(&read("palisade.grafana.json")).unwrap();
+    let page = read("README.md");
+    let mut picture = String::new();
+    let mut seen = 0;
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        if panel["type"] == "row" {
+            let name = format!("{}.svg", title.to_lowercase().replace(' ', "-"));
+            assert!(page.contains(&format!("({name})")), "{name}");
+            picture = read(&name);
+            assert!(picture.len() < 60_000, "{name}: {}", picture.len());
+        } else {
+            let drawn = format!(">{title}</text>");
+            assert!(
+                picture.contains(&drawn),
+                "{title}: run `cargo xtask pictures`"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 20, "{seen}");
+}
+
+#[test]
 #[ignore = "needs promtool: apt-get install prometheus"]
 fn prometheus_parses_every_expression_of_the_dashboard() {
     let rules: Vec<Value> = expressions()

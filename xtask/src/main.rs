@@ -27,7 +27,7 @@ Tasks of the workspace
         --browser   adds what needs a browser
     cargo xtask ci [--no-test]
         Formatting, lints, documentation, each crate alone and with each feature, tests, licences and bans,
-        dependency ceilings. --no-test leaves out the tests save those of the workspace itself.
+        dependency ceilings. --no-test leaves out the tests, as for .ci/run, which has run them.
     cargo xtask bench [NAME]
         Ours beside the peers; writes target/bench/report.json and docs/performance.md
     cargo xtask fuzz SECONDS [TARGET]
@@ -41,7 +41,8 @@ Tasks of the workspace
     cargo xtask package [--no-verify]
         Packs every crate as for crates.io, and builds each from its package with all features
     cargo xtask pictures
-        Draws docs/images/limit-*.svg anew, from what the limiter does; the tests say when they need it
+        Draws docs/images/limit-*.svg anew, from what the limiter does; the tests say when they need it. Then
+        docs/dashboards/*.svg, from what a real Prometheus sees of a gateway that has a bad minute
     cargo xtask schema
         Writes docs/palisade.schema.json anew, from the model of the configuration; a test says when it needs it
     cargo xtask simulate
