@@ -25,6 +25,16 @@ const MOTO: &[&str] = &["moto[server]==5.2.5"];
 const OCSF: &[&str] = &["ocsf-pydantic", "email-validator", "pydantic-extra-types"];
 /// Sign and verify JSON Web Tokens.
 const JOSE: &[&str] = &["pyjwt[crypto]==2.15.1", "joserfc==1.8.0"];
+/// syslog-ng, whose package and rsyslog's exclude each other, and the libraries that a small machine may lack.
+const SYSLOG_NG: &[&str] = &[
+    "syslog-ng-core",
+    "libivykis0",
+    "libnet1",
+    "libpcre3",
+    "libglib2.0-0",
+    "libjson-c5",
+    "libwrap0",
+];
 /// Hash passwords. passlib 1.7.4 knows no newer bcrypt.
 const HASHES: &[&str] = &[
     "argon2-cffi==25.1.0",
@@ -46,6 +56,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let mut tests = wanted.command();
     if wanted.full {
         tools::python_program("hashes", HASHES, "python")?;
+        tools::unpacked("syslog-ng", "usr/sbin/syslog-ng", SYSLOG_NG)?;
         tests.env(
             "PALISADE_RVAULT",
             tools::cargo_program("rusty_vault", RUSTY_VAULT, "rvault")?,
@@ -126,6 +137,7 @@ impl<'a> Wanted<'a> {
             programs.extend([
                 ("rsyslogd", "rsyslog"),
                 ("promtool", "prometheus"),
+                ("prometheus", "prometheus"),
                 ("strace", "strace"),
             ]);
         }

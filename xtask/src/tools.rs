@@ -38,6 +38,38 @@ pub(crate) fn system(program: &str, package: &str) -> Result<PathBuf, Failure> {
     on_path(program).ok_or_else(|| Failure::new(by_hand))
 }
 
+/// A program of a package that may not be installed, because it excludes another that is needed: unpacked with what it needs
+/// under `target/`, where tests look for it.
+pub(crate) fn unpacked(name: &str, program: &str, packages: &[&str]) -> Result<(), Failure> {
+    let home = root().join("target").join(name);
+    if home.join(program).is_file() {
+        return Ok(());
+    }
+    eprintln!(
+        "xtask: unpacking the system's packages {} into {}, once",
+        packages.join(" "),
+        home.display()
+    );
+    let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", home.display()));
+    std::fs::create_dir_all(&home).map_err(failed)?;
+    let download = || {
+        let mut apt = command("apt-get", &["download", "--quiet"]);
+        run(apt.args(packages).current_dir(&home))
+    };
+    // Package lists of a fresh machine are often empty or old.
+    download().or_else(|_| run(&mut command("apt-get", &["update"])).and_then(|()| download()))?;
+    for entry in std::fs::read_dir(&home).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            run(command("dpkg", &["--extract"]).arg(&path).arg(&home))?;
+        }
+    }
+    let is_there = home.join(program).is_file();
+    is_there
+        .then_some(())
+        .ok_or_else(|| Failure::new(format!("{program} is not in the packages {packages:?}")))
+}
+
 /// A cargo tool of exactly this version, under the target directory where nothing else is disturbed.
 pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf, Failure> {
     cargo_program(name, version, name)

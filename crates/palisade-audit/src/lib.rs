@@ -54,6 +54,8 @@ pub mod shipping {
     pub mod opentelemetry {}
     #[doc = include_str!("../docs/shipping/syslog.md")]
     pub mod syslog {}
+    #[doc = include_str!("../docs/shipping/syslog-ng.md")]
+    pub mod syslog_ng {}
     #[doc = include_str!("../docs/shipping/vector.md")]
     pub mod vector {}
 }

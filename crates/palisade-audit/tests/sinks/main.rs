@@ -1,5 +1,10 @@
 //! Syslog over each transport, sinks that hang, and the hook for critical records.
 
+mod daemons;
+mod shipping;
+#[path = "../support/syslog_ng.rs"]
+mod syslog_ng;
+
 use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -186,56 +191,4 @@ fn only_critical_news_is_told() {
     let told = told.lock().unwrap();
     assert_eq!(told.len(), 2);
     assert!(told[0].contains("eve") && told[1].contains("mallory"));
-}
-
-/// Needs `apt-get install rsyslog`.
-#[test]
-#[ignore = "needs rsyslogd: apt-get install rsyslog"]
-fn rsyslog_receives_and_parses() {
-    let directory = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let out = directory.path().join("out");
-    let config = directory.path().join("conf");
-    let text = format!(
-        "module(load=\"imtcp\")\ninput(type=\"imtcp\" port=\"{port}\" address=\"127.0.0.1\")\n\
-         template(name=\"t\" type=\"string\" string=\"%syslogfacility%|%syslogseverity%|%hostname%|%app-name%|%msgid%|%msg%\\n\")\n\
-         *.* action(type=\"omfile\" file=\"{}\" template=\"t\")\n",
-        out.display()
-    );
-    std::fs::write(&config, text).unwrap();
-    let mut server = std::process::Command::new("rsyslogd")
-        .arg("-n")
-        .arg("-f")
-        .arg(&config)
-        .arg("-i")
-        .arg(directory.path().join("pid"))
-        .spawn()
-        .expect("apt-get install rsyslog");
-    let start = palisade_core::time::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < 10 * SECOND, "rsyslogd does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    write_through(SyslogSink::tcp(([127, 0, 0, 1], port).into()));
-    let seen = loop {
-        let seen = std::fs::read_to_string(&out).unwrap_or_default();
-        if seen.contains("audit_file_end") || start.elapsed() > 20 * SECOND {
-            break seen;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    server.kill().unwrap();
-    server.wait().unwrap();
-    let line = seen
-        .lines()
-        .find(|line| line.contains("authz_admin"))
-        .unwrap();
-    assert!(line.starts_with("13|4|web-1|bookings|audit|"), "{line}");
-    let json = line.split_once("audit|").unwrap().1.trim_start();
-    let record: serde_json::Value = serde_json::from_str(json).unwrap();
-    assert_eq!(record["actor"], "ada");
 }

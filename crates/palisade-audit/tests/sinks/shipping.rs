@@ -1,13 +1,14 @@
 //! The configurations of the pages about shipping, against the files and lines that a trail writes.
 //!
-//! The collectors themselves are not run: their packages are on no registry that a test may install from. Each
-//! configuration is parsed, its parts are followed to where they lead, and what it says of files and members is compared
-//! with those of a real trail.
+//! rsyslog and syslog-ng are run, here and in `main.rs`. The other collectors are on no registry that a test may install
+//! from: each configuration is parsed, its parts are followed to where they lead, and what it says of files and members is
+//! compared with those of a real trail.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::syslog_ng;
 use palisade_audit::{Audit, Class, Format, Outcome, Record, RollingFile};
 use palisade_core::{EventKind, Name};
 use serde_json::Value;
@@ -291,4 +292,20 @@ fn rsyslog_takes_its_configuration() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+#[ignore = "needs syslog-ng under target/: cargo xtask test --full"]
+fn syslog_ng_takes_its_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("syslog-ng.conf");
+    std::fs::write(&file, block("syslog-ng", "text")).unwrap();
+    let output = syslog_ng::command()
+        .arg("--syntax-only")
+        .arg("-f")
+        .arg(&file)
+        .output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
 }
