@@ -226,7 +226,7 @@ impl FileSink {
         &self.path
     }
 
-    /// When the file is to be finished.
+    /// Returns the length and age at which the file is to be finished.
     pub(crate) const fn due(&self) -> Due {
         self.due
     }

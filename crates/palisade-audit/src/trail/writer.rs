@@ -54,7 +54,7 @@ pub(crate) struct Writer {
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     seq: u64,
-    /// Where the file is when everything is done that was asked for: the state to return to when later lines cannot be
+    /// The position of the file when everything is done that was asked for: the state to return to when later lines cannot be
     /// written.
     handed: Position,
     records: u64,
@@ -66,7 +66,7 @@ pub(crate) struct Work {
     room: Room,
     /// Whether the file has not answered yet.
     busy: bool,
-    /// When the file is to be finished, if it is one.
+    /// The length and age at which the file is to be finished, if it is one.
     due: Option<Due>,
     dirty: bool,
     synced: Option<bool>,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use palisade_core::time::UnixTime;
 
-/// When the file in use is to be finished.
+/// The length and age at which the file in use is to be finished.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Due {
     max_bytes: Option<u64>,

@@ -24,7 +24,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// When the file is to be finished, where it is one.
+    /// Returns the length and age at which the file is to be finished, where it is one.
     pub(crate) const fn due(&self) -> Option<Due> {
         match self {
             Self::File(file) => Some(file.due()),

@@ -1,4 +1,4 @@
-//! What the writer asks of the thread of the file, and what it hears back.
+//! Commands of the writer to the thread of the file, and its reports.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -35,7 +35,7 @@ pub(crate) struct Lines {
     pub(crate) batch: Arc<Batch>,
     /// The number of records that they are of.
     pub(crate) records: u64,
-    /// Whom to tell when they are on the disk.
+    /// Those who are told when they are on the disk.
     pub(crate) settles: Vec<Settle>,
     /// The checkpoints among them.
     pub(crate) checkpoints: Vec<u8>,
@@ -136,7 +136,7 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct State {
     commands: VecDeque<Command>,
-    /// What waits, and what is being written.
+    /// The size of what waits and of what is being written.
     size: Size,
     running: Option<(Instant, Size)>,
     report: Report,

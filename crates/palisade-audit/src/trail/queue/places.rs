@@ -1,4 +1,4 @@
-//! Who may wait in the queue: decisions alone, which know the number of records that wait.
+//! The places in the queue: decisions alone, which know the number of records that wait.
 
 /// The place in the queue that a request has for its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

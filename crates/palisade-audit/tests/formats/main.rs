@@ -1,5 +1,9 @@
 //! The other forms of a line.
 
+mod ecs;
+mod ocsf;
+mod records;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::convert::Infallible;

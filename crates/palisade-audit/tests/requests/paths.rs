@@ -1,13 +1,11 @@
 //! Rules are about the path that the client sent, and a `HEAD` is a `GET` to them.
 
-mod support;
-
+use crate::support::{self, Trail, fetch};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Method, Request};
 use palisade_audit::{Level, Policy, any, path, prefix};
-use support::{Trail, fetch};
 use tower::ServiceExt;
 
 #[tokio::test]
