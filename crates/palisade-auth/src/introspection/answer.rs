@@ -20,7 +20,7 @@ pub(super) struct KnownToken {
 }
 
 #[derive(Deserialize)]
-struct Standing {
+struct Introspected {
     active: bool,
     #[serde(default)]
     token_type: Option<String>,
@@ -32,8 +32,9 @@ pub(super) fn read(
     issuer: &TrustedIssuer,
     now: UnixTime,
 ) -> Result<KnownToken, Refusal> {
-    let standing: Standing = serde_json::from_slice(json).map_err(|_| Refusal::StoreUnavailable)?;
-    if !standing.active {
+    let answer: Introspected =
+        serde_json::from_slice(json).map_err(|_| Refusal::StoreUnavailable)?;
+    if !answer.active {
         return Err(Refusal::UnknownToken);
     }
     let claims = Registered::parse(json)?;
@@ -45,7 +46,7 @@ pub(super) fn read(
         return Err(Refusal::WrongType);
     }
     let is_dpop = |kind: &String| kind.eq_ignore_ascii_case("DPoP");
-    let must_be_bound = issuer.bound || standing.token_type.as_ref().is_some_and(is_dpop);
+    let must_be_bound = issuer.bound || answer.token_type.as_ref().is_some_and(is_dpop);
     if must_be_bound && claims.cnf.is_none() {
         return Err(Refusal::SenderConstrained);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use palisade_core::time::{UnixTime, WallClock};
 
-use super::{Answer, CheckRevocation, RevokeSession, Standing, TokenRef};
+use super::{Answer, CheckRevocation, RevocationStatus, RevokeSession, TokenRef};
 
 /// Revoked tokens, sessions and subjects, in the memory of this process. Clones share them.
 ///
@@ -238,8 +238,8 @@ impl MemoryRevocation {
 impl CheckRevocation for MemoryRevocation {
     fn check(&self, token: &TokenRef<'_>) -> Answer {
         Answer::Now(match self.is_revoked(token) {
-            true => Standing::Revoked,
-            false => Standing::Good,
+            true => RevocationStatus::Revoked,
+            false => RevocationStatus::Good,
         })
     }
 
@@ -302,7 +302,7 @@ mod tests {
     }
 
     fn revoked(store: &MemoryRevocation, token: &TokenRef<'_>) -> bool {
-        matches!(store.check(token), Answer::Now(Standing::Revoked))
+        matches!(store.check(token), Answer::Now(RevocationStatus::Revoked))
     }
 
     #[test]

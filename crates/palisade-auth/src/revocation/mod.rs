@@ -43,7 +43,7 @@ pub struct TokenRef<'a> {
 /// The answer of a store about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Standing {
+pub enum RevocationStatus {
     /// Nothing speaks against it.
     Good,
     /// It, its session or its subject was revoked.
@@ -55,15 +55,15 @@ pub enum Standing {
 /// A store's answer: at once, or later.
 pub enum Answer {
     /// Known at once; costs no allocation.
-    Now(Standing),
+    Now(RevocationStatus),
     /// The store has to be asked over the network.
-    Later(Pin<Box<dyn Future<Output = Standing> + Send>>),
+    Later(Pin<Box<dyn Future<Output = RevocationStatus> + Send>>),
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Now(standing) => f.debug_tuple("Now").field(standing).finish(),
+            Self::Now(status) => f.debug_tuple("Now").field(status).finish(),
             Self::Later(_) => f.write_str("Later"),
         }
     }

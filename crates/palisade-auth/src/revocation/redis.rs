@@ -6,7 +6,7 @@ use palisade_core::time::{UnixTime, WallClock};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Value};
 
-use super::{Answer, CheckRevocation, RevokeSession, Revoking, Standing, TokenRef};
+use super::{Answer, CheckRevocation, RevocationStatus, RevokeSession, Revoking, TokenRef};
 use crate::Refusal;
 use crate::digest::sha256;
 use crate::jwt::parse::encode;
@@ -199,18 +199,18 @@ impl RedisRevocation {
 }
 
 /// Reads the marks: the first is the subject's, any other one revokes by being there.
-fn standing(marks: &Value, issued_at: Option<UnixTime>) -> Standing {
+fn status_of(marks: &Value, issued_at: Option<UnixTime>) -> RevocationStatus {
     let Value::Array(marks) = marks else {
-        return Standing::Unknown;
+        return RevocationStatus::Unknown;
     };
     let Some((subject, others)) = marks.split_first() else {
-        return Standing::Unknown;
+        return RevocationStatus::Unknown;
     };
     if others.iter().any(|mark| *mark != Value::Nil) {
-        return Standing::Revoked;
+        return RevocationStatus::Revoked;
     }
     let not_before = match subject {
-        Value::Nil => return Standing::Good,
+        Value::Nil => return RevocationStatus::Good,
         Value::BulkString(text) => std::str::from_utf8(text)
             .ok()
             .and_then(|text| text.parse().ok()),
@@ -219,9 +219,9 @@ fn standing(marks: &Value, issued_at: Option<UnixTime>) -> Standing {
     // A mark that cannot be read is still a mark.
     let after = |not_before| issued_at.is_some_and(|issued_at| issued_at.as_secs() > not_before);
     if not_before.is_some_and(after) {
-        Standing::Good
+        RevocationStatus::Good
     } else {
-        Standing::Revoked
+        RevocationStatus::Revoked
     }
 }
 
@@ -231,8 +231,8 @@ impl CheckRevocation for RedisRevocation {
         let this = self.clone();
         Answer::Later(Box::pin(async move {
             match this.0.store.ask(question).await {
-                Some(marks) => standing(&marks, issued_at),
-                None => Standing::Unknown,
+                Some(marks) => status_of(&marks, issued_at),
+                None => RevocationStatus::Unknown,
             }
         }))
     }
@@ -281,18 +281,21 @@ mod tests {
     fn answers_that_cannot_be_read_never_pass_as_good() {
         let now = Some(UnixTime::from_secs(100));
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let of = |marks: Vec<Value>| standing(&Value::Array(marks), now);
-        assert_eq!(of(vec![Value::Nil, Value::Nil, Value::Nil]), Standing::Good);
-        assert_eq!(of(vec![text("99")]), Standing::Good);
-        assert_eq!(of(vec![text("100")]), Standing::Revoked);
-        assert_eq!(of(vec![text("nonsense")]), Standing::Revoked);
-        assert_eq!(of(vec![Value::Int(1)]), Standing::Revoked);
-        assert_eq!(of(vec![Value::Nil, text("1")]), Standing::Revoked);
+        let of = |marks: Vec<Value>| status_of(&Value::Array(marks), now);
         assert_eq!(
-            standing(&Value::Array(vec![text("99")]), None),
-            Standing::Revoked
+            of(vec![Value::Nil, Value::Nil, Value::Nil]),
+            RevocationStatus::Good
         );
-        assert_eq!(of(vec![]), Standing::Unknown);
-        assert_eq!(standing(&Value::Nil, now), Standing::Unknown);
+        assert_eq!(of(vec![text("99")]), RevocationStatus::Good);
+        assert_eq!(of(vec![text("100")]), RevocationStatus::Revoked);
+        assert_eq!(of(vec![text("nonsense")]), RevocationStatus::Revoked);
+        assert_eq!(of(vec![Value::Int(1)]), RevocationStatus::Revoked);
+        assert_eq!(of(vec![Value::Nil, text("1")]), RevocationStatus::Revoked);
+        assert_eq!(
+            status_of(&Value::Array(vec![text("99")]), None),
+            RevocationStatus::Revoked
+        );
+        assert_eq!(of(vec![]), RevocationStatus::Unknown);
+        assert_eq!(status_of(&Value::Nil, now), RevocationStatus::Unknown);
     }
 }

@@ -4,7 +4,7 @@ use palisade_core::{Principal, time};
 
 use crate::jwt::JwtVerifier;
 use crate::jwt::own::OwnClaims;
-use crate::revocation::Standing;
+use crate::revocation::RevocationStatus;
 #[cfg(feature = "redis")]
 use crate::session::RedisSessions;
 use crate::session::Sessions;
@@ -45,11 +45,11 @@ impl JwtVerifier {
                 return Ended::Expired;
             }
             let token = own.token_ref(principal, None);
-            match self.standing(&token).await {
-                Standing::Good => known = time::now(),
-                Standing::Revoked => return Ended::Revoked,
-                Standing::Unknown if known.elapsed() >= PATIENCE => return Ended::Unknown,
-                Standing::Unknown => {}
+            match self.revocation_status(&token).await {
+                RevocationStatus::Good => known = time::now(),
+                RevocationStatus::Revoked => return Ended::Revoked,
+                RevocationStatus::Unknown if known.elapsed() >= PATIENCE => return Ended::Unknown,
+                RevocationStatus::Unknown => {}
             }
             let left = expiry.map(|expiry| expiry.saturating_since(now));
             tokio::time::sleep(left.map_or(PAUSE, |left| left.min(PAUSE))).await;

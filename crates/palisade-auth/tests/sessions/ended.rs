@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use palisade_auth::JwtVerifier;
-use palisade_auth::revocation::{Answer, CheckRevocation, MemoryRevocation, Standing, TokenRef};
+use palisade_auth::revocation::{
+    Answer, CheckRevocation, MemoryRevocation, RevocationStatus, TokenRef,
+};
 use palisade_auth::websocket::Ended;
 use palisade_core::time::{UnixTime, WallClock};
 use tokio::time::{Instant, sleep, timeout};
@@ -57,7 +59,7 @@ struct Down;
 
 impl CheckRevocation for Down {
     fn check(&self, _: &TokenRef<'_>) -> Answer {
-        Answer::Later(Box::pin(async { Standing::Unknown }))
+        Answer::Later(Box::pin(async { RevocationStatus::Unknown }))
     }
 }
 

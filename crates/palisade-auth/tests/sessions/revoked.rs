@@ -1,6 +1,6 @@
 //! Access tokens end with their revocation, also those in the cache.
 
-use palisade_auth::revocation::{Answer, CheckRevocation, Standing, TokenRef};
+use palisade_auth::revocation::{Answer, CheckRevocation, RevocationStatus, TokenRef};
 use palisade_auth::{AuthLayer, JwtVerifier, Refusal};
 use palisade_core::EventKind;
 
@@ -53,7 +53,7 @@ async fn a_token_in_the_cache_expires_all_the_same() {
 }
 
 /// Answers after a while, as a store over the network does.
-struct Remote(Standing);
+struct Remote(RevocationStatus);
 
 impl CheckRevocation for Remote {
     fn check(&self, token: &TokenRef<'_>) -> Answer {
@@ -61,24 +61,24 @@ impl CheckRevocation for Remote {
             (token.issuer, token.subject, token.id),
             ("bookings", "alice", Some("t-1"))
         );
-        let standing = self.0;
+        let status = self.0;
         Answer::Later(Box::pin(async move {
             tokio::task::yield_now().await;
-            standing
+            status
         }))
     }
 }
 
 #[tokio::test]
 async fn a_store_that_is_down_is_a_503_and_never_a_pass() {
-    for (standing, status) in [
-        (Standing::Good, 200),
-        (Standing::Revoked, 401),
-        (Standing::Unknown, 503),
+    for (revocation, status) in [
+        (RevocationStatus::Good, 200),
+        (RevocationStatus::Revoked, 401),
+        (RevocationStatus::Unknown, 503),
     ] {
         let jwt = JwtVerifier::builder()
             .issuer(issuer())
-            .revocation(Remote(standing))
+            .revocation(Remote(revocation))
             .clock(crate::support::clock())
             .build()
             .unwrap();
@@ -100,10 +100,10 @@ async fn a_store_that_is_down_is_a_503_and_never_a_pass() {
 
 #[tokio::test]
 async fn an_outage_lets_tokens_pass_only_when_told_to() {
-    let with = |standing| {
+    let with = |status| {
         let builder = JwtVerifier::builder()
             .issuer(issuer())
-            .revocation(Remote(standing));
+            .revocation(Remote(status));
         builder
             .insecure_allow_on_outage()
             .clock(crate::support::clock())
@@ -111,13 +111,13 @@ async fn an_outage_lets_tokens_pass_only_when_told_to() {
             .unwrap()
     };
     assert!(
-        with(Standing::Unknown)
+        with(RevocationStatus::Unknown)
             .authenticate(&good_token())
             .await
             .is_ok()
     );
     assert_eq!(
-        with(Standing::Revoked)
+        with(RevocationStatus::Revoked)
             .authenticate(&good_token())
             .await
             .err(),

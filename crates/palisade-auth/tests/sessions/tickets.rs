@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::{NOW, clock, get, good_token, hs256, issuer, through};
 use http::{HeaderMap, Method, Request};
-use palisade_auth::revocation::{Answer, CheckRevocation, MemoryRevocation, Standing, TokenRef};
+use palisade_auth::revocation::{
+    Answer, CheckRevocation, MemoryRevocation, RevocationStatus, TokenRef,
+};
 use palisade_auth::websocket::Tickets;
 use palisade_auth::{ApiKeyOwner, AuthLayer, JwtVerifier, MemoryApiKeys, Sessions};
 use palisade_core::time::{UnixTime, WallClock};
@@ -93,7 +95,7 @@ struct Down;
 
 impl CheckRevocation for Down {
     fn check(&self, _: &TokenRef<'_>) -> Answer {
-        Answer::Later(Box::pin(async { Standing::Unknown }))
+        Answer::Later(Box::pin(async { RevocationStatus::Unknown }))
     }
 }
 

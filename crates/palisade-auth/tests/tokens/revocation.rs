@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::support::{HEADER, NOW, SECRET, claims_with, claims_without, clock, hs256, issuer};
-use palisade_auth::revocation::{Answer, CheckRevocation, MemoryRevocation, Standing, TokenRef};
+use palisade_auth::revocation::{
+    Answer, CheckRevocation, MemoryRevocation, RevocationStatus, TokenRef,
+};
 use palisade_auth::{Issuer, JwtVerifier, Refusal, TokenType};
 use palisade_core::time::{UnixTime, WallClock};
 use serde_json::json;
@@ -37,7 +39,7 @@ struct Keeps;
 
 impl CheckRevocation for Keeps {
     fn check(&self, _: &TokenRef<'_>) -> Answer {
-        Answer::Now(Standing::Good)
+        Answer::Now(RevocationStatus::Good)
     }
 }
 

@@ -12,7 +12,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use palisade::audit::{Audit, Batch, Class, Delivery, Guard, MemorySink};
 use palisade::auth::JwtVerifier;
-use palisade::auth::revocation::{Answer as Verdict, CheckRevocation, Standing, TokenRef};
+use palisade::auth::revocation::{Answer as Verdict, CheckRevocation, RevocationStatus, TokenRef};
 use tokio::sync::{mpsc, oneshot};
 use tower::{Layer, ServiceExt};
 
@@ -109,7 +109,7 @@ impl CheckRevocation for SlowStore {
         let passed = self.0.pass();
         Verdict::Later(Box::pin(async {
             passed.await;
-            Standing::Good
+            RevocationStatus::Good
         }))
     }
 }

@@ -1,5 +1,5 @@
 mod builder;
-mod standing;
+mod revocation;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::trusted::TrustedIssuer;
 use super::verify::{Failure, Verified, verify};
 use crate::Refusal;
 use crate::outcome::Outcome;
-use crate::revocation::{Answer, CheckRevocation, Standing, TokenRef};
+use crate::revocation::{Answer, CheckRevocation, RevocationStatus, TokenRef};
 
 /// Decides whether a JSON Web Token may speak for somebody.
 ///
@@ -185,11 +185,11 @@ impl JwtVerifier {
 
     /// Asks the store about a token.
     #[cfg(feature = "websocket")]
-    pub(crate) async fn standing(&self, token: &TokenRef<'_>) -> Standing {
+    pub(crate) async fn revocation_status(&self, token: &TokenRef<'_>) -> RevocationStatus {
         let answer = self.0.revocation.as_ref().map(|store| store.check(token));
         match answer {
-            None => Standing::Good,
-            Some(Answer::Now(standing)) => standing,
+            None => RevocationStatus::Good,
+            Some(Answer::Now(status)) => status,
             Some(Answer::Later(later)) => later.await,
         }
     }
@@ -204,7 +204,7 @@ impl JwtVerifier {
         };
         let outage = self.0.outage;
         match revocation.check(&verified.token_ref()) {
-            Answer::Now(standing) => Outcome::Now(outage.judge(&verified.principal, standing)),
+            Answer::Now(status) => Outcome::Now(outage.judge(&verified.principal, status)),
             Answer::Later(later) => Outcome::Later(Box::pin(async move {
                 outage.judge(&verified.principal, later.await)
             })),
@@ -240,13 +240,13 @@ impl Outage {
     fn judge(
         self,
         principal: &Arc<Principal>,
-        standing: Standing,
+        status: RevocationStatus,
     ) -> Result<Arc<Principal>, Refusal> {
-        match (standing, self) {
-            (Standing::Good, _) => Ok(Arc::clone(principal)),
-            (Standing::Revoked, _) => Err(Refusal::Revoked),
-            (Standing::Unknown, Self::Deny) => Err(Refusal::StoreUnavailable),
-            (Standing::Unknown, Self::Allow) => {
+        match (status, self) {
+            (RevocationStatus::Good, _) => Ok(Arc::clone(principal)),
+            (RevocationStatus::Revoked, _) => Err(Refusal::Revoked),
+            (RevocationStatus::Unknown, Self::Deny) => Err(Refusal::StoreUnavailable),
+            (RevocationStatus::Unknown, Self::Allow) => {
                 tracing::warn!(
                     target: "palisade_auth",
                     "the store of revocations is away; a token that may have been revoked passes"

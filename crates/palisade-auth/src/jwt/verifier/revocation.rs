@@ -18,10 +18,10 @@ impl JwtVerifier {
         let answer = revocation.check(&own.token_ref(&principal, Some(known_at)));
         let outage = self.0.outage;
         match answer {
-            Answer::Now(standing) => Outcome::Now(outage.judge(&principal, standing)),
+            Answer::Now(status) => Outcome::Now(outage.judge(&principal, status)),
             Answer::Later(later) => Outcome::Later(Box::pin(async move {
-                let standing = later.await;
-                outage.judge(&principal, standing)
+                let status = later.await;
+                outage.judge(&principal, status)
             })),
         }
     }
