@@ -32,6 +32,21 @@ async fn the_reference_implementations_hash_is_verified() {
 }
 
 #[tokio::test]
+async fn a_password_leaves_nothing_in_memory_that_changes_the_next_one() {
+    // phc-winner-argon2, src/test.c, at the cost of the service, whose memory is used again.
+    let reference =
+        "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let passwords = Passwords::builder().cost(65_536, 2, 1).workers(1);
+    let passwords = passwords.build().unwrap();
+    for _ in 0..2 {
+        let other = passwords.verify("differentpassword", Some(reference)).await;
+        assert_eq!(other, Err(Refusal::WrongPassword));
+        let right = passwords.verify("password", Some(reference)).await;
+        assert_eq!(right, Ok(Held::Current));
+    }
+}
+
+#[tokio::test]
 async fn pbkdf2_in_werkzeugs_form_is_verified_and_to_be_hashed_anew() {
     // RFC 7914, section 11: PBKDF2-HMAC-SHA-256 of "passwd" and "salt", one round; its first 32 bytes.
     let rfc =

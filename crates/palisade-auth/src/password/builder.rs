@@ -4,6 +4,7 @@ use std::sync::Arc;
 use palisade_core::{Problems, random};
 use tokio::sync::Semaphore;
 
+use super::memory::WorkingMemory;
 use super::phc::Cost;
 use super::{Blocked, Inner, MAX_BYTES, Passwords, hash};
 use crate::AuthError;
@@ -61,7 +62,8 @@ impl PasswordsBuilder {
         self
     }
 
-    /// Sets how many passwords are worked on at once; default half the cores, so that other requests keep the rest.
+    /// Sets how many passwords are worked on at once; default half the cores, so that other requests keep the rest. Each
+    /// keeps the memory that it once needed, 19 MiB by default, for the next password.
     #[must_use]
     pub const fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
@@ -101,9 +103,11 @@ impl PasswordsBuilder {
         }
         problems.into_result(())?;
         let nobody = random::bytes::<32>()?;
-        let dummy = hash(self.cost, &nobody).ok_or(AuthError::Issue("argon2 failed"))?;
+        let memory = WorkingMemory::new(self.cost, self.workers);
+        let dummy = hash(self.cost, &memory, &nobody).ok_or(AuthError::Issue("argon2 failed"))?;
         Ok(Passwords(Arc::new(Inner {
             cost: self.cost,
+            memory,
             min_chars: self.min_chars,
             blocked: self.blocked,
             dummy: dummy.into(),

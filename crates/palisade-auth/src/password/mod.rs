@@ -2,6 +2,7 @@
 
 mod builder;
 mod elsewhere;
+mod memory;
 mod phc;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use ring::pbkdf2;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::builder::PasswordsBuilder;
+use self::memory::WorkingMemory;
 #[cfg(feature = "password-legacy")]
 use self::phc::Prehash;
 use self::phc::{Cost, Stored};
@@ -47,6 +49,7 @@ pub struct Passwords(Arc<Inner>);
 
 struct Inner {
     cost: Cost,
+    memory: WorkingMemory,
     min_chars: usize,
     blocked: Option<Arc<Blocked>>,
     /// The hash that unknown accounts are verified against.
@@ -125,8 +128,10 @@ impl Passwords {
         {
             return Err(PasswordError::Blocked);
         }
-        let (cost, password) = (self.0.cost, password.to_owned());
-        let hashed = self.work(move || hash(cost, password.as_bytes())).await;
+        let (inner, password) = (Arc::clone(&self.0), password.to_owned());
+        let hashed = self
+            .work(move || hash(inner.cost, &inner.memory, password.as_bytes()))
+            .await;
         hashed
             .map_err(|_| PasswordError::Overloaded)?
             .ok_or(PasswordError::Failed)
@@ -176,9 +181,12 @@ impl Passwords {
         }
         let exists = parsed.is_some();
         let against = parsed.or_else(|| Stored::parse(&self.0.dummy));
-        let password = password.to_owned();
+        let (inner, password) = (Arc::clone(&self.0), password.to_owned());
         let matches = self
-            .work(move || against.is_some_and(|against| matches(&against, password.as_bytes())))
+            .work(move || {
+                let password = password.as_bytes();
+                against.is_some_and(|against| matches(&against, &inner.memory, password))
+            })
             .await?;
         if !(matches && exists) {
             return Err(Refusal::WrongPassword);
@@ -237,36 +245,45 @@ fn parse(text: &str) -> Option<Stored> {
     Stored::parse(text).or_else(|| elsewhere::parse(text))
 }
 
-fn argon2id(cost: Cost, password: &[u8], salt: &[u8], out: &mut [u8]) -> bool {
+fn argon2id(
+    cost: Cost,
+    memory: &WorkingMemory,
+    password: &[u8],
+    salt: &[u8],
+    out: &mut [u8],
+) -> bool {
     let Ok(params) = argon2::Params::new(cost.memory, cost.passes, cost.lanes, Some(out.len()))
     else {
         return false;
     };
-    argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
-        .hash_password_into(password, salt, out)
-        .is_ok()
+    let blocks = params.block_count();
+    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let hashed = memory.work(blocks, |piece| {
+        argon2.hash_password_into_with_memory(password, salt, out, piece)
+    });
+    hashed.is_some_and(|hashed| hashed.is_ok())
 }
 
-fn hash(cost: Cost, password: &[u8]) -> Option<String> {
+fn hash(cost: Cost, memory: &WorkingMemory, password: &[u8]) -> Option<String> {
     let salt = random::bytes::<SALT>().ok()?;
     let mut out = [0; HASH];
-    argon2id(cost, password, &salt, &mut out).then(|| phc::text(cost, &salt, &out))
+    argon2id(cost, memory, password, &salt, &mut out).then(|| phc::text(cost, &salt, &out))
 }
 
 /// Whether the password is that of the hash, by the same work whatever the answer.
 ///
 /// One with a NUL in it is that of no hash but argon2id's: bcrypt takes a NUL for the end, and HMAC, by which PBKDF2 and
 /// scrypt work, fills a short key up with them (RFC 2104, section 2), so that it would pass for another password.
-fn matches(stored: &Stored, password: &[u8]) -> bool {
+fn matches(stored: &Stored, memory: &WorkingMemory, password: &[u8]) -> bool {
     let distinct = matches!(stored, Stored::Argon2id { .. }) || !password.contains(&0);
-    is_of(stored, password) & distinct
+    is_of(stored, memory, password) & distinct
 }
 
-fn is_of(stored: &Stored, password: &[u8]) -> bool {
+fn is_of(stored: &Stored, memory: &WorkingMemory, password: &[u8]) -> bool {
     match stored {
         Stored::Argon2id { cost, salt, hash } => {
             let mut out = vec![0; hash.len()];
-            argon2id(*cost, password, salt, &mut out) && same(&out, hash)
+            argon2id(*cost, memory, password, salt, &mut out) && same(&out, hash)
         }
         Stored::Pbkdf2Sha256 { rounds, salt, hash } => {
             let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
