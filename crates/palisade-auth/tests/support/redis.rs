@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use redis::AsyncConnectionConfig;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 /// A `redis-server` of its own, that ends with the test.
@@ -78,9 +79,13 @@ impl Server {
     }
 
     pub async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        // However long a busy machine takes.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
         let mut connection = self
             .client()
-            .get_multiplexed_async_connection()
+            .get_multiplexed_async_connection_with_config(&config)
             .await
             .unwrap();
         let mut command = redis::cmd(words[0]);
