@@ -1,5 +1,7 @@
 //! An operator finds every metric in one list.
 
+mod labels;
+
 use crate::{files, none_of, read, root, shown};
 
 const PAGE: &str = "docs/metrics.md";
