@@ -16,6 +16,8 @@ mod disk;
 mod endurance;
 #[path = "faults/hostile.rs"]
 mod hostile;
+#[path = "faults/labels.rs"]
+mod labels;
 #[path = "faults/load.rs"]
 mod load;
 #[path = "faults/log.rs"]
