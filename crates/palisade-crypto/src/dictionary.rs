@@ -158,3 +158,21 @@ fn descend(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_127_levels_deep_at_most() {
+        let nested = |levels: usize| {
+            let value = (0..levels).fold(Value::Null, |value, _| Value::Array(vec![value]));
+            let fields = Fields::DEFAULT_SENSITIVE;
+            walk(&mut { value }, &fields, &mut String::new(), &mut |_, _| {
+                Ok(())
+            })
+        };
+        assert!(nested(127).is_ok());
+        assert!(matches!(nested(128), Err(Error::TooDeep { limit: 127 })));
+    }
+}

@@ -363,3 +363,35 @@ impl fmt::Debug for Issuer {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "k7Qm2vXp9Lr4Wz8Nc1Tb6Yd3Hs5Jf0Ga";
+
+    fn issuer(name: &str) -> Issuer {
+        Issuer::hmac(name, HmacKeys::current(SECRET).unwrap()).audience("api")
+    }
+
+    #[test]
+    fn a_template_has_one_place_for_the_tenant() {
+        let fits = |name: &str| {
+            let problems = issuer(name).tenants(|_| true).problems();
+            problems.into_result(()).is_ok()
+        };
+        assert!(fits("https://i.example/{tenant}/v2"));
+        assert!(!fits("https://i.example/v2"));
+        assert!(!fits("https://{tenant}.i.example/{tenant}"));
+    }
+
+    #[test]
+    fn debug_output_has_the_name_and_no_secret() {
+        let text = format!("{:?}", issuer("https://i.example"));
+        assert!(
+            text.contains("https://i.example") && text.contains("api"),
+            "{text}"
+        );
+        assert!(!text.contains(SECRET), "{text}");
+    }
+}

@@ -105,3 +105,20 @@ impl Counts {
         &mut self.slices[self.current]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_unused_while_it_counts_neither_calls_nor_retries() {
+        let now = time::now();
+        let budget = Budget::new(0.2, 1);
+        assert!(budget.is_unused(now));
+        budget.deposit();
+        assert!(!budget.is_unused(now), "a call");
+        let budget = Budget::new(0.2, 1);
+        assert!(budget.withdraw());
+        assert!(!budget.is_unused(now), "a retry");
+    }
+}
