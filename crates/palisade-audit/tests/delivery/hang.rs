@@ -177,9 +177,11 @@ fn a_file_whose_writes_hang_stops_no_other_sink() {
         .open()
         .unwrap();
     wait_until(|| count(&other, "audit_file_begin") == 1);
-    std::fs::rename(&path, directory.path().join("before.log")).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    let pipe = directory.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
+    // In one step: a name that stood for nothing would be given to a new file.
+    std::fs::rename(&pipe, &path).unwrap();
     let long = "x".repeat(4_000);
     for nth in 1..=100 {
         audit.record(Record::new(EventKind::AdminAction).detail("text", long.as_str()));
