@@ -35,15 +35,16 @@ impl Packing {
         }
     }
 
-    const fn lanes_per_word(self) -> u64 {
+    /// The lanes of a word, as a power of two: a division by one of two numbers is not made a shift.
+    const fn lanes_log2(self) -> u64 {
         match self {
-            Self::Narrow => 4,
-            Self::Wide => 2,
+            Self::Narrow => 2,
+            Self::Wide => 1,
         }
     }
 
     const fn bits(self) -> u64 {
-        64 / self.lanes_per_word()
+        64 >> self.lanes_log2()
     }
 
     const fn most(self) -> u64 {
@@ -66,15 +67,17 @@ impl SlidingWindow {
     }
 
     pub(super) fn words(&self) -> usize {
-        FIRST_LANE + LANES.div_ceil(self.packing.lanes_per_word()) as usize
+        let log2 = self.packing.lanes_log2();
+        FIRST_LANE + ((LANES - 1) >> log2) as usize + 1
     }
 
     fn place(&self, step: u64) -> (usize, u64) {
         let lane = step % LANES;
-        let per_word = self.packing.lanes_per_word();
+        let log2 = self.packing.lanes_log2();
+        let within = lane & ((1 << log2) - 1);
         (
-            FIRST_LANE + (lane / per_word) as usize,
-            lane % per_word * self.packing.bits(),
+            FIRST_LANE + (lane >> log2) as usize,
+            within * self.packing.bits(),
         )
     }
 
@@ -87,6 +90,15 @@ impl SlidingWindow {
         let (word, shift) = self.place(step);
         let most = self.packing.most();
         state[word].update(|lanes| lanes & !(most << shift) | count.min(most) << shift);
+    }
+
+    fn add(&self, state: &[Word], step: u64, cost: u64) {
+        let (word, shift) = self.place(step);
+        let most = self.packing.most();
+        state[word].update(|lanes| {
+            let count = (lanes >> shift & most).saturating_add(cost).min(most);
+            lanes & !(most << shift) | count << shift
+        });
     }
 
     /// The steps whose lanes must be emptied before `step` can be the newest.
@@ -122,16 +134,15 @@ impl SlidingWindow {
         let step = self.step_of(state, now);
         let used = self.used(state, step);
         let after = used.saturating_add(cost);
-        let left = if used == 0 {
-            0
-        } else {
-            self.full_at(state).saturating_sub(now)
+        let left = || match used {
+            0 => 0,
+            _ => self.full_at(state).saturating_sub(now),
         };
         if after <= quota {
             let reset = if cost > 0 {
                 self.release(step).saturating_sub(now)
             } else {
-                left
+                left()
             };
             return Check {
                 fit: Fit::Fits,
@@ -147,7 +158,7 @@ impl SlidingWindow {
         Check {
             fit,
             remaining: quota.saturating_sub(used),
-            reset: left,
+            reset: left(),
         }
     }
 
@@ -165,14 +176,16 @@ impl SlidingWindow {
 
     pub(super) fn commit(&self, state: &[Word], now: u64, cost: u64) {
         let step = self.step_of(state, now);
-        let sum = self.used(state, step).saturating_add(cost);
-        for stale in Self::stale(state[NEWEST].get(), step) {
-            self.set_count(state, stale, 0);
+        let newest = state[NEWEST].get();
+        if step > newest {
+            state[SUM].set(self.used(state, step));
+            for stale in Self::stale(newest, step) {
+                self.set_count(state, stale, 0);
+            }
+            state[NEWEST].set(step);
         }
-        state[NEWEST].set(step);
-        state[SUM].set(sum);
-        let count = self.count(state, step).saturating_add(cost);
-        self.set_count(state, step, count);
+        state[SUM].update(|sum| sum.saturating_add(cost));
+        self.add(state, step, cost);
     }
 
     pub(super) fn refund(&self, state: &[Word], charged_at: u64, cost: u64) {
@@ -191,9 +204,12 @@ impl SlidingWindow {
         if state[SUM].get() == 0 {
             return 0;
         }
-        // A step whose charges were all given back counts nothing.
         let newest = state[NEWEST].get();
-        let mut steps = ((newest + 1).saturating_sub(LANES)..=newest).rev();
+        if self.count(state, newest) > 0 {
+            return self.release(newest);
+        }
+        // A step whose charges were all given back counts nothing.
+        let mut steps = ((newest + 1).saturating_sub(LANES)..newest).rev();
         let last = steps.find(|step| self.count(state, *step) > 0);
         self.release(last.unwrap_or(newest))
     }
