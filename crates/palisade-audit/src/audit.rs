@@ -9,7 +9,8 @@ use palisade_core::{ClientIp, Handle, LateSink};
 use crate::class::Deliveries;
 use crate::trail::ack::Ack;
 use crate::trail::alarm::Alarm;
-use crate::trail::queue::{Item, Place, Queue, Room};
+use crate::trail::places::{Place, Room};
+use crate::trail::queue::{Item, Queue};
 use crate::trail::tail::Live;
 use crate::{AuditBuilder, AuditError, Delivery, Policy, Record, Subscription};
 

@@ -15,7 +15,7 @@ use crate::capture::{Capture, SharedCapture};
 use crate::class::Deliveries;
 use crate::hold::Hold;
 use crate::redact::Kept;
-use crate::trail::queue::Place;
+use crate::trail::places::Place;
 use crate::{Audit, Class, Delivery, Level, Outcome};
 
 /// Text buffers that grew beyond this are not kept for the next request.

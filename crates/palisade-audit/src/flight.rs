@@ -9,7 +9,8 @@ use crate::capture::{Capture, SharedCapture};
 use crate::entry::{Entry, Slot};
 use crate::hold::Hold;
 use crate::trail::ack::Settle;
-use crate::trail::queue::{Item, Need, Place, Room};
+use crate::trail::places::{Place, Room};
+use crate::trail::queue::{Item, Need};
 use crate::{Audit, Delivery, Level, Outcome};
 
 /// A request that will leave its record however it ends, last of all when this is dropped; by default none.

@@ -4,6 +4,7 @@ pub(crate) mod ack;
 pub(crate) mod alarm;
 pub(crate) mod batch;
 pub(crate) mod output;
+pub(crate) mod places;
 pub(crate) mod queue;
 pub(crate) mod recover;
 pub(crate) mod seal;

@@ -1,5 +1,4 @@
 mod item;
-mod places;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,8 +8,7 @@ use std::time::Duration;
 use palisade_core::time;
 
 pub(crate) use self::item::Item;
-use self::places::Places;
-pub(crate) use self::places::{Place, Room};
+use super::places::{Place, Places, Room};
 use crate::Class;
 use crate::entry::{Entry, Slot};
 use crate::meters::Meters;

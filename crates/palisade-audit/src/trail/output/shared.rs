@@ -299,7 +299,7 @@ mod tests {
     use palisade_core::Severity;
 
     use super::*;
-    use crate::trail::queue::Place;
+    use crate::trail::places::Place;
 
     fn lines(count: usize) -> Command {
         let mut batch = Batch::default();
