@@ -89,10 +89,14 @@ impl Counter {
         let before = self.0.raw();
         let time = Instant::now();
         let counter = self.0.raw();
-        // Where the thread lost the processor between the two, the reading is good for nothing else.
-        let apart = self.0.delta(before, counter);
-        last.set((apart < CLOSE).then_some(Reading { counter, time }));
+        last.set(self.reading(before, time, counter));
         time
+    }
+
+    /// A reading to go on from. There is none where the thread lost the processor between the two.
+    fn reading(&self, before: u64, time: Instant, counter: u64) -> Option<Reading> {
+        let apart = self.0.delta(before, counter);
+        (apart < CLOSE).then_some(Reading { counter, time })
     }
 }
 
@@ -150,6 +154,14 @@ mod tests {
         let before = Instant::now();
         let told = counter.now(&last);
         assert!(before <= told && told <= Instant::now());
+    }
+
+    #[test]
+    fn counter_and_clock_that_were_read_apart_are_not_gone_on_from() {
+        let (counter, ..) = turned_by_hand();
+        let time = Instant::now();
+        assert!(counter.reading(5_000, time, 14_999).is_some());
+        assert!(counter.reading(5_000, time, 15_000).is_none());
     }
 
     #[test]
