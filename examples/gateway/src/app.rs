@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! The state that handlers share.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(crate) struct App {
     pub(crate) roles: Roles,
     /// Makes the stack; it has the limits of the latest one.
     pub(crate) assembly: Arc<Assembly>,
-    /// What became of the configuration.
+    /// The state of the configuration.
     pub(crate) config: ConfigState,
     /// Answers of `/api/public`.
     pub(crate) public: AnswerCache,

@@ -11,7 +11,7 @@ use crate::store::{Store, StoreError};
 /// The most bookings that one answer lists.
 const MOST: usize = 200;
 
-/// Why a booking cannot be made or read. The caller learns that it is our fault, the log learns why.
+/// The reason why a booking cannot be made or read. The caller learns that it is our fault, the log learns why.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BookingError {
     #[error(transparent)]

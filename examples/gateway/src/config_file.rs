@@ -11,7 +11,7 @@ use palisade::config::{Config, ConfigError};
 /// The configuration of a gateway that has no file.
 const BUILT_IN: &str = include_str!("../palisade.toml");
 
-/// Where the configuration stands.
+/// The place of the configuration.
 #[derive(Clone)]
 pub(crate) struct ConfigFile {
     path: PathBuf,
@@ -28,7 +28,7 @@ impl fmt::Debug for ConfigFile {
     }
 }
 
-/// What of a file tells that it has changed.
+/// The properties of a file by which a change is seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fingerprint(Option<(u64, i64, i64, u64)>);
 

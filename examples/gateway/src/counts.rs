@@ -1,4 +1,4 @@
-//! What the dashboard shows of the last fifteen minutes, kept whether or not anybody looks.
+//! The figures of the last fifteen minutes for the dashboard, kept whether or not anybody looks.
 
 mod history;
 mod latency;

@@ -14,7 +14,7 @@ use crate::shared;
 /// The name of the policy that counts failed logins by account, and of its limits.
 pub(crate) const FAILED_LOGINS: &str = "failed-logins";
 
-/// What makes the stack, now and whenever its configuration changes: with what no file can say.
+/// Makes the stack, now and whenever its configuration changes: with what no file can say.
 ///
 /// # Errors
 ///

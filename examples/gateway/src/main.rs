@@ -105,7 +105,7 @@ fn print_new_api_key(service: &str, scopes: &[String]) -> ExitCode {
     }
 }
 
-/// Why the gateway did not start.
+/// The reason why the gateway did not start.
 enum StartError {
     /// The operator's to mend: exit code 2.
     Settings(Problems),

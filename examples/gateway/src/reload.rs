@@ -18,7 +18,7 @@ use crate::config_file::{ConfigFile, Fingerprint};
 /// read that somebody is still writing.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What the dashboard says of the configuration.
+/// The state of the configuration, for the dashboard.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ConfigState(Arc<Mutex<Value>>);
 
@@ -48,7 +48,7 @@ pub(crate) struct Reloader {
     pub(crate) state: ConfigState,
 }
 
-/// What made the gateway look at its configuration.
+/// The reason why the gateway looked at its configuration.
 #[derive(Debug, Clone, Copy)]
 enum Trigger {
     Signal,

@@ -1,4 +1,4 @@
-//! What the environment says, read once and checked whole.
+//! The settings in the environment, read once and checked whole.
 
 mod secret_sources;
 
@@ -33,7 +33,7 @@ pub(crate) struct Settings {
     pub(crate) config: Config,
     /// Where that stands.
     pub(crate) config_file: ConfigFile,
-    /// Where critical events go.
+    /// The receiver of critical events.
     pub(crate) alert_webhook: Option<AlertUrl>,
     /// The sources of secrets beside the environment.
     pub(crate) secrets: SecretSources,

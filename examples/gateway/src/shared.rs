@@ -1,4 +1,4 @@
-//! What gateways share through one Redis, or keep to themselves without.
+//! The state that gateways share through one Redis, or keep to themselves without.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use palisade::time::{UnixTime, WallClock};
 use palisade::{Principal, RequestScope};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
-/// What the names of all keys in Redis begin with.
+/// The prefix of all keys in Redis.
 pub(crate) const PREFIX: &str = "gateway";
 /// How long the API key to try things with lives in Redis, where nobody would remove it.
 const DEMO: Duration = Duration::from_secs(24 * 60 * 60);

@@ -13,7 +13,7 @@ const BOOKINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("booking
 const BY_EMAIL: MultimapTableDefinition<'_, &[u8], &str> =
     MultimapTableDefinition::new("bookings_by_email");
 
-/// Why the database did not answer.
+/// The reason why the database did not answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("the database cannot be opened")]

@@ -58,7 +58,7 @@ pub(crate) struct Users {
     users: Vec<User>,
 }
 
-/// Why the demo users could not be made.
+/// The reason why the demo users could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsersError {
     #[error(transparent)]

@@ -30,7 +30,7 @@ pub(super) struct Trail {
     pub(super) failing: bool,
 }
 
-/// What the records of the trail say of their seal.
+/// The state of the seal, as the records of the trail show it.
 #[derive(Debug, Default)]
 struct Seal {
     /// The number of the last sealed record.

@@ -3,10 +3,10 @@ use serde_json::{Value, json};
 
 use super::latency::Latencies;
 
-/// What happened in a few seconds.
+/// The counts of a few seconds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slot {
-    /// When it began, in seconds since 1970.
+    /// Its beginning, in seconds since 1970.
     pub(super) start: u64,
     pub(super) allowed: u64,
     pub(super) refused: u64,
