@@ -3,8 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use crate::command::{self, Failure, cargo, root, target_dir};
+use crate::command::{Failure, cargo, root, target_dir};
 use crate::tools;
+
+mod failures;
 
 /// The members of the workspace that are tested; the benches pull in every peer and have no tests.
 pub(crate) const TESTED: [&str; 4] = [
@@ -62,16 +64,15 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
             tools::cargo_program("rusty_vault", RUSTY_VAULT, "rvault")?,
         );
     }
-    let plain = command::run(&mut tests);
     let suites = loom_suites();
-    let with_loom = suites
-        .iter()
-        .map(|package| command::run(&mut loom(package, wanted.filter)));
+    let with_loom = suites.iter().map(|package| loom(package, wanted.filter));
     // The suites run even where a test has failed: one run shows everything.
-    let failures: Vec<String> = std::iter::once(plain)
-        .chain(with_loom)
-        .filter_map(|outcome| Some(outcome.err()?.to_string()))
-        .collect();
+    let mut failures = Vec::new();
+    for mut tests in std::iter::once(tests).chain(with_loom) {
+        if let Err(failure) = failures::run(&mut tests) {
+            failures.push(failure.to_string());
+        }
+    }
     if failures.is_empty() {
         Ok(())
     } else {
@@ -169,6 +170,7 @@ impl<'a> Wanted<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command;
 
     fn read(args: &[&str]) -> Result<String, String> {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
