@@ -34,10 +34,12 @@ Tasks of the workspace
         Every fuzz target, or the one that is named, for so long
     cargo xtask api
         Writes docs/api anew, the public interface of each crate; a test says when it needs it
-    cargo xtask mutants [CRATE]... [--file PART] [--shard K/N]
+    cargo xtask mutants [CRATE]... [--file PART] [--shard K/N] [--minutes N] [--again]
         Changes the code that decides, piece by piece, and looks whether a test fails each time; an hour for all.
         --file      those of the files whose paths hold PART
         --shard     every Nth mutant, from the Kth
+        --minutes   a sample, as large as it gets in so long
+        --again     those that no test noticed the last time
     cargo xtask package [--no-verify]
         Packs every crate as for crates.io, and builds each from its package with all features
     cargo xtask pictures

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crate::command::{Failure, command, root, target_dir};
 use crate::tools;
@@ -19,7 +20,7 @@ use mutant::Mutant;
 use report::{PAGE, Tally, survivors};
 use subjects::{SUBJECTS, Subject};
 use tree::Tree;
-use trial::{Fate, Near};
+use trial::Fate;
 
 const VERSION: &str = "27.1.0";
 
@@ -32,6 +33,10 @@ struct Wanted<'a> {
     file: Option<&'a str>,
     /// Such as `0/10`: the first of every ten.
     shard: Option<(usize, usize)>,
+    /// After so long no other mutant is tried.
+    limit: Option<Duration>,
+    /// Only those that were not killed the last time.
+    again: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -42,6 +47,11 @@ impl<'a> Wanted<'a> {
             match arg {
                 "--file" => wanted.file = Some(args.next().ok_or_else(usage)?),
                 "--shard" => wanted.shard = Some(args.next().and_then(shard).ok_or_else(usage)?),
+                "--again" => wanted.again = true,
+                "--minutes" => {
+                    let minutes = args.next().and_then(|minutes| minutes.parse::<u32>().ok());
+                    wanted.limit = Some(Duration::from_secs(60) * minutes.ok_or_else(usage)?);
+                }
                 name if SUBJECTS.iter().any(|subject| subject.package == name) => {
                     wanted.packages.insert(name);
                 }
@@ -74,7 +84,7 @@ fn shard(text: &str) -> Option<(usize, usize)> {
 fn usage() -> Failure {
     let names: Vec<&str> = SUBJECTS.iter().map(|subject| subject.package).collect();
     Failure::new(format!(
-        "mutants: [CRATE]... [--file PART] [--shard K/N], where CRATE is one of {}",
+        "mutants: [CRATE]... [--file PART] [--shard K/N] [--minutes N] [--again], where CRATE is one of {}",
         names.join(", ")
     ))
 }
@@ -103,22 +113,24 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("{}: {error}", base.display())))?;
     let mut tree = Tree::copy(&base, &subjects, &mutants)?;
     let binaries = tree.build(&subjects)?;
+    let fates = base.join("fates.txt");
+    let left = match wanted.again {
+        true => not_killed(&fs::read_to_string(&fates).unwrap_or_default()),
+        false => mutants.iter().map(|mutant| mutant.name.clone()).collect(),
+    };
     let built: Vec<usize> = (0..mutants.len())
         .filter(|id| !tree.unviable.contains(id) && !tree.apart.contains(id))
+        .filter(|id| left.contains(&mutants[*id].name))
         .collect();
     let log = Mutex::new(
-        File::create(base.join("fates.txt"))
-            .map_err(|error| Failure::new(format!("{}: {error}", base.display())))?,
+        File::create(&fates)
+            .map_err(|error| Failure::new(format!("{}: {error}", fates.display())))?,
     );
-    let near = |id: usize| Near {
-        package: mutants[id].package().to_owned(),
-        module: mutants[id].module(),
-    };
     let fates = trial::run(
         &binaries,
         &trial::spread(&built),
+        wanted.limit,
         &base,
-        near,
         |id, fate| {
             let Mutant {
                 line, column, name, ..
@@ -149,6 +161,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
                 .filter(|(id, fate)| of(id) && **fate != Fate::Killed)
                 .map(|(id, _)| mutants[*id].name.clone())
                 .collect(),
+            untried: built
+                .iter()
+                .filter(|id| of(id) && !fates.contains_key(id))
+                .count(),
         };
         println!("{}", tally.line(subject.package));
         problems.extend(tally.problems(subject.package, &reasons));
@@ -158,6 +174,15 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     } else {
         Err(Failure::new(problems.join("\nxtask: ")))
     }
+}
+
+/// The names in the list of an earlier run of those that no test has noticed.
+fn not_killed(fates: &str) -> BTreeSet<String> {
+    let lines = fates.lines().filter_map(|line| line.split_once(' '));
+    let others = lines.filter(|(fate, _)| *fate != "Killed");
+    others
+        .filter_map(|(_, rest)| Some(rest.split_once(' ')?.1.to_owned()))
+        .collect()
 }
 
 /// The mutants that cargo-mutants has for the files of a crate.
@@ -200,10 +225,29 @@ mod tests {
     }
 
     #[test]
+    fn those_that_were_not_killed_can_be_tried_again() {
+        let fates = "Killed 7:1 crates/a/src/b.rs: delete ! in f\nSurvived 9:4 crates/a/src/b.rs: replace < with <= in g\n\
+                     Unreached 11:4 crates/a/src/b.rs: replace h with ()\n";
+        let expected = ["replace < with <= in g", "replace h with ()"];
+        let expected = expected.map(|what| format!("crates/a/src/b.rs: {what}"));
+        assert_eq!(not_killed(fates), expected.into());
+    }
+
+    #[test]
     fn crates_files_and_a_part_can_be_asked_for() {
-        let args = ["palisade-core", "--file", "paths", "--shard", "1/2"].map(str::to_owned);
+        let args = [
+            "palisade-core",
+            "--file",
+            "paths",
+            "--shard",
+            "1/2",
+            "--minutes",
+            "3",
+        ]
+        .map(str::to_owned);
         let wanted = Wanted::read(&args).unwrap();
         assert_eq!(wanted.packages, ["palisade-core"].into());
+        assert_eq!(wanted.limit, Some(Duration::from_secs(180)));
         let lines = [
             "crates/a/src/paths.rs:1:1: delete ! in a",
             "crates/a/src/paths.rs:2:1: delete ! in b",
@@ -215,10 +259,11 @@ mod tests {
         let lines: Vec<usize> = chosen.iter().map(|mutant| mutant.line).collect();
         assert_eq!(lines, [2, 5]);
         for wrong in [
-            &["palisade"][..],
+            &["palisade-none"][..],
             &["--shard"],
             &["--shard", "2/2"],
             &["--file"],
+            &["--minutes", "soon"],
         ] {
             let wrong: Vec<String> = wrong.iter().map(|&arg| arg.to_owned()).collect();
             assert!(Wanted::read(&wrong).is_err(), "{wrong:?}");

@@ -47,21 +47,6 @@ impl Mutant {
     }
 }
 
-impl Mutant {
-    /// The crate that it is in.
-    pub(super) fn package(&self) -> &str {
-        self.file.split('/').nth(1).unwrap_or_default()
-    }
-
-    /// The module that it is in, as the names of its tests begin.
-    pub(super) fn module(&self) -> String {
-        let path = self.file.split_once("/src/").map_or("", |(_, path)| path);
-        let path = path.strip_suffix(".rs").unwrap_or(path);
-        let path = path.strip_suffix("/mod").unwrap_or(path);
-        format!("{}::", path.replace('/', "::"))
-    }
-}
-
 impl Change {
     fn read(what: &str) -> Option<Self> {
         if let Some(guard) = what.strip_prefix("replace match guard ") {
@@ -102,11 +87,6 @@ mod tests {
         assert_eq!((mutant.line, mutant.column), (7, 12));
         assert_eq!(mutant.change, Change::Operator("<=".to_owned()));
         assert_eq!(mutant.name, "crates/a/src/b.rs: replace < with <= in f");
-        assert_eq!((mutant.package(), mutant.module().as_str()), ("a", "b::"));
-        let inner = Mutant::read("crates/a/src/b/mod.rs:7:12: delete ! in f").unwrap();
-        assert_eq!(inner.module(), "b::");
-        let inner = Mutant::read("crates/a/src/b/c.rs:7:12: delete ! in f").unwrap();
-        assert_eq!(inner.module(), "b::c::");
         assert_eq!(Mutant::read("Found 3 mutants"), None);
     }
 

@@ -12,6 +12,8 @@ pub(super) struct Tally {
     pub(super) unviable: usize,
     /// Those that cannot be built together with the others, and are not tried.
     pub(super) apart: usize,
+    /// Those that there was no time for.
+    pub(super) untried: usize,
     /// One name may be that of several.
     pub(super) survived: Vec<String>,
 }
@@ -20,8 +22,8 @@ impl Tally {
     pub(super) fn line(&self, package: &str) -> String {
         let viable = self.killed + self.survived.len();
         format!(
-            "{package}: {} of {viable} viable mutants killed, {} do not compile, {} cannot be built with the others",
-            self.killed, self.unviable, self.apart
+            "{package}: {} of {viable} viable mutants killed, {} do not compile, {} cannot be built with the others, {} not tried",
+            self.killed, self.unviable, self.apart, self.untried
         )
     }
 
@@ -73,7 +75,7 @@ mod tests {
         assert!(tally.problems("a", &reasons).is_empty());
         assert_eq!(
             tally.line("a"),
-            "a: 98 of 99 viable mutants killed, 0 do not compile, 0 cannot be built with the others"
+            "a: 98 of 99 viable mutants killed, 0 do not compile, 0 cannot be built with the others, 0 not tried"
         );
         tally
             .survived
@@ -93,6 +95,7 @@ mod tests {
             killed: 30,
             unviable: 5,
             apart: 1,
+            untried: 0,
             survived: survived.to_vec(),
         };
         assert_eq!(

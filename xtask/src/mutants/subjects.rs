@@ -20,7 +20,7 @@ impl Subject {
     }
 }
 
-pub(super) const SUBJECTS: [Subject; 8] = [
+pub(super) const SUBJECTS: [Subject; 10] = [
     Subject {
         package: "palisade-core",
         features: &[],
@@ -52,11 +52,11 @@ pub(super) const SUBJECTS: [Subject; 8] = [
             "policy/route.rs",
             "policy/select.rs",
         ],
-        tests: &["addresses", "blocks", "policies", "requests", "routes"],
+        tests: &["answers", "keys", "limits"],
     },
     Subject {
         package: "palisade-breaker",
-        features: &["retry"],
+        features: &["redis", "retry"],
         files: &[
             "classify/grpc.rs",
             "classify/http.rs",
@@ -164,5 +164,27 @@ pub(super) const SUBJECTS: [Subject; 8] = [
             "secrets.rs",
         ],
         tests: &["bearer", "sources"],
+    },
+    Subject {
+        package: "palisade-client",
+        features: &[],
+        files: &["attempt.rs", "guard.rs", "origin.rs", "proxy.rs"],
+        tests: &["client"],
+    },
+    Subject {
+        package: "palisade",
+        features: &["config", "full", "serve"],
+        files: &[
+            "axum/serve/body.rs",
+            "axum/serve/places.rs",
+            "axum/serve/traffic.rs",
+            "axum/serve/watch.rs",
+            "config/changes.rs",
+            "config/environment.rs",
+            "config/explain.rs",
+            "config/file/nearest.rs",
+            "stack/filter.rs",
+        ],
+        tests: &["config", "serve", "stack"],
     },
 ];

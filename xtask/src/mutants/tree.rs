@@ -38,14 +38,6 @@ pub(super) struct Binary {
     pub(super) home: PathBuf,
 }
 
-impl Binary {
-    pub(super) fn has_unit_tests_of(&self, package: &str) -> bool {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        name.strip_prefix(&package.replace('-', "_"))
-            .is_some_and(|rest| rest.starts_with('-'))
-    }
-}
-
 impl<'a> Tree<'a> {
     /// Copies the workspace as it is on disk.
     pub(super) fn copy(
@@ -59,7 +51,10 @@ impl<'a> Tree<'a> {
             .map(|mutant| mutant.file.clone())
             .chain(subjects.iter().map(|subject| subject.root_module()))
             .collect();
-        let listed = command("git", &["ls-files", "-z"])
+        let mut listed = command("git", &["ls-files", "-z", "--cached"]);
+        // New files, too, as another one that is there may name them.
+        let listed = listed
+            .args(["--others", "--exclude-standard"])
             .output()
             .map_err(|error| Failure::new(format!("git ls-files: {error}")))?;
         let mut kept = BTreeSet::new();
