@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use http::HeaderName;
 use palisade_core::time::WallClock;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) deliveries: Deliveries,
     /// Whether every request is refused while the trail cannot be written.
+    pub(crate) sync_timeout: Duration,
     pub(crate) no_trail_no_service: bool,
     /// Up to how many bytes of a body are captured.
     pub(crate) capture: usize,
@@ -70,7 +72,7 @@ pub struct AuditStats {
     pub lost: u64,
     /// Records that wait for the writer.
     pub pending: u64,
-    /// Whether the last write failed, or has not come back for [`Delivery::SYNC_TIMEOUT`].
+    /// Whether the last write failed, or has not come back for [`AuditBuilder::sync_timeout`].
     pub failing: bool,
 }
 
@@ -117,14 +119,14 @@ impl Audit {
     /// # Errors
     ///
     /// [`AuditError::NotKept`] when there was no room, the disk refused, or it took longer than
-    /// [`Delivery::SYNC_TIMEOUT`]. The record may still be written then.
+    /// [`AuditBuilder::sync_timeout`]. The record may still be written then.
     ///
     /// # Cancel safety
     ///
     /// A future that was polled at least once and had room has queued the record; dropping it only forgoes the answer.
     pub async fn commit(&self, record: Record) -> Result<(), AuditError> {
         let shared = self.shared();
-        let deadline = shared.alarm.after(Delivery::SYNC_TIMEOUT);
+        let deadline = shared.alarm.after(shared.sync_timeout);
         let (ack, settle) = Ack::pair();
         let mut item = Some((Box::new((shared.clock.now(), record)), settle));
         let mut place = Place::None;
@@ -157,10 +159,11 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// [`AuditError::NotKept`] when the disk refused, or it took longer than [`Delivery::SYNC_TIMEOUT`].
+    /// [`AuditError::NotKept`] when the disk refused, or it took longer than
+    /// [`AuditBuilder::sync_timeout`].
     pub async fn flush(&self) -> Result<(), AuditError> {
         let shared = self.shared();
-        let deadline = shared.alarm.after(Delivery::SYNC_TIMEOUT);
+        let deadline = shared.alarm.after(shared.sync_timeout);
         let (ack, settle) = Ack::pair();
         let flush = Item::Flush(settle);
         shared.queue.push(flush, Room::Over, Place::None);
@@ -177,7 +180,8 @@ impl Audit {
 
     /// The records as they are written from now on, as lines of native JSON, after redaction.
     ///
-    /// The stream is bounded: a slow subscriber misses records and is told so.
+    /// The stream is bounded: a slow subscriber misses records and is told so. It does not wait for a file that does not
+    /// answer: a record that is seen here may never reach the file, whose gap is counted then.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         self.shared().live.subscribe()
@@ -185,7 +189,8 @@ impl Audit {
 
     /// Up to this many of the latest records of this process, the oldest first, as lines of native JSON.
     ///
-    /// At most as many as [`AuditBuilder::recent`] keeps.
+    /// At most as many as [`AuditBuilder::recent`] keeps. While the file of a trail does not answer, nothing new comes in
+    /// unless there is another sink or a [subscriber](Self::subscribe).
     #[must_use]
     pub fn recent(&self, records: usize) -> Vec<String> {
         self.shared().live.latest(records)

@@ -45,6 +45,7 @@ pub struct AuditBuilder {
     capacity: usize,
     recent: usize,
     sync_every: Duration,
+    sync_timeout: Duration,
 }
 
 impl AuditBuilder {
@@ -75,6 +76,7 @@ impl AuditBuilder {
             capacity: Self::DEFAULT_CAPACITY,
             recent: Self::DEFAULT_RECENT,
             sync_every: Duration::from_secs(1),
+            sync_timeout: Delivery::SYNC_TIMEOUT,
         }
     }
 
@@ -173,6 +175,14 @@ impl AuditBuilder {
         self
     }
 
+    /// Sets how long a response whose delivery is [`Delivery::Durable`] or [`Delivery::FailClosed`], [`Audit::commit`] and
+    /// [`Audit::flush`] wait for the disk: 10 milliseconds to 1 minute, default [`Delivery::SYNC_TIMEOUT`]. A write that
+    /// takes longer is a trail that cannot be written.
+    pub fn sync_timeout(mut self, patience: Duration) -> Self {
+        self.sync_timeout = patience;
+        self
+    }
+
     /// Sets the clock that timestamps come from; for tests.
     pub fn clock(mut self, clock: WallClock) -> Self {
         self.clock = clock;
@@ -237,6 +247,9 @@ impl AuditBuilder {
         if self.sync_every < Duration::from_millis(10) {
             problems.push("sync_every", "must be at least 10 milliseconds");
         }
+        if !(Duration::from_millis(10)..=Duration::from_secs(60)).contains(&self.sync_timeout) {
+            problems.push("sync_timeout", "must be 10 milliseconds to 1 minute");
+        }
         let mut headers = Vec::new();
         for name in &self.headers {
             match name.parse::<HeaderName>() {
@@ -271,6 +284,7 @@ impl AuditBuilder {
             client_ip: self.client_ip.clone(),
             policy: self.policy.clone(),
             deliveries: self.deliveries.clone(),
+            sync_timeout: self.sync_timeout,
             no_trail_no_service: self.on_failure == OnFailure::FailClosed,
             capture: self.capture,
             headers,
@@ -329,7 +343,8 @@ impl AuditBuilder {
             ..Position::default()
         };
         let work = Work::behind(position, target.due());
-        let output = Output::spawn(target, position, copier, queue, self.on_failure)
+        let patience = self.sync_timeout;
+        let output = Output::spawn(target, position, copier, queue, self.on_failure, patience)
             .map_err(AuditError::io("file thread"))?;
         Ok(Writer {
             queue: Arc::clone(queue),

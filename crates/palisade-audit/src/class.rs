@@ -82,7 +82,7 @@ pub enum Delivery {
     /// Holds the response back until the queue has room, at most this long; then the record is lost and counted.
     Block(Duration),
     /// Holds the response back until the record is on the disk (one `fsync` serves all that wait), at most
-    /// [`Delivery::SYNC_TIMEOUT`]; then the response goes out and the record follows.
+    /// [`AuditBuilder::sync_timeout`](crate::AuditBuilder::sync_timeout); then the response goes out and the record follows.
     Durable,
     /// As [`Durable`](Self::Durable), and the client gets 503 instead of a response that has no record. While the
     /// trail cannot be written the request does not reach the service at all.
@@ -90,7 +90,7 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// The time that a response waits for the disk: 5 seconds, well above what a busy disk needs and below what most
+    /// The time that a response waits for the disk by default: 5 seconds, well above what a busy disk needs and below what most
     /// clients and proxies wait.
     pub const SYNC_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -154,7 +154,7 @@ impl Deliveries {
 }
 
 /// The policy while the file of a trail cannot be written: the disk is full, or fails, or has not answered for
-/// [`Delivery::SYNC_TIMEOUT`].
+/// [`AuditBuilder::sync_timeout`](crate::AuditBuilder::sync_timeout).
 ///
 /// In each case the reserve of the file is released first; see [`RollingFile::reserve`](crate::RollingFile::reserve).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -141,7 +141,7 @@ impl InFlight {
                 (!reserved).then(|| Hold::for_room(delivery, shared.alarm.after(patience)))
             }
             Delivery::Durable | Delivery::FailClosed => {
-                let deadline = shared.alarm.after(Delivery::SYNC_TIMEOUT);
+                let deadline = shared.alarm.after(shared.sync_timeout);
                 let (hold, settle) = Hold::for_disk(delivery, deadline);
                 self.push_stage(settle);
                 Some(hold)

@@ -69,6 +69,7 @@ fn finished_files_are_compressed_and_still_verified() {
     write(rolling(), 500);
     let start = palisade_core::time::now();
     let mut before = Vec::new();
+    // A thread of the trail compresses beside it, and outlives it; its work alone tells how far it is.
     loop {
         let files = files(directory.path());
         let plain = files
@@ -80,11 +81,11 @@ fn finished_files_are_compressed_and_still_verified() {
             break;
         }
         assert!(
-            start.elapsed() < SECOND * 20,
+            start.elapsed() < SECOND * 60,
             "{plain} files are not compressed"
         );
         before = files;
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(1));
     }
     assert!(before.len() > 10);
     let (status, said) = verify(&before, &[]);

@@ -13,7 +13,7 @@ use palisade_audit::{
 };
 use palisade_core::EventKind;
 use serde_json::Value;
-use support::{answers, fetch, get, hello};
+use support::{SHORT, answers, fetch, get, hello, keep, pass};
 use tower::Layer;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,6 +35,7 @@ impl Trail {
             .file(RollingFile::new(outer.path().join("logs")))
             .policy(policy)
             .on_failure(on_failure)
+            .sync_timeout(SHORT)
             .open()
             .unwrap();
         Self {
@@ -59,7 +60,7 @@ impl Trail {
 
     /// Shuts the trail down; the records of the file that stands there then.
     fn end(self) -> Vec<Value> {
-        assert!(self.guard.shutdown(5 * SECOND).complete);
+        assert!(self.guard.shutdown(support::PATIENCE).complete);
         let text = std::fs::read_to_string(self.outer.path().join("logs/svc_audit.log")).unwrap();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -75,8 +76,8 @@ fn record() -> Record {
 async fn without_its_directory_nothing_is_kept_and_requests_are_refused() {
     let trail = Trail::open(OnFailure::FailClosed);
     let service = AuditLayer::new(trail.audit.clone()).layer(answers(hello()));
-    assert_eq!(fetch(service.clone(), get("/before")).await.status(), 200);
-    trail.audit.commit(record()).await.unwrap();
+    pass(&service, "/before").await;
+    keep(&trail.audit, record).await;
     trail.take_away();
     for nth in 0..6 {
         let path = format!("/during/{nth}");
@@ -88,8 +89,8 @@ async fn without_its_directory_nothing_is_kept_and_requests_are_refused() {
 
     trail.bring_back();
     support::until(|| !trail.audit.stats().failing).await;
-    assert_eq!(fetch(service, get("/after")).await.status(), 200);
-    trail.audit.commit(record()).await.unwrap();
+    pass(&service, "/after").await;
+    keep(&trail.audit, record).await;
     let records = trail.end();
     let events: Vec<_> = records.iter().map(|record| &record["event"]).collect();
     assert!(
@@ -103,7 +104,7 @@ async fn without_its_directory_nothing_is_kept_and_requests_are_refused() {
 async fn a_directory_in_the_place_of_the_file_is_no_file() {
     let trail = Trail::open(OnFailure::FailClosed);
     let service = AuditLayer::new(trail.audit.clone()).layer(answers(hello()));
-    assert_eq!(fetch(service.clone(), get("/before")).await.status(), 200);
+    pass(&service, "/before").await;
     let file = trail.logs().join("svc_audit.log");
     std::fs::rename(&file, trail.logs().join("taken.log")).unwrap();
     std::fs::create_dir(&file).unwrap();
@@ -112,14 +113,14 @@ async fn a_directory_in_the_place_of_the_file_is_no_file() {
     assert!(matches!(committed, Err(AuditError::NotKept)));
     std::fs::remove_dir(&file).unwrap();
     support::until(|| !trail.audit.stats().failing).await;
-    assert_eq!(fetch(service, get("/after")).await.status(), 200);
+    pass(&service, "/after").await;
     assert!(trail.end().iter().any(|record| record["path"] == "/after"));
 }
 
 #[tokio::test]
 async fn records_that_met_no_file_are_counted_and_the_gap_is_on_record() {
     let trail = Trail::open(OnFailure::Stderr);
-    trail.audit.commit(record()).await.unwrap();
+    keep(&trail.audit, record).await;
     trail.take_away();
     for _ in 0..300 {
         trail.audit.record(record());
@@ -128,7 +129,7 @@ async fn records_that_met_no_file_are_counted_and_the_gap_is_on_record() {
     assert!(trail.audit.flush().await.is_err());
     assert_eq!(trail.audit.stats().lost, 300);
     trail.bring_back();
-    trail.audit.commit(record()).await.unwrap();
+    keep(&trail.audit, record).await;
     let records = trail.end();
     let lost: u64 = records
         .iter()
@@ -145,9 +146,11 @@ async fn a_rotation_whose_next_file_cannot_be_made_loses_no_record() {
     let (audit, guard) = Audit::builder("svc")
         .file(RollingFile::new(&logs).max_bytes(4_096))
         .on_failure(OnFailure::FailClosed)
+        .sync_timeout(SHORT)
         .open()
         .unwrap();
-    audit.commit(record()).await.unwrap();
+    audit.record(record());
+    support::until(|| audit.stats().written == 1).await;
     std::fs::rename(&logs, outer.path().join("elsewhere")).unwrap();
     for _ in 0..100 {
         audit.record(record());
@@ -155,8 +158,7 @@ async fn a_rotation_whose_next_file_cannot_be_made_loses_no_record() {
     assert!(audit.flush().await.is_err());
     std::fs::rename(outer.path().join("elsewhere"), &logs).unwrap();
     support::until(|| !audit.stats().failing).await;
-    audit.flush().await.unwrap();
-    assert_eq!(guard.shutdown(5 * SECOND).lost, 0);
+    assert_eq!(guard.shutdown(support::PATIENCE).lost, 0);
     let mut found = 0;
     for file in std::fs::read_dir(&logs).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
@@ -208,7 +210,7 @@ async fn records_that_go_with_a_removed_file_are_counted() {
         }
         audit.record(record());
         support::until(|| audit.stats().lost == 40).await;
-        assert_eq!(guard.shutdown(5 * SECOND).lost, 40);
+        assert_eq!(guard.shutdown(support::PATIENCE).lost, 40);
         let records = records_of(&logs);
         assert_eq!(gaps(&records), 40);
         assert_eq!(records[0]["event"], "audit_file_replaced");
@@ -225,7 +227,7 @@ async fn a_file_removed_before_the_end_is_missed_at_the_end() {
     }
     support::until(|| audit.stats().pending == 0).await;
     std::fs::remove_file(outer.path().join("svc_audit.log")).unwrap();
-    assert_eq!(guard.shutdown(5 * SECOND).lost, 7);
+    assert_eq!(guard.shutdown(support::PATIENCE).lost, 7);
     assert_eq!(gaps(&records_of(outer.path())), 7);
 }
 
@@ -238,7 +240,7 @@ async fn a_renamed_file_keeps_its_records_and_none_is_counted_as_lost() {
     let moved = outer.path().join("moved.log");
     std::fs::rename(outer.path().join("svc_audit.log"), &moved).unwrap();
     audit.commit(record()).await.unwrap();
-    assert_eq!(guard.shutdown(5 * SECOND).lost, 0);
+    assert_eq!(guard.shutdown(support::PATIENCE).lost, 0);
     let moved = std::fs::read_to_string(moved).unwrap();
     assert_eq!(moved.matches("authz_admin").count(), 1);
 }
@@ -252,7 +254,7 @@ async fn another_file_in_its_place_is_appended_to_and_not_taken_for_it() {
     std::fs::write(outer.path().join("other"), "{\"event\":\"foreign\"}\n").unwrap();
     std::fs::rename(outer.path().join("other"), &file).unwrap();
     audit.commit(record()).await.unwrap();
-    guard.shutdown(5 * SECOND);
+    guard.shutdown(support::PATIENCE);
     let records = records_of(outer.path());
     assert_eq!(records[0]["event"], "foreign");
     assert_eq!(records[1]["event"], "audit_file_replaced");
@@ -272,7 +274,7 @@ async fn a_file_truncated_by_somebody_else_is_noticed_and_the_gap_is_on_record()
         .open(&file)
         .unwrap();
     audit.commit(record()).await.unwrap();
-    guard.shutdown(5 * SECOND);
+    guard.shutdown(support::PATIENCE);
     let records = records_of(outer.path());
     assert_eq!(records[0]["event"], "audit_gap");
     assert_eq!(records[0]["reason"], "file_truncated");
@@ -306,7 +308,7 @@ async fn verify_says_that_a_truncated_trail_has_a_gap() {
         truncated.unwrap().set_len(0).unwrap();
         audit.commit(record()).await.unwrap();
         assert_eq!(report().gaps, 1, "{format:?}");
-        guard.shutdown(5 * SECOND);
+        guard.shutdown(support::PATIENCE);
     }
 }
 
@@ -324,7 +326,7 @@ async fn a_service_that_was_down_at_midnight_begins_a_new_file() {
                 .open()
                 .unwrap();
             audit.commit(record()).await.unwrap();
-            guard.shutdown(5 * SECOND);
+            guard.shutdown(support::PATIENCE);
         }
         let finished = std::fs::read_dir(outer.path())
             .unwrap()

@@ -11,14 +11,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use palisade_audit::{
     Audit, AuditError, AuditLayer, Delivery, Level, OnFailure, Policy, Record, RollingFile, any,
 };
 use palisade_core::EventKind;
 use serde_json::Value;
-use support::{answers, fetch, get, hello};
+use support::{SHORT, answers, fetch, get, hello, keep};
 use tower::Layer;
 
 /// The user of that name on Linux and the BSDs.
@@ -77,10 +76,11 @@ async fn without_the_right(logs: &Path, on_failure: OnFailure) {
         .file(RollingFile::new(logs))
         .policy(policy)
         .on_failure(on_failure)
+        .sync_timeout(SHORT)
         .open()
         .unwrap();
     let service = AuditLayer::new(audit.clone()).layer(answers(hello()));
-    audit.commit(record()).await.unwrap();
+    keep(&audit, record).await;
     set_permissions(logs, Permissions::from_mode(0o000)).unwrap();
     for _ in 0..3 {
         assert_eq!(fetch(service.clone(), get("/during")).await.status(), 503);
@@ -95,8 +95,8 @@ async fn without_the_right(logs: &Path, on_failure: OnFailure) {
     if on_failure == OnFailure::FailClosed {
         support::until(|| !audit.stats().failing).await;
     }
-    audit.commit(record()).await.unwrap();
-    assert!(guard.shutdown(Duration::from_secs(5)).complete);
+    keep(&audit, record).await;
+    assert!(guard.shutdown(support::PATIENCE).complete);
     let text = std::fs::read_to_string(logs.join("svc_audit.log")).unwrap();
     let told: u64 = text
         .lines()

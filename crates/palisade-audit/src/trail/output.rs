@@ -2,7 +2,7 @@
 //!
 //! A write may hang (a network file system, a device that does not answer), and nothing else may hang with it: the writer
 //! waits for the answer, so that what it writes next follows from what became of the lines before, but only for a moment
-//! where other sinks wait for lines, too. Then it goes on as though the lines were written. What it asks for meanwhile
+//! where other sinks or subscribers wait for lines, too. Then it goes on as though the lines were written. What it asks for meanwhile
 //! stays here, up to a bound, and is done in order once the file answers. Where lines could not be written in the end,
 //! those behind them, which are chained to them, are discarded and counted with them.
 
@@ -12,6 +12,7 @@ mod shared;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use self::keeper::Keeper;
 pub(crate) use self::keeper::Target;
@@ -31,6 +32,8 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// A command that takes longer than `sync_timeout` is a trail that cannot be written.
+    ///
     /// # Errors
     ///
     /// Fails when the system gives no thread.
@@ -40,8 +43,9 @@ impl Output {
         copier: Copier,
         queue: &Arc<Queue>,
         on_failure: OnFailure,
+        sync_timeout: Duration,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(sync_timeout));
         let keeper = Keeper {
             shared: Arc::clone(&shared),
             queue: Arc::clone(queue),
@@ -73,8 +77,8 @@ impl Output {
         lines.discard(&self.queue, self.on_failure);
     }
 
-    /// Waits until everything was done; `false` where it takes long and `others_wait`.
-    pub(crate) fn wait(&self, others_wait: bool) -> bool {
+    /// Waits until everything was done; `false` where it takes long and `others_wait`, which may change meanwhile.
+    pub(crate) fn wait(&self, others_wait: impl Fn() -> bool) -> bool {
         self.shared.wait(others_wait, &self.queue)
     }
 

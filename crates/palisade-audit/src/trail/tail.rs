@@ -41,6 +41,14 @@ impl Live {
         }
     }
 
+    /// Whether anybody watches records come in.
+    pub(crate) fn is_watched(&self) -> bool {
+        let sender = self.sender();
+        sender
+            .as_ref()
+            .is_some_and(|sender| sender.receiver_count() > 0)
+    }
+
     /// Ends every subscription.
     pub(crate) fn end(&self) {
         *self.sender() = None;

@@ -132,8 +132,9 @@ impl Writer {
         self.end_file();
         let mut synced = self.sync();
         if self.work.busy {
-            // The other sinks have all that there is; without them there is time to wait for the file.
+            // The other sinks and the subscribers have all that there is; without them there is time to wait for the file.
             self.finish_others();
+            self.live.end();
             synced = self.sync();
         }
         if !synced {

@@ -56,6 +56,69 @@ fn a_trail_that_hangs_stops_no_other_sink_and_goes_on_where_it_was() {
     assert_eq!(verified(&kept.lines()), 7, "with begin and end");
 }
 
+/// The next record of a subscription, which does not wait for what hangs.
+async fn seen(subscription: &mut palisade_audit::Subscription) -> String {
+    let next = tokio::time::timeout(60 * SECOND, subscription.next()).await;
+    match next.expect("it waits for the trail that hangs") {
+        Some(palisade_audit::Tailed::Record(line)) => line,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_does_not_wait_for_a_trail_that_hangs() {
+    let (door, kept) = (Door::default(), MemorySink::new());
+    let (audit, guard) = Audit::builder("svc")
+        .sink(behind(&door, &kept))
+        .seal(Seal::chain())
+        .open()
+        .unwrap();
+    // The writer waits for the only sink, until somebody watches.
+    audit.record(plain());
+    let mut subscription = audit.subscribe();
+    let mut lines = Vec::new();
+    for _ in 0..5 {
+        audit.record(plain());
+        loop {
+            lines.push(seen(&mut subscription).await);
+            if lines.last().is_some_and(|line| line.contains("tick")) {
+                break;
+            }
+        }
+    }
+    assert!(kept.lines().is_empty());
+    assert!(audit.recent(10).iter().any(|line| line.contains("tick")));
+    door.open();
+    let end = guard.shutdown(60 * SECOND);
+    assert_eq!((end.written, end.lost, end.complete), (6, 0, true));
+    while let Some(palisade_audit::Tailed::Record(line)) = subscription.next().await {
+        lines.push(line);
+    }
+    assert_eq!(verified(&kept.lines()), 8, "with begin and end");
+    assert!(kept.lines().ends_with(&lines), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn the_end_of_a_trail_that_hangs_is_told_to_subscribers_and_waited_for() {
+    let (door, kept) = (Door::default(), MemorySink::new());
+    let (audit, guard) = Audit::builder("svc")
+        .sink(behind(&door, &kept))
+        .open()
+        .unwrap();
+    let mut subscription = audit.subscribe();
+    audit.record(plain());
+    while !seen(&mut subscription).await.contains("tick") {}
+    let ending = std::thread::spawn(move || guard.shutdown(60 * SECOND));
+    assert!(seen(&mut subscription).await.contains("audit_file_end"));
+    let end = tokio::time::timeout(60 * SECOND, subscription.next()).await;
+    assert_eq!(end, Ok(None));
+    assert!(!ending.is_finished(), "the trail is not kept yet");
+    door.open();
+    let end = ending.join().unwrap();
+    assert_eq!((end.written, end.lost, end.complete), (1, 0, true));
+    assert_eq!(count(&kept, "audit_file_end"), 1);
+}
+
 #[test]
 fn a_hang_that_outlasts_the_queue_keeps_what_matters_and_the_gap_has_the_numbers() {
     let (door, kept, other) = (Door::default(), MemorySink::new(), MemorySink::new());

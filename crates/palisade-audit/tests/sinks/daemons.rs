@@ -1,12 +1,11 @@
 //! The daemons that receive syslog, as they are installed.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
 use palisade_audit::{Audit, MemorySink, Seal, SyslogSink, Verifier};
 use palisade_core::Severity;
 
-use crate::{SECOND, named, record, syslog_ng, write_through};
+use crate::{PATIENCE, named, record, syslog_ng, until, write_through};
 
 /// Needs `apt-get install rsyslog`.
 #[test]
@@ -35,19 +34,11 @@ fn rsyslog_receives_and_parses() {
         .arg(directory.path().join("pid"))
         .spawn()
         .expect("apt-get install rsyslog");
-    let start = palisade_core::time::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < 10 * SECOND, "rsyslogd does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     write_through(SyslogSink::tcp(([127, 0, 0, 1], port).into()));
-    let seen = loop {
-        let seen = std::fs::read_to_string(&out).unwrap_or_default();
-        if seen.contains("audit_file_end") || start.elapsed() > 20 * SECOND {
-            break seen;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let read = || std::fs::read_to_string(&out).unwrap_or_default();
+    until(|| read().contains("audit_file_end"));
+    let seen = read();
     server.kill().unwrap();
     server.wait().unwrap();
     let line = seen
@@ -89,11 +80,7 @@ fn syslog_ng_receives_and_parses_by_its_published_configuration() {
         .arg(directory.path().join("control"))
         .spawn()
         .unwrap();
-    let start = palisade_core::time::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < 20 * SECOND, "syslog-ng does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     let memory = MemorySink::new();
     let (audit, guard) = Audit::builder("bookings")
         .sink(memory.clone())
@@ -103,15 +90,14 @@ fn syslog_ng_receives_and_parses_by_its_published_configuration() {
         .unwrap();
     audit.record(record());
     audit.record(record().severity(Severity::Critical).reason("on purpose"));
-    guard.shutdown(5 * SECOND);
+    guard.shutdown(PATIENCE);
     let read = |name: &str| {
         let text = std::fs::read_to_string(directory.path().join(name));
         text.unwrap_or_default()
     };
-    while !read("bookings.log").contains("audit_file_end") || read("critical.log").is_empty() {
-        assert!(start.elapsed() < 40 * SECOND, "{}", read("bookings.log"));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until(|| {
+        read("bookings.log").contains("audit_file_end") && read("critical.log").ends_with('\n')
+    });
     server.kill().unwrap();
     server.wait().unwrap();
     let copy = read("bookings.log");

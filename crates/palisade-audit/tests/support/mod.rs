@@ -102,14 +102,39 @@ where
     Response::from_parts(head, body.collect().await.unwrap().to_bytes())
 }
 
+/// The longest wait for another thread or process: long enough for a machine that is busy with something else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The wait for a disk in tests where a write cannot succeed, short because they wait for the end of it.
+pub(crate) const SHORT: Duration = Duration::from_millis(200);
+
 /// Waits for what another thread brings about.
 pub(crate) async fn until(what: impl Fn() -> bool) {
     let start = palisade_core::time::now();
     while !what() {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "it never happens"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(start.elapsed() < PATIENCE, "it never happens");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Commits until it is kept: a busy disk may take longer than [`SHORT`].
+pub(crate) async fn keep(audit: &Audit, record: impl Fn() -> palisade_audit::Record) {
+    let start = palisade_core::time::now();
+    while audit.commit(record()).await.is_err() {
+        assert!(start.elapsed() < PATIENCE, "it is never kept");
+    }
+}
+
+/// Asks until the trail lets the answer pass: a busy disk may take longer than [`SHORT`].
+pub(crate) async fn pass<S, B>(service: &S, path: &str)
+where
+    S: Service<Request<()>, Response = Response<B>> + Clone,
+    S::Error: std::fmt::Debug,
+    B: http_body::Body<Data = Bytes>,
+    B::Error: std::fmt::Debug,
+{
+    let start = palisade_core::time::now();
+    while fetch(service.clone(), get(path)).await.status() != 200 {
+        assert!(start.elapsed() < PATIENCE, "it never passes");
     }
 }

@@ -12,7 +12,7 @@ use crate::trail::ack::Settle;
 use crate::trail::batch::Batch;
 use crate::trail::queue::Queue;
 use crate::trail::seal::Hash;
-use crate::{Class, Delivery, OnFailure};
+use crate::{Class, OnFailure};
 
 /// The time that other sinks wait for the file: more than a write takes that does not hang, and less than what anybody
 /// who watches them would notice.
@@ -126,8 +126,9 @@ pub(crate) enum Room {
     None,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
+    sync_timeout: Duration,
     state: Mutex<State>,
     asked: Condvar,
     answered: Condvar,
@@ -154,11 +155,11 @@ impl State {
     }
 
     /// Says so where a command has taken longer than what a request waits for the disk.
-    fn accuse(&mut self, queue: &Queue) {
+    fn accuse(&mut self, patience: Duration, queue: &Queue) {
         let took = self
             .running
             .map(|(since, _)| time::now().saturating_duration_since(since));
-        if !self.accused && took.is_some_and(|took| took >= Delivery::SYNC_TIMEOUT) {
+        if !self.accused && took.is_some_and(|took| took >= patience) {
             self.accused = true;
             queue.set_refusing(true);
             tracing::error!(target: "palisade_audit", "the audit file does not answer");
@@ -167,6 +168,15 @@ impl State {
 }
 
 impl Shared {
+    pub(super) fn new(sync_timeout: Duration) -> Self {
+        Self {
+            sync_timeout,
+            state: Mutex::default(),
+            asked: Condvar::new(),
+            answered: Condvar::new(),
+        }
+    }
+
     /// Asks for something; gives it back where lines before could not be written, or nobody is there to do it.
     pub(super) fn submit(&self, command: Command) -> Option<Command> {
         let mut state = self.state();
@@ -180,8 +190,9 @@ impl Shared {
         None
     }
 
-    /// Waits until everything was done; `false` where that takes long and the caller has better things to do.
-    pub(super) fn wait(&self, others_wait: bool, queue: &Queue) -> bool {
+    /// Waits until everything was done; `false` where that takes long and the caller has better things to do, which is
+    /// asked again whenever the patience is over.
+    pub(super) fn wait(&self, others_wait: impl Fn() -> bool, queue: &Queue) -> bool {
         let mut state = self.state();
         while !state.is_idle() {
             if !state.hung {
@@ -192,9 +203,9 @@ impl Shared {
                     continue;
                 }
             }
-            state.accuse(queue);
-            state.hung = others_wait;
-            if others_wait {
+            state.accuse(self.sync_timeout, queue);
+            state.hung = others_wait();
+            if state.hung {
                 queue.hold(state.size.records());
                 return false;
             }
@@ -301,6 +312,8 @@ mod tests {
     use super::*;
     use crate::trail::places::Place;
 
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
     fn lines(count: usize) -> Command {
         let mut batch = Batch::default();
         for _ in 0..count {
@@ -319,32 +332,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_file_that_does_not_answer_for_as_long_as_requests_wait_is_a_trail_that_cannot_be_written()
      {
-        let (shared, queue) = (Shared::default(), Queue::new(16));
+        let (shared, queue) = (Shared::new(TIMEOUT), Queue::new(16));
         assert!(shared.submit(lines(1)).is_none());
         let _running = shared.next();
-        assert!(!shared.wait(true, &queue));
+        assert!(!shared.wait(|| true, &queue));
         assert!(!queue.is_refusing(), "it may be slow and no more");
-        tokio::time::advance(Delivery::SYNC_TIMEOUT).await;
-        assert!(!shared.wait(true, &queue));
+        tokio::time::advance(TIMEOUT).await;
+        assert!(!shared.wait(|| true, &queue));
         assert!(queue.is_refusing());
         let _ = shared.finish(Report::default(), false, &queue);
         assert!(!queue.is_refusing(), "it has answered");
-        assert!(shared.wait(true, &queue));
+        assert!(shared.wait(|| true, &queue));
     }
 
     #[test]
     fn lines_that_wait_take_the_places_of_records_and_give_them_back() {
-        let (shared, queue) = (Shared::default(), Queue::new(16));
+        let (shared, queue) = (Shared::new(TIMEOUT), Queue::new(16));
         assert!(shared.submit(lines(10)).is_none());
         let _running = shared.next();
         assert_eq!(shared.room(16), Room::Ample, "it may answer yet");
-        assert!(!shared.wait(true, &queue));
+        assert!(!shared.wait(|| true, &queue));
         assert_eq!(shared.room(16), Room::Ample);
         assert!(shared.submit(lines(2)).is_none());
         assert_eq!(shared.room(16), Room::Scarce, "three quarters are taken");
         assert!(shared.submit(lines(20)).is_none());
         assert_eq!(shared.room(16), Room::None, "twice of it are");
-        assert!(!shared.wait(true, &queue));
+        assert!(!shared.wait(|| true, &queue));
         assert!(!queue.reserve(&mut Place::None));
         let _ = shared.finish(Report::default(), false, &queue);
         assert!(!queue.reserve(&mut Place::None), "22 of 16 wait");
@@ -357,7 +370,7 @@ mod tests {
 
     #[test]
     fn what_waits_behind_lines_that_were_refused_comes_back_until_the_writer_has_heard_of_it() {
-        let (shared, queue) = (Shared::default(), Queue::new(16));
+        let (shared, queue) = (Shared::new(TIMEOUT), Queue::new(16));
         assert!(shared.submit(lines(1)).is_none());
         let _running = shared.next();
         assert!(shared.submit(lines(2)).is_none());

@@ -92,7 +92,8 @@ impl Writer {
         }
     }
 
-    /// Asks the file for something, and waits for the answer unless it takes long and other sinks wait for lines.
+    /// Asks the file for something, and waits for the answer unless it takes long and other sinks or subscribers wait for
+    /// lines.
     ///
     /// No line may be in hand: the answer may be that the trail goes on behind an earlier one.
     pub(super) fn ask(&mut self, command: Command) {
@@ -102,7 +103,8 @@ impl Writer {
 
     /// Notes what became of what the file was asked for.
     pub(super) fn hear(&mut self) {
-        self.work.busy = !self.output.wait(!self.others.is_empty());
+        let others_wait = || !self.others.is_empty() || self.live.is_watched();
+        self.work.busy = !self.output.wait(others_wait);
         self.work.room = self.output.room();
         let report = self.output.take_report();
         self.work.interference.add(report.interference);
