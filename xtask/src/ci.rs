@@ -3,10 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::command::{Failure, cargo, command, root, run as run_command};
-use crate::{test, tools};
-
-const DENY_VERSION: &str = "0.20.2";
+use crate::command::{Failure, cargo, root, run as run_command};
+use crate::{deny, test};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
@@ -38,7 +36,7 @@ fn steps(tested: bool) -> Vec<Step> {
         ("lints", lints),
         ("documentation", documentation),
         ("each crate alone and with each feature", features),
-        ("licences, bans and sources", deny),
+        ("licences, bans and sources", || deny::run(&[])),
     ];
     if tested {
         steps.push(("tests", || test::run(&[])));
@@ -136,22 +134,6 @@ fn only_passes_on(value: &str) -> bool {
     let list = value.trim().strip_prefix('[');
     let items = list.and_then(|list| list.strip_suffix(']'));
     items.is_some_and(|items| !items.is_empty() && items.split(',').all(|item| item.contains("?/")))
-}
-
-/// Advisories are left out: their database is fetched from the network at each run, which makes a run depend on the day.
-fn deny() -> Result<(), Failure> {
-    let program = tools::cargo_tool("cargo-deny", DENY_VERSION)?;
-    run_command(&mut command(
-        program,
-        &[
-            "--all-features",
-            "--locked",
-            "check",
-            "bans",
-            "licenses",
-            "sources",
-        ],
-    ))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod api;
 mod bench;
 mod ci;
 mod command;
+mod deny;
 mod fuzz;
 mod mutants;
 mod package;
@@ -21,10 +22,11 @@ use command::Failure;
 const HELP: &str = "\
 Tasks of the workspace
 
-    cargo xtask test [--full] [--browser] [FILTER]
+    cargo xtask test [--full] [--browser] [--package NAME] [FILTER]
         Every test with all features, those whose names hold FILTER where it is given.
         --full      adds the long proofs: 10^6 steps and more, chaos
         --browser   adds what needs a browser
+        --package   the tests of one package alone; what others start is not installed
     cargo xtask ci [--no-test]
         Formatting, lints, documentation, each crate alone and with each feature, tests, licences and bans,
         dependency ceilings. --no-test leaves out the tests, as for .ci/run, which has run them.

@@ -3,10 +3,13 @@
 use std::fs;
 use std::process::Command;
 
+use self::wanted::Wanted;
 use crate::command::{Failure, cargo, root, target_dir};
-use crate::tools;
+use crate::deny;
 
 mod failures;
+mod needs;
+mod wanted;
 
 /// The members of the workspace that are tested; the benches pull in every peer and have no tests.
 pub(crate) const TESTED: [&str; 4] = [
@@ -16,62 +19,24 @@ pub(crate) const TESTED: [&str; 4] = [
     "--all-features",
 ];
 
-/// RustyVault speaks a part of Vault's interface. It needs OpenSSL's headers, and some 20 minutes to build.
-const RUSTY_VAULT: &str = "0.2.1";
-
-/// A client of gRPC in another language.
-const GRPCIO: &[&str] = &["grpcio==1.85.3"];
-/// Serves AWS's interfaces to the official SDKs.
-const MOTO: &[&str] = &["moto[server]==5.2.5"];
-/// The schema of OCSF as models that validate.
-const OCSF: &[&str] = &["ocsf-pydantic", "email-validator", "pydantic-extra-types"];
-/// Sign and verify JSON Web Tokens.
-const JOSE: &[&str] = &["pyjwt[crypto]==2.15.1", "joserfc==1.8.0"];
-/// syslog-ng, whose package and rsyslog's exclude each other, and the libraries that a small machine may lack.
-const SYSLOG_NG: &[&str] = &[
-    "syslog-ng-core",
-    "libivykis0",
-    "libnet1",
-    "libpcre3",
-    "libglib2.0-0",
-    "libjson-c5",
-    "libwrap0",
-];
-/// Hash passwords. passlib 1.7.4 knows no newer bcrypt.
-const HASHES: &[&str] = &[
-    "argon2-cffi==25.1.0",
-    "bcrypt==4.0.1",
-    "django==5.2.19",
-    "passlib==1.7.4",
-    "werkzeug==3.1.9",
-];
+const CEDAR: &str = "examples/cedar-policy/Cargo.toml";
+const CEDAR_NAME: &str = "cedar-policy-example";
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let wanted = Wanted::read(args)?;
-    tools::python_program("grpcio", GRPCIO, "python")?;
-    for (program, package) in wanted.programs() {
-        tools::system(program, package)?;
-    }
-    tools::python_program("moto", MOTO, "moto_server")?;
-    tools::python_program("ocsf", OCSF, "python")?;
-    tools::python_program("jose", JOSE, "python")?;
-    let mut tests = wanted.command();
-    if wanted.full {
-        tools::python_program("hashes", HASHES, "python")?;
-        tools::unpacked("syslog-ng", "usr/sbin/syslog-ng", SYSLOG_NG)?;
-        tests.env(
-            "PALISADE_RVAULT",
-            tools::cargo_program("rusty_vault", RUSTY_VAULT, "rvault")?,
-        );
-    }
-    let suites = loom_suites();
-    let with_loom = suites.iter().map(|package| loom(package, wanted.filter));
+    let variables = needs::install(&wanted)?;
+    let suites = wanted.suites(variables);
     // The suites run even where a test has failed: one run shows everything.
     let mut failures = Vec::new();
-    for mut tests in std::iter::once(tests).chain(with_loom) {
+    for mut tests in suites {
         if let Err(failure) = failures::run(&mut tests) {
             failures.push(failure.to_string());
         }
+    }
+    if wanted.runs_cedar()
+        && let Err(failure) = deny::run(&["--manifest-path", CEDAR])
+    {
+        failures.push(failure.to_string());
     }
     if failures.is_empty() {
         Ok(())
@@ -102,57 +67,47 @@ fn loom(package: &str, filter: Option<&str>) -> Command {
     tests
 }
 
-/// The options of the command line.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Wanted<'a> {
-    full: bool,
-    browser: bool,
-    filter: Option<&'a str>,
+/// The example that is a workspace of its own, because of what it takes to build it.
+fn cedar(filter: Option<&str>) -> Command {
+    let mut tests = cargo(&["test", "--locked", "--manifest-path", CEDAR]);
+    tests
+        .args(filter)
+        .env("CARGO_TARGET_DIR", target_dir().join("cedar-policy"));
+    tests
 }
 
-impl<'a> Wanted<'a> {
-    fn read(args: &'a [String]) -> Result<Self, Failure> {
-        let mut wanted = Self::default();
-        for arg in args {
-            match arg.as_str() {
-                "--full" => wanted.full = true,
-                "--browser" => wanted.browser = true,
-                flag if flag.starts_with('-') => {
-                    return Err(Failure::new(format!(
-                        "test: there is no option {flag}; see `cargo xtask help`"
-                    )));
-                }
-                text if wanted.filter.is_none() => wanted.filter = Some(text),
-                more => {
-                    return Err(Failure::new(format!("test: one filter, not also {more:?}")));
-                }
-            }
+impl Wanted<'_> {
+    /// The commands that run what is wanted.
+    fn suites(&self, variables: Vec<(&str, String)>) -> Vec<Command> {
+        let is_wanted = |name: &str| self.package.is_none_or(|wanted| wanted == name);
+        let mut suites = Vec::new();
+        if self.package != Some(CEDAR_NAME) {
+            let mut tests = self.command();
+            tests.envs(variables);
+            suites.push(tests);
         }
-        Ok(wanted)
+        let with_loom = loom_suites();
+        let with_loom = with_loom.iter().filter(|name| is_wanted(name));
+        suites.extend(with_loom.map(|name| loom(name, self.filter)));
+        suites.extend(self.runs_cedar().then(|| cedar(self.filter)));
+        suites
     }
 
-    /// The programs that the tests start, with the system's packages that have them.
-    fn programs(&self) -> Vec<(&'static str, &'static str)> {
-        let mut programs = vec![("redis-server", "redis-server")];
-        if self.full {
-            programs.extend([
-                ("rsyslogd", "rsyslog"),
-                ("promtool", "prometheus"),
-                ("prometheus", "prometheus"),
-                ("strace", "strace"),
-            ]);
+    fn runs_cedar(&self) -> bool {
+        match self.package {
+            None => self.full,
+            Some(name) => name == CEDAR_NAME,
         }
-        if self.browser {
-            // What the browser's tests load from npm they install by themselves, under the target directory.
-            programs.extend([("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")]);
-        }
-        programs
     }
 
     fn command(&self) -> Command {
         let mut tests = cargo(&["test", "--locked"]);
         // All packages, even after the first that fails: one run shows everything.
-        tests.args(TESTED).arg("--no-fail-fast").args(self.filter);
+        match self.package {
+            None => tests.args(TESTED),
+            Some(name) => tests.args(["--package", name, "--all-features"]),
+        };
+        tests.arg("--no-fail-fast").args(self.filter);
         if self.full {
             tests.env("PALISADE_FULL", "1");
         }
@@ -194,6 +149,36 @@ mod tests {
     }
 
     #[test]
+    fn one_package_is_tested_with_its_own_suite_of_loom() {
+        let suites = |args: &[&str]| -> Vec<String> {
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            let wanted = Wanted::read(&args).unwrap();
+            let variables = vec![("PALISADE_RVAULT", "rvault".to_owned())];
+            wanted
+                .suites(variables)
+                .iter()
+                .map(command::shown)
+                .collect()
+        };
+        let audit = suites(&["--full", "--package", "palisade-audit"]);
+        assert_eq!(
+            audit,
+            [
+                "PALISADE_FULL=1 PALISADE_RVAULT=rvault cargo test --locked --package palisade-audit --all-features \
+              --no-fail-fast -- --include-ignored"
+            ]
+        );
+        let limits = suites(&["--package", "palisade-ratelimit", "window"]);
+        assert_eq!(limits.len(), 2);
+        assert!(limits[1].contains("cfg loom") && limits[1].ends_with("--test loom window"));
+        let example = suites(&["--package", "cedar-policy-example"]);
+        assert_eq!(example.len(), 1);
+        assert!(example[0].ends_with("--manifest-path examples/cedar-policy/Cargo.toml"));
+        let has_example = |args| suites(args).iter().any(|one| one.contains("cedar"));
+        assert!(has_example(&["--full"]) && !has_example(&[]));
+    }
+
+    #[test]
     fn every_suite_of_loom_is_run() {
         let marked = |package: &String| {
             let suite = root().join("crates").join(package).join("tests/loom.rs");
@@ -212,5 +197,8 @@ mod tests {
     fn what_is_no_option_is_said_to_be_none() {
         assert!(read(&["--ful"]).unwrap_err().contains("--ful"));
         assert!(read(&["one", "two"]).unwrap_err().contains("two"));
+        assert!(read(&["--package"]).unwrap_err().contains("--package"));
+        let twice = ["--package", "one", "--package", "two"];
+        assert!(read(&twice).unwrap_err().contains("--package"));
     }
 }

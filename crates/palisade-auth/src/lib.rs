@@ -60,6 +60,8 @@ mod guides {
     struct FromJwtAuthorizer;
     #[doc = include_str!("../../../docs/guides/service-to-service.md")]
     struct ServiceToService;
+    #[doc = include_str!("../../../docs/guides/guards-and-policies.md")]
+    struct GuardsAndPolicies;
     #[cfg(all(feature = "axum", feature = "oidc"))]
     #[doc = include_str!("../../../docs/guides/sign-in-with-google.md")]
     struct SignInWithGoogle;

@@ -34,6 +34,7 @@
 //! - [Sign in with Google](sign_in_with_google)
 //! - [Tokens for a browser app](tokens_for_a_browser_app)
 //! - [Service to service](service_to_service)
+//! - [Guards and policies](guards_and_policies)
 //! - [WebSockets](websockets)
 //! - [Coming from jwt-authorizer](from_jwt_authorizer)
 //! - [Coming from axum-login](from_axum_login)
@@ -92,6 +93,7 @@ guides! {
     sign_in_with_google = "../docs/guides/sign-in-with-google.md",
     tokens_for_a_browser_app = "../docs/guides/tokens-for-a-browser-app.md",
     service_to_service = "../docs/guides/service-to-service.md",
+    guards_and_policies = "../docs/guides/guards-and-policies.md",
     websockets = "../docs/guides/websockets.md",
     from_jwt_authorizer = "../docs/guides/from-jwt-authorizer.md",
     from_axum_login = "../docs/guides/from-axum-login.md",

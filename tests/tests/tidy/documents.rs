@@ -143,6 +143,31 @@ fn the_snippets_of_every_guide_are_tested_in_one_crate() {
 }
 
 #[test]
+fn the_guide_to_policies_quotes_the_example_as_it_is() {
+    let example = root().join("examples/cedar-policy");
+    let sources = [".rs", ".cedar"].map(|ending| {
+        let texts = files(&example, ending).into_iter().map(|path| read(&path));
+        texts.collect::<String>()
+    });
+    let written: Vec<&str> = sources
+        .iter()
+        .flat_map(|text| text.lines())
+        .map(str::trim)
+        .collect();
+    let guide = read(&root().join("docs/guides/guards-and-policies.md"));
+    let quoted: Vec<&str> = ["```text\n", "```rust,ignore\n"]
+        .into_iter()
+        .filter_map(|fence| guide.split_once(fence)?.1.split_once("```"))
+        .flat_map(|(block, _)| block.lines())
+        .collect();
+    assert!(quoted.len() > 5, "{quoted:?}");
+    let changed = quoted
+        .into_iter()
+        .filter(|line| !written.contains(&line.trim()));
+    none_of(&changed.map(str::to_owned).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_readme_lists_each_crate() {
     let readme = read(&root().join("README.md"));
     let rows: Vec<&str> = readme
@@ -179,22 +204,19 @@ fn links_are_found_outside_code_alone() {
 }
 
 /// A first sentence that begins so names a question and leaves out the thing.
-const QUESTIONS: [&str; 9] = [
-    "What ", "When ", "How ", "Why ", "Where ", "Who ", "Whom ", "Whose ", "Which ",
+const QUESTIONS: [&str; 10] = [
+    "What ", "When ", "How ", "Why ", "Where ", "Who ", "Whom ", "Whose ", "Which ", "That ",
 ];
 
 #[test]
 fn the_documentation_of_an_item_begins_with_its_name_or_its_deed() {
     let mut problems = Vec::new();
-    for package in crates() {
-        for path in files(&package.dir.join("src"), ".rs") {
-            let text = read(&path);
-            let questions = first_lines(&text)
-                .filter(|(_, line)| QUESTIONS.iter().any(|question| line.starts_with(question)));
-            problems.extend(
-                questions.map(|(number, line)| format!("{}:{number}: {line}", shown(&path))),
-            );
-        }
+    for path in files(root(), ".rs") {
+        let text = read(&path);
+        let questions = first_lines(&text)
+            .filter(|(_, line)| QUESTIONS.iter().any(|question| line.starts_with(question)));
+        problems
+            .extend(questions.map(|(number, line)| format!("{}:{number}: {line}", shown(&path))));
     }
     none_of(&problems);
 }

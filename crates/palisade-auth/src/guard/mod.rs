@@ -128,7 +128,7 @@ impl Guard {
     /// `HEAD`) and the path as the client sent it; the others get 403.
     ///
     /// The place for an engine such as Casbin or Cedar, which is asked on every request and so must answer from memory. One
-    /// that fails must say `false`.
+    /// that fails must say `false`. The repository has an example with Cedar, `examples/cedar-policy`.
     ///
     /// # Example
     ///
