@@ -1,7 +1,7 @@
 //! A server for simulations: `cargo xtask simulate` puts it where Redis would be. No part of the public interface.
 //!
 //! It reads the calls of the scripts, decides by the same rules as the store in memory, and answers as the scripts do. That
-//! the rules and the scripts decide alike is what `tests/redis_differential.rs` proves.
+//! the rules and the scripts decide alike is what `tests/redis/differential.rs` proves.
 
 use std::collections::HashMap;
 use std::time::Duration;

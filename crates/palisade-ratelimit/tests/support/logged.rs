@@ -1,7 +1,10 @@
 //! The errors and warnings that a test causes.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use tracing::dispatcher::Dispatch;
+use tracing::subscriber::DefaultGuard;
 
 /// Keeps the errors and warnings that are logged by this crate on this thread.
 #[derive(Clone, Default)]
@@ -35,6 +38,16 @@ impl tracing::Subscriber for Logged {
 }
 
 impl Logged {
+    /// Listens to this thread until the guard is dropped.
+    ///
+    /// While the process has a single subscriber, tracing keeps what the thread that comes by an event first makes of
+    /// it, even if that is the thread of another test, which has no subscriber. Hence a second one, which stays.
+    pub(crate) fn listen(&self) -> DefaultGuard {
+        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Logged::default()));
+        LazyLock::force(&SECOND);
+        tracing::subscriber::set_default(self.clone())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.lock().unwrap().is_empty()
     }

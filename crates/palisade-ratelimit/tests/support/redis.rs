@@ -3,8 +3,10 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use palisade_core::time::now;
 use palisade_ratelimit::{
     Limit, Outage, Policy, RateLimitBuilder, RateLimitLayer, RateLimiter, Redis,
 };
@@ -19,12 +21,18 @@ pub(crate) struct Server {
     arguments: Vec<String>,
 }
 
+/// A port below those from which connections go out, so that none takes it while the server starts, or starts again. A
+/// cluster's bus has the port above by 10,000.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Processes begin far from each other.
+        let number = std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (number % 12_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Server {
@@ -33,13 +41,7 @@ impl Server {
     }
 
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        // A cluster's bus has the port above by 10,000.
-        let port = loop {
-            let port = free_port();
-            if port < 55_000 {
-                break port;
-            }
-        };
+        let port = free_port();
         let dir =
             std::env::temp_dir().join(format!("palisade-ratelimit-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
@@ -76,7 +78,8 @@ impl Server {
     }
 
     fn await_ready(&self) {
-        for _ in 0..500 {
+        let start = now();
+        while start.elapsed() < Duration::from_secs(60) {
             if let Ok(mut connection) = self.client().get_connection()
                 && redis::cmd("PING").query::<String>(&mut connection).is_ok()
             {

@@ -1,17 +1,13 @@
 //! Limits in Redis where things go wrong, and where many count together.
 
-#[path = "support/redis.rs"]
-mod server;
-mod support;
-
 use std::collections::HashSet;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::server::{Server, api, at_leisure, in_redis, limiter, patient};
+use crate::support::*;
 use palisade_core::time::now;
 use palisade_ratelimit::{HOUR, Headers, Limit, Outage, Policy, Redis};
-use server::{Server, api, at_leisure, in_redis, limiter, patient};
-use support::*;
 
 const A: &str = "203.0.113.7";
 
@@ -93,7 +89,7 @@ async fn a_stopped_redis_costs_microseconds_and_is_back_within_a_second() {
         server.signal("CONT");
         let start = now();
         while redis.is_down() {
-            assert!(start.elapsed() < Duration::from_secs(10), "not back");
+            assert!(start.elapsed() < Duration::from_secs(60), "not back");
             check().await;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -125,7 +121,7 @@ async fn a_redis_that_was_killed_and_restarted_is_used_again() {
         server.restart();
         let start = now();
         while server.keys().is_empty() {
-            assert!(start.elapsed() < Duration::from_secs(5), "not back in use");
+            assert!(start.elapsed() < Duration::from_secs(60), "not back in use");
             assert!(limiter.check("api", "key", 1).await.is_allowed());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -175,7 +171,7 @@ fn eight_processes_on_one_key_admit_exactly_the_quota() {
     let processes: Vec<_> = (0..8)
         .map(|_| {
             Command::new(&program)
-                .args(["one_of_eight_processes", "--exact", "--nocapture"])
+                .args(["fleet::one_of_eight_processes", "--exact", "--nocapture"])
                 .env("PALISADE_TEST_REDIS_PORT", server.port.to_string())
                 .stdout(std::process::Stdio::piped())
                 .spawn()
@@ -223,7 +219,7 @@ async fn a_cluster_of_three_nodes_counts_every_key_once() {
     let start = now();
     while !ready() {
         assert!(
-            start.elapsed() < Duration::from_secs(30),
+            start.elapsed() < Duration::from_secs(60),
             "the cluster does not form"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,16 +1,14 @@
 //! A limited service as its clients see it.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::*;
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_core::{EventKind, Principal, RequestScope};
 use palisade_ratelimit::{
     HOUR, Headers, KeyChain, Limit, MINUTE, Policy, RateLimitBuilder, RateLimitLayer, burst,
     per_minute, per_second,
 };
-use support::*;
 use tower::Layer;
 
 const A: &str = "203.0.113.7";

@@ -1,15 +1,13 @@
 //! An existing governor limiter as the engine of a policy.
 
-mod support;
-
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use crate::support::*;
 use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
 use palisade_ratelimit::{HOUR, KeyChain, Limit, Outcome, Policy, RateLimitLayer};
-use support::*;
 
 const A: &str = "203.0.113.7";
 

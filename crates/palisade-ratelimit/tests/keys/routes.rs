@@ -1,15 +1,12 @@
 //! Routes cannot be walked around: by `HEAD`, or by a router that strips a prefix.
 
-#[path = "support/mod.rs"]
-mod support;
-
+use crate::support::{from, passed, serve, to};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get, post};
 use http::{Method, Request};
 use palisade_core::PeerAddr;
 use palisade_ratelimit::{HOUR, Limit, Policy, RateLimitLayer, burst, per_second};
-use support::{from, passed, serve, to};
 use tower::{Layer, ServiceExt};
 
 const A: &str = "203.0.113.7";

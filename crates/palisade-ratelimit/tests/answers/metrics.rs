@@ -1,12 +1,8 @@
 //! The metrics that operators see.
 
-#[path = "support/recording.rs"]
-mod recording;
-mod support;
-
+use crate::recording::Recording;
+use crate::support::*;
 use palisade_ratelimit::{HOUR, Limit, Memory, Policy, RateLimitLayer};
-use recording::Recording;
-use support::*;
 
 #[tokio::test(start_paused = true)]
 async fn every_decision_is_counted_by_policy_and_never_by_key() {

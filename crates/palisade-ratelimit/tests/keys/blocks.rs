@@ -1,17 +1,12 @@
 //! Keys that are refused for a time because they were refused too often.
 
-#[cfg(feature = "redis")]
-#[path = "support/redis.rs"]
-mod server;
-mod support;
-
 use std::time::Duration;
 
+use crate::support::*;
 use palisade_ratelimit::{
     HOUR, Key, KeyChain, Limit, MINUTE, Memory, Outcome, Policy, RateLimitLayer, SECOND, burst,
     per_second,
 };
-use support::*;
 
 const A: &str = "203.0.113.7";
 
@@ -205,11 +200,16 @@ async fn a_file_says_when_a_key_is_blocked() {
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn a_key_that_redis_refuses_too_often_is_blocked_here() {
+    use crate::clock::SetClock;
+    use crate::server;
+
     let server = server::Server::start();
     let policy = Policy::new("api")
-        .limit(Limit::fixed(1, Duration::from_millis(200)))
+        .limit(Limit::fixed(1, HOUR))
         .block_after(3, 10 * SECOND, HOUR);
-    let limiter = server::limiter(policy, server::patient(&server).await).await;
+    let clock = SetClock::new();
+    let redis = server::patient(&server).await.caller_time(clock.wall());
+    let limiter = server::limiter(policy, redis.remembered_refusals(0)).await;
     assert!(limiter.check("api", "key", 1).await.is_allowed());
     for _ in 0..3 {
         assert_eq!(
@@ -217,7 +217,8 @@ async fn a_key_that_redis_refuses_too_often_is_blocked_here() {
             Outcome::Limited
         );
     }
-    tokio::time::sleep(Duration::from_millis(250)).await;
+    // The window is over, and the block is not.
+    clock.advance(3_600_000_000);
     assert_eq!(
         limiter.check("api", "key", 1).await.outcome,
         Outcome::Blocked

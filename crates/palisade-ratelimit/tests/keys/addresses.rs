@@ -1,10 +1,8 @@
 //! Clients as groups of addresses: in requests, and for operators.
 
-mod support;
-
+use crate::support::*;
 use palisade_core::ClientIp;
 use palisade_ratelimit::{HOUR, Key, Limit, Outcome, Policy, RateLimitLayer};
-use support::*;
 
 fn three() -> Policy {
     Policy::new("api").limit(Limit::fixed(3, HOUR))

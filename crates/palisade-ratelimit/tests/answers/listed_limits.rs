@@ -1,20 +1,15 @@
 //! One item for each limit in `RateLimit-Policy` and `RateLimit`.
 
-#[cfg(feature = "redis")]
-#[path = "support/redis.rs"]
-mod server;
-mod support;
-
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::support::*;
 use http::Response;
 use palisade_ratelimit::{
-    HOUR, Headers, KeyChain, Limit, MINUTE, Policy, RateLimitBuilder, RateLimitConfig,
-    RateLimitLayer, Selection, burst, per_minute, per_second,
+    HOUR, Headers, KeyChain, Limit, MINUTE, Policy, RateLimitBuilder, RateLimitLayer, Selection,
+    burst, per_minute, per_second,
 };
 use sfv::{BareItem, List, ListEntry, Parser};
-use support::*;
 use tower::Layer;
 
 const A: &str = "203.0.113.7";
@@ -242,7 +237,7 @@ async fn a_response_that_gives_its_charge_back_lists_too() {
 async fn a_file_can_say_so() {
     let text = r#"{"list_limits": true, "policies": [{"name": "api", "limits": [
         {"rate": 1}, {"quota": 9, "window": "1m"}]}]}"#;
-    let config: RateLimitConfig = serde_json::from_str(text).unwrap();
+    let config: palisade_ratelimit::RateLimitConfig = serde_json::from_str(text).unwrap();
     let layer = config.builder().unwrap().build().unwrap();
     let response = send(&serve(&layer), from(A)).await;
     assert_eq!(both(&response).0, r#""api/1";q=1;w=1, "api/2";q=9;w=60"#);
@@ -256,8 +251,7 @@ mod in_redis {
     use palisade_ratelimit::{Outage, Redis};
 
     use super::*;
-
-    use server::{Server, multiplexed};
+    use crate::server::{Server, multiplexed};
 
     /// On a multiple of every step of the limits, as memory is at its beginning.
     fn set() -> WallClock {

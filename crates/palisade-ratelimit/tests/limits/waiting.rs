@@ -1,17 +1,12 @@
 //! Requests that wait for their turn instead of being refused.
 
-#[cfg(feature = "redis")]
-#[path = "support/redis.rs"]
-mod server;
-mod support;
-
 use std::time::Duration;
 
+use crate::support::*;
 use palisade_core::time::now;
 use palisade_ratelimit::{
     HOUR, KeyChain, Limit, Outcome, Policy, RateLimit, RateLimitLayer, Selection, burst, per_second,
 };
-use support::*;
 use tokio::task::JoinHandle;
 
 const A: &str = "203.0.113.7";
@@ -274,9 +269,16 @@ async fn a_file_says_for_how_long_requests_wait() {
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn requests_that_are_counted_in_redis_wait_too() {
+    use palisade_core::time::{UnixTime, WallClock};
+
+    use crate::server;
+
     let server = server::Server::start();
     let policy = even().wait(Duration::from_millis(250), 9);
-    let builder = server::in_redis(policy.clone(), server::patient(&server).await);
+    // All six come at one time, however long they are on their way.
+    let clock = WallClock::from_fn(|| UnixTime::from_secs(1_800_000_000));
+    let redis = server::patient(&server).await.caller_time(clock);
+    let builder = server::in_redis(policy.clone(), redis);
     let service = serve(&builder.build().unwrap());
     let start = now();
     let arrived: Vec<_> = (0..6).map(|_| arriving(&service, from(A))).collect();

@@ -1,20 +1,15 @@
 //! Units that are taken in advance: they save round trips, and admit nobody more, whatever dies or comes late.
 
-#[path = "support/redis.rs"]
-mod server;
-#[path = "support/through.rs"]
-mod through;
-
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::server::{Server, api, at_leisure, limiter, multiplexed, patient};
+use crate::through::Through;
 use palisade_ratelimit::{HOUR, Limit, Redis, burst, per_hour, per_second};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, RedisFuture, Value};
-use server::{Server, api, at_leisure, limiter, multiplexed, patient};
-use through::Through;
 
 #[tokio::test]
 async fn tokens_of_a_lease_that_are_given_back_make_no_second_burst() {
@@ -181,7 +176,7 @@ async fn what_a_process_held_when_it_died_is_lost_and_no_more() {
     let server = Server::start();
     let program = std::env::current_exe().unwrap();
     let died = Command::new(&program)
-        .args(["one_that_dies_with_a_lease", "--exact"])
+        .args(["leases::one_that_dies_with_a_lease", "--exact"])
         .env("PALISADE_TEST_DYING_REDIS_PORT", server.port.to_string())
         .output()
         .unwrap();

@@ -1,14 +1,12 @@
 //! Faults that were found in other limiters, and that this one must not have.
 
-mod support;
-
 use std::num::NonZeroU8;
 
+use crate::support::*;
 use palisade_core::ClientIp;
 use palisade_ratelimit::{
     HOUR, Limit, Policy, RateLimitBuilder, RateLimitLayer, burst, per_second,
 };
-use support::*;
 
 fn one_an_hour() -> RateLimitBuilder {
     RateLimitLayer::builder().policy(Policy::new("api").limit(Limit::fixed(1, HOUR)))
@@ -77,7 +75,13 @@ async fn an_entry_with_a_port_is_the_client_and_not_the_spoof_beside_it() {
 async fn rotating_inside_a_v6_64_buys_nothing() {
     let service = serve(&one_an_hour().build().unwrap());
     let mut passed = 0;
-    for rotation in 0..100_000_u32 {
+    // A step that is odd, so that bits of the whole lower half change.
+    let rotations = if std::env::var_os("PALISADE_FULL").is_some() {
+        100_000
+    } else {
+        5_000
+    };
+    for rotation in (0..rotations).map(|number: u32| number.wrapping_mul(0x9e37_79b1)) {
         let address = format!("2001:db8:7:9::{:x}:{:x}", rotation >> 16, rotation & 0xffff);
         passed += usize::from(status(&service, from(&address)).await == 200);
     }

@@ -1,18 +1,17 @@
 //! The settings of other limiters in the guide, and that what stands beside them admits what they do.
 
-mod support;
-
+#[cfg(feature = "wait")]
 use std::time::Duration;
 
+use crate::support::*;
 use palisade_core::time::now;
 use palisade_core::{ClientIp, PathSet};
 use palisade_ratelimit::{
     DAY, HOUR, Headers, KeyChain, Limit, MINUTE, Memory, Policy, RateLimit, RateLimitBuilder,
     RateLimitLayer, Selection, burst, per_minute, per_second,
 };
-use support::*;
 
-const GUIDE: &str = include_str!("../../../docs/guides/from-nginx-express-and-flask.md");
+const GUIDE: &str = include_str!("../../../../docs/guides/from-nginx-express-and-flask.md");
 const A: &str = "203.0.113.7";
 
 /// Code that stands in the guide beside this setting.

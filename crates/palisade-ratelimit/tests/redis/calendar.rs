@@ -1,20 +1,15 @@
 //! Windows of the calendar in Redis: several instances, leases, and clocks that differ.
 
-#[path = "support/redis.rs"]
-mod server;
-#[path = "support/through.rs"]
-mod through;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::server::{Server, at_leisure, limiter, multiplexed};
+use crate::through::Through;
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_ratelimit::{Calendar, Limit, Outage, Policy, RateLimitLayer, Redis};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Arg, Cmd, RedisFuture, Value};
-use server::{Server, at_leisure, limiter};
-use through::Through;
 
 /// Monday, 9 March 2026 in New York.
 const MONDAY: u64 = 1_773_028_800;
@@ -109,7 +104,7 @@ async fn a_clock_that_is_off_by_more_than_a_window_is_an_outage_of_that_policy_a
     let hourly = Limit::calendar(1, Calendar::hour("UTC"));
     // The script is asked by the server's time, with windows of 2027.
     let skewed = Arc::new(AtomicU64::new(1_800_000_000));
-    let connection = server::multiplexed(&server.client()).await;
+    let connection = multiplexed(&server.client()).await;
     let send = by_servers_time;
     let redis = Redis::new(Through { connection, send })
         .timeout(Duration::from_secs(5))
@@ -178,7 +173,7 @@ async fn callers_whose_clocks_differ_a_little_count_in_the_window_of_redis() {
         (MONDAY - 50, a_hundred_seconds_later, 86_350),
     ] {
         caller.store(unix, Ordering::SeqCst);
-        let connection = server::multiplexed(&server.client()).await;
+        let connection = multiplexed(&server.client()).await;
         let redis = Redis::new(Through { connection, send })
             .timeout(Duration::from_secs(5))
             .caller_time(set(&caller));

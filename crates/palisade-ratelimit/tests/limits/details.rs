@@ -1,20 +1,16 @@
 //! Details that are easy to get almost right, and that a change could lose unseen: one test for each.
 
-#[path = "support/logged.rs"]
-mod logged;
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use logged::Logged;
+use crate::logged::Logged;
+use crate::support::*;
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_ratelimit::{
     DAY, HOUR, Key, KeyChain, Limit, MINUTE, Memory, NoKey, Outcome, Policy, Rate,
     RateLimitBuilder, RateLimitLayer, SECOND, Selection, burst, per_minute, per_second,
 };
-use support::*;
 
 const A: &str = "203.0.113.7";
 const B: &str = "203.0.113.8";
@@ -245,7 +241,7 @@ fn a_preallocated_store_asks_for_all_of_its_memory_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_layer_that_misses_addresses_or_policies_says_so_once() {
     let errors = Logged::default();
-    let _listening = tracing::subscriber::set_default(errors.clone());
+    let _listening = errors.listen();
     let said = || errors.take();
     for outcome in [NoKey::Share, NoKey::Refuse] {
         let layer = limited(Limit::fixed(2, HOUR)).no_key(outcome).build();
@@ -278,7 +274,7 @@ async fn a_layer_that_misses_addresses_or_policies_says_so_once() {
 #[tokio::test(start_paused = true)]
 async fn a_quota_above_65535_needs_room_and_says_so_without() {
     let errors = Logged::default();
-    let _listening = tracing::subscriber::set_default(errors.clone());
+    let _listening = errors.listen();
     let left = async |policy: Policy| {
         let builder = RateLimitLayer::builder().policy(policy).cost(|_| 65_535);
         let layer = builder
@@ -287,9 +283,7 @@ async fn a_quota_above_65535_needs_room_and_says_so_without() {
         let service = serve(&layer.unwrap());
         let first = send(&service, from(A)).await;
         let _ = send(&service, from(B)).await;
-        support::header(&first, "x-ratelimit-remaining")
-            .unwrap()
-            .to_owned()
+        header(&first, "x-ratelimit-remaining").unwrap().to_owned()
     };
     let daily = || Policy::new("api").limit(Limit::sliding(5_000, DAY));
     assert_eq!(left(daily().quotas_up_to(100_000)).await, "34465");
@@ -314,7 +308,7 @@ async fn a_quota_above_65535_needs_room_and_says_so_without() {
 #[tokio::test(start_paused = true)]
 async fn a_layer_that_stands_in_a_stack_twice_is_noticed_once() {
     let warnings = Logged::default();
-    let _listening = tracing::subscriber::set_default(warnings.clone());
+    let _listening = warnings.listen();
     let layer = limited(Limit::fixed(9, HOUR)).build().unwrap();
     let scoped = |ip| {
         let mut request = from(ip);

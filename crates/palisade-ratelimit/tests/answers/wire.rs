@@ -1,14 +1,12 @@
 //! The wire: header fields that parse, gRPC refusals, and servers that the layer fits.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::*;
 use http::Request;
 use palisade_core::time::{UnixTime, WallClock};
 use palisade_ratelimit::{HOUR, Limit, Policy, Rate, RateLimitLayer, burst};
 use proptest::prelude::*;
-use support::*;
 use tower::{Layer, ServiceExt};
 
 fn some_limit() -> impl Strategy<Value = Limit> {

@@ -1,24 +1,17 @@
 //! The scripts and the rules of the memory store are written twice, in two languages: random policies, costs, keys, steps
 //! of the clock and refunds, of which both have to say exactly the same.
 
-#[path = "support/clock.rs"]
-mod clock;
-#[path = "support/redis.rs"]
-mod server;
-#[path = "support/through.rs"]
-mod through;
-
 use std::time::Duration;
 
-use clock::SetClock;
+use crate::clock::SetClock;
+use crate::server::{Server, limiter, multiplexed};
+use crate::through::Through;
 use palisade_ratelimit::{
     DAY, Decision, Limit, Policy, Rate, RateLimitLayer, RateLimiter, Receipt, Redis, SECOND, burst,
     per_day, per_second,
 };
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Arg, Cmd, RedisFuture, Value};
-use server::{Server, limiter, multiplexed};
-use through::Through;
 use tokio::runtime::{Builder, Handle};
 
 const STEPS: u64 = 250;

@@ -1,14 +1,11 @@
 //! A charge is given back once, as what it was.
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::time::Duration;
 
+use crate::support::advance;
 use palisade_ratelimit::{
     HOUR, Limit, Policy, RateLimitLayer, RateLimiter, burst, per_hour, per_second,
 };
-use support::advance;
 
 fn limiter(limit: Limit) -> RateLimiter {
     let policy = Policy::new("api").limit(limit);

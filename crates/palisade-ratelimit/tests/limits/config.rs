@@ -1,11 +1,9 @@
 //! Limits from files and from the environment.
 
-mod support;
-
+use crate::support::*;
 use palisade_ratelimit::{
     Key, Limit, Memory, RateLimitBuilder, RateLimitConfig, RateLimitLayer, burst, per_second,
 };
-use support::*;
 
 fn read(text: &str) -> RateLimitConfig {
     serde_json::from_str(text).unwrap()

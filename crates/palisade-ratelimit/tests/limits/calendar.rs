@@ -1,17 +1,15 @@
 //! Windows of the calendar through the layer: in memory, and from files.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::support::*;
 use palisade_core::time::{self, UnixTime, WallClock};
 use palisade_ratelimit::{
-    Calendar, Key, Limit, Memory, Policy, RateLimitBuilder, RateLimitConfig, RateLimitLayer,
-    Selection, Weekday, burst, per_second,
+    Calendar, Key, Limit, Memory, Policy, RateLimitBuilder, RateLimitLayer, Selection, Weekday,
+    burst, per_second,
 };
-use support::*;
 
 /// Sunday, 8 March 2026 in New York, a day of 23 hours, as `date` of GNU tells it.
 const SUNDAY: u64 = 1_772_946_000;
@@ -263,11 +261,12 @@ fn nothing_waits_for_the_end_of_a_day() {
     );
 }
 
+#[cfg(feature = "serde")]
 #[tokio::test(start_paused = true)]
 async fn a_file_names_calendars() {
     let read = |limit: &str| {
         let text = format!("[[policies]]\nname = \"api\"\nlimits = [{{ {limit} }}]");
-        let config: RateLimitConfig = toml::from_str(&text).unwrap();
+        let config: palisade_ratelimit::RateLimitConfig = toml::from_str(&text).unwrap();
         let built = config.builder().and_then(RateLimitBuilder::build);
         built.map_err(|error| error.to_string())
     };

@@ -1,21 +1,14 @@
 //! A Redis that answers, but not with what the scripts say, and limits that change while it remembers.
 
-#[path = "support/fake.rs"]
-mod fake;
-#[path = "support/recording.rs"]
-mod recording;
-#[path = "support/redis.rs"]
-mod server;
-
 use std::time::Duration;
 
-use fake::FakeRedis;
+use crate::fake::FakeRedis;
+use crate::recording::Recording;
+use crate::server::{Server, api, in_redis, limiter, multiplexed, patient};
 use palisade_core::time::now;
 use palisade_ratelimit::{
     HOUR, Limit, MINUTE, Outage, Outcome, Policy, RateLimiter, Redis, burst, per_hour, per_second,
 };
-use recording::Recording;
-use server::{Server, api, in_redis, limiter, multiplexed, patient};
 
 const ERRORS: &str = "palisade_ratelimit_store_errors_total{policy=api}";
 
@@ -60,7 +53,7 @@ async fn expect_outage(limit: Limit, server: &Server, break_it: &[&[&str]], mend
     }
     let start = now();
     while redis.is_down() {
-        assert!(start.elapsed() < Duration::from_secs(10), "{mend_it:?}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{mend_it:?}");
         let _ = limiter.check("api", "key", 1).await;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -257,20 +250,20 @@ async fn an_outage_lasts_since_the_first_failure_and_not_since_the_last_answer()
     server.kill();
     // Nobody asks for longer than the grace.
     tokio::time::sleep(grace * 2).await;
+    let start = now();
     assert_eq!(
         outcome(&limiter, "key").await,
         Outcome::Allowed,
         "it has only begun"
     );
-    let start = now();
     while outcome(&limiter, "key").await == Outcome::Allowed {
         assert!(
-            start.elapsed() < Duration::from_secs(10),
+            start.elapsed() < Duration::from_secs(60),
             "the grace has no end"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(start.elapsed() >= grace - Duration::from_millis(50));
+    assert!(start.elapsed() >= grace);
 }
 
 /// A request that Redis did not answer in time was decided by the policy. If Redis carries it out after all it
@@ -296,7 +289,7 @@ async fn what_redis_carries_out_after_the_timeout_is_charged_once() {
         server.signal("CONT");
         let start = now();
         let charged = loop {
-            assert!(start.elapsed() < Duration::from_secs(10), "not back");
+            assert!(start.elapsed() < Duration::from_secs(60), "not back");
             let _ = outcome(&limiter, "another").await;
             let seen = limiter.peek("api", "key").await;
             if seen.outcome == Outcome::Allowed {
@@ -315,8 +308,8 @@ async fn a_server_that_answers_and_decides_nothing_does_not_renew_the_grace() {
     let server = Server::start();
     let grace = Duration::from_millis(1_500);
     let plenty = Limit::token_bucket(per_second(10_000), burst(10_000));
-    let policy = server::api(plenty).on_outage(Outage::LocalFallback { grace });
-    let limiter = server::limiter(policy, patient(&server).await).await;
+    let policy = api(plenty).on_outage(Outage::LocalFallback { grace });
+    let limiter = limiter(policy, patient(&server).await).await;
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     for _ in 0..60 {
         let _ = limiter.check("api", "key", 1).await;
@@ -324,9 +317,9 @@ async fn a_server_that_answers_and_decides_nothing_does_not_renew_the_grace() {
     }
     assert_eq!(outcome(&limiter, "key").await, Outcome::StoreDown);
     server.command(&["REPLICAOF", "NO", "ONE"]);
-    for _ in 0..40 {
-        let _ = limiter.check("api", "key", 1).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let start = now();
+    while outcome(&limiter, "key").await != Outcome::Allowed {
+        assert!(start.elapsed() < Duration::from_secs(60), "not back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(outcome(&limiter, "key").await, Outcome::Allowed);
 }
