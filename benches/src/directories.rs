@@ -1,4 +1,4 @@
-//! Where the benches read and write.
+//! The directories in which the benches read and write.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What a measure must reach.
+//! The goal of a measure.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How one thing is measured beside another.
+//! Measures one thing beside another.
 //!
 //! Both sides and their baselines run in one process, in rounds that take turns and start with another one each time,
 //! so that whatever slows the machine down for a while slows all of them. The figure is the best round, because noise

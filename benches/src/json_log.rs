@@ -1,4 +1,4 @@
-//! What the peers have for an audit trail: tower-http's `TraceLayer`, written as JSON by tracing-appender.
+//! The peers' audit trail: tower-http's `TraceLayer`, written as JSON by tracing-appender.
 
 use std::cell::Cell;
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! Where the figures go: a line each on the terminal, `report.json`, and a page.
+//! The report of the figures: a line each on the terminal, `report.json`, and a page.
 
 use std::error::Error;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! How two threads get on with one service.
+//! Measures how much more two threads do than one, with one service.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,4 +1,4 @@
-//! How much is done in a second of processor time, for work that comes in large pieces.
+//! Measures how much is done in a second of processor time, for work that comes in large pieces.
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ fn handler(_: Request<()>) -> Answer {
     ready(Ok(Response::new(Empty::new())))
 }
 
-/// What a layer around a handler that answers at once makes of a request.
+/// Sends a request through a layer around a handler that answers at once.
 pub(crate) fn through<L, B>(layer: &L, request: Request<()>) -> Response<B>
 where
     L: Layer<tower::util::ServiceFn<Handler>>,

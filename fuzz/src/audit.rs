@@ -15,7 +15,7 @@ const PLANTED: [&str; 5] = [
     "Bearer mF_9.B5f-4.1JqM",
 ];
 
-/// What of them must not be seen.
+/// The secrets in them, which must not be seen.
 const CANARIES: [&str; 5] = [
     "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bD1fG3hJ5",
     "4111 1111 1111 1111",
@@ -29,7 +29,7 @@ fn cleaner() -> Cleaner {
     REDACTOR.get_or_init(Redactor::defaults).cleaner()
 }
 
-/// What is written for JSON is JSON on one line, and whatever stands around a secret does not hide it.
+/// Text that is written for JSON is JSON on one line, and whatever stands around a secret does not hide it.
 pub(crate) fn redactor(data: &[u8]) {
     let mut cleaner = cleaner();
     let mut out = Vec::new();

@@ -16,7 +16,7 @@ pub(crate) fn check(data: &[u8]) {
     }
 }
 
-/// How the name of each setting begins.
+/// The beginning of the name of each setting.
 const SETTINGS: [&str; 17] = [
     "failure_threshold",
     "window",
@@ -73,7 +73,7 @@ fn environment(text: &str) {
     }
 }
 
-/// How many failing calls are made at most.
+/// The greatest number of failing calls.
 const CALLS: u32 = 256;
 /// Failures within less may be forgotten before there are enough of them.
 const LONG_ENOUGH: Duration = Duration::from_secs(10);
@@ -105,7 +105,7 @@ fn opens(config: &BreakerConfig, layer: &BreakerLayer) {
     }
 }
 
-/// How many failures in a row open it; `None` where that depends on how quick they are.
+/// The number of failures in a row that opens it; `None` where that depends on how quick they are.
 fn needed(config: &BreakerConfig) -> Option<u32> {
     let remembered = |time: Option<Duration>| time.is_none_or(|time| time >= LONG_ENOUGH);
     let minimum = config.minimum_calls.unwrap_or(20);

@@ -13,7 +13,7 @@ fn cipher() -> Option<&'static FieldCipher> {
     made.as_ref()
 }
 
-/// What can be sealed is JSON before and after, and opens to the very same bytes.
+/// A body that can be sealed is JSON before and after, and opens to the very same bytes.
 pub(crate) fn json(data: &[u8]) {
     let Some(cipher) = cipher() else { return };
     let place = Context::new("fuzz");

@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their bytes, apart from libFuzzer, so that a plain test replays the corpus.
+//! The work of the fuzz targets on their bytes, apart from libFuzzer, so that a plain test replays the corpus.
 
 mod answers;
 mod audit;

@@ -1,4 +1,4 @@
-//! What the tests that cross crates share: a hostile service, and real servers to put layers into.
+//! Helpers of the tests that cross crates: a hostile service, and real servers to put layers into.
 
 pub mod hostile;
 pub mod proxy;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Why a task failed, for people.
+/// The reason for which a task failed, for people.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 

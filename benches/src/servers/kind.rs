@@ -1,4 +1,4 @@
-//! Which servers there are, and what each says once it listens.
+//! The kinds of servers, and the line that each prints once it listens.
 
 /// The kind of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

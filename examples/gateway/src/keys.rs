@@ -226,7 +226,7 @@ fn listed_keys(
     Ok((source, own.map(|key| key.as_str().to_owned())))
 }
 
-/// Whom the API key speaks for that is there to try things with.
+/// The owner of the API key that is there to try things with.
 fn partner() -> ApiKeyOwner {
     let partner = Principal::service("", "partner-demo");
     ApiKeyOwner::new(partner.scopes(["read"]).roles(["partner"]))

@@ -1,4 +1,4 @@
-//! Which path leads where, and who may take it.
+//! The routes, and who may use each.
 
 mod admin;
 mod bookings;

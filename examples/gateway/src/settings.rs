@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) public_cache: Duration,
     /// The stack, its limits, and the breaker before the upstream.
     pub(crate) config: Config,
-    /// Where that stands.
+    /// The configuration file.
     pub(crate) config_file: ConfigFile,
     /// The receiver of critical events.
     pub(crate) alert_webhook: Option<AlertUrl>,

@@ -13,7 +13,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 /// The prefix of all keys in Redis.
 pub(crate) const PREFIX: &str = "gateway";
-/// How long the API key to try things with lives in Redis, where nobody would remove it.
+/// The lifetime in Redis of the API key to try things with, where nobody would remove it.
 const DEMO: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connection that is made when it is first used, so that the gateway starts while Redis is down.

@@ -1,4 +1,4 @@
-//! What clients of a gateway see while what it stands on fails, and while some of them are hostile.
+//! The answers of a gateway while a service that it needs fails, and while some clients are hostile.
 //!
 //! The long ones print the figures of `docs/reliability.md`:
 //!

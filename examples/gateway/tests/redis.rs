@@ -85,7 +85,7 @@ async fn a_gateway_that_heard_of_an_open_breaker_opens_its_own_at_the_first_fail
     assert_eq!(breaker(&other, &also_ada, "ok").await, "open");
 }
 
-/// What came of each step, or nothing where Redis took longer than a gateway waits for it.
+/// The outcome of each step, or nothing where Redis took longer than a gateway waits for it.
 async fn sign_in_at_one_and_out_at_the_other() -> Option<Vec<(&'static str, u16)>> {
     const SECRET: &str = "kD2vGq0yX8mTn5cWbR7sJ4hLz1fP6aEu";
     let redis = Redis::start();

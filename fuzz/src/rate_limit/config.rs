@@ -28,7 +28,7 @@ pub(crate) fn check(data: &[u8]) {
     }
 }
 
-/// How the name of each setting begins.
+/// The beginning of the name of each setting.
 const SETTINGS: [&str; 9] = [
     "policies",
     "route",
@@ -86,7 +86,7 @@ fn environment(text: &str) {
     }
 }
 
-/// How many requests are sent.
+/// The number of requests that are sent.
 const SENT: u64 = 64;
 const PATH: &str = "/fuzz/a";
 

@@ -9,11 +9,11 @@ use palisade_ratelimit::{
 use super::super::answers::through;
 use super::fields::{refused, uncounted};
 
-/// What the policies admit at once.
+/// The number of requests that the policies admit at once.
 const KEY: u32 = 4;
 const BACKSTOP: u32 = 8;
 const LOGIN: u32 = 5;
-/// How often each place is asked.
+/// The number of requests to each place.
 const TURNS: usize = 40;
 
 /// Requests as strangers may write them: whatever these claim, their address pays, and every answer can be read.
@@ -91,7 +91,7 @@ fn layer(place: Place) -> Option<RateLimitLayer> {
         .ok()
 }
 
-/// What was counted, by the definition: all requests of one place come from one address, within one moment.
+/// The count by the definition: all requests of one place come from one address, within one moment.
 #[derive(Default)]
 struct Model {
     keys: HashMap<(&'static str, Vec<u8>), u32>,
@@ -192,7 +192,7 @@ fn requests(data: &[u8]) -> Vec<Head> {
     heads
 }
 
-/// What lies before and after the first such byte.
+/// The parts before and after the first such byte.
 fn cut(line: &[u8], at: u8) -> (&[u8], &[u8]) {
     match line.iter().position(|byte| *byte == at) {
         Some(at) => (&line[..at], &line[at + 1..]),

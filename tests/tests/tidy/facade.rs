@@ -23,7 +23,7 @@ const KEPT_BACK: &[(&str, &str, &str)] = &[
 /// A feature: its crate and its name.
 type Feature = (String, String);
 
-/// What each feature turns on.
+/// The features that each feature turns on.
 type Switches = BTreeMap<Feature, BTreeSet<Feature>>;
 
 const FACADE: &str = "palisade";

@@ -18,7 +18,7 @@ use process::time_to_pass;
 /// A mutant that computes without end is stopped after this and ten times the usual time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What became of a mutant.
+/// The fate of a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Killed,

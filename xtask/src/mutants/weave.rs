@@ -80,7 +80,7 @@ impl Woven {
         Ok(weaver.woven)
     }
 
-    /// Who is to blame for an error at this position, both counted from 1.
+    /// The mutant to blame for an error at this position, both counted from 1.
     pub(super) fn culprits(&self, line: usize, column: usize) -> Culprits {
         let Some(at) = offset(&self.text, line, column) else {
             return Culprits::Unknown;

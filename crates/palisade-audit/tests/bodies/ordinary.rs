@@ -7,7 +7,7 @@ use crate::values::Seeded;
 /// The shapes, and the members of each with their kinds.
 const SHAPES: &str = include_str!("shapes.txt");
 
-/// What stands behind a noun, with the kind of its values.
+/// The endings of names, each with the kind of its values.
 const ENDINGS: &[(&str, &str)] = &[
     ("_id", "uuid"),
     ("_id", "id"),

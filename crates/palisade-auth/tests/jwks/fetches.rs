@@ -1,4 +1,4 @@
-//! When keys are fetched and which are known then, on paused time.
+//! Fetches of keys, and the keys that are known after them. Time is paused.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is asked of an issuer: its keys, and what it says of its tokens.
+//! Requests to an issuer: for its keys, and for what it says of a token.
 #![cfg(feature = "jwks")]
 
 mod fetches;

@@ -1,4 +1,4 @@
-//! Which account an identity at a provider gets.
+//! The account that an identity at a provider gets.
 
 use std::sync::Mutex;
 

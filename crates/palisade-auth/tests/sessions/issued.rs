@@ -1,4 +1,4 @@
-//! What is issued, and what is said about settings.
+//! Tokens and cookies that are issued, and the errors of settings.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ const STRICTER_ABOUT_SIGNATURES: [Stricter; 4] = [
 const STRICTER_ABOUT_KEYS: [Stricter; 1] =
     [("a secret that counts from 0 to 64 is none", &[13, 14, 15])];
 
-/// What is valid and refused all the same, in the order of the vectors.
+/// The vectors that are valid and refused all the same, in their order.
 fn expected(stricter: &[Stricter]) -> Vec<u64> {
     let mut numbers: Vec<u64> = stricter
         .iter()

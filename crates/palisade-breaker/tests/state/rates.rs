@@ -172,7 +172,7 @@ proptest! {
         }
     }
 
-    /// What is counted lies within the window, and everything younger than 63 of its 64 slices is counted.
+    /// Every counted call lies within the window, and everything younger than 63 of its 64 slices is counted.
     #[test]
     fn a_window_of_time_holds_what_is_young_and_nothing_that_is_old(
         steps in prop::collection::vec((0_u64..4_000, any::<bool>()), 1..300),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use palisade_core::Name;
 use palisade_secrets::{Fetched, Provider, ProviderError, Secret, Stage};
 
-/// What the store holds, how often it was asked, and whether it works.
+/// The contents of the store, the number of its calls, and whether it works.
 #[derive(Clone, Default)]
 pub(crate) struct Store(Arc<Inner>);
 

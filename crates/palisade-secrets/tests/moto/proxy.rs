@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What AWS says to who asks too often, with the status and the headers of its protocol, AWS JSON 1.1.
+/// The answer of AWS to a client that asks too often, with the status and the headers of its protocol, AWS JSON 1.1.
 pub(crate) const THROTTLED: &str =
     "{\"__type\":\"ThrottlingException\",\"message\":\"Rate exceeded\"}";
 
 #[derive(Clone, Default)]
 pub(crate) struct Proxy {
-    /// How many requests are still refused.
+    /// The number of requests that are still refused.
     pub(crate) refuse: Arc<AtomicUsize>,
     pub(crate) asked: Arc<AtomicUsize>,
     /// With what, in place of [`THROTTLED`].

@@ -20,7 +20,7 @@ pub(crate) struct StandIn {
     model: Arc<Mutex<Model>>,
 }
 
-/// What it knows.
+/// The state of the server.
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) kv1: HashMap<String, Value>,
@@ -28,7 +28,7 @@ pub(crate) struct Model {
     pub(crate) kv2: HashMap<String, Vec<Option<Value>>>,
     tokens: BTreeMap<String, Granted>,
     leases: BTreeMap<String, (String, Granted)>,
-    /// What tokens of a login are granted, and leases.
+    /// The terms of tokens of a login, and of leases.
     pub(crate) token_terms: Terms,
     pub(crate) lease_terms: Terms,
     pub(crate) secret_id: String,

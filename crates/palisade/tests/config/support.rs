@@ -46,7 +46,7 @@ pub(crate) async fn send(stack: &Stack, request: Request<()>) -> (u16, HeaderMap
     (response.status().as_u16(), response.headers().clone())
 }
 
-/// How many of so many requests pass.
+/// The number of requests that pass, of so many.
 pub(crate) async fn passed(stack: &Stack, requests: usize) -> usize {
     let mut passed = 0;
     for _ in 0..requests {

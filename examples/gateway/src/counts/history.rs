@@ -22,7 +22,7 @@ pub(super) struct History {
     seal: Seal,
 }
 
-/// How the trail is doing.
+/// The state of the trail.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Trail {
     pub(super) written: u64,

@@ -4,7 +4,7 @@ const PARTS: usize = 16;
 /// Durations up to 2^30 microseconds, some 18 minutes; what is longer counts as that.
 const BUCKETS: usize = 30 * PARTS;
 
-/// How long requests took.
+/// The durations of requests.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Latencies {
     /// None as long as there was none.

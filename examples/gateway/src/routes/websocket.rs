@@ -10,7 +10,7 @@ use palisade::{Code, Principal, Rejection};
 
 use crate::app::{App, State};
 
-/// What a client may offer beside its token: browsers want one of what they offered back.
+/// The subprotocol that a client may offer beside its token: browsers want one of what they offered back.
 const PROTOCOL: &str = "echo";
 /// The longest message.
 const MAX_MESSAGE: usize = 64 << 10;

@@ -32,7 +32,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/nothing/here"),
 ];
 
-/// What each caller gets, in the order of [`ROUTES`].
+/// The answers to each caller, in the order of [`ROUTES`].
 const CALLERS: &[(&str, [u16; 20])] = &[
     (
         "nobody",

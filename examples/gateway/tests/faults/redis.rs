@@ -10,7 +10,7 @@ use crate::support::Gateway;
 
 const BUILT_IN: &str = include_str!("../../palisade.toml");
 
-/// How long a fault lasts, and how long the load goes on afterwards.
+/// The durations of a fault, and of the load after it.
 const FAULT: Duration = Duration::from_secs(5);
 /// By then the gateway must have noticed that something is wrong, and that it is well again.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -27,12 +27,12 @@ enum Answers {
     Either,
 }
 
-/// What clients get of `/v1/ping`, `/api/me` and `/auth/token`.
+/// The answers of `/v1/ping`, `/api/me` and `/auth/token`.
 type Expected = [Answers; 3];
 
 /// Limits go on by themselves; nobody can say whether a token is revoked, so nobody passes; no guess goes uncounted.
 const AWAY: Expected = [Answers::Always, Answers::Refused, Answers::Refused];
-/// What only reads goes on.
+/// Requests that only read go on.
 const READ_ONLY: Expected = [Answers::Always, Answers::Served, Answers::Refused];
 /// It comes and goes.
 const FLAPPING: Expected = [Answers::Always, Answers::Either, Answers::Either];

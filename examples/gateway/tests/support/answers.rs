@@ -1,4 +1,4 @@
-//! What holds for the answers of every gateway.
+//! Checks of answers that hold for every gateway.
 
 use http::{HeaderMap, StatusCode};
 use reqwest::Response;

@@ -11,7 +11,7 @@ use crate::command::Failure;
 /// More than any test needs, in KiB: one that allocates without end stops here.
 const MEMORY: &str = "6000000";
 
-/// How often a running binary is looked at, first and later.
+/// The times between two looks at a running binary, first and later.
 const STEPS: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(20)];
 
 /// The most cases of a property: a mutant that only the two hundredth notices is worth a test of its own.

@@ -1,4 +1,4 @@
-//! Which proofs are accepted, and for what.
+//! The proofs that are accepted, and the requests that each is good for.
 
 use palisade_core::SentUri;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use palisade_auth::Refusal;
 
 use crate::support::{HEADER, NOW, SECRET, b64, claims, claims_with, good_token, hs256, verifier};
 
-/// What is forged, the token, and the reason for which it is refused.
+/// The kind of the forgery, the token, and the reason for which it is refused.
 type Forged = (&'static str, String, Refusal);
 
 fn with_header(header: &str) -> String {
