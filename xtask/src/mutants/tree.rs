@@ -148,7 +148,7 @@ impl<'a> Tree<'a> {
         self.dir.with_file_name("left-out.txt")
     }
 
-    /// What `memory` has of a mutant.
+    /// The text by which `memory` knows a mutant.
     fn memory_of(&self, id: usize) -> Result<String, Failure> {
         let mutant = &self.mutants[id];
         let mut hasher = DefaultHasher::new();

@@ -1,4 +1,4 @@
-//! What is kept in Redis, against servers that the tests start for themselves.
+//! State in Redis, against servers that the tests start for themselves.
 
 mod api_keys;
 mod cluster;

@@ -1,4 +1,4 @@
-//! How secrets stay fresh. Time is paused.
+//! Secrets stay fresh. Time is paused.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
