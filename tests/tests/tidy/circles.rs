@@ -85,6 +85,8 @@ mod tests {
 
     #[test]
     fn a_path_from_an_imported_module_is_followed() {
+        let pointer = ("a.rs", "pub struct A; type P = *const crate::b::B;");
+        assert_circles(&[LIB, pointer, B], &[&["a.rs", "b.rs"]]);
         for import in ["super::b", "crate::{b}", "crate::b::{self}"] {
             let text = format!("use {import}; pub struct A; fn a() {{ b::b() }}");
             assert_circles(&[LIB, ("a.rs", &text), B], &[&["a.rs", "b.rs"]]);
@@ -145,6 +147,50 @@ mod tests {
             ("b.rs", "use crate::hand; pub struct B(hand::A);"),
         ];
         assert_circles(&sources, &[&["a.rs", "b.rs"]]);
+    }
+
+    #[test]
+    fn files_that_reach_each_other_through_their_parent_are_a_circle() {
+        let x = ("a/x.rs", "use super::y::Y; pub struct X(Y);");
+        for handed_on in [
+            "pub use self::x::X;",
+            "pub(crate) use x::{X, self};",
+            "use x::X;",
+            "pub use x::*;",
+            "pub use self::{x::*, y::Y};",
+            "pub use self::again::*; mod again { pub use super::x::*; }",
+        ] {
+            let parent = format!("mod x; mod y; {handed_on} pub struct A;");
+            for taken in ["use super::X; fn y(_: X) {}", "fn y(_: super::X) {}"] {
+                let y = format!("{taken} pub struct Y;");
+                let sources = [
+                    ("lib.rs", "mod a;"),
+                    ("a/mod.rs", &*parent),
+                    x,
+                    ("a/y.rs", &*y),
+                ];
+                assert_circles(&sources, &[&["a/x.rs", "a/y.rs"]]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_parent_defines_its_own_names_beside_those_that_it_hands_on() {
+        for own in [
+            "pub struct A;",
+            "pub const A: u8 = 1;",
+            "pub const fn A() {}",
+            "macro_rules! A { () => {} }",
+        ] {
+            let parent = format!("mod x; mod y; pub use x::*; {own}");
+            let sources = [
+                ("lib.rs", "mod a;"),
+                ("a/mod.rs", &*parent),
+                ("a/x.rs", "use super::y::Y; pub struct X(Y);"),
+                ("a/y.rs", "use super::A; pub struct Y;"),
+            ];
+            assert_circles(&sources, &[]);
+        }
     }
 
     #[test]

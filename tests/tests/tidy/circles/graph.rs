@@ -1,4 +1,4 @@
-//! Which file imports which, and the ways that lead back.
+//! The imports between files, and the ways that lead back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -103,13 +103,32 @@ impl Tree {
                         }
                         // Another crate, or something of this file.
                         None if position == 0 => None,
-                        None => Some(file),
+                        None if module.defined.contains(name) => Some(file),
+                        None => self.through_globs(&at, module, name, depth).or(Some(file)),
                     };
                 }
             }
         }
         // A module by itself: what is taken from it follows elsewhere.
         None
+    }
+
+    /// The file that defines a name which a module hands on with all names of another.
+    fn through_globs(
+        &self,
+        at: &[String],
+        module: &Module,
+        name: &str,
+        depth: u8,
+    ) -> Option<&PathBuf> {
+        module.globs.iter().find_map(|glob| {
+            let taken = [glob, &[name.to_owned()][..]].concat();
+            let file = self.defining(at, &taken, depth + 1)?;
+            let mut modules = self.modules.values();
+            let defines =
+                |(path, module): &(PathBuf, Module)| path == file && module.defined.contains(name);
+            modules.any(defines).then_some(file)
+        })
     }
 }
 

@@ -1,11 +1,16 @@
-//! What a file of Rust takes from elsewhere and hands on, as far as its text shows.
+//! The names that a file of Rust takes from elsewhere and hands on, as far as its text shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::tokens::{closing, is_in_word, parts, tokens, without_tests};
 
 /// The words of a path, such as `["crate", "store", "Memory"]`.
 pub(super) type Path = Vec<String>;
+
+/// The words before a name that is defined.
+const DEFINING: [&str; 8] = [
+    "struct", "enum", "union", "trait", "type", "fn", "const", "static",
+];
 
 /// A module as its text shows it.
 #[derive(Debug, Default)]
@@ -14,6 +19,10 @@ pub(super) struct Module {
     pub(super) taken: Vec<Path>,
     /// Names that come from elsewhere, with their paths: by `pub use`, and by a `use` that others reach through.
     pub(super) handed_on: BTreeMap<String, Path>,
+    /// Modules all of whose names are handed on.
+    pub(super) globs: Vec<Path>,
+    /// Names that the code itself defines.
+    pub(super) defined: BTreeSet<String>,
     /// Modules with a file of their own.
     pub(super) declared: Vec<String>,
     /// Modules that stand within this one.
@@ -50,6 +59,20 @@ impl Module {
                     module.inner.push(((*name).to_owned(), inner));
                     end
                 }
+                // In `const fn` the name comes later, and `*const T` defines none.
+                [kind, name, ..]
+                    if DEFINING.contains(kind)
+                        && name.starts_with(is_in_word)
+                        && *name != "fn"
+                        && before != "*" =>
+                {
+                    module.defined.insert((*name).to_owned());
+                    at + 2
+                }
+                ["macro_rules", "!", name, ..] => {
+                    module.defined.insert((*name).to_owned());
+                    at + 3
+                }
                 [word, ..] if word.starts_with(is_in_word) => {
                     let end = end_of_path(code, at);
                     let after_dot = before == "." && !code[..at].ends_with(&[".", "."]);
@@ -75,8 +98,10 @@ impl Module {
 
     fn read_use(&mut self, is_public: bool, tree: &[&str]) {
         for (path, name) in leaves(tree) {
-            if name != "*" && name != "_" {
-                self.handed_on.insert(name, path.clone());
+            match name.as_str() {
+                "*" => self.globs.push(path[..path.len() - 1].to_vec()),
+                "_" => {}
+                _ => drop(self.handed_on.insert(name, path.clone())),
             }
             if !is_public {
                 self.taken.push(path);
