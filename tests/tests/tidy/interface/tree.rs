@@ -25,7 +25,7 @@ pub(crate) struct Binding {
     pub(crate) path: Vec<String>,
 }
 
-/// What a path names.
+/// The target of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Module(Place),
@@ -104,7 +104,7 @@ impl Tree {
         self.modules.keys()
     }
 
-    /// What `path` names in the module at `place`.
+    /// Resolves `path` in the module at `place`.
     pub(crate) fn resolve(&self, place: &[String], path: &[String]) -> Target {
         self.resolve_within(place, path, 0)
     }
