@@ -19,6 +19,7 @@ mod settings;
 mod shared;
 mod store;
 mod upstream;
+mod uri;
 mod users;
 
 use std::io::{IsTerminal, Write};

@@ -204,6 +204,26 @@ async fn an_admin_finds_by_email_and_deletes() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_of_an_address_is_refused_in_the_one_format() {
+    let gateway = Gateway::start();
+    let ada = gateway.token("ada").await;
+    for (path, code) in [
+        ("/api/admin/audit?tail=1&tail=2", "VALIDATION_ERROR"),
+        (
+            "/api/bookings/by-email?email=a%40b.ch&email=c%40d.ch",
+            "VALIDATION_ERROR",
+        ),
+        ("/api/bookings/%ff", "NOT_FOUND"),
+    ] {
+        let request = gateway.client.get(gateway.at(path)).bearer_auth(&ada);
+        refused(request.send().await.unwrap(), code).await;
+    }
+    let request = gateway.client.delete(gateway.at("/api/admin/bookings/%ff"));
+    let response = request.bearer_auth(&ada).send().await.unwrap();
+    refused(response, "NOT_FOUND").await;
+}
+
+#[tokio::test]
 async fn a_partner_gets_fields_sealed() {
     let gateway = Gateway::start();
     let alice = gateway.token("alice").await;

@@ -1,5 +1,5 @@
 use axum::Json;
-use axum::extract::{Extension, Path, Query, State as Extract};
+use axum::extract::{Extension, State as Extract};
 use http::StatusCode;
 use palisade::audit::{Outcome, Record};
 use palisade::{Code, EventKind, Rejection, RequestScope};
@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::State;
+use crate::uri::{Id, Query};
 
 #[derive(Deserialize)]
 pub(super) struct Tail {
@@ -41,7 +42,7 @@ pub(super) async fn audit(
 pub(super) async fn delete_booking(
     Extract(app): State,
     Extension(scope): Extension<RequestScope>,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<StatusCode, Rejection> {
     let removed = app.bookings.remove(id.clone()).await?;
     let record = Record::new(EventKind::AdminAction)

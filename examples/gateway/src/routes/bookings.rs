@@ -1,5 +1,5 @@
 use axum::Json;
-use axum::extract::{Path, Query, State as Extract};
+use axum::extract::State as Extract;
 use http::StatusCode;
 use palisade::auth::{ApiKeys, Auth};
 use palisade::{Code, Rejection};
@@ -10,6 +10,7 @@ use crate::app::State;
 use crate::body::Raw;
 use crate::booking::{Booking, NewBooking};
 use crate::keys::ISSUER;
+use crate::uri::{Id, Query};
 
 pub(super) async fn create(
     Extract(app): State,
@@ -36,7 +37,7 @@ pub(super) async fn list(
 pub(super) async fn read(
     Extract(app): State,
     Auth(principal): Auth,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Json<Booking>, Rejection> {
     let booking = app
         .bookings
