@@ -138,16 +138,16 @@ impl Gateway {
 
     /// The lines of the audit trail; read it after [`terminate`](Self::terminate), which flushes it.
     pub(crate) fn trail(&self) -> Vec<Value> {
+        let entries = std::fs::read_dir(self.data.path().join("audit")).unwrap();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        // Names sort in the order of the records. There is a second file once the day has changed.
+        files.sort();
         let mut lines = Vec::new();
-        for entry in std::fs::read_dir(self.data.path().join("audit")).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "log") {
-                let text = std::fs::read_to_string(path).unwrap();
-                lines.extend(
-                    text.lines()
-                        .map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON")),
-                );
-            }
+        for path in files {
+            let text = std::fs::read_to_string(path).unwrap();
+            let records = text.lines().map(|line| serde_json::from_str::<Value>(line));
+            lines.extend(records.map(|record| record.expect("a line of JSON")));
         }
         lines
     }
