@@ -103,7 +103,11 @@ fn an_alert_outlives_a_receiver_that_fails_and_hangs_and_is_posted_once_it_comes
     receiver.set(Mode::Ok);
     receiver.until_accepted(2);
     assert_eq!(guard.shutdown(5 * SECOND).lost, 0);
-    assert_eq!(actors(&receiver.accepted()), ["ada", "bob"]);
+    // An attempt whose answer came too late was accepted all the same, and is made again.
+    let bodies = receiver.accepted();
+    let mut accepted = actors(&bodies);
+    accepted.dedup();
+    assert_eq!(accepted, ["ada", "bob"]);
 
     // Every attempt for one alert has one id, by which a receiver can drop repetitions.
     let mut ids = receiver.ids();
