@@ -7,16 +7,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::tree::Binary;
 use crate::command::Failure;
 use coverage::Coverage;
-use process::time_to_pass;
-
-/// A mutant that computes without end is stopped after this and ten times the usual time.
-const PATIENCE: Duration = Duration::from_secs(10);
+use process::{PATIENCE, on_every_core, time_to_pass};
 
 /// The fate of a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,16 +79,6 @@ fn fate(id: usize, coverage: &Coverage<'_>) -> Fate {
         true => Fate::Survived,
         false => Fate::Killed,
     }
-}
-
-/// Runs the same work once for each core, with its number.
-fn on_every_core(work: impl Fn(usize) + Sync) {
-    thread::scope(|scope| {
-        for core in 0..thread::available_parallelism().map_or(1, usize::from) {
-            let work = &work;
-            scope.spawn(move || work(core));
-        }
-    });
 }
 
 #[expect(

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::super::tree::Binary;
-use super::process::{names, time_to_pass};
-use super::{PATIENCE, on_every_core};
+use super::process::{PATIENCE, names, on_every_core, time_to_pass};
 use crate::command::Failure;
 
 /// Tests that take no longer are run together, and before the others.

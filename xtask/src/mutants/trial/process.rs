@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::super::tree::Binary;
 use crate::command::Failure;
 
+/// A mutant that computes without end is stopped after this and ten times the usual time.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
 /// More than any test needs, in KiB: one that allocates without end stops here.
 const MEMORY: &str = "6000000";
 
@@ -66,6 +69,16 @@ pub(super) fn time_to_pass(
     let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
     let _ = running.wait();
     None
+}
+
+/// Runs the same work once for each core, with its number.
+pub(super) fn on_every_core(work: impl Fn(usize) + Sync) {
+    thread::scope(|scope| {
+        for core in 0..thread::available_parallelism().map_or(1, usize::from) {
+            let work = &work;
+            scope.spawn(move || work(core));
+        }
+    });
 }
 
 #[cfg(test)]
