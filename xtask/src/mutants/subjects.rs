@@ -3,7 +3,6 @@
 /// The files of one crate that decide.
 pub(super) struct Subject {
     pub(super) package: &'static str,
-    pub(super) features: &'static [&'static str],
     /// Below `src`.
     pub(super) files: &'static [&'static str],
     /// Beside the unit tests; each mutant is tried with those that come by its place.
@@ -23,7 +22,6 @@ impl Subject {
 pub(super) const SUBJECTS: [Subject; 10] = [
     Subject {
         package: "palisade-core",
-        features: &[],
         files: &[
             "client_ip.rs",
             "forwarded.rs",
@@ -37,7 +35,6 @@ pub(super) const SUBJECTS: [Subject; 10] = [
     },
     Subject {
         package: "palisade-ratelimit",
-        features: &["axum"],
         files: &[
             "limit/exact_log.rs",
             "limit/fixed_window.rs",
@@ -56,7 +53,6 @@ pub(super) const SUBJECTS: [Subject; 10] = [
     },
     Subject {
         package: "palisade-breaker",
-        features: &["redis", "retry"],
         files: &[
             "classify/grpc.rs",
             "classify/http.rs",
@@ -77,7 +73,6 @@ pub(super) const SUBJECTS: [Subject; 10] = [
     },
     Subject {
         package: "palisade-auth",
-        features: &["jwks"],
         files: &[
             "api_key/format.rs",
             "api_key/record.rs",
@@ -102,7 +97,6 @@ pub(super) const SUBJECTS: [Subject; 10] = [
     },
     Subject {
         package: "palisade-headers",
-        features: &["psl"],
         files: &[
             "cookies/harden.rs",
             "cors/names.rs",
@@ -120,7 +114,6 @@ pub(super) const SUBJECTS: [Subject; 10] = [
     },
     Subject {
         package: "palisade-audit",
-        features: &[],
         files: &[
             "redact/json/number.rs",
             "redact/names.rs",
@@ -136,7 +129,6 @@ pub(super) const SUBJECTS: [Subject; 10] = [
     },
     Subject {
         package: "palisade-crypto",
-        features: &["fernet"],
         files: &[
             "context.rs",
             "dictionary.rs",
@@ -153,7 +145,6 @@ pub(super) const SUBJECTS: [Subject; 10] = [
     },
     Subject {
         package: "palisade-secrets",
-        features: &[],
         files: &[
             "bearer/repeat.rs",
             "bearer/token.rs",
@@ -167,13 +158,11 @@ pub(super) const SUBJECTS: [Subject; 10] = [
     },
     Subject {
         package: "palisade-client",
-        features: &[],
         files: &["attempt.rs", "guard.rs", "origin.rs", "proxy.rs"],
         tests: &["client"],
     },
     Subject {
         package: "palisade",
-        features: &["config", "full", "serve"],
         files: &[
             "axum/serve/body.rs",
             "axum/serve/places.rs",

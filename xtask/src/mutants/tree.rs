@@ -5,6 +5,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use super::mutant::Mutant;
 use super::subjects::Subject;
@@ -100,19 +101,16 @@ impl<'a> Tree<'a> {
             let known = self.constant.len();
             self.constant
                 .extend(said.lines().filter_map(called_by_constant));
-            if self.constant.len() > known {
-                self.weave(&all)?;
-                continue;
-            }
-            let out = self.blame(&said);
-            if out.is_empty() {
+            let is_news = self.constant.len() > known;
+            let out = self.blame(&said, !is_news);
+            if out.is_empty() && !is_news {
                 return Err(Failure::new(format!("the mutants do not compile:\n{said}")));
             }
             eprintln!(
                 "xtask: {} mutants do not compile and are left out",
                 out.len()
             );
-            self.weave(&out)?;
+            self.weave(if is_news { &all } else { &out })?;
             self.remember()?;
         }
         Err(Failure::new("the mutants do not compile"))
@@ -120,13 +118,13 @@ impl<'a> Tree<'a> {
 
     fn command(&self, subjects: &[&Subject]) -> Command {
         let mut tests = cargo(&["test", "--locked", "--no-run", "--message-format", "short"]);
+        // All crates at once: no other job begins after the first error, and each round is to tell of all of them.
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        tests.args(["--jobs", &cores.max(subjects.len()).to_string()]);
         for subject in subjects {
             tests.args(["--package", subject.package]);
-            for feature in subject.features {
-                tests.args(["--features", &format!("{}/{feature}", subject.package)]);
-            }
         }
-        tests.arg("--lib");
+        tests.args(["--all-features", "--lib"]);
         let names: BTreeSet<&str> = subjects
             .iter()
             .flat_map(|subject| subject.tests)
@@ -215,8 +213,9 @@ impl<'a> Tree<'a> {
         write(&self.dir.join(path), text.as_bytes())
     }
 
-    /// Those that the errors of the compiler speak of, which are left out from now on.
-    fn blame(&mut self, said: &str) -> BTreeSet<usize> {
+    /// Those that the errors of the compiler speak of, which are left out from now on; with `last` those too that it only
+    /// speaks of the surroundings of, as nothing else is left to blame.
+    fn blame(&mut self, said: &str, last: bool) -> BTreeSet<usize> {
         let mut out = BTreeSet::new();
         let mut around = BTreeSet::new();
         for (file, line, column) in said.lines().filter_map(error) {
@@ -234,7 +233,7 @@ impl<'a> Tree<'a> {
         }
         self.unviable.extend(&out);
         // What is said of the surroundings may come of those that are out already.
-        if out.is_empty() {
+        if out.is_empty() && last {
             self.apart.extend(&around);
             out = around;
         }
@@ -294,6 +293,8 @@ fn remove_others(dir: &Path, kept: &BTreeSet<PathBuf>) -> Result<(), Failure> {
         let path = entry.map_err(failure)?.path();
         if path.is_dir() {
             remove_others(&path, kept)?;
+            // Fails where something is left in it; cargo takes an empty one for a member.
+            let _ = fs::remove_dir(&path);
         } else if !kept.contains(&path) {
             fs::remove_file(&path).map_err(failure)?;
         }
