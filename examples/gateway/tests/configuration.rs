@@ -37,9 +37,8 @@ fn shadowed(text: &str) -> String {
 
 /// The changes of the configuration that are in the trail, once there are so many.
 async fn changes(gateway: &Gateway, wanted: usize) -> Vec<Value> {
-    let file = gateway.data.path().join("audit/gateway_audit.log");
     for _ in 0..300 {
-        let text = fs::read_to_string(&file).unwrap();
+        let text = gateway.trail_text();
         let lines = text.lines();
         // The last line may be half written.
         let changes: Vec<Value> = lines

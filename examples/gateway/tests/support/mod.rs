@@ -138,18 +138,23 @@ impl Gateway {
 
     /// The lines of the audit trail; read it after [`terminate`](Self::terminate), which flushes it.
     pub(crate) fn trail(&self) -> Vec<Value> {
+        let text = self.trail_text();
+        let records = text.lines().map(|line| serde_json::from_str::<Value>(line));
+        records
+            .map(|record| record.expect("a line of JSON"))
+            .collect()
+    }
+
+    /// The text of the trail, whose last line may be half written while the gateway runs.
+    pub(crate) fn trail_text(&self) -> String {
         let entries = std::fs::read_dir(self.data.path().join("audit")).unwrap();
         let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
         files.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
         // Names sort in the order of the records. There is a second file once the day has changed.
         files.sort();
-        let mut lines = Vec::new();
-        for path in files {
-            let text = std::fs::read_to_string(path).unwrap();
-            let records = text.lines().map(|line| serde_json::from_str::<Value>(line));
-            lines.extend(records.map(|record| record.expect("a line of JSON")));
-        }
-        lines
+        let texts = files.iter().map(std::fs::read_to_string);
+        // A file that gets another name in between is there under it the next time.
+        texts.filter_map(Result::ok).collect()
     }
 }
 
