@@ -356,3 +356,6 @@ impl Machine {
         self.phase.is_open_by_itself()
     }
 }
+
+#[cfg(test)]
+mod tests;
