@@ -53,8 +53,9 @@ pub(crate) struct Shared {
     pub(crate) client_ip: ClientIp,
     pub(crate) policy: Policy,
     pub(crate) deliveries: Deliveries,
-    /// Whether every request is refused while the trail cannot be written.
+    /// The longest time for which a request waits for the disk.
     pub(crate) sync_timeout: Duration,
+    /// Whether every request is refused while the trail cannot be written.
     pub(crate) no_trail_no_service: bool,
     /// Up to how many bytes of a body are captured.
     pub(crate) capture: usize,
