@@ -28,10 +28,10 @@ enum Kind {
     },
     /// The same with an item for each limit, where the limit's values lie too.
     Listed(Box<Items>),
-    Rare(Box<Rare>),
+    General(Box<General>),
 }
 
-struct Rare {
+struct General {
     shown: Shown,
     numbers: Numbers,
     refund: Option<PendingRefund>,
@@ -81,7 +81,7 @@ impl ResponseFields {
                 items.closest = Some((fixed, numbers));
                 Self(Kind::Listed(items))
             }
-            (items, _) => Self::rare(own, numbers, refund, items),
+            (items, _) => Self::general(own, numbers, refund, items),
         }
     }
 
@@ -92,13 +92,13 @@ impl ResponseFields {
     }
 
     #[cold]
-    fn rare(
+    fn general(
         shown: Shown,
         numbers: Numbers,
         refund: Option<PendingRefund>,
         items: Option<Box<Items>>,
     ) -> Self {
-        Self(Kind::Rare(Box::new(Rare {
+        Self(Kind::General(Box::new(General {
             shown,
             numbers,
             refund,
@@ -128,12 +128,12 @@ impl ResponseFields {
             Kind::Listed(items) => limits
                 .headers
                 .write_list_fixed(&items, response.headers_mut()),
-            Kind::Rare(rare) => rare.settle(limits, response),
+            Kind::General(general) => general.settle(limits, response),
         }
     }
 }
 
-impl Rare {
+impl General {
     fn settle<B>(self, limits: &Limits, response: &mut Response<B>) {
         if let Some(refund) = self.refund
             && (refund.when)(response.status())

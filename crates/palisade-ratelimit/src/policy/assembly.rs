@@ -82,7 +82,7 @@ impl Assembly<'_> {
             replaced.any(|limits| limits.counts_in(table))
         };
         self.store
-            .table(name, rules, self.hasher?.spots(), replaced)
+            .table(name, rules, self.hasher?.slot_hasher(), replaced)
     }
 
     /// The tables of refusals and of what is blocked, where the policy blocks; `None` where that cannot be.
@@ -126,7 +126,8 @@ impl Assembly<'_> {
         }
         #[cfg(feature = "redis")]
         if let Some(redis) = self.chosen.redis() {
-            let engine = RedisPolicy::new(redis, policy, &counted.rules, self.hasher?.spots());
+            let engine =
+                RedisPolicy::new(redis, policy, &counted.rules, self.hasher?.slot_hasher());
             return Some(Counted {
                 engine: Engine::Redis(Box::new(engine)),
                 ..counted

@@ -6,7 +6,7 @@ use super::entry::Entry;
 use super::keys::Keys;
 use super::slot::Slot;
 use crate::limit::{Assessment, MAX_WORDS, Rules, Word};
-use crate::store::digest::{HashedKey, Spots};
+use crate::store::digest::{HashedKey, SlotHasher};
 
 /// The keys of one policy.
 pub(crate) struct Table {
@@ -20,13 +20,18 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(rules: &Rules, spots: Spots, capacity: usize, preallocate: bool) -> Self {
+    pub(crate) fn new(
+        rules: &Rules,
+        slot_hasher: SlotHasher,
+        capacity: usize,
+        preallocate: bool,
+    ) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             made_for: *rules,
             mixed: AtomicBool::new(false),
-            keys: Keys::new(rules.words(), spots, capacity, preallocate),
+            keys: Keys::new(rules.words(), slot_hasher, capacity, preallocate),
         }
     }
 

@@ -1,5 +1,5 @@
 use super::keys::Keys;
-use crate::store::digest::{HashedKey, Spots};
+use crate::store::digest::{HashedKey, SlotHasher};
 
 /// Keys that Redis has refused, until the time before which it would refuse them again.
 pub(crate) struct DenyCache(Keys);
@@ -23,8 +23,8 @@ const WORDS: usize = 4;
 const LONGEST: u64 = 1_000_000_000;
 
 impl DenyCache {
-    pub(crate) fn new(spots: Spots, capacity: usize) -> Self {
-        Self(Keys::new(WORDS, spots, capacity, false))
+    pub(crate) fn new(slot_hasher: SlotHasher, capacity: usize) -> Self {
+        Self(Keys::new(WORDS, slot_hasher, capacity, false))
     }
 
     /// The refusal that holds at this time.
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_refusal_is_remembered_until_it_runs_out() {
         let hasher = Hasher::new().unwrap();
-        let cache = DenyCache::new(hasher.spots(), 100);
+        let cache = DenyCache::new(hasher.slot_hasher(), 100);
         let (key, other) = (hasher.text(1, [b"", b"a"]), hasher.text(1, [b"", b"b"]));
         let denied = Denied {
             until: 50,
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_long_refusal_is_asked_about_again_after_a_second() {
         let hasher = Hasher::new().unwrap();
-        let cache = DenyCache::new(hasher.spots(), 100);
+        let cache = DenyCache::new(hasher.slot_hasher(), 100);
         let key = hasher.text(1, [b"", b"a"]);
         let hour = Denied {
             until: 3_600_000_000_000,

@@ -11,7 +11,7 @@ pub(crate) struct HashedKey {
     pub(crate) low: u64,
     pub(crate) high: u64,
     /// Its position in a table: a keyed hash, so that nobody outside can make keys collide.
-    pub(crate) spot: u64,
+    pub(crate) slot_hash: u64,
     /// Whether the client merely claims it.
     pub(crate) claimed: bool,
 }
@@ -19,7 +19,7 @@ pub(crate) struct HashedKey {
 impl HashedKey {
     /// A few characters that tell keys apart in logs and lead back to none.
     pub(crate) fn short(&self) -> ShortDigest {
-        ShortDigest((self.spot ^ self.spot >> 32) as u32)
+        ShortDigest((self.slot_hash ^ self.slot_hash >> 32) as u32)
     }
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for ShortDigest {
 #[derive(Clone)]
 pub(crate) struct Hasher {
     digest: [u64; 2],
-    spots: Spots,
+    slot_hasher: SlotHasher,
     #[cfg(feature = "redis")]
     shared: Option<SharedKeys>,
 }
@@ -57,7 +57,7 @@ impl Hasher {
         let draw = || Ok::<_, random::RandomError>(0x9e37_79b9_7f4a_7c15_u64);
         Ok(Self {
             digest: [draw()?, draw()?],
-            spots: Spots([draw()?, draw()?]),
+            slot_hasher: SlotHasher([draw()?, draw()?]),
             #[cfg(feature = "redis")]
             shared: None,
         })
@@ -72,8 +72,8 @@ impl Hasher {
         }
     }
 
-    pub(crate) const fn spots(&self) -> Spots {
-        self.spots
+    pub(crate) const fn slot_hasher(&self) -> SlotHasher {
+        self.slot_hasher
     }
 
     /// An address is its own key, a v4 one in its v4-mapped form.
@@ -105,7 +105,7 @@ impl Hasher {
         HashedKey {
             low,
             high,
-            spot: self.spots.of(low, high),
+            slot_hash: self.slot_hasher.hash(low, high),
             claimed: false,
         }
     }
@@ -146,16 +146,16 @@ impl SharedKeys {
     }
 }
 
-/// Says where digests lie: two folded multiplications under random keys.
+/// Hashes digests to slots: two folded multiplications under random keys.
 ///
 /// Weaker than the digest, and it may be: a key has 14 possible slots wherever it lies, so that nobody gains time by
 /// making keys collide, and a key in debt is the last to be pushed out.
 #[derive(Clone, Copy)]
-pub(crate) struct Spots([u64; 2]);
+pub(crate) struct SlotHasher([u64; 2]);
 
-impl Spots {
+impl SlotHasher {
     #[inline]
-    pub(crate) fn of(self, low: u64, high: u64) -> u64 {
+    pub(crate) fn hash(self, low: u64, high: u64) -> u64 {
         let [first, second] = self.0;
         fold(fold(low ^ first, high ^ second) ^ second, first)
     }
@@ -168,9 +168,9 @@ fn fold(left: u64, right: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-impl fmt::Debug for Spots {
+impl fmt::Debug for SlotHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Spots([redacted])")
+        f.write_str("SlotHasher([redacted])")
     }
 }
 
@@ -307,13 +307,13 @@ mod tests {
 
     #[test]
     fn neighbours_lie_far_apart() {
-        let spots = Hasher::new().unwrap().spots();
+        let slot_hasher = Hasher::new().unwrap().slot_hasher();
         // By 64 shards, and by 64 sets as a shard counts them: 1,024 each if spread evenly.
         let (mut shards, mut sets) = ([0_u32; 64], [0_u32; 64]);
         for number in 0..65_536 {
-            let spot = spots.of(0xffff_0a00_0000 + number, 0);
-            shards[(spot >> 58) as usize] += 1;
-            sets[(spot as u32 >> 26) as usize] += 1;
+            let slot_hash = slot_hasher.hash(0xffff_0a00_0000 + number, 0);
+            shards[(slot_hash >> 58) as usize] += 1;
+            sets[(slot_hash as u32 >> 26) as usize] += 1;
         }
         for count in shards.into_iter().chain(sets) {
             assert!((800..1_250).contains(&count), "{shards:?} {sets:?}");

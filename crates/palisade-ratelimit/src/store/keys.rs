@@ -1,7 +1,7 @@
 use super::entry::Entry;
 use super::shard::Shard;
 use super::slot::Slot;
-use crate::store::digest::{HashedKey, Spots};
+use crate::store::digest::{HashedKey, SlotHasher};
 
 #[cfg(feature = "redis")]
 use super::set::LockedSet;
@@ -16,13 +16,18 @@ const LEAST_SLOTS: usize = 512;
 
 impl Keys {
     /// A table of at least `capacity` keys with so many words of state each.
-    pub(crate) fn new(words: usize, spots: Spots, capacity: usize, preallocate: bool) -> Self {
+    pub(crate) fn new(
+        words: usize,
+        slot_hasher: SlotHasher,
+        capacity: usize,
+        preallocate: bool,
+    ) -> Self {
         // Twice what was asked for, so that no two sets of a key are ever full before `capacity` keys are in use.
         let slots = capacity.saturating_mul(2).saturating_add(64);
         let shards = (slots / LEAST_SLOTS)
             .clamp(1, MOST_SHARDS)
             .next_power_of_two();
-        let shard = || Shard::new(words, spots, slots.div_ceil(shards), preallocate);
+        let shard = || Shard::new(words, slot_hasher, slots.div_ceil(shards), preallocate);
         Self((0..shards).map(|_| shard()).collect())
     }
 
@@ -57,7 +62,7 @@ impl Keys {
     #[inline]
     fn shard(&self, key: &HashedKey) -> &Shard {
         // The top bits; a shard places its keys by the lower ones.
-        &self.0[(key.spot >> 57) as usize & (self.0.len() - 1)]
+        &self.0[(key.slot_hash >> 57) as usize & (self.0.len() - 1)]
     }
 
     /// Shows every key that is not full.

@@ -1,6 +1,6 @@
 use super::keys::Keys;
 use crate::limit::Word;
-use crate::store::digest::{HashedKey, Spots};
+use crate::store::digest::{HashedKey, SlotHasher};
 
 /// Units that this instance has taken from Redis and not spent yet, by key.
 ///
@@ -49,8 +49,8 @@ const CHARGED_AT: usize = 6;
 const ASKING: usize = 7;
 
 impl Leases {
-    pub(crate) fn new(spots: Spots, capacity: usize) -> Self {
-        Self(Keys::new(WORDS, spots, capacity, false))
+    pub(crate) fn new(slot_hasher: SlotHasher, capacity: usize) -> Self {
+        Self(Keys::new(WORDS, slot_hasher, capacity, false))
     }
 
     /// Spends `cost` of the key's lease, if it still has so much. `interval` is the time of one token, 0 for none.
@@ -182,7 +182,7 @@ mod tests {
     fn leases() -> (Leases, HashedKey) {
         let hasher = Hasher::new().unwrap();
         (
-            Leases::new(hasher.spots(), 100),
+            Leases::new(hasher.slot_hasher(), 100),
             hasher.text(1, [b"", b"a"]),
         )
     }

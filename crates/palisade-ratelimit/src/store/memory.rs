@@ -6,7 +6,7 @@ use palisade_core::time::{self, Instant};
 
 use super::counts::Table;
 use crate::limit::Rules;
-use crate::store::digest::{Hasher, Spots};
+use crate::store::digest::{Hasher, SlotHasher};
 
 /// Keeps limits in this process, in bounded memory. The default store.
 ///
@@ -135,7 +135,7 @@ impl Memory {
         &self,
         policy: Name,
         rules: &Rules,
-        spots: Spots,
+        slot_hasher: SlotHasher,
         replaced: impl Fn(&Arc<Table>) -> bool,
     ) -> Option<(Arc<Table>, Rules)> {
         let mut tables = self.tables();
@@ -155,7 +155,7 @@ impl Memory {
             preallocate,
             ..
         } = *self.0;
-        let table = Arc::new(Table::new(rules, spots, capacity, preallocate));
+        let table = Arc::new(Table::new(rules, slot_hasher, capacity, preallocate));
         tables.push(Kept {
             policy,
             rules: *rules,

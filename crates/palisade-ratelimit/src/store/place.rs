@@ -15,8 +15,8 @@ impl Place {
     /// Both places of a key, whose columns differ.
     #[inline]
     pub(super) fn both(key: &HashedKey, columns: u32) -> (Self, Self) {
-        let hash = key.spot as u32;
-        let other = (key.spot >> (MOST_DOUBLINGS + COLUMN_BITS)) as u32;
+        let hash = key.slot_hash as u32;
+        let other = (key.slot_hash >> (MOST_DOUBLINGS + COLUMN_BITS)) as u32;
         // The product's upper bits are as good as uniform over the columns, for any number of columns.
         let pick = |hash: u32, columns: u32| {
             let bits = hash >> MOST_DOUBLINGS & ((1 << COLUMN_BITS) - 1);

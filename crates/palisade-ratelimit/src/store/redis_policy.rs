@@ -14,7 +14,7 @@ use super::script::ScriptLimits;
 use crate::charge::Plan;
 use crate::limit::{Fit, Rule, Rules};
 use crate::policy::Policy;
-use crate::store::digest::{HashedKey, Spots};
+use crate::store::digest::{HashedKey, SlotHasher};
 
 /// A lease is given up so much of its time sooner, because no two clocks run alike: twice what the kernel lets NTP slow one
 /// down (adjtimex(2): 500 ppm).
@@ -39,7 +39,12 @@ pub(crate) struct RedisPolicy {
 }
 
 impl RedisPolicy {
-    pub(crate) fn new(redis: &Redis, policy: &Policy, rules: &Rules, spots: Spots) -> Self {
+    pub(crate) fn new(
+        redis: &Redis,
+        policy: &Policy,
+        rules: &Rules,
+        slot_hasher: SlotHasher,
+    ) -> Self {
         // With two buckets it would not be enough to know how full one is.
         let one_bucket = rules.iter().filter_map(Rule::token_interval).count() <= 1;
         let leases = policy.lease > 1 && one_bucket && rules.iter().all(Rule::can_lease);
@@ -52,8 +57,8 @@ impl RedisPolicy {
             outage: policy.outage.unwrap_or_default(),
             // A refund may end a refusal at any moment. Remembered, the refusal would lock out an honest client.
             denied: (redis.remembered() > 0 && policy.refund.is_none())
-                .then(|| DenyCache::new(spots, redis.remembered())),
-            leases: leases.then(|| Leases::new(spots, LEASED_KEYS)),
+                .then(|| DenyCache::new(slot_hasher, redis.remembered())),
+            leases: leases.then(|| Leases::new(slot_hasher, LEASED_KEYS)),
             lease: if leases { policy.lease.into() } else { 1 },
             interval: rules
                 .iter()
@@ -83,7 +88,7 @@ impl RedisPolicy {
         let key = HashedKey {
             high: u64::MAX,
             low: self.redis.probe_number(),
-            spot: 0,
+            slot_hash: 0,
             claimed: false,
         };
         self.ask(

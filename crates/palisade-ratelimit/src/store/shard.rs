@@ -5,7 +5,7 @@ use super::place::{MOST_DOUBLINGS, Place};
 use super::set::{COMFORTABLE, LockedSet, Set, WAYS, ways};
 use super::slot::Slot;
 use crate::limit::Word;
-use crate::store::digest::{HashedKey, Spots};
+use crate::store::digest::{HashedKey, SlotHasher};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
 /// One shard of a bounded table of keys.
@@ -23,7 +23,7 @@ pub(super) struct Shard {
     columns: u32,
     most_doublings: u32,
     state_words: usize,
-    spots: Spots,
+    slot_hasher: SlotHasher,
     /// The number of times that the rows have been doubled. Written with all sets locked: under the lock of one it stays.
     doublings: AtomicU32,
     /// The first has one row, and each further one as many as all before it.
@@ -48,7 +48,7 @@ impl Shard {
     /// A shard with room for `most_slots`, that starts small unless `preallocate`.
     pub(super) fn new(
         state_words: usize,
-        spots: Spots,
+        slot_hasher: SlotHasher,
         most_slots: usize,
         preallocate: bool,
     ) -> Self {
@@ -61,7 +61,7 @@ impl Shard {
             columns: u32::try_from(columns).unwrap_or(u32::MAX),
             most_doublings,
             state_words,
-            spots,
+            slot_hasher,
             doublings: AtomicU32::new(if preallocate { most_doublings } else { 0 }),
             segments: (0..=most_doublings).map(|_| OnceLock::new()).collect(),
             growing: Mutex::default(),
@@ -192,7 +192,7 @@ impl Shard {
         HashedKey {
             low,
             high,
-            spot: self.spots.of(low, high),
+            slot_hash: self.slot_hasher.hash(low, high),
             claimed: ways(true).contains(&way),
         }
     }

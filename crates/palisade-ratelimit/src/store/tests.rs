@@ -39,9 +39,12 @@ impl Bench {
         let hasher = store.hasher().unwrap();
         let rules = rules(limits);
         let (table, rules) = store
-            .table(Name::from_static("bench"), &rules, hasher.spots(), |_| {
-                false
-            })
+            .table(
+                Name::from_static("bench"),
+                &rules,
+                hasher.slot_hasher(),
+                |_| false,
+            )
             .unwrap();
         Self {
             store,

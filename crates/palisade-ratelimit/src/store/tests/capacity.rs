@@ -50,8 +50,10 @@ fn a_key_of_one_token_bucket_takes_at_most_64_bytes() {
     // Whatever the capacity; sets come in round numbers.
     for capacity in (10_000..300_000).step_by(7_777) {
         let full = Memory::preallocated(capacity);
-        let spots = full.hasher().unwrap().spots();
-        let _held = full.table(Name::from_static("full"), &bench.rules, spots, |_| false);
+        let slot_hasher = full.hasher().unwrap().slot_hasher();
+        let _held = full.table(Name::from_static("full"), &bench.rules, slot_hasher, |_| {
+            false
+        });
         let bytes = full.bytes() as f64 / capacity as f64;
         assert!(
             (50.0..63.0).contains(&bytes),
