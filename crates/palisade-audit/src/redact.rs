@@ -2,15 +2,15 @@
 
 mod action;
 mod cleaner;
-mod finds;
+mod decision_cache;
 mod json;
 mod layers;
 mod marks;
-mod memo;
 mod names;
 mod pairs;
 mod path;
 mod query;
+mod replacements;
 mod signs;
 mod text;
 mod value;

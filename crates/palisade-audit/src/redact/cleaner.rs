@@ -1,9 +1,9 @@
 use super::Redactor;
 use super::action::{Action, MASK};
-use super::finds::{Finds, Put};
+use super::decision_cache::{Decided, DecisionCache};
 use super::layers::Layer;
-use super::memo::{Decided, Memo};
 use super::path::{Censor, Step};
+use super::replacements::{Replacement, Replacements};
 
 /// A [`Redactor`] at work; see [`Redactor::cleaner`].
 ///
@@ -21,8 +21,8 @@ use super::path::{Censor, Step};
 #[derive(Debug)]
 pub struct Cleaner {
     redactor: Redactor,
-    memo: Memo,
-    pub(super) finds: Finds,
+    decisions: DecisionCache,
+    pub(super) replacements: Replacements,
     pub(super) layers: [Layer; 2],
     /// The way to the value at hand, where anything is redacted by its path.
     steps: Vec<Step>,
@@ -34,8 +34,8 @@ impl Redactor {
     pub fn cleaner(&self) -> Cleaner {
         Cleaner {
             redactor: self.clone(),
-            memo: Memo::default(),
-            finds: Finds::default(),
+            decisions: DecisionCache::default(),
+            replacements: Replacements::default(),
             layers: Default::default(),
             steps: Vec::new(),
         }
@@ -50,7 +50,7 @@ impl Cleaner {
 
     /// Returns the decision about a name.
     pub(super) fn know(&mut self, name: &[u8]) -> Decided {
-        self.memo.decide(&self.redactor.names, name)
+        self.decisions.decide(&self.redactor.names, name)
     }
 
     /// Begins at the root of a document.
@@ -110,15 +110,17 @@ impl Cleaner {
         match action {
             Action::Mask | Action::Keep => out.extend_from_slice(MASK.as_bytes()),
             Action::Tokenize => match self.token(value) {
-                Put::Token(token) => out.extend_from_slice(&token),
-                Put::Mask | Put::Nothing => out.extend_from_slice(MASK.as_bytes()),
+                Replacement::Token(token) => out.extend_from_slice(&token),
+                Replacement::Mask | Replacement::Nothing => out.extend_from_slice(MASK.as_bytes()),
             },
             Action::Drop => {}
         }
     }
 
     /// The token of a value, or the mask where there is no key.
-    pub(super) fn token(&self, value: &[u8]) -> Put {
-        self.redactor.token(value).map_or(Put::Mask, Put::Token)
+    pub(super) fn token(&self, value: &[u8]) -> Replacement {
+        self.redactor
+            .token(value)
+            .map_or(Replacement::Mask, Replacement::Token)
     }
 }

@@ -1,7 +1,7 @@
 use super::action::Action;
 use super::cleaner::Cleaner;
-use super::finds::Put;
 use super::pairs::{self, Kind};
+use super::replacements::Replacement;
 use super::signs::Signs;
 
 /// Names that are credentials in a query and ordinary words elsewhere: OAuth's `code`, signed links, single sign-on.
@@ -22,7 +22,7 @@ impl Cleaner {
     /// The result is not made safe for a line of a log; a client may have put anything into it.
     pub fn form(&mut self, body: &[u8], out: &mut Vec<u8>) {
         self.look(body, Signs::of(body), Kind::Query, false);
-        self.finds.write(out, body, false);
+        self.replacements.write(out, body, false);
     }
 }
 
@@ -54,14 +54,16 @@ pub(super) fn look(cleaner: &mut Cleaner, query: &[u8]) {
         };
         match action {
             None | Some(Action::Keep) => {}
-            Some(Action::Mask) => cleaner.finds.add(value, Put::Mask),
+            Some(Action::Mask) => cleaner.replacements.add(value, Replacement::Mask),
             Some(Action::Drop) => {
                 let end = query.len().min(value.end + 1);
-                cleaner.finds.add(name.start..end, Put::Nothing);
+                cleaner
+                    .replacements
+                    .add(name.start..end, Replacement::Nothing);
             }
             Some(Action::Tokenize) => {
                 let token = cleaner.token(&decoded(&query[value.clone()]));
-                cleaner.finds.add(value, token);
+                cleaner.replacements.add(value, token);
             }
         }
     }

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::action::Action;
 use super::cleaner::Cleaner;
-use super::finds::Put;
 use super::layers::{self, Layer};
 use super::pairs::{self, Kind};
 use super::query::{self, decoded};
+use super::replacements::Replacement;
 use super::signs::Signs;
 use super::values;
 use crate::format::json;
@@ -91,16 +91,16 @@ impl Cleaner {
 
     fn put(&mut self, out: &mut Vec<u8>, text: &[u8], signs: Signs, kind: Kind, is_cut: bool) {
         self.look(text, signs, kind, is_cut);
-        if signs.is_plain() && self.finds.is_empty() {
+        if signs.is_plain() && self.replacements.is_empty() {
             out.extend_from_slice(text);
         } else {
-            self.finds.write(out, text, true);
+            self.replacements.write(out, text, true);
         }
     }
 
     /// Finds what is to be taken out, in the text as it is and under every layer of encoding.
     pub(super) fn look(&mut self, text: &[u8], signs: Signs, kind: Kind, is_cut: bool) {
-        self.finds.clear();
+        self.replacements.clear();
         if text.len() < SHORTEST || !self.looks_at_texts() {
             return;
         }
@@ -111,7 +111,7 @@ impl Cleaner {
         if signs.may_be_encoded() {
             self.look_under(text, kind, is_cut);
         }
-        self.finds.settle();
+        self.replacements.settle();
     }
 
     fn look_under(&mut self, text: &[u8], kind: Kind, is_cut: bool) {
@@ -121,7 +121,7 @@ impl Cleaner {
         let mut depth = 1;
         while encoded {
             if depth > layers::DEEPEST {
-                self.finds.add(0..text.len(), Put::Mask);
+                self.replacements.add(0..text.len(), Replacement::Mask);
                 break;
             }
             let signs = Signs::of(&layer.text);
@@ -146,9 +146,9 @@ impl Cleaner {
             None => part,
         };
         if self.finds_values() {
-            let finds = &mut self.finds;
+            let replacements = &mut self.replacements;
             values::find(text, signs, is_cut, |secret| {
-                finds.add(place(secret), Put::Mask);
+                replacements.add(place(secret), Replacement::Mask);
             });
         }
         if !signs.may_have_pairs() {
@@ -165,15 +165,15 @@ impl Cleaner {
                 None | Some(Action::Keep) => return false,
                 Some(Action::Drop) if pair.in_query => {
                     let separator = usize::from(text.get(value.end) == Some(&b'&'));
-                    (pair.name.start..value.end + separator, Put::Nothing)
+                    (pair.name.start..value.end + separator, Replacement::Nothing)
                 }
                 Some(Action::Tokenize) => {
                     let put = self.token(&decoded(&text[value.clone()]));
                     (value, put)
                 }
-                Some(_) => (value, Put::Mask),
+                Some(_) => (value, Replacement::Mask),
             };
-            self.finds.add(place(part), put);
+            self.replacements.add(place(part), put);
             true
         });
     }

@@ -10,7 +10,7 @@ use http::{HeaderMap, Uri};
 use palisade_client::HttpClient;
 use palisade_core::{Problems, Severity, time};
 
-use self::outbox::{Courier, Outbox, Settings};
+use self::outbox::{AlertSender, Outbox, Settings};
 use self::payload::{Alert, Form};
 use super::Sink;
 use super::news::News;
@@ -250,7 +250,7 @@ impl Webhook {
     fn outbox(&mut self) -> io::Result<&Outbox> {
         let outbox = match self.outbox.take() {
             Some(outbox) => outbox,
-            None => Outbox::start(Courier {
+            None => Outbox::start(AlertSender {
                 url: self.url.clone(),
                 headers: self.headers.clone(),
                 client: self.client.clone(),

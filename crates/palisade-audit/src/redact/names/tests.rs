@@ -1,5 +1,5 @@
 use super::*;
-use crate::redact::memo::Memo;
+use crate::redact::decision_cache::DecisionCache;
 
 #[test]
 fn names_match_over_case_separators_and_camel_case() {
@@ -133,10 +133,10 @@ fn a_longer_name_that_was_set_wins() {
 fn remembered_decisions_are_those_of_the_list_whatever_came_before() {
     use proptest::prelude::*;
     let names = Names::defaults();
-    let memo = std::cell::RefCell::new(Memo::default());
+    let decisions = std::cell::RefCell::new(DecisionCache::default());
     proptest!(|(name in "(user|new|x)?[-_]?(token|password|room|email|[a-z]{1,6})[A-Z0-9]?")| {
         for _ in 0..2 {
-            prop_assert_eq!(memo.borrow_mut().decide(&names, name.as_bytes()).action, names.decide(&name));
+            prop_assert_eq!(decisions.borrow_mut().decide(&names, name.as_bytes()).action, names.decide(&name));
         }
     });
 }

@@ -38,7 +38,7 @@ pub(super) struct Settings {
 }
 
 /// The sender of alerts.
-pub(super) struct Courier {
+pub(super) struct AlertSender {
     pub(super) url: Uri,
     pub(super) headers: HeaderMap,
     pub(super) client: HttpClient,
@@ -60,20 +60,20 @@ impl Outbox {
     /// # Errors
     ///
     /// Fails when the system gives no thread, or none of what a runtime needs.
-    pub(super) fn start(courier: Courier) -> io::Result<Self> {
+    pub(super) fn start(alert_sender: AlertSender) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (sender, alerts) = mpsc::channel(courier.settings.capacity);
+        let (sender, alerts) = mpsc::channel(alert_sender.settings.capacity);
         let (closing, closes) = watch::channel(false);
         let (ends, ended) = blocking::channel();
         let pending = Arc::new(AtomicU64::new(0));
         let left = Arc::clone(&pending);
-        let flush = courier.settings.flush;
+        let flush = alert_sender.settings.flush;
         std::thread::Builder::new()
             .name("palisade-audit-webhook".into())
             .spawn(move || {
-                runtime.block_on(courier.run(alerts, closes, &left));
+                runtime.block_on(alert_sender.run(alerts, closes, &left));
                 // A connection that hangs must not hold up the end.
                 runtime.shutdown_background();
                 let _ = ends.send(());
@@ -111,7 +111,7 @@ impl Drop for Outbox {
     }
 }
 
-impl Courier {
+impl AlertSender {
     /// Sends alerts until there are no more, or the time at the end is over.
     async fn run(
         &self,

@@ -6,7 +6,7 @@ use super::signs::Signs;
 ///
 /// Each name has two places, where a later one pushes the earlier out: what a client makes up cannot make looking up
 /// slow, nor take more memory.
-pub(super) struct Memo {
+pub(super) struct DecisionCache {
     places: Box<[[Option<Known>; 2]]>,
 }
 
@@ -33,7 +33,7 @@ impl Decided {
     }
 }
 
-impl Memo {
+impl DecisionCache {
     const PLACES: usize = 1_024;
     const MAX_NAME: usize = 64;
 
@@ -71,7 +71,7 @@ fn place(name: &[u8]) -> usize {
     usize::try_from((hash ^ (hash >> 17)) & 0xffff).unwrap_or(0)
 }
 
-impl Default for Memo {
+impl Default for DecisionCache {
     fn default() -> Self {
         Self {
             places: (0..Self::PLACES).map(|_| [None, None]).collect(),
@@ -79,8 +79,8 @@ impl Default for Memo {
     }
 }
 
-impl std::fmt::Debug for Memo {
+impl std::fmt::Debug for DecisionCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Memo")
+        f.write_str("DecisionCache")
     }
 }

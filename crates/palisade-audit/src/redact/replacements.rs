@@ -5,7 +5,7 @@ use crate::format::json;
 
 /// The replacement for a part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Put {
+pub(super) enum Replacement {
     Mask,
     Token([u8; 26]),
     /// It goes with its name.
@@ -14,9 +14,9 @@ pub(super) enum Put {
 
 /// The parts of a text that are replaced.
 #[derive(Debug, Default)]
-pub(super) struct Finds(Vec<(Range<usize>, Put)>);
+pub(super) struct Replacements(Vec<(Range<usize>, Replacement)>);
 
-impl Finds {
+impl Replacements {
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -25,9 +25,9 @@ impl Finds {
         self.0.is_empty()
     }
 
-    pub(super) fn add(&mut self, place: Range<usize>, put: Put) {
+    pub(super) fn add(&mut self, place: Range<usize>, replacement: Replacement) {
         if !place.is_empty() {
-            self.0.push((place, put));
+            self.0.push((place, replacement));
         }
     }
 
@@ -37,13 +37,13 @@ impl Finds {
         // Of equal places the first that was found stays first.
         self.0
             .sort_by_key(|(place, _)| (place.start, std::cmp::Reverse(place.end)));
-        self.0.dedup_by(|(next, _), (place, put)| {
+        self.0.dedup_by(|(next, _), (place, replacement)| {
             if next.start >= place.end {
                 return false;
             }
             if next.end > place.end {
                 place.end = next.end;
-                *put = Put::Mask;
+                *replacement = Replacement::Mask;
             }
             true
         });
@@ -61,18 +61,18 @@ impl Finds {
         };
         let begin = out.len();
         let mut done = 0;
-        for (place, put) in &self.0 {
+        for (place, replacement) in &self.0 {
             copy(out, text.get(done..place.start));
-            match put {
-                Put::Mask => out.extend_from_slice(MASK.as_bytes()),
-                Put::Token(token) => out.extend_from_slice(token),
+            match replacement {
+                Replacement::Mask => out.extend_from_slice(MASK.as_bytes()),
+                Replacement::Token(token) => out.extend_from_slice(token),
                 // The separator before the last pair goes with it.
-                Put::Nothing if place.end == text.len() && out.len() > begin => {
+                Replacement::Nothing if place.end == text.len() && out.len() > begin => {
                     if out.last() == Some(&b'&') {
                         out.pop();
                     }
                 }
-                Put::Nothing => {}
+                Replacement::Nothing => {}
             }
             done = place.end;
         }
