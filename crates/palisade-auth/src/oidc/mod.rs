@@ -71,7 +71,7 @@ pub use self::identity::Identity;
 pub use self::link::{EmailAccount, LinkAccounts, account_of};
 pub use self::logout::Logout;
 pub use self::provider::ProviderTokens;
-use self::provider::{Provider, Said};
+use self::provider::{Provider, UserinfoAnswer};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use self::redis::RedisSignIns;
@@ -340,9 +340,9 @@ impl Oidc {
             (None, _) => return Ok(None),
         };
         let said = match this.provider.userinfo(url, access_token).await? {
-            Said::Signed(token) => self.signed_userinfo(&token).await?,
-            Said::Plain(said) if this.userinfo_signature == Signature::Optional => said,
-            Said::Plain(_) => return Err(OidcError::BadAnswer),
+            UserinfoAnswer::Signed(token) => self.signed_userinfo(&token).await?,
+            UserinfoAnswer::Plain(said) if this.userinfo_signature == Signature::Optional => said,
+            UserinfoAnswer::Plain(_) => return Err(OidcError::BadAnswer),
         };
         // Anybody's claims could be put in the place of the user's otherwise (section 5.3.2).
         match said.parse() {

@@ -37,12 +37,12 @@ pub struct Tickets(Arc<Inner>);
 
 struct Inner {
     clock: WallClock,
-    pile: Mutex<Pile>,
+    pending: Mutex<PendingTickets>,
 }
 
 /// The tickets that have not been redeemed.
 #[derive(Default)]
-struct Pile {
+struct PendingTickets {
     entries: HashMap<Digest, Entry>,
     /// Each subject's, the oldest first; no list is empty.
     by_subject: HashMap<Subject, VecDeque<Digest>>,
@@ -80,8 +80,8 @@ impl Tickets {
     /// The same, on a clock that a test controls.
     #[must_use]
     pub fn with_clock(clock: WallClock) -> Self {
-        let pile = Mutex::default();
-        Self(Arc::new(Inner { clock, pile }))
+        let pending = Mutex::default();
+        Self(Arc::new(Inner { clock, pending }))
     }
 
     /// A ticket for this principal, of the characters that a query may have as they are.
@@ -95,33 +95,33 @@ impl Tickets {
     pub fn issue(&self, principal: Arc<Principal>) -> Result<String, AuthError> {
         let ticket = encode(random::bytes::<24>()?);
         let issued_at = self.0.clock.now();
-        let mut pile = self.pile();
-        pile.sweep(issued_at);
-        if pile.entries.len() >= Self::MAX {
+        let mut pending = self.pending();
+        pending.sweep(issued_at);
+        if pending.entries.len() >= Self::MAX {
             return Err(AuthError::Issue("there are too many tickets"));
         }
         let entry = Entry {
             principal,
             issued_at,
         };
-        pile.add(sha256(ticket.as_bytes()), entry);
+        pending.add(sha256(ticket.as_bytes()), entry);
         Ok(ticket)
     }
 
     /// Ends every unredeemed ticket of a subject; says how many there were.
     pub fn revoke_subject(&self, issuer: &str, subject: &str) -> usize {
-        let mut pile = self.pile();
-        let tickets = pile.by_subject.remove(&(issuer.into(), subject.into()));
+        let mut pending = self.pending();
+        let tickets = pending.by_subject.remove(&(issuer.into(), subject.into()));
         let tickets = tickets.unwrap_or_default();
         for ticket in &tickets {
-            pile.entries.remove(ticket);
+            pending.entries.remove(ticket);
         }
         tickets.len()
     }
 
     /// Uses a ticket up. Whether its principal was revoked meanwhile is not asked here.
     pub(crate) fn redeem(&self, ticket: &str) -> Result<Redeemed, Refusal> {
-        let entry = self.pile().take(&sha256(ticket.as_bytes()));
+        let entry = self.pending().take(&sha256(ticket.as_bytes()));
         let now = self.0.clock.now();
         let entry = entry
             .filter(|entry| !entry.is_over(now))
@@ -135,8 +135,11 @@ impl Tickets {
         })
     }
 
-    fn pile(&self) -> MutexGuard<'_, Pile> {
-        self.0.pile.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, PendingTickets> {
+        self.0
+            .pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,7 +154,7 @@ impl Entry {
     }
 }
 
-impl Pile {
+impl PendingTickets {
     fn add(&mut self, ticket: Digest, entry: Entry) {
         let tickets = self.by_subject.entry(entry.subject()).or_default();
         if tickets.len() >= Tickets::MAX_PER_SUBJECT
@@ -204,7 +207,7 @@ impl Default for Tickets {
 impl fmt::Debug for Tickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tickets")
-            .field("len", &self.pile().entries.len())
+            .field("len", &self.pending().entries.len())
             .finish()
     }
 }
@@ -235,7 +238,7 @@ mod tests {
         for _ in 0..100_001 {
             issued.push(tickets.issue(user("mallory")).unwrap());
         }
-        assert_eq!(tickets.pile().entries.len(), 32);
+        assert_eq!(tickets.pending().entries.len(), 32);
         assert!(tickets.redeem(&issued[100_001 - 33]).is_err(), "too old");
         assert!(tickets.redeem(&issued[100_001 - 32]).is_ok());
         let alice = tickets.issue(user("alice")).unwrap();
@@ -255,8 +258,8 @@ mod tests {
         assert!(tickets.issue(user("alice")).is_err());
         seconds.store(NOW + 30, Ordering::Relaxed);
         assert!(tickets.issue(user("alice")).is_ok());
-        let pile = tickets.pile();
-        assert_eq!((pile.entries.len(), pile.by_subject.len()), (1, 1));
+        let pending = tickets.pending();
+        assert_eq!((pending.entries.len(), pending.by_subject.len()), (1, 1));
     }
 
     #[test]
@@ -265,8 +268,8 @@ mod tests {
         let ticket = tickets.issue(user("alice")).unwrap();
         assert!(tickets.redeem(&ticket).is_ok());
         assert!(tickets.redeem(&ticket).is_err(), "once");
-        let pile = tickets.pile();
-        assert!(pile.entries.is_empty() && pile.by_subject.is_empty());
+        let pending = tickets.pending();
+        assert!(pending.entries.is_empty() && pending.by_subject.is_empty());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use self::metadata::Metadata;
 pub use self::tokens::ProviderTokens;
 #[cfg(all(feature = "redis", feature = "axum"))]
 pub(crate) use self::tokens::TokenParts;
-pub(super) use self::userinfo::Said;
+pub(super) use self::userinfo::UserinfoAnswer;
 use super::OidcError;
 
 /// The time for which a discovery document is believed: places change with migrations.

@@ -10,14 +10,18 @@ use crate::TokenClaims;
 use crate::jwt::json::has_unique_members;
 
 /// The answer of the endpoint, whomever it is about.
-pub(crate) enum Said {
+pub(crate) enum UserinfoAnswer {
     Plain(TokenClaims),
     /// A token that nobody has verified yet (section 5.3.2).
     Signed(String),
 }
 
 impl Provider {
-    pub(crate) async fn userinfo(&self, url: &str, access_token: &str) -> Result<Said, OidcError> {
+    pub(crate) async fn userinfo(
+        &self,
+        url: &str,
+        access_token: &str,
+    ) -> Result<UserinfoAnswer, OidcError> {
         let mut request = Request::new(Bytes::new());
         let headers = request.headers_mut();
         let both = HeaderValue::from_static("application/json, application/jwt");
@@ -38,12 +42,12 @@ impl Provider {
         if is_signed {
             let token = std::str::from_utf8(&body);
             let token = token.map_err(|_| self.bad_answer(url, &"it is no token"))?;
-            return Ok(Said::Signed(token.trim().to_owned()));
+            return Ok(UserinfoAnswer::Signed(token.trim().to_owned()));
         }
         if !has_unique_members(&body) {
             return Err(self.bad_answer(url, &"it names a member twice, or is no JSON"));
         }
-        Ok(Said::Plain(TokenClaims::new(body.to_vec())))
+        Ok(UserinfoAnswer::Plain(TokenClaims::new(body.to_vec())))
     }
 }
 
