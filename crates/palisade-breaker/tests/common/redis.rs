@@ -1,8 +1,9 @@
 //! A real Redis, which each test starts for itself.
 #![allow(dead_code, reason = "each test uses some of it")]
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use palisade_core::time::now;
@@ -16,12 +17,22 @@ pub(crate) struct Server {
     pub(crate) port: u16,
 }
 
+/// A port below those from which connections go out, so that none takes it while the server starts, or starts again.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Processes begin far from each other.
+        let number = std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (number % 12_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 impl Server {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        Self::start_on(port)
+        Self::start_on(free_port())
     }
 
     pub(crate) fn start_on(port: u16) -> Self {
@@ -43,7 +54,13 @@ impl Server {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
+        let start = now();
         loop {
+            let waited = start.elapsed();
+            assert!(
+                waited < Duration::from_secs(60),
+                "{waited:?} without an answer"
+            );
             let client = self.client();
             let connecting = client.get_multiplexed_async_connection_with_config(&config);
             if let Ok(connection) = connecting.await {

