@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A server on a free port, which ends with this.
@@ -22,9 +23,7 @@ impl Redis {
     /// When `redis-server` is missing, and says what to install.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener.local_addr().expect("a bound address").port();
-        drop(listener);
+        let port = free_port();
         let dir = std::env::temp_dir().join(format!("palisade-tests-redis-{port}"));
         std::fs::create_dir_all(&dir).expect("a directory for the server");
         let redis = Self {
@@ -101,6 +100,19 @@ impl Redis {
             sent.is_ok_and(|status| status.success()),
             "kill {signal} {id}"
         );
+    }
+}
+
+/// A port below those from which connections go out, so that none takes it while the server starts, or starts again.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Processes begin far from each other.
+        let number = std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (number % 12_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A real `redis-server` for tests.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,11 +30,7 @@ impl Server {
 
     pub async fn start_with(options: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = format!("palisade-auth-redis-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
@@ -51,7 +47,7 @@ impl Server {
     }
 
     async fn answers(&self) {
-        for _ in 0..1_000 {
+        for _ in 0..6_000 {
             if let Ok(mut connection) = self.client().get_multiplexed_async_connection().await
                 && redis::cmd("PING")
                     .query_async::<String>(&mut connection)
@@ -103,6 +99,20 @@ impl Server {
     pub async fn restart(&mut self) {
         self.child = spawn(self.port, &self.options, &self.folder);
         self.answers().await;
+    }
+}
+
+/// A port below those from which connections go out, so that none takes it while the server starts, or starts again. A
+/// cluster's bus has the port above by 10,000.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Processes begin far from each other.
+        let number = std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (number % 12_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }
 
