@@ -95,6 +95,10 @@ async fn every_request_leaves_one_record_or_is_counted_as_lost() {
             }
         }
     }
+    println!(
+        "{} requests: {requests} records, {gaps} in gaps, {outcomes:?}",
+        tasks * each
+    );
     assert_eq!((requests, gaps), (end.written, end.lost));
     for outcome in ["success", "aborted", "error", "panic", "incomplete"] {
         assert!(

@@ -57,6 +57,7 @@ fn an_endless_body_streams_through_unchanged_and_is_not_kept() {
             }
         });
     });
+    println!("{chunks} MiB streamed: {} bytes at most", memory.bytes_max);
     assert_eq!(seen, chunks);
     let cap = u64::try_from(AuditBuilder::DEFAULT_CAPTURE).unwrap();
     assert!(

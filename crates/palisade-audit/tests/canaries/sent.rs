@@ -30,7 +30,9 @@ impl Sent {
         let policy = Policy::first_match().rule(any(), Level::RequestResponse);
         let mut builder = Audit::builder("bookings")
             .policy(policy)
-            .headers(["x-note"]);
+            .headers(["x-note"])
+            // A machine that is busy with something else may take long for a write.
+            .sync_timeout(support::PATIENCE);
         for memory in &memories {
             builder = builder.sink(memory.clone());
         }
