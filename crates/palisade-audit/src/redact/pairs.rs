@@ -24,9 +24,19 @@ pub(super) struct Pair {
 
 /// Calls `found` with each pair, in order of their names; values of which it answers `true` are not looked into.
 pub(super) fn find(text: &[u8], is_query: bool, mut found: impl FnMut(&Pair) -> bool) {
-    let mut at = 0;
+    find_within(text, 0..text.len(), is_query, &mut found);
+}
+
+/// Does so for pairs whose first sign lies in a part of the text.
+fn find_within(
+    text: &[u8],
+    part: Range<usize>,
+    is_query: bool,
+    found: &mut dyn FnMut(&Pair) -> bool,
+) {
+    let mut at = part.start;
     loop {
-        let rest = text.get(at..).unwrap_or_default();
+        let rest = text.get(at..part.end).unwrap_or_default();
         let Some(next) = rest
             .iter()
             .position(|byte| matches!(byte, b'=' | b'"' | b'\''))
@@ -39,7 +49,11 @@ pub(super) fn find(text: &[u8], is_query: bool, mut found: impl FnMut(&Pair) -> 
             _ => quoted(text, at),
         };
         at = match pair {
-            Some(pair) if !pair.value.is_empty() && found(&pair) => pair.value.end,
+            Some(pair) if !pair.value.is_empty() && found(&pair) => {
+                // A name in quotes may be what stands between two others, with pairs of its own.
+                find_within(text, pair.name, is_query, found);
+                pair.value.end
+            }
             _ => at + 1,
         };
     }
@@ -151,4 +165,39 @@ fn bracket_end(text: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The values of all pairs, each of which is taken out.
+    fn values(text: &str) -> Vec<&str> {
+        let mut values = Vec::new();
+        find(text.as_bytes(), false, |pair| {
+            values.push(&text[pair.value.clone()]);
+            true
+        });
+        values
+    }
+
+    #[test]
+    fn a_pair_in_the_name_of_another_is_found() {
+        // The quotes that enclose a name may be the end of one string and the start of the next.
+        assert_eq!(
+            values(r#"": a session=kJ8sLq2mWx7Z ": b,"#),
+            ["b", "kJ8sLq2mWx7Z"]
+        );
+        assert_eq!(values(r#"" 'pin': '1234' ": b"#), ["b", "1234"]);
+        assert_eq!(values(r#"' "pin" : "1234" ' => b"#), ["b", "1234"]);
+    }
+
+    #[test]
+    fn a_value_that_is_taken_out_is_not_looked_into() {
+        assert_eq!(values(r#"a="b=c" d=e"#), ["b=c", "e"]);
+        assert_eq!(
+            values(r#"{"a": {"b": "c"}, "d": "e"}"#),
+            [r#"{"b": "c"}"#, "e"]
+        );
+    }
 }
