@@ -139,7 +139,7 @@ impl Gateway {
     /// The lines of the audit trail; read it after [`terminate`](Self::terminate), which flushes it.
     pub(crate) fn trail(&self) -> Vec<Value> {
         let text = self.trail_text();
-        let records = text.lines().map(|line| serde_json::from_str::<Value>(line));
+        let records = text.lines().map(serde_json::from_str::<Value>);
         records
             .map(|record| record.expect("a line of JSON"))
             .collect()
