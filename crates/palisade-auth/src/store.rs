@@ -4,6 +4,7 @@ use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use palisade_core::{StoreGate, time};
@@ -31,6 +32,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {
 pub(crate) struct Store {
     connection: Box<dyn Connection>,
     gate: StoreGate,
+    /// Whether a setting came after the store was shared, so that it could not reach everybody.
+    late: AtomicBool,
     pub(crate) timeout: Duration,
     pub(crate) prefix: Box<str>,
 }
@@ -45,13 +48,23 @@ impl Store {
         Self {
             connection: Box::new(connection),
             gate: StoreGate::new(FAILURES, PAUSE),
+            late: AtomicBool::new(false),
             timeout: Duration::from_millis(50),
             prefix: "palisade".into(),
         }
     }
 
-    /// The answer, or `None` when the store could not be asked: it is down, slow, or did not understand.
+    /// What is wrong with its settings, for those who are built with it.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        let late = self.late.load(Ordering::Relaxed);
+        late.then_some("was given a setting after it was cloned; set everything first")
+    }
+
+    /// The answer, or `None` when the store could not be asked: it is down, slow, did not understand, or was set up wrongly.
     pub(crate) async fn ask(&self, command: Cmd) -> Option<Value> {
+        if self.late.load(Ordering::Relaxed) {
+            return None;
+        }
         let pass = self.gate.enter(time::now())?;
         match tokio::time::timeout(self.timeout, self.connection.send(command)).await {
             Ok(Ok(value)) => {
@@ -72,12 +85,29 @@ impl Store {
     }
 }
 
-/// Changes a setting of what nobody shares yet.
-pub(crate) fn settle<T>(mut shared: Arc<T>, name: &str, change: impl FnOnce(&mut T)) -> Arc<T> {
+/// What has a store in it.
+pub(crate) trait HasStore {
+    fn store(&self) -> &Store;
+}
+
+impl HasStore for Store {
+    fn store(&self) -> &Store {
+        self
+    }
+}
+
+/// Changes a setting of what nobody shares yet. What is shared already is of no use any more: one clone would look for marks
+/// where another does not leave them.
+pub(crate) fn settle<T: HasStore>(
+    mut shared: Arc<T>,
+    name: &str,
+    change: impl FnOnce(&mut T),
+) -> Arc<T> {
     match Arc::get_mut(&mut shared) {
         Some(alone) => change(alone),
         None => {
-            tracing::error!(target: "palisade_auth", "a setting came after {name} was cloned, and is ignored");
+            shared.store().late.store(true, Ordering::Relaxed);
+            tracing::error!(target: "palisade_auth", "a setting came after {name} was cloned; it refuses everything");
         }
     }
     shared

@@ -107,7 +107,8 @@ impl DpopBuilder {
     /// # Errors
     ///
     /// Returns every setting that cannot be used: no address, one that is not `http` or `https` or has a query, no
-    /// algorithm, one with a shared secret, an age under 1 second or over 5 minutes.
+    /// algorithm, one with a shared secret, an age under 1 second or over 5 minutes, a store that was given a setting after it
+    /// was cloned.
     pub fn build(self) -> Result<Dpop, AuthError> {
         let mut problems = Problems::none();
         if self.bases.is_empty() {
@@ -129,6 +130,12 @@ impl DpopBuilder {
         }
         if !(Duration::from_secs(1)..=Dpop::MAX_AGE).contains(&self.max_age) {
             problems.push("max_age", "is not from 1 second to 5 minutes");
+        }
+        #[cfg(feature = "redis")]
+        if let Used::Redis(proofs) = &self.used
+            && let Some(problem) = proofs.problem()
+        {
+            problems.push("redis", problem);
         }
         Ok(problems.into_result(Dpop(Arc::new(Inner {
             bases,

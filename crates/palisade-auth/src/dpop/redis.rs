@@ -17,6 +17,10 @@ use crate::store::{Store, settle};
 /// one for servers. While Redis cannot be asked, requests with proofs are refused with 503. A proof that Redis loses, by
 /// `FLUSHALL`, eviction or a restart without persistence, could be used again for the rest of its minute.
 ///
+/// Make every setting before it is cloned. One that comes later would reach one of the clones alone:
+/// [`Dpop`](crate::Dpop) is not built with it then, all calls are refused as though Redis
+/// could not be asked, and the log says why.
+///
 /// # Example
 ///
 /// ```no_run
@@ -54,6 +58,11 @@ impl RedisProofs {
         Self(settle(self.0, "RedisProofs", |store| {
             store.timeout = timeout;
         }))
+    }
+
+    /// The mistake in its settings.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        self.0.problem()
     }
 
     /// Remembers a proof, unless it is known already.

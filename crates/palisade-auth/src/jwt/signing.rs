@@ -4,6 +4,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey};
+#[cfg(feature = "oidc")]
+use palisade_core::ClientCertificate;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{
@@ -25,6 +27,8 @@ use crate::AuthError;
 pub struct SigningKey {
     public: VerifyingKey,
     pair: Arc<Pair>,
+    #[cfg(feature = "oidc")]
+    certificate: Option<ClientCertificate>,
 }
 
 /// The first line of a private key of an elliptic curve that is not wrapped in PKCS#8.
@@ -167,7 +171,38 @@ impl SigningKey {
         Ok(Self {
             public,
             pair: Arc::new(pair),
+            #[cfg(feature = "oidc")]
+            certificate: None,
         })
+    }
+
+    /// Sets the certificate of the key, for a provider that knows [clients](crate::oidc::OidcBuilder::private_key_client) by
+    /// one, as Entra ID does: their tokens then name its SHA-256 (`x5t#S256`; RFC 7515, section 4.1.8) in the place of the
+    /// key's id. Whether it is of this key is for the provider to say.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use palisade_auth::{Algorithm, SigningKey};
+    /// use palisade_core::ClientCertificate;
+    ///
+    /// let key = std::fs::read_to_string("client.key")?;
+    /// // In DER: openssl x509 -in client.pem -outform DER -out client.der
+    /// let certificate = ClientCertificate::from_der(&std::fs::read("client.der")?);
+    /// let key = SigningKey::from_pem(Algorithm::PS256, &key)?.certificate(certificate);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "oidc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
+    #[must_use]
+    pub const fn certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.certificate = Some(certificate);
+        self
+    }
+
+    #[cfg(feature = "oidc")]
+    pub(crate) const fn its_certificate(&self) -> Option<&ClientCertificate> {
+        self.certificate.as_ref()
     }
 
     /// The other half, for verifying and publishing.

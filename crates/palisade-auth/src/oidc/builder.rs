@@ -86,7 +86,8 @@ impl OidcBuilder {
     /// a token of its own, for one minute. Keys may [rotate](SigningKeys::rotate); publish them at the address that is
     /// registered as `jwks_uri`, each as [`VerifyingKey::to_jwk`](crate::VerifyingKey::to_jwk) writes it.
     ///
-    /// The provider finds the key by its `kid`. Entra ID wants a certificate's thumbprint (`x5t`) instead, which is not sent.
+    /// The provider finds the key by its `kid`. Where it knows a certificate instead, as Entra ID does, give each key
+    /// [its own](SigningKey::certificate): the token then has `x5t#S256`, and no `kid`.
     #[must_use]
     pub fn private_key_client(mut self, id: &str, keys: SigningKeys) -> Self {
         self.client = Client::with_key(id, keys);

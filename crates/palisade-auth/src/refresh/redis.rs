@@ -16,7 +16,7 @@ use crate::challenge::note;
 use crate::digest::sha256;
 use crate::jwt::parse::encode;
 use crate::revocation::RevokeSession;
-use crate::store::{Store, number_of, settle, text_of};
+use crate::store::{HasStore, Store, number_of, settle, text_of};
 use crate::{AuthError, Confirmation, HmacKeys, Refusal};
 
 const PRESENT: &str = include_str!("redis.lua");
@@ -26,6 +26,9 @@ const PRESENT: &str = include_str!("redis.lua");
 ///
 /// Redis holds digests of tokens, and the principal under a MAC, so that who can write there can neither make up a token
 /// nor give himself a role.
+///
+/// Make every setting before it is cloned. One that comes later would reach one of the clones alone: then all calls
+/// are refused as though Redis could not be asked, and the log says why.
 #[derive(Clone)]
 pub struct RedisRefreshTokens(Arc<Inner>);
 
@@ -35,6 +38,12 @@ struct Inner {
     rules: Rules,
     clock: Option<WallClock>,
     sessions: Option<Arc<dyn RevokeSession>>,
+}
+
+impl HasStore for Inner {
+    fn store(&self) -> &Store {
+        &self.store
+    }
 }
 
 impl RedisRefreshTokens {

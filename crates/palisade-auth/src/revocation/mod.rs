@@ -82,6 +82,11 @@ pub trait CheckRevocation: Send + Sync + 'static {
     fn covered_lifetime(&self) -> Option<Duration> {
         None
     }
+
+    /// The mistake in the settings of the store, with which a verifier refuses to be built; default none.
+    fn problem(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Ends sessions, so that the access tokens that name one fall together with its refresh tokens.

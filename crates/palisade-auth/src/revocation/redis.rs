@@ -10,7 +10,7 @@ use super::{Answer, CheckRevocation, RevocationStatus, RevokeSession, Revoking, 
 use crate::Refusal;
 use crate::digest::sha256;
 use crate::jwt::parse::encode;
-use crate::store::{Store, settle};
+use crate::store::{HasStore, Store, settle};
 
 /// Revoked tokens, sessions and subjects in Redis or Valkey, known to every instance at once. Clones share the connection.
 ///
@@ -19,6 +19,10 @@ use crate::store::{Store, settle};
 ///
 /// Takes any connection of the `redis` crate that can be cloned; a managed one, which reconnects by itself, is the right
 /// one for servers. Marks live as long as tokens that they are about; names of accounts are kept as their SHA-256.
+///
+/// Make every setting before it is cloned. One that comes later would reach one of the clones alone:
+/// a verifier is not built with it then, all calls are refused as though Redis
+/// could not be asked, and the log says why.
 ///
 /// # Security
 ///
@@ -49,6 +53,12 @@ struct Inner {
     store: Store,
     max_lifetime: Duration,
     clock: WallClock,
+}
+
+impl HasStore for Inner {
+    fn store(&self) -> &Store {
+        &self.store
+    }
 }
 
 /// Keeps the later of two times, and the longer of two lives.
@@ -239,6 +249,10 @@ impl CheckRevocation for RedisRevocation {
 
     fn covered_lifetime(&self) -> Option<Duration> {
         Some(self.0.max_lifetime)
+    }
+
+    fn problem(&self) -> Option<&'static str> {
+        self.0.store.problem()
     }
 }
 

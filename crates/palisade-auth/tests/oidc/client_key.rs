@@ -2,6 +2,7 @@
 
 use palisade_auth::oidc::{Oidc, OidcError};
 use palisade_auth::{Algorithm, SigningKey, SigningKeys};
+use palisade_core::ClientCertificate;
 use serde_json::{Value, json};
 
 use super::provider::{CLIENT, Provider, form};
@@ -91,6 +92,35 @@ async fn a_client_signs_with_the_key_of_the_time() {
     let other = self::keys(&clock);
     let refused = signed_in(&provider, &self::oidc(&provider, &clock, &other)).await;
     assert_eq!(refused.err(), Some(OidcError::ClientRefused));
+}
+
+#[tokio::test]
+async fn a_client_whose_key_has_a_certificate_is_known_by_it() {
+    let (provider, clock) = (Provider::start().await, Clock::default());
+    let with = |der: &[u8]| {
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        key.certificate(ClientCertificate::from_der(der))
+    };
+    let keys = SigningKeys::new(with(b"abc")).clock(clock.wall());
+    provider.said().client_keys = Some(keys.clone());
+    let oidc = oidc(&provider, &clock, &keys);
+    assert_eq!(signed_in(&provider, &oidc).await.err(), None);
+    keys.rotate(with(b"")).unwrap();
+    clock.pass(SigningKeys::DEFAULT_LEAD.as_secs());
+    provider.said().claims = json!({"iat": NOW + 600, "exp": NOW + 700});
+    assert_eq!(signed_in(&provider, &oidc).await.err(), None);
+    let headers: Vec<Value> = asked(&provider)
+        .iter()
+        .map(|(_, form)| part(&form["client_assertion"], 0))
+        .collect();
+    // SHA-256 of these bytes (FIPS 180-4, examples), each certificate with its key.
+    assert_eq!(
+        headers,
+        [
+            json!({"alg": "ES256", "typ": "JWT", "x5t#S256": "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"}),
+            json!({"alg": "ES256", "typ": "JWT", "x5t#S256": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"}),
+        ]
+    );
 }
 
 #[tokio::test]

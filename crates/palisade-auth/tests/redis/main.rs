@@ -8,6 +8,7 @@ mod revocation;
 mod session_ends;
 #[cfg(feature = "websocket")]
 mod sessions;
+mod settings;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;

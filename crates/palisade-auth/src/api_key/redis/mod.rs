@@ -14,7 +14,7 @@ use super::format::valid_prefix;
 use super::record::ApiKeyRecord;
 use crate::digest::{Digest, sha256};
 use crate::jwt::parse::encode;
-use crate::store::{Store, number_of, settle, text_of};
+use crate::store::{HasStore, Store, number_of, settle, text_of};
 use crate::{AuthError, HmacKeys, Refusal};
 
 const FIND: &str = include_str!("find.lua");
@@ -31,6 +31,9 @@ const FIND: &str = include_str!("find.lua");
 /// While Redis cannot be asked, requests that come with an API key are refused with 503. Requests with other credentials
 /// pass. A key that Redis loses, by eviction or a restart without persistence, is a key revoked: keep the records
 /// elsewhere and [`insert`](Self::insert) them, or let Redis persist.
+///
+/// Make every setting before it is cloned. One that comes later would reach one of the clones alone: then all calls
+/// are refused as though Redis could not be asked, and the log says why.
 ///
 /// # Security
 ///
@@ -62,6 +65,12 @@ struct Inner {
     keys: HmacKeys,
     store: Store,
     clock: WallClock,
+}
+
+impl HasStore for Inner {
+    fn store(&self) -> &Store {
+        &self.store
+    }
 }
 
 impl RedisApiKeys {

@@ -87,14 +87,18 @@ impl JwtVerifierBuilder {
     /// # Errors
     ///
     /// Returns every problem at once: no issuer, two of one name, no audience, no key left for the allowed algorithms,
-    /// a leeway over 60 seconds, a life of tokens that is longer than the store of revocations covers.
+    /// a leeway over 60 seconds, a life of tokens that is longer than the store of revocations covers, a store that was
+    /// given a setting after it was cloned.
     pub fn build(self) -> Result<JwtVerifier, AuthError> {
         let mut problems = Problems::none();
         if self.issuers.is_empty() {
             problems.push("issuers", "is empty");
         }
-        let covered = self.revocation.as_ref();
-        let covered = covered.and_then(|store| store.covered_lifetime());
+        let store = self.revocation.as_ref();
+        if let Some(problem) = store.and_then(|store| store.problem()) {
+            problems.push("revocation", problem);
+        }
+        let covered = store.and_then(|store| store.covered_lifetime());
         let mut issuers: Vec<TrustedIssuer> = Vec::with_capacity(self.issuers.len());
         let mut names = Vec::with_capacity(self.issuers.len());
         for (position, issuer) in self.issuers.into_iter().enumerate() {

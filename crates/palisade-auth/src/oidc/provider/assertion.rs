@@ -27,9 +27,13 @@ pub(super) fn signed(
     let view = keys.view();
     let key = &view.current;
     let id = random::bytes::<16>().map_err(|_| OidcError::Unavailable)?;
-    let header = json!({
-        "alg": key.public().algorithm(), "kid": key.public().key_id(), "typ": "JWT",
-    });
+    let alg = key.public().algorithm();
+    let header = match key.its_certificate() {
+        Some(certificate) => {
+            json!({"alg": alg, "x5t#S256": encode(certificate.thumbprint()), "typ": "JWT"})
+        }
+        None => json!({"alg": alg, "kid": key.public().key_id(), "typ": "JWT"}),
+    };
     let claims = json!({
         "iss": client, "sub": client, "aud": audience, "jti": encode(id),
         "iat": now.as_secs(), "exp": now.saturating_add(LIFETIME).as_secs(),
