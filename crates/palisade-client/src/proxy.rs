@@ -123,8 +123,10 @@ mod tests {
             proxy_of(&found, "https://api.example/"),
             Some("all.example:1".to_owned())
         );
+        assert_eq!(format!("{found:?}"), "Proxies(..)", "may hold a password");
         let (found, _) = proxies(&[("HTTP_PROXY", "http://plain.example:1")]);
         assert_eq!(proxy_of(&found, "https://api.example/"), None);
+        assert_eq!(format!("{found:?}"), "Proxies(none)");
     }
 
     #[test]

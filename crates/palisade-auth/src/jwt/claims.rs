@@ -233,6 +233,8 @@ mod tests {
             r#"{"token_use":"id"}"#,
             r#"{"token_type":"refresh"}"#,
             r#"{"type":"refresh"}"#,
+            r#"{"at_hash":"77QmUPtjPfzWtF2AnpK9RQ"}"#,
+            r#"{"c_hash":"LDktKdoQak3Pk0cnXxCltA"}"#,
             r#"{"events":{"http://schemas.openid.net/event/backchannel-logout":{}}}"#,
             r#"{"events":null}"#,
         ] {
@@ -256,6 +258,23 @@ mod tests {
             );
         }
         assert!(Registered::parse(br#"{"nonce":"n"}"#).unwrap().has_nonce());
+        assert!(!Registered::parse(br#"{"nonces":"n"}"#).unwrap().has_nonce());
+    }
+
+    // OpenID Connect Core, section 2 (`at_hash`), and Back-Channel Logout, section 2.4 (`events`).
+    #[cfg(feature = "oidc")]
+    #[test]
+    fn an_id_token_and_a_security_event_are_not_taken_for_each_other() {
+        let uses = |json: &str| {
+            let claims = Registered::parse(json.as_bytes()).unwrap();
+            (claims.says_id_use_at_most(), claims.says_event_alone())
+        };
+        assert_eq!(uses("{}"), (true, false));
+        assert_eq!(uses(r#"{"at_hash":"a"}"#), (true, false));
+        assert_eq!(uses(r#"{"typ":"Refresh"}"#), (false, false));
+        assert_eq!(uses(r#"{"events":{}}"#), (false, true));
+        assert_eq!(uses(r#"{"events":{},"at_hash":"a"}"#), (false, false));
+        assert_eq!(uses(r#"{"events":{},"typ":"Refresh"}"#), (false, false));
     }
 
     #[test]

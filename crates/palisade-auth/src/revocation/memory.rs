@@ -353,6 +353,28 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_is_kept_until_the_last_token_that_it_is_about_has_expired() {
+        // Tokens live for 900 seconds. One that is made now may be dated a minute ahead, and passes for a minute after
+        // its end.
+        let last = NOW + 900 + 60 + 60;
+        for revoke in [
+            |store: &MemoryRevocation, name: &str| store.revoke_session("iss", name),
+            |store: &MemoryRevocation, name: &str| store.revoke_subject("iss", name),
+        ] {
+            for (time, kept) in [(last, 65), (last + 1, 1)] {
+                let (store, seconds) = store();
+                for name in 0..64 {
+                    revoke(&store, &name.to_string());
+                }
+                seconds.store(time, Ordering::Relaxed);
+                // The 65th begins a sweep.
+                revoke(&store, "last");
+                assert_eq!(store.len(), kept, "{time}");
+            }
+        }
+    }
+
+    #[test]
     fn what_has_expired_is_swept() {
         let (store, seconds) = store();
         for id in 0..1_000 {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::server::{Server, again, quick, read_request};
 use bytes::Bytes;
@@ -121,4 +122,66 @@ async fn a_response_that_is_too_large_is_not_tried_again_and_trips_nothing() {
         assert!(matches!(error, HttpClientError::TooLarge { .. }), "{error}");
         assert_eq!(server.connections(), sent);
     }
+}
+
+#[tokio::test]
+async fn an_exchange_that_breaks_is_tried_again() {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    let server = Server::start(move |mut stream| {
+        let is_first = counted.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            read_request(&mut stream).await;
+            let answer: &[u8] = match is_first {
+                true => b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc",
+                false => b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc",
+            };
+            stream.write_all(answer).await.unwrap();
+        }
+    })
+    .await;
+    let client = quick()
+        .attempt_timeout(Duration::from_secs(60))
+        .retry(again())
+        .build()
+        .unwrap();
+    assert_eq!(client.get(&server.url()).await.unwrap().body(), "abc");
+    assert_eq!(requests.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_never_reached_the_server_is_sent_again_whatever_it_is() {
+    let mut breaker = BreakerConfig::default();
+    breaker.failure_threshold = Some(2);
+    let client = quick().retry(again()).breaker(breaker).build().unwrap();
+    let post = || {
+        let request = Request::post("http://127.0.0.1:1/");
+        client.send(request.body(Bytes::from_static(b"x")).unwrap())
+    };
+    // Nobody listens: the second attempt is the second failure.
+    post().await.unwrap_err();
+    let error = post().await.unwrap_err();
+    assert!(matches!(error, HttpClientError::Open { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_is_left_alone_for_as_long_as_it_asks() {
+    let server = Server::answering(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n",
+    )
+    .await;
+    let mut breaker = BreakerConfig::default();
+    breaker.failure_threshold = Some(1);
+    let client = quick()
+        .attempt_timeout(Duration::from_secs(60))
+        .breaker(breaker)
+        .build()
+        .unwrap();
+    assert_eq!(client.get(&server.url()).await.unwrap().status(), 503);
+    let error = client.get(&server.url()).await.unwrap_err();
+    // Of its own it would be open for a minute.
+    assert!(
+        matches!(&error, HttpClientError::Open { retry_after: Some(left), .. } if *left > Duration::from_secs(60)),
+        "{error}"
+    );
 }

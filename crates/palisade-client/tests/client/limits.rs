@@ -143,6 +143,25 @@ async fn a_body_as_large_as_the_limit_is_read() {
 }
 
 #[tokio::test]
+async fn a_body_in_parts_is_measured_as_a_whole() {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let of = |parts: &str| -> &'static str { format!("{head}{parts}0\r\n\r\n").leak() };
+    let exact = Server::answering(of("2\r\nab\r\n1\r\nc\r\n1\r\nd\r\n")).await;
+    let client = quick()
+        .attempt_timeout(Duration::from_secs(60))
+        .max_body(4)
+        .build()
+        .unwrap();
+    assert_eq!(client.get(&exact.url()).await.unwrap().body(), "abcd");
+    let larger = Server::answering(of("3\r\nabc\r\n1\r\nd\r\n1\r\ne\r\n")).await;
+    let error = client.get(&larger.url()).await.unwrap_err();
+    assert!(
+        matches!(error, HttpClientError::TooLarge { limit: 4, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_head_of_more_than_64_kib_is_refused() {
     let server = Server::start(|mut stream| async move {
         read_request(&mut stream).await;

@@ -137,3 +137,15 @@ fn nothing_shows_a_key() {
         assert!(!shown.contains(part), "{shown}");
     }
 }
+
+#[test]
+fn a_keyring_shows_the_ids_of_its_keys() {
+    let keys = Keyring::builder()
+        .decrypt_only(KeyId(6), Key::from_text("K", ONE).unwrap())
+        .primary(KeyId(7), Key::from_text("K", TWO).unwrap())
+        .build();
+    assert_eq!(
+        format!("{:?}", keys.unwrap()),
+        "Keyring { primary: KeyId(7), ids: [KeyId(7), KeyId(6)], .. }"
+    );
+}

@@ -265,6 +265,19 @@ async fn every_access_is_told_without_the_value() {
     assert_eq!(count.load(Ordering::Relaxed), 3);
 }
 
+#[tokio::test]
+async fn debug_output_has_the_names_and_no_value() {
+    let store = Store::of([("A", "canary")]);
+    let secrets = secrets(&store).await;
+    assert_eq!(value(&secrets).await.unwrap(), "canary");
+    let shown = format!("{secrets:?}");
+    assert!(
+        shown.contains("Development") && shown.contains(r#"names: ["A"]"#),
+        "{shown}"
+    );
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
 // Eight secrets each, because the chance of a single one makes peaks of its own at a dozen calls a second.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_instances_that_start_together_spread_their_reads() {
