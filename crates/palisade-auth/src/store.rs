@@ -54,7 +54,7 @@ impl Store {
         }
     }
 
-    /// What is wrong with its settings, for those who are built with it.
+    /// The mistake in its settings, for those who are built with it.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let late = self.late.load(Ordering::Relaxed);
         late.then_some("was given a setting after it was cloned; set everything first")
@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-/// What has a store in it.
+/// A value with a store in it.
 pub(crate) trait HasStore {
     fn store(&self) -> &Store;
 }
