@@ -53,6 +53,21 @@ fn a_client_is_grouped_as_its_requests_are() {
 }
 
 #[test]
+fn a_group_has_at_least_one_leading_bit_and_at_most_all_of_them() {
+    let group = |bits, ip: &str| {
+        let setting = ClientIp::peer().v6_prefix(bits);
+        setting.client(ip.parse().unwrap()).group().to_string()
+    };
+    for bits in [0, 1] {
+        assert_eq!(group(bits, "2001:db8::1"), "::");
+        assert_eq!(group(bits, "fe80::1"), "8000::");
+    }
+    for bits in [128, 129, 255] {
+        assert_eq!(group(bits, "2001:db8::1"), "2001:db8::1");
+    }
+}
+
+#[test]
 fn a_proxy_is_trusted_and_a_client_is_not() {
     let trusts = |setting: &str, peer: &str| {
         let setting: ClientIp = setting.parse().unwrap();
