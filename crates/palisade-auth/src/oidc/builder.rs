@@ -87,7 +87,7 @@ impl OidcBuilder {
     /// registered as `jwks_uri`, each as [`VerifyingKey::to_jwk`](crate::VerifyingKey::to_jwk) writes it.
     ///
     /// The provider finds the key by its `kid`. Where it knows a certificate instead, as Entra ID does, give each key
-    /// [its own](SigningKey::certificate): the token then has `x5t#S256`, and no `kid`.
+    /// [its own](crate::SigningKey::certificate): the token then has `x5t#S256`, and no `kid`.
     #[must_use]
     pub fn private_key_client(mut self, id: &str, keys: SigningKeys) -> Self {
         self.client = Client::with_key(id, keys);
