@@ -162,6 +162,7 @@ fn repetitions_are_held_back_and_counted() {
     }
     audit.record(critical("bob"));
     receiver.until_accepted(2);
+    // The window is told by the system's clock, which nothing pauses outside of Tokio.
     std::thread::sleep(Duration::from_millis(500));
     audit.record(critical("ada"));
     guard.shutdown(5 * SECOND);

@@ -105,8 +105,8 @@ pub trait Filter: Sized {
 
     /// Whether the hooks below have something to do for a request that has passed with this; default: they do.
     ///
-    /// Where no filter of the service has, none of these hooks is called, and what they kept is dropped before the
-    /// inner service is called.
+    /// If no filter of the service has anything to do, none of these hooks is called, and the values that they kept are
+    /// dropped before the inner service is called.
     #[inline]
     fn needs_response(&self, kept: &Self::Kept) -> bool {
         let _ = kept;

@@ -188,8 +188,8 @@ impl Issuer {
     ///
     /// # Security
     ///
-    /// What is left to tell ID tokens by is their `aud`, which names the client and must not be one of the
-    /// [audiences](Self::audience), their `typ` or `token_use`, and `at_hash` or `c_hash`: those are refused still.
+    /// ID tokens are then refused by their `typ` or `token_use`, by `at_hash` or `c_hash`, and by their `aud` alone, which
+    /// names the client: the client's id must not be one of the [audiences](Self::audience).
     #[must_use]
     pub const fn may_send_nonce(mut self) -> Self {
         self.nonces = true;

@@ -171,9 +171,9 @@ impl RefreshTokens {
     ///
     /// # Security
     ///
-    /// Who presents a token without its key is refused and noted, and the family stays as it is, whether the token was used
-    /// before or not: a token that was stolen without the key is of no use, so that its owner need not sign in again. Who
-    /// has the key and uses a token twice loses the family, as with tokens that are bound to none. Signing out
+    /// A token that is presented without its key is refused and noted, and the family stays as it is, whether the token was
+    /// used before or not: a token that was stolen without the key is of no use, so that its owner need not sign in again. A
+    /// token that is used twice with its key ends the family, as one that is bound to no key does. Signing out
     /// ([`revoke`](Self::revoke)) takes no key; ask for a proof before where that matters.
     pub fn rotate_bound(
         &self,
