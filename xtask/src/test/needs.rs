@@ -105,6 +105,12 @@ const NEEDS: &[Need] = &[
         asked: Asked::Full,
         origin: Origin::System("strace", "strace"),
     },
+    // Vector's remap language.
+    Need {
+        packages: &["palisade-audit"],
+        asked: Asked::Full,
+        origin: Origin::Python("vrl", &["vrl-python==0.1.0"], "python"),
+    },
     Need {
         packages: &["palisade-tests"],
         asked: Asked::Full,
@@ -215,6 +221,7 @@ mod tests {
             Origin::Python("ocsf", ..) => vec!["target/ocsf"],
             Origin::Python("jose", ..) => vec!["target/jose"],
             Origin::Python("hashes", ..) => vec!["target/hashes"],
+            Origin::Python("vrl", ..) => vec!["target/vrl"],
             Origin::Python(environment, ..) => vec![environment],
             Origin::Unpacked(name, ..) => vec![name],
             Origin::Cargo(.., variable) => vec![variable],
@@ -236,7 +243,13 @@ mod tests {
         assert_eq!(names(&audit(false)), ["target/ocsf"]);
         assert_eq!(
             names(&audit(true)),
-            ["target/ocsf", "rsyslogd", "syslog-ng", "strace"]
+            [
+                "target/ocsf",
+                "rsyslogd",
+                "syslog-ng",
+                "strace",
+                "target/vrl"
+            ]
         );
         let all = Wanted {
             full: true,

@@ -5,6 +5,7 @@ mod ocsf;
 mod records;
 #[path = "../support/mod.rs"]
 mod support;
+mod vector;
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The configurations of the pages about shipping, against the files and lines that a trail writes.
 //!
-//! rsyslog and syslog-ng are run, here and in `main.rs`. The other collectors are on no registry that a test may install
-//! from: each configuration is parsed, its parts are followed to where they lead, and what it says of files and members is
-//! compared with those of a real trail.
+//! rsyslog and syslog-ng are run, here and in `main.rs`, and the program of Vector's transform in `formats/vector.rs`. The other
+//! collectors are on no registry that a test may install from: each configuration is parsed, its parts are followed to where
+//! they lead, and what it says of files and members is compared with those of a real trail.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
