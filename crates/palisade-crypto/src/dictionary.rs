@@ -165,14 +165,18 @@ mod tests {
 
     #[test]
     fn a_document_is_127_levels_deep_at_most() {
-        let nested = |levels: usize| {
-            let value = (0..levels).fold(Value::Null, |value, _| Value::Array(vec![value]));
-            let fields = Fields::DEFAULT_SENSITIVE;
-            walk(&mut { value }, &fields, &mut String::new(), &mut |_, _| {
-                Ok(())
-            })
-        };
-        assert!(nested(127).is_ok());
-        assert!(matches!(nested(128), Err(Error::TooDeep { limit: 127 })));
+        let array: fn(Value) -> Value = |value| Value::Array(vec![value]);
+        let object: fn(Value) -> Value = |value| serde_json::json!({ "a": value });
+        for wrapped in [array, object] {
+            let nested = |levels: usize| {
+                let value = (0..levels).fold(Value::Null, |value, _| wrapped(value));
+                let fields = Fields::DEFAULT_SENSITIVE;
+                walk(&mut { value }, &fields, &mut String::new(), &mut |_, _| {
+                    Ok(())
+                })
+            };
+            assert!(nested(127).is_ok());
+            assert!(matches!(nested(128), Err(Error::TooDeep { limit: 127 })));
+        }
     }
 }

@@ -110,7 +110,7 @@ pub(super) const SUBJECTS: [Subject; 10] = [
             "request_id/client.rs",
             "request_id/trace.rs",
         ],
-        tests: &["cors", "layers", "request_id"],
+        tests: &["cors", "layers", "observation", "request_id"],
     },
     Subject {
         package: "palisade-audit",

@@ -62,8 +62,11 @@ fn a_group_has_at_least_one_leading_bit_and_at_most_all_of_them() {
         assert_eq!(group(bits, "2001:db8::1"), "::");
         assert_eq!(group(bits, "fe80::1"), "8000::");
     }
+    let ip: IpAddr = "2001:db8::1".parse().unwrap();
     for bits in [128, 129, 255] {
         assert_eq!(group(bits, "2001:db8::1"), "2001:db8::1");
+        let client = ClientIp::peer().v6_prefix(bits).client(ip);
+        assert_eq!(client, ClientIp::peer().v6_prefix(128).client(ip));
     }
 }
 

@@ -234,6 +234,19 @@ mod tests {
     }
 
     #[test]
+    fn debug_output_names_the_form_and_no_key() {
+        let key = || key::unchecked([1; 32]);
+        assert_eq!(format!("{:?}", key()), "Key([redacted])");
+        let aes_gcm = LegacyReader::aes_gcm(key());
+        assert_eq!(format!("{aes_gcm:?}"), "LegacyReader(AES-256-GCM)");
+        #[cfg(feature = "fernet")]
+        assert_eq!(
+            format!("{:?}", LegacyReader::fernet(key())),
+            "LegacyReader(Fernet)"
+        );
+    }
+
+    #[test]
     fn what_is_too_short_is_malformed() {
         let reader = LegacyReader::aes_gcm(key::unchecked([1; 32]));
         for text in ["", "AAAA", "%", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
@@ -253,6 +266,15 @@ mod tests {
         let open = |token: &str, now| reader.open(token, UnixTime::from_secs(now));
         let hello = "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==";
         assert_eq!(**open(hello, NOW).unwrap(), *b"hello");
+        // Made a second before, and good to the last second of its life and of the 60 that clocks may differ by.
+        for (now, is_good) in [
+            (NOW + 59, true),
+            (NOW + 60, false),
+            (NOW - 61, true),
+            (NOW - 62, false),
+        ] {
+            assert_eq!(open(hello, now).is_ok(), is_good, "{now}");
+        }
         for (what, token, now) in [
             (
                 "incorrect mac",

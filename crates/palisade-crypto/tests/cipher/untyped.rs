@@ -74,6 +74,13 @@ fn the_type_of_a_legacy_value_is_what_the_caller_says_and_not_what_its_bytes_loo
             "{refused:?}"
         );
     }
+    let message = |stored: &str| cipher.decrypt_str(stored, &PLACE).unwrap_err().to_string();
+    assert_eq!(message(BINARY), "the sealed value is bytes, not text");
+    let number = strict.encrypt_value(&json!(7), &PLACE).unwrap();
+    assert_eq!(
+        message(&number),
+        "the sealed value is a JSON value that is not text, not text"
+    );
 }
 
 #[test]

@@ -240,6 +240,7 @@ mod tests {
             ("POST", vec![("sec-fetch-site", "none")], true),
             ("POST", vec![("sec-fetch-site", "cross-site")], false),
             ("POST", vec![("sec-fetch-site", "same-site")], false),
+            ("POST", vec![("sec-fetch-site", "")], true),
             ("POST", vec![], true),
             ("POST", vec![("origin", "https://example.com")], true),
             ("POST", vec![("origin", "https://attacker.example")], false),

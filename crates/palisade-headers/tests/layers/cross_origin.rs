@@ -1,7 +1,7 @@
 //! Requests that `CrossOriginGuardLayer` refuses, and the form of its refusals.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use http_body_util::{BodyExt, Empty};
 use palisade_core::{EventKind, RequestScope};
 use palisade_headers::{CorsLayer, CrossOriginGuardLayer};
@@ -241,6 +241,30 @@ async fn a_bypass_lets_its_requests_pass_alone() {
             403,
             "{path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_bypass_of_a_host_is_about_its_name_and_every_port() {
+    for (named, asked, expected) in [
+        ("hooks.example", "hooks.example", 200),
+        ("hooks.example", "hooks.example:8443", 200),
+        ("hooks.example", "Hooks.Example:8443", 200),
+        ("hooks.example", "a.hooks.example", 403),
+        ("hooks.example", "hooks.example.attacker.example", 403),
+        ("hooks.example", "", 403),
+        ("[2001:db8::1]", "[2001:db8::1]", 200),
+        ("[2001:db8::1]", "[2001:db8::1]:8443", 200),
+        ("[2001:db8::1]", "[2001:db8::2]:8443", 403),
+    ] {
+        let guard = CrossOriginGuardLayer::new()
+            .add_insecure_bypass(&format!("{named}/hooks/"))
+            .unwrap();
+        let mut request = post("/hooks/pay", &FORGED);
+        let asked = asked.parse().unwrap();
+        request.headers_mut().insert(header::HOST, asked);
+        let what = format!("{named} {:?}", request.headers());
+        assert_eq!(status(guard, request).await, expected, "{what}");
     }
 }
 

@@ -367,5 +367,7 @@ async fn a_call_outside_any_request_is_left_alone() {
         .unwrap()
         .into_body();
     assert_eq!(headers["x-request-id"], "own");
-    assert!(call(PropagateRequestIdLayer::off(), &[]).await.is_empty());
+    let off = PropagateRequestIdLayer::off();
+    assert!(call(off.clone(), &[]).await.is_empty());
+    assert!(call(off.leak(), &[]).await.is_empty());
 }
