@@ -78,20 +78,18 @@ mod tests {
                 "{allowed}"
             );
         }
-        for refused in [
-            "http://example.com/",
-            "http://128.0.0.1/",
-            "http://0.0.0.0/",
-            "http://localhost.example.com/",
-            "http://notlocalhost/",
-            "http://[::2]/",
-            "ftp://127.0.0.1/",
-            "/path",
+        for (refused, reason) in [
+            ("http://example.com/", "plain http"),
+            ("http://128.0.0.1/", "plain http"),
+            ("http://0.0.0.0/", "plain http"),
+            ("http://localhost.example.com/", "plain http"),
+            ("http://notlocalhost/", "plain http"),
+            ("http://[::2]/", "plain http"),
+            ("ftp://127.0.0.1/", "not https"),
+            ("/path", "no host"),
         ] {
-            assert!(
-                admit(&uri(refused), PlainHttp::Loopback).is_err(),
-                "{refused}"
-            );
+            let error = admit(&uri(refused), PlainHttp::Loopback).unwrap_err();
+            assert!(error.to_string().contains(reason), "{refused}: {error}");
         }
         assert!(admit(&uri("http://example.com/"), PlainHttp::Anywhere).is_ok());
         assert!(admit(&uri("ftp://example.com/"), PlainHttp::Anywhere).is_err());

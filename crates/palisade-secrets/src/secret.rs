@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_the_same_where_every_byte_is() {
+        let texts = ["", "a", "b", "ab", "ba", "aba", "abb", "aa", "bb"];
+        for a in texts {
+            for b in texts {
+                let same = Secret::new(a).same_value(&Secret::new(b));
+                assert_eq!(same, a == b, "{a} and {b}");
+            }
+        }
+    }
+
+    #[test]
     fn a_header_is_kept_until_the_secret_is_another() {
         let secret = Secret::new("a");
         assert_eq!(secret.header(), None);

@@ -154,7 +154,7 @@ pub(super) const SUBJECTS: [Subject; 10] = [
             "secret.rs",
             "secrets.rs",
         ],
-        tests: &["bearer", "sources"],
+        tests: &["bearer", "forms", "sources"],
     },
     Subject {
         package: "palisade-client",
