@@ -51,7 +51,10 @@ fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
     None
 }
 
-#[cfg(feature = "hyper")]
+#[cfg_attr(
+    not(feature = "hyper"),
+    expect(unused_variables, reason = "no type is known")
+)]
 fn is_one_of_the_caller(error: &(dyn Error + 'static)) -> bool {
     #[cfg(feature = "reqwest")]
     if let Some(error) = error.downcast_ref::<reqwest::Error>()
@@ -59,17 +62,18 @@ fn is_one_of_the_caller(error: &(dyn Error + 'static)) -> bool {
     {
         return true;
     }
+    #[cfg(feature = "hyper")]
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
         // hyper calls an error of the request's body one of its user.
         return error.is_user();
     }
     // Over HTTP/2 the body's error is told to the upstream as a reset, and comes back as one that nobody else made.
-    error
-        .downcast_ref::<h2::Error>()
-        .is_some_and(|error| error.is_reset() && !error.is_remote() && !error.is_library())
-}
-
-#[cfg(not(feature = "hyper"))]
-fn is_one_of_the_caller(_: &(dyn Error + 'static)) -> bool {
+    #[cfg(feature = "hyper")]
+    if let Some(error) = error.downcast_ref::<h2::Error>() {
+        return error.is_reset() && !error.is_remote() && !error.is_library();
+    }
     false
 }
+
+#[cfg(all(test, feature = "hyper"))]
+mod tests;

@@ -30,7 +30,6 @@ struct Slice {
 }
 
 const SLICES: usize = 10;
-const SLICE: Duration = Duration::from_secs(1);
 
 /// A retry, in the unit that shares are rounded to.
 const RETRY: u64 = 1_000_000;
@@ -97,11 +96,7 @@ impl Counts {
             self.current = (self.current + 1) % SLICES;
             self.slices[self.current] = Slice::default();
         }
-        if past < SLICES as u64 {
-            self.since += SLICE * past as u32;
-        } else {
-            self.since = now;
-        }
+        self.since += Duration::from_secs(past);
         &mut self.slices[self.current]
     }
 }
@@ -120,5 +115,37 @@ mod tests {
         let budget = Budget::new(0.2, 1);
         assert!(budget.withdraw());
         assert!(!budget.is_unused(now), "a retry");
+    }
+
+    #[test]
+    fn what_is_counted_counts_for_nine_seconds_and_never_for_ten() {
+        let start = time::now();
+        // Times in halves of a second: a call, then a retry, then a look.
+        let each = |from: u32| from..=from + 23;
+        for call in each(0) {
+            for retry in each(call) {
+                for look in each(retry) {
+                    let at = |halves: u32| start + Duration::from_millis(500) * halves;
+                    let mut counts = Counts {
+                        slices: [Slice::default(); SLICES],
+                        current: 0,
+                        since: start,
+                    };
+                    counts.slide(at(call)).calls += 1;
+                    counts.slide(at(retry)).retries += 1;
+                    counts.slide(at(look));
+                    let calls: u64 = counts.slices.iter().map(|slice| slice.calls).sum();
+                    let retries: u64 = counts.slices.iter().map(|slice| slice.retries).sum();
+                    for (age, counted) in [(look - call, calls), (look - retry, retries)] {
+                        let expected = if age < 18 {
+                            1..=1
+                        } else {
+                            0..=u64::from(age < 20)
+                        };
+                        assert!(expected.contains(&counted), "{call} {retry} {look}");
+                    }
+                }
+            }
+        }
     }
 }

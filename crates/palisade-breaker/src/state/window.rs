@@ -162,17 +162,15 @@ impl TimeWindow {
         if now < until {
             return;
         }
-        let past = now.saturating_duration_since(until).as_nanos() / self.slice.as_nanos() + 1;
+        let late = now.saturating_duration_since(until).as_nanos();
+        let past = late / self.slice.as_nanos() + 1;
         for _ in 0..past.min(SLICES as u128) {
             self.current = (self.current + 1) % SLICES;
             let gone = std::mem::take(&mut self.slices[self.current]);
             self.total.take_off(gone);
         }
-        self.until = if past < SLICES as u128 {
-            Some(until + self.slice * u32::try_from(past).unwrap_or(u32::MAX))
-        } else {
-            Some(now + self.slice)
-        };
+        let into = Duration::from_nanos((late % self.slice.as_nanos()) as u64);
+        self.until = Some(now + (self.slice - into));
     }
 
     fn clear(&mut self) {
@@ -181,3 +179,6 @@ impl TimeWindow {
         self.until = None;
     }
 }
+
+#[cfg(test)]
+mod tests;
