@@ -154,3 +154,25 @@ impl GrpcWatch {
         self.call.end(Verdict::Failure(None));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_statuses_stand_for_those_of_grpc() {
+        // From the gRPC documentation, http-grpc-status-mapping.md.
+        let mapped = |code: u16| match code {
+            400 => 13,
+            401 => 16,
+            403 => 7,
+            404 => 12,
+            429 | 502 | 503 | 504 => 14,
+            _ => 2,
+        };
+        for code in 100..1_000 {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_eq!(code_of_http(status), mapped(code), "{code}");
+        }
+    }
+}

@@ -155,3 +155,22 @@ pub(crate) enum MachineEvent {
     LeaseLost,
     WouldTrip,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_keeps_its_time_and_whether_it_was_slow() {
+        for nanos in [1, 2, 3, 1_000_000_007, u64::MAX >> 1] {
+            for slow in [false, true] {
+                let head = Head::new(nanos, slow);
+                assert_eq!((head.nanos(), head.is_slow()), (Some(nanos), slow));
+            }
+        }
+        assert_eq!(Head::UNKNOWN.nanos(), None);
+        assert!(!Head::UNKNOWN.is_slow());
+        // The breaker's first nanosecond stands for its beginning, which would look like no time.
+        assert_eq!(Head::new(0, false).nanos(), Some(1));
+    }
+}

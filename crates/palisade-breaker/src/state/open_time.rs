@@ -98,6 +98,24 @@ mod tests {
     }
 
     #[test]
+    fn the_jitter_is_that_of_splitmix64() {
+        // The first numbers of the reference implementation, <https://prng.di.unimi.it/splitmix64.c>, seeded with 1234567.
+        let numbers: [u64; 5] = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        let mut open = OpenTime::new(1_234_567);
+        for number in numbers {
+            // As a fraction of 2^64, to the 53 bits of a float that lie above.
+            let fraction = number as f64 / 2_f64.powi(64);
+            assert!((open.unit() - fraction).abs() < 2_f64.powi(-52), "{number}");
+        }
+    }
+
+    #[test]
     fn what_the_server_asks_lengthens_up_to_the_cap() {
         let plan = plan(1.0, 0.0);
         for (asked, expected) in [(3, 10), (25, 25), (86_400, 60)] {

@@ -166,3 +166,55 @@ impl Plan {
         threshold.or_else(|| is_alone.then(|| at_least_one(5)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn failures_are_remembered_for_the_longest_window_that_counts_them() {
+        let rated = FailureRules {
+            rate: Some(0.5),
+            ..FailureRules::default()
+        };
+        let plan = |failures: FailureRules, extent: Extent| Plan {
+            failures,
+            extent,
+            within: Some(secs(10)),
+            ..Plan::default()
+        };
+        let calls = Extent::Calls(at_least_one(100));
+        for (failures, extent, expected) in [
+            (FailureRules::default(), Extent::Time(MINUTE), 10),
+            (FailureRules::default(), calls, 10),
+            (rated, Extent::Time(secs(300)), 300),
+            (rated, Extent::Time(secs(5)), 10),
+            (rated, calls, 10),
+        ] {
+            let plan = plan(failures, extent);
+            assert_eq!(plan.memory(), secs(expected), "{plan:?}");
+        }
+        let slow = Plan {
+            slow: Some(SlowRule {
+                bound: secs(1),
+                share: 0.5,
+            }),
+            ..plan(FailureRules::default(), Extent::Time(secs(300)))
+        };
+        assert_eq!(slow.memory(), secs(300));
+        assert_eq!(Plan::default().memory(), MINUTE);
+    }
+
+    #[test]
+    fn a_function_of_the_openings_is_shown_by_its_name() {
+        let plan = Plan {
+            open_by: Some(OpenBy(Arc::new(|_| MINUTE))),
+            ..Plan::default()
+        };
+        assert!(format!("{plan:?}").contains("open_by: Some(OpenBy)"));
+    }
+}

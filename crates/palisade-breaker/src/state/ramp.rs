@@ -54,6 +54,7 @@ impl Ramp {
 
 #[cfg(test)]
 mod tests {
+    use super::Step::{Admit, Refuse};
     use super::*;
 
     #[test]
@@ -63,18 +64,24 @@ mod tests {
         // By hand: a tenth and 0.9 of the time gone, so 0.1, 0.55 and 0.91 of a thousand calls each.
         for (second, admitted) in [(0, 100..=102), (5, 549..=551), (9, 909..=911)] {
             let now = start + Duration::from_secs(second);
-            let passed = (0..1_000).filter(|_| ramp.step(now) == Step::Admit).count();
+            let passed = (0..1_000).filter(|_| ramp.step(now) == Admit).count();
             assert!(admitted.contains(&passed), "{passed} at {second} s");
         }
         assert_eq!(ramp.step(start + Duration::from_secs(10)), Step::Over);
     }
 
     #[test]
+    fn one_credit_is_one_call() {
+        let start = palisade_core::time::now();
+        let mut ramp = Ramp::new(start, Duration::from_secs(9));
+        // 0.1 + 0.9 * 4 / 9 is a half: every other call, after the one that passes at once.
+        let steps = [(); 6].map(|()| ramp.step(start + Duration::from_secs(4)));
+        assert_eq!(steps, [Admit, Admit, Refuse, Admit, Refuse, Admit]);
+    }
+
+    #[test]
     fn the_first_call_passes() {
         let now = palisade_core::time::now();
-        assert_eq!(
-            Ramp::new(now, Duration::from_secs(1)).step(now),
-            Step::Admit
-        );
+        assert_eq!(Ramp::new(now, Duration::from_secs(1)).step(now), Admit);
     }
 }

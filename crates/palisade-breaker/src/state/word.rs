@@ -78,3 +78,23 @@ impl Code {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_keeps_its_parts_apart() {
+        for trials in [0, 1, 2, 0x1ffe, 0x1fff] {
+            for (failures, kept) in [(0, 0), (1, 1), (2, 2), (0xffff, 0xffff), (0x1_0000, 0xffff)] {
+                for epoch in [0, 1, 2, u32::MAX] {
+                    let word = Word::new(Code::HalfOpen, trials, failures, epoch);
+                    let word = Word::from_bits(word.bits());
+                    assert_eq!(word.code(), Code::HalfOpen);
+                    let parts = (word.trials(), word.failures(), word.epoch());
+                    assert_eq!(parts, (trials, kept, epoch));
+                }
+            }
+        }
+    }
+}

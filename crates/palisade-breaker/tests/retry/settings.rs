@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, Response};
-use palisade_breaker::{RetryEvent, RetryLayer};
+use palisade_breaker::{HttpRetry, Judge, RetryAdvice, RetryEvent, RetryLayer, retry_if};
 use palisade_core::time::now;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -193,4 +193,28 @@ async fn a_grpc_server_is_told_how_often_it_was_tried_before() {
     }
     let seen = attempts(layer(), request(Method::POST), unavailable, AT_ONCE).await;
     assert_eq!(told(&seen), [None, None, None], "it is no gRPC");
+}
+
+#[test]
+fn a_judge_of_boxed_errors_has_the_same_statuses() {
+    let judge = HttpRetry::default().retry_on([409]).boxed();
+    for (status, advice) in [
+        (409, RetryAdvice::Again),
+        (503, RetryAdvice::Again),
+        (404, RetryAdvice::No),
+    ] {
+        let response = Response::builder().status(status).body(()).unwrap();
+        let result = Ok::<_, &tower::BoxError>(&response);
+        assert_eq!(judge.judge(result), advice, "{status}");
+    }
+}
+
+#[test]
+fn judges_show_what_they_retry() {
+    let judge = HttpRetry::default().retry_on([409, 429]);
+    let shown = format!("{:?}", judge.retry_on_grpc([8, 10]));
+    let expected = "HttpRetry { retry_on: [409, 429], retry_on_grpc: 0b10100000000 }";
+    assert_eq!(shown, expected);
+    let closure = retry_if(|_: Result<&(), &std::io::Error>| RetryAdvice::No);
+    assert_eq!(format!("{closure:?}"), "RetryIf");
 }

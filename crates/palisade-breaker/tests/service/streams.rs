@@ -166,6 +166,36 @@ async fn a_trial_of_a_stream_succeeds_at_its_first_message() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_trial_whose_body_breaks_off_while_others_are_awaited_fails() {
+    let layer = BreakerLayer::http("x").failure_threshold(1);
+    let layer = layer.successes_to_close(2);
+    let breaker = layer.handle();
+    breaker.try_acquire().unwrap().failure();
+    advance(secs(60)).await;
+    let body = call(layer.layer(answering(broken))).await.into_body();
+    assert_eq!(breaker.state(), State::HalfOpen, "a success so far");
+    assert!(body.collect().await.is_err());
+    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.retry_after(), Some(secs(60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_whose_body_breaks_off_is_no_success_any_more() {
+    // Two of four must succeed, and so two may fail.
+    let layer = BreakerLayer::http("x").failure_threshold(1);
+    let layer = layer.trial_success_rate(0.5, 4);
+    let breaker = layer.handle();
+    breaker.try_acquire().unwrap().failure();
+    advance(secs(60)).await;
+    let body = call(layer.layer(answering(broken))).await.into_body();
+    assert!(body.collect().await.is_err());
+    for state in [State::HalfOpen, State::Closed] {
+        breaker.try_acquire().unwrap().success();
+        assert_eq!(breaker.state(), state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_of_streams_recovers_though_none_of_them_ends() {
     let layer = BreakerLayer::grpc("x").failure_threshold(1);
     let breaker = layer.handle();

@@ -49,6 +49,17 @@ async fn a_window_of_time_slides() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_rate_there_is_no_window() {
+    let has_window = |layer: BreakerLayer| layer.handle().metrics().window.is_some();
+    assert!(!has_window(BreakerLayer::new("x")));
+    assert!(!has_window(BreakerLayer::new("x").consecutive_failures(5)));
+    assert!(has_window(BreakerLayer::new("x").failure_rate(0.5)));
+    assert!(has_window(
+        BreakerLayer::new("x").slow_call_rate(0.5, secs(2))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_rate_counts_before_the_minimum_of_calls() {
     let breaker = over_calls(0.5, 100);
     fail(&breaker, 19);
