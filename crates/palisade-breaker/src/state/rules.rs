@@ -55,7 +55,7 @@ impl Rules {
         } = window.tally(now);
         let enough = calls >= plan.minimum_calls();
         // The quotient is the number that the share is written as, which a product need not be: 7 of 100 is 0.07.
-        // Shares are above zero, so that no call at all is never enough.
+        // Shares are above zero, so a count of zero never reaches one.
         let over = |count: u64, share: f64| count as f64 / calls as f64 >= share;
         let failing = plan.failures.rate.is_some_and(|share| over(failed, share));
         let slowing = plan.slow.is_some_and(|rule| over(slow, rule.share));
