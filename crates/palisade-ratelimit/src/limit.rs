@@ -18,6 +18,8 @@ mod rate;
 mod rule;
 mod rules;
 mod sliding_window;
+#[cfg(test)]
+mod tests;
 mod token_bucket;
 #[cfg(feature = "redis")]
 mod wire;

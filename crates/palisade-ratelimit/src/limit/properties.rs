@@ -39,6 +39,25 @@ fn some_gap(rng: &mut TestRng) -> u64 {
     }
 }
 
+/// What was charged lately, to be given back in any order, or never.
+#[derive(Default)]
+struct Charged(Vec<(u64, u64)>);
+
+impl Charged {
+    fn note(&mut self, now: u64, cost: u64) {
+        if self.0.len() == 30 {
+            self.0.remove(0);
+        }
+        self.0.push((now, cost));
+    }
+
+    /// One of them, mostly none.
+    fn take(&mut self, rng: &mut TestRng) -> Option<(u64, u64)> {
+        let some = rng.below(16) == 0 && !self.0.is_empty();
+        some.then(|| self.0.swap_remove(rng.below(self.0.len() as u64) as usize))
+    }
+}
+
 #[test]
 fn policies_decide_as_their_naive_models_do() {
     for seed in 0..20 {
@@ -52,15 +71,14 @@ fn policies_decide_as_their_naive_models_do() {
         let state = Word::zeros(rules.words());
         let mut models: Vec<Model> = limits.iter().map(Model::of).collect();
         let mut now = 0;
-        let mut last_charge = None;
+        let mut charged = Charged::default();
         for step in 0..steps(1_000_000) / 20 {
             now += some_gap(rng);
-            if let Some((at, cost)) = last_charge.filter(|_| rng.below(16) == 0) {
+            if let Some((at, cost)) = charged.take(rng) {
                 rules.refund(&state, at, cost);
                 models
                     .iter_mut()
                     .for_each(|model| model.refund(now, at, cost));
-                last_charge = None;
             }
             let cost = [1, 1, 1, 0, 2, 7][rng.below(6) as usize];
             let fewest = models
@@ -74,13 +92,57 @@ fn policies_decide_as_their_naive_models_do() {
             if assessed.fits() {
                 rules.commit(&state, now, cost);
                 models.iter_mut().for_each(|model| model.charge(now, cost));
-                last_charge = Some((now, cost)).filter(|_| cost > 0);
+                charged.note(now, cost);
                 let left = models
                     .iter_mut()
                     .map(|model| model.left(now))
                     .min()
                     .unwrap();
                 assert_eq!(assessed.remaining, left, "{place}");
+            }
+            let reset = models.iter_mut().map(|model| model.reset(now)).max();
+            let full_in = rules.full_at(&state).saturating_sub(now);
+            assert_eq!(Some(full_in), reset, "{place}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_tells_what_is_left_and_when_it_is_full_as_its_naive_model_does() {
+    for seed in 0..60 {
+        let rng = &mut TestRng::new(seed);
+        let limit = some_limit(rng);
+        let rule = limit.compile().unwrap();
+        let state = Word::zeros(rule.words());
+        let mut model = Model::of(&limit);
+        let mut now = 0;
+        let mut charged = Charged::default();
+        for step in 0..steps(300_000) / 60 {
+            now += match rng.below(8) {
+                0 => model.reset(now),
+                _ => some_gap(rng),
+            };
+            if let Some((at, cost)) = charged.take(rng) {
+                rule.refund(&state, at, cost);
+                model.refund(now, at, cost);
+            }
+            for cost in [0, 1, 2, 7, 100_000] {
+                let Check {
+                    fit,
+                    remaining,
+                    reset,
+                } = rule.check(&state, now, cost);
+                assert_eq!(
+                    (fit == Fit::Fits, remaining, reset),
+                    model.assess(now, cost),
+                    "seed {seed}, step {step}, now {now}, cost {cost}, {limit:?}"
+                );
+            }
+            let cost = 1 + rng.below(3);
+            if model.left(now) >= cost {
+                rule.commit(&state, now, cost);
+                model.charge(now, cost);
+                charged.note(now, cost);
             }
         }
     }
@@ -93,14 +155,19 @@ fn a_wait_is_as_long_as_it_must_be_and_no_longer() {
         let rng = &mut TestRng::new(seed);
         let rule = some_limit(rng).compile().unwrap();
         let state = Word::zeros(rule.words());
-        let mut now = 0;
+        let (mut now, mut last_wait) = (0, 0);
         for _ in 0..steps(200_000) / 40 {
-            now += some_gap(rng);
+            now += match rng.below(4) {
+                0 => last_wait,
+                _ => some_gap(rng),
+            };
+            last_wait = 0;
             let cost = 1 + rng.below(3);
             match rule.check(&state, now, cost).fit {
                 Fit::Fits => rule.commit(&state, now, cost),
                 Fit::Wait(wait) => {
                     waits += 1;
+                    last_wait = wait;
                     assert_eq!(
                         rule.check(&state, now + wait, cost).fit,
                         Fit::Fits,

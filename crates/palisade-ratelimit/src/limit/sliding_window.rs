@@ -68,7 +68,8 @@ impl SlidingWindow {
 
     pub(super) fn words(&self) -> usize {
         let log2 = self.packing.lanes_log2();
-        FIRST_LANE + ((LANES - 1) >> log2) as usize + 1
+        // The lane of the number `STEPS` is the last.
+        FIRST_LANE + (STEPS >> log2) as usize + 1
     }
 
     fn place(&self, step: u64) -> (usize, u64) {
@@ -134,10 +135,7 @@ impl SlidingWindow {
         let step = self.step_of(state, now);
         let used = self.used(state, step);
         let after = used.saturating_add(cost);
-        let left = || match used {
-            0 => 0,
-            _ => self.full_at(state).saturating_sub(now),
-        };
+        let left = || self.full_at(state).saturating_sub(now);
         if after <= quota {
             let reset = if cost > 0 {
                 self.release(step).saturating_sub(now)
@@ -209,7 +207,7 @@ impl SlidingWindow {
             return self.release(newest);
         }
         // A step whose charges were all given back counts nothing.
-        let mut steps = ((newest + 1).saturating_sub(LANES)..newest).rev();
+        let mut steps = (1..LANES).map(|age| newest.saturating_sub(age));
         let last = steps.find(|step| self.count(state, *step) > 0);
         self.release(last.unwrap_or(newest))
     }

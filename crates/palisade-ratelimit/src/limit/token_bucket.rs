@@ -133,3 +133,28 @@ impl TokenBucket {
         Self::from_numbers(scale(self.quota), self.period, burst, at_once)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::{burst, per_second};
+
+    #[test]
+    fn a_debt_ends_with_a_bucket_unless_a_request_of_the_next_second_can_have_made_it() {
+        let mut problems = Problems::none();
+        let bucket = TokenBucket::new(per_second(10), burst(20), &mut problems).unwrap();
+        let (now, depth) = (5_000_000_000, 2_000_000_000);
+        for (debt, bounded) in [
+            (0, 0),
+            (depth, depth),
+            // One who came a second later by the clock, and was decided sooner, took all of the bucket.
+            (depth + 1_000_000_000, depth + 1_000_000_000),
+            (depth + 1_000_000_001, depth),
+            (100 * depth, depth),
+        ] {
+            let state = [Word::new(now + debt)];
+            bucket.bound(&state, now);
+            assert_eq!(bucket.full_at(&state), now + bounded, "{debt}");
+        }
+    }
+}

@@ -1,4 +1,3 @@
-use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -110,12 +109,6 @@ impl Select {
 
     pub(crate) fn choose(&self, view: &RequestView<'_>) -> Selection {
         (self.0)(view)
-    }
-}
-
-impl fmt::Debug for Select {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Select")
     }
 }
 

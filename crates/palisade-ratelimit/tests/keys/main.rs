@@ -6,6 +6,7 @@ mod choice;
 #[cfg(feature = "redis")]
 #[path = "../support/clock.rs"]
 mod clock;
+mod forms;
 mod peers;
 #[cfg(feature = "axum")]
 mod routes;

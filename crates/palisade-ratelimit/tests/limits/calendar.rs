@@ -161,6 +161,21 @@ async fn a_clock_that_is_set_makes_no_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_count_goes_on_under_another_number_and_begins_anew_in_other_windows() {
+    let wall = Wall::at(SUNDAY + 3_600);
+    let counts = Memory::default();
+    let of = |policy| layer(policy, &wall).store(counts.clone());
+    let left = async |layer: &RateLimitLayer| layer.limiter().peek("daily", "a").await.remaining;
+    let old = of(daily(10)).build().unwrap();
+    assert!(old.limiter().check("daily", "a", 6).await.is_allowed());
+    let new = of(daily(7)).replacing(&old).build().unwrap();
+    assert_eq!(left(&new).await, 1);
+    let monthly = Limit::calendar(7, Calendar::month("America/New_York"));
+    let monthly = of(Policy::new("daily").limit(monthly)).replacing(&new);
+    assert_eq!(left(&monthly.build().unwrap()).await, 7);
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_counts_beside_other_limits_all_or_nothing() {
     let wall = Wall::at(SUNDAY);
     let policy = daily(3)

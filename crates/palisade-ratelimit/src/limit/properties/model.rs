@@ -95,6 +95,37 @@ impl Model {
         }
     }
 
+    /// Nanoseconds until it is full again.
+    pub(super) fn reset(&mut self, now: u64) -> u64 {
+        self.advance(now);
+        match self {
+            Self::Bucket {
+                level,
+                count,
+                period,
+                burst,
+                ..
+            } => u64::try_from((*burst * *period - *level).div_ceil(*count)).unwrap(),
+            Self::Fixed { used: 0, .. } => 0,
+            Self::Fixed { began, window, .. } => *began + *window - now,
+            Self::Log { held, .. } => {
+                let last = held.iter().map(|(release, _)| *release).max();
+                last.map_or(0, |release| release - now)
+            }
+        }
+    }
+
+    /// The assessment of a cost: whether it fits, what remains after it, and in what time the limit is full then; the
+    /// last two without the cost where it does not fit.
+    pub(super) fn assess(&mut self, now: u64, cost: u64) -> (bool, u64, u64) {
+        let fits = cost <= self.left(now);
+        let mut after = self.clone();
+        if fits && cost > 0 {
+            after.charge(now, cost);
+        }
+        (fits, after.left(now), after.reset(now))
+    }
+
     pub(super) fn charge(&mut self, now: u64, cost: u64) {
         self.advance(now);
         match self {
