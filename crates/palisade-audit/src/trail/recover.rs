@@ -1,12 +1,14 @@
 //! Recovery after an interrupted writer.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use palisade_core::time::UnixTime;
+use serde_json::value::RawValue;
 
-use super::seal::{self, Hash, SEAL};
+use super::seal::{self, Hash};
 
 /// Read this much at once, from the end.
 const BLOCK: usize = 64 * 1_024;
@@ -80,14 +82,16 @@ pub(crate) fn began(file: &mut File) -> io::Result<Option<UnixTime>> {
     Ok(end.and_then(|end| time_of(&head[..end])))
 }
 
-/// The time of a record: native, ECS and OCSF, in this order.
+/// The time of a record.
 fn time_of(line: &[u8]) -> Option<UnixTime> {
-    let record: serde_json::Value = serde_json::from_slice(line).ok()?;
-    let text = record.get("timestamp").or(record.get("@timestamp"));
+    let record = Members::of(line)?;
+    let text = record
+        .text("timestamp")
+        .or_else(|| record.text("@timestamp"));
     if let Some(text) = text {
-        return of_rfc3339(text.as_str()?);
+        return of_rfc3339(&text);
     }
-    let millis = record.get("time")?.as_u64()?;
+    let millis = record.number("time")?;
     Some(UnixTime::from_duration(Duration::from_millis(millis)))
 }
 
@@ -115,7 +119,7 @@ fn of_rfc3339(text: &str) -> Option<UnixTime> {
 }
 
 /// The last whole record in `tail`, and where it ends. The first line may lack its beginning unless `whole` is set.
-pub(crate) fn last_record(tail: &[u8], whole: bool) -> Option<(Resume, usize)> {
+fn last_record(tail: &[u8], whole: bool) -> Option<(Resume, usize)> {
     let mut end = tail.iter().rposition(|byte| *byte == b'\n')?;
     loop {
         let start = tail[..end].iter().rposition(|byte| *byte == b'\n');
@@ -123,13 +127,13 @@ pub(crate) fn last_record(tail: &[u8], whole: bool) -> Option<(Resume, usize)> {
             return None;
         }
         let line = &tail[start.map_or(0, |at| at + 1)..end];
-        if let Some(seq) = seq_of(line) {
+        if let Some((seq, is_end)) = record_of(line) {
             let resume = Resume {
                 seq,
                 head: seal::hash(line),
                 end: 0,
                 torn: 0,
-                clean: is_end(line) && end + 1 == tail.len(),
+                clean: is_end && end + 1 == tail.len(),
             };
             return Some((resume, end + 1));
         }
@@ -137,145 +141,51 @@ pub(crate) fn last_record(tail: &[u8], whole: bool) -> Option<(Resume, usize)> {
     }
 }
 
-/// The number of a record, if the line is a whole one.
-pub(crate) fn seq_of(line: &[u8]) -> Option<u64> {
+/// The number of a record, if the line is a whole one, and whether it is the end of a file.
+fn record_of(line: &[u8]) -> Option<(u64, bool)> {
     // A file system may leave blocks of zeros behind a crash; they are no JSON.
-    serde_json::from_slice::<serde_json::Value>(line).ok()?;
-    let digits = match find_last(line, SEAL) {
-        Some(at) => &line[at + SEAL.len()..],
-        None => {
-            // Native, and what the other formats call it.
-            let after = |key: &[u8]| {
-                let at = line.windows(key.len()).position(|part| part == key)?;
-                line.get(at + key.len()..)
-            };
-            after(b"\"seq\":").or_else(|| after(b"\"sequence\":"))?
-        }
-    };
-    let len = digits
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    let seq = std::str::from_utf8(&digits[..len]).ok()?.parse().ok()?;
-    (seq <= LARGEST_SEQ).then_some(seq)
+    let record = Members::of(line)?;
+    let seq = record.seq().filter(|seq| *seq <= LARGEST_SEQ)?;
+    Some((seq, record.event().as_deref() == Some("audit_file_end")))
 }
 
-fn is_end(line: &[u8]) -> bool {
-    const END: &[u8] = b"\"audit_file_end\"";
-    line.windows(END.len()).any(|part| part == END)
-}
+/// The members of an object, each as it stands.
+///
+/// A client chooses much of what is deeper inside: names there count for nothing, and values need not be such as can be
+/// read, as a number beyond the range of every type.
+struct Members<'a>(BTreeMap<String, &'a RawValue>);
 
-/// Returns the last place of `part` in a line.
-fn find_last(line: &[u8], part: &[u8]) -> Option<usize> {
-    line.windows(part.len()).rposition(|found| found == part)
+impl<'a> Members<'a> {
+    fn of(json: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok().map(Self)
+    }
+
+    fn object(&self, name: &str) -> Option<Self> {
+        Self::of(self.0.get(name)?.get().as_bytes())
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+
+    /// The number of a record: native, ECS or OCSF.
+    fn seq(&self) -> Option<u64> {
+        self.number("seq")
+            .or_else(|| self.object("event")?.number("sequence"))
+            .or_else(|| self.object("metadata")?.number("sequence"))
+    }
+
+    /// The name of a record's event, likewise.
+    fn event(&self) -> Option<String> {
+        self.text("event")
+            .or_else(|| self.object("event")?.text("action"))
+            .or_else(|| self.object("metadata")?.text("event_code"))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(seq: u64) -> String {
-        format!("{{\"timestamp\":\"t\",\"seq\":{seq},\"event\":\"x\"}}\n")
-    }
-
-    fn scanned(bytes: &[u8]) -> Resume {
-        let mut file = tempfile::tempfile().unwrap();
-        io::Write::write_all(&mut file, bytes).unwrap();
-        scan(&mut file).unwrap()
-    }
-
-    #[test]
-    fn the_time_of_a_record_is_read_in_every_format() {
-        // RFC 3339, section 5.8: 1985-04-12T23:20:50.52Z; the seconds are `date -u -d ... +%s`.
-        for (line, seconds) in [
-            (
-                r#"{"timestamp":"1985-04-12T23:20:50.520Z","seq":1}"#,
-                482_196_050,
-            ),
-            (
-                r#"{"@timestamp":"2024-02-29T00:00:00.000Z"}"#,
-                1_709_164_800,
-            ),
-            (r#"{"time":951782400123,"class_uid":6003}"#, 951_782_400),
-            (r#"{"timestamp":"1970-01-01T00:00:00.000Z"}"#, 0),
-        ] {
-            assert_eq!(
-                time_of(line.as_bytes()).unwrap().as_secs(),
-                seconds,
-                "{line}"
-            );
-        }
-        for line in [
-            "",
-            "{}",
-            r#"{"timestamp":7}"#,
-            r#"{"timestamp":"1900-01-01T00:00:00"}"#,
-        ] {
-            assert_eq!(time_of(line.as_bytes()), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn an_empty_file_begins_at_zero() {
-        let resume = scanned(b"");
-        assert_eq!((resume.seq, resume.torn, resume.clean), (0, 0, true));
-    }
-
-    #[test]
-    fn the_last_whole_line_counts_and_what_is_behind_it_is_torn() {
-        let whole = line(1) + &line(2);
-        for torn in [
-            "",
-            "{",
-            "{\"timestamp\":\"t\",\"seq\":3",
-            "\0\0\0\0",
-            "\0\0\n\0",
-            "{\"seq\":9}",
-        ] {
-            let resume = scanned((whole.clone() + torn).as_bytes());
-            assert_eq!(resume.seq, 2, "{torn:?}");
-            assert_eq!(
-                (resume.end, resume.torn),
-                (whole.len() as u64, torn.len() as u64),
-                "{torn:?}"
-            );
-            assert_eq!(resume.head, seal::hash(line(2).trim_end().as_bytes()));
-        }
-    }
-
-    #[test]
-    fn a_number_that_no_trail_reaches_is_no_record() {
-        let largest = 9_007_199_254_740_991;
-        assert_eq!(scanned(line(largest).as_bytes()).seq, largest);
-        for forged in [largest + 1, u64::MAX] {
-            let resume = scanned((line(3) + &line(forged)).as_bytes());
-            assert_eq!(resume.seq, 3, "{forged}");
-        }
-    }
-
-    #[test]
-    fn nothing_but_a_torn_line_is_all_torn() {
-        let resume = scanned(b"{\"seq\":1");
-        assert_eq!((resume.seq, resume.end, resume.torn), (0, 0, 8));
-    }
-
-    #[test]
-    fn lines_longer_than_a_block_are_found() {
-        let long = format!("{{\"seq\":7,\"path\":\"{}\"}}\n", "x".repeat(3 * BLOCK));
-        let resume = scanned((line(6) + &long + "torn").as_bytes());
-        assert_eq!((resume.seq, resume.torn), (7, 4));
-    }
-
-    #[test]
-    fn any_bytes_behind_whole_lines_leave_the_last_of_them() {
-        use proptest::prelude::*;
-        proptest!(|(count in 1_u64..20, torn in proptest::collection::vec(any::<u8>(), 0..200))| {
-            let whole: String = (1..=count).map(line).collect();
-            let mut bytes = whole.into_bytes();
-            bytes.extend_from_slice(&torn);
-            let resume = scanned(&bytes);
-            prop_assert_eq!(resume.seq, count);
-            prop_assert_eq!(resume.end + resume.torn, bytes.len() as u64);
-        });
-    }
-}
+mod tests;

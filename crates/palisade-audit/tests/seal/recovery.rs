@@ -1,6 +1,7 @@
 //! A trail after a crash.
 
-use crate::{text_of, trail, verify};
+use crate::{SECOND, record, text_of, trail, verify};
+use palisade_audit::{Audit, Format, RollingFile};
 use serde_json::Value;
 
 #[test]
@@ -44,4 +45,44 @@ fn a_trail_that_ended_in_order_is_not_recovered() {
     trail(directory.path(), 1);
     trail(directory.path(), 1);
     assert!(!text_of(directory.path()).contains("audit_recovered"));
+}
+
+#[test]
+fn a_trail_of_any_format_goes_on_behind_the_number_of_its_last_record() {
+    for (format, number) in [
+        (Format::Native, "/seq"),
+        (Format::Ecs, "/event/sequence"),
+        (Format::Ocsf, "/metadata/sequence"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = || RollingFile::new(directory.path()).format(format);
+        let write = || {
+            let (audit, guard) = Audit::builder("svc").file(file()).open().unwrap();
+            // Numbers and names that somebody else chose.
+            audit.record(
+                record(1)
+                    .detail("seq", 900)
+                    .detail("sequence", 901)
+                    .detail("event", "audit_file_end"),
+            );
+            guard.shutdown(SECOND * 5);
+        };
+        write();
+        // As after a crash: without the end of the file.
+        let text = text_of(directory.path());
+        let end = text.trim_end().rfind('\n').unwrap() + 1;
+        std::fs::write(directory.path().join("svc_audit.log"), &text[..end]).unwrap();
+        write();
+
+        let text = text_of(directory.path());
+        assert!(text.contains("audit_recovered"), "{format:?}: {text}");
+        for (nth, line) in (1_u64..).zip(text.lines()) {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(
+                line.pointer(number),
+                Some(&nth.into()),
+                "{format:?}: {line}"
+            );
+        }
+    }
 }
