@@ -48,8 +48,9 @@ impl Names {
         self.parts.insert(joined.into(), action);
     }
 
+    /// Returns how many names are sensitive by their words; without any of these there are no others.
     pub(super) fn len(&self) -> usize {
-        self.parts.len() + self.whole.len()
+        self.parts.len()
     }
 
     pub(super) fn decide(&self, name: &str) -> Option<Action> {
@@ -138,13 +139,12 @@ fn words(name: &str) -> (String, Vec<usize>) {
     let mut chars = name.chars().peekable();
     while let Some(found) = chars.next() {
         let kind = match found {
-            'A'..='Z' => Kind::Upper,
             '0'..='9' => Kind::Digit,
-            'a'..='z' => Kind::Lower,
+            _ if found.is_uppercase() => Kind::Upper,
             _ if found.is_alphabetic() => Kind::Lower,
             _ => Kind::Gap,
         };
-        let next_is_lower = chars.peek().is_some_and(char::is_ascii_lowercase);
+        let next_is_lower = chars.peek().is_some_and(|next| next.is_lowercase());
         let starts = match (before, kind) {
             (Kind::Lower | Kind::Digit, Kind::Upper) => true,
             // The last capital of several begins the next word: `APIKey`.
@@ -157,7 +157,11 @@ fn words(name: &str) -> (String, Vec<usize>) {
             ends.push(joined.len());
         }
         if kind != Kind::Gap {
-            joined.push(found.to_ascii_lowercase());
+            if found.is_ascii() {
+                joined.push(found.to_ascii_lowercase());
+            } else {
+                joined.extend(found.to_lowercase());
+            }
         }
         before = kind;
     }

@@ -328,31 +328,4 @@ impl Copier {
 }
 
 #[cfg(test)]
-mod tests {
-    use palisade_core::time;
-
-    use super::*;
-
-    #[test]
-    fn checkpoints_are_due_by_number_and_by_time_and_never_for_themselves() {
-        let period = Duration::from_secs(60);
-        let key = SigningKey::from_seed(&[7; 32]).unwrap();
-        let mut chain = Chain::resume(Seal::chain().checkpoint(key, 3, period), [0; 32]).unwrap();
-        let start = time::now();
-        assert!(!chain.is_due(start), "nothing to sign");
-        chain.take(b"one");
-        assert!(!chain.is_due(start));
-        assert!(chain.is_due(start + period), "by time");
-        chain.take(b"two");
-        chain.take(b"three");
-        assert!(chain.is_due(start), "by number");
-
-        chain.sign(&mut Vec::new(), 0, start);
-        chain.take(b"checkpoint");
-        assert!(
-            !chain.is_due(start + 10 * period),
-            "an idle trail signs nothing"
-        );
-        assert_eq!(chain.patience(), None);
-    }
-}
+mod tests;

@@ -142,3 +142,59 @@ impl Subscription {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use palisade_core::Severity;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A batch of the lines `first`, `first + 1` and so on.
+    fn batch(first: usize, lines: usize) -> Arc<Batch> {
+        let mut batch = Batch::default();
+        for nth in first..first + lines {
+            batch.bytes.extend_from_slice(nth.to_string().as_bytes());
+            batch.end_line(Severity::Info);
+        }
+        Arc::new(batch)
+    }
+
+    #[test]
+    fn somebody_watches_from_subscribing_until_the_subscription_or_the_trail_ends() {
+        let live = Live::new(0);
+        assert!(!live.is_watched());
+        let subscriptions = [live.subscribe(), live.subscribe()];
+        assert!(live.is_watched());
+        drop(subscriptions);
+        assert!(!live.is_watched());
+        let _subscription = live.subscribe();
+        assert!(live.is_watched());
+        live.end();
+        assert!(!live.is_watched());
+    }
+
+    proptest! {
+        #[test]
+        fn the_latest_lines_are_kept_and_no_batch_more_than_they_need(
+            lens in proptest::collection::vec(1_usize..6, 0..12),
+            keep in 0_usize..12,
+            wanted in 0_usize..14,
+        ) {
+            let live = Live::new(keep);
+            let mut all = 0;
+            for len in lens {
+                live.publish(&batch(all, len));
+                all += len;
+                let kept = wanted.min(keep).min(all);
+                let expected: Vec<String> = (all - kept..all).map(|nth| nth.to_string()).collect();
+                prop_assert_eq!(live.latest(wanted), expected);
+                let recent = live.recent();
+                let held: usize = recent.batches.iter().map(|batch| batch.len()).sum();
+                let oldest = recent.batches.front().map_or(0, |batch| batch.len());
+                prop_assert!(held >= keep.min(all), "{held} of {all}");
+                prop_assert!(oldest == 0 || held - oldest < keep, "{held} without {oldest}");
+            }
+        }
+    }
+}

@@ -133,3 +133,28 @@ fn the_seal_survives_what_clients_send() {
         0
     );
 }
+
+#[test]
+fn a_file_says_in_its_first_record_by_which_key_it_is_signed() {
+    // The first test of RFC 8032, section 7.1: a secret key and its public key.
+    let seed = [
+        0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c,
+        0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae,
+        0x7f, 0x60,
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let key = SigningKey::from_seed(&seed).unwrap();
+    let (_, guard) = Audit::builder("svc")
+        .file(RollingFile::new(directory.path()))
+        .seal(Seal::chain().checkpoint(key, 10, SECOND * 60))
+        .open()
+        .unwrap();
+    guard.shutdown(SECOND * 5);
+    let text = text_of(directory.path());
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(first["event"], "audit_file_begin");
+    assert_eq!(
+        first["details"]["public"],
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    );
+}

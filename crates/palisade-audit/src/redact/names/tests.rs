@@ -148,3 +148,120 @@ fn endless_names_are_masked_without_being_taken_apart() {
         Some(Action::Mask)
     );
 }
+
+#[test]
+fn words_are_told_apart_by_capitals_digits_and_gaps() {
+    let names = Names::defaults();
+    for name in [
+        // The last of several capitals begins the next word.
+        "HTTPEmail",
+        "email2",
+        "EMAIL2",
+        "2email",
+        "line2phone",
+        "user_session_",
+        "user[session]",
+        "x--one--time--code",
+        "__otp__",
+    ] {
+        assert_eq!(names.decide(name), Some(Action::Mask), "{name}");
+    }
+    for name in ["httpemailer", "token_type_", "token[type]", "_"] {
+        assert_eq!(names.decide(name), None, "{name}");
+    }
+}
+
+#[test]
+fn digits_are_part_of_a_name() {
+    let mut names = Names::default();
+    names.set("room2", Action::Mask);
+    for name in ["room2", "Room-2", "my_room_2"] {
+        assert_eq!(names.decide(name), Some(Action::Mask), "{name}");
+    }
+    for name in ["room", "room3", "room22"] {
+        assert_eq!(names.decide(name), None, "{name}");
+    }
+}
+
+#[test]
+fn letters_of_every_alphabet_match_over_case() {
+    let mut names = Names::default();
+    names.set("contraseña", Action::Mask);
+    names.set("Пароль", Action::Mask);
+    for name in [
+        "contraseña",
+        "Contraseña",
+        "CONTRASEÑA",
+        "nuevaContraseña",
+        "user_CONTRASEÑA",
+        "пароль",
+        "ПАРОЛЬ",
+        "новыйПароль",
+    ] {
+        assert_eq!(names.decide(name), Some(Action::Mask), "{name}");
+    }
+    for name in ["contrasea", "contrase-a", "contrasena"] {
+        assert_eq!(names.decide(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_name_may_have_more_words_than_those_that_were_set() {
+    let mut names = Names::default();
+    names.set("roomkey", Action::Mask);
+    assert_eq!(names.decide("my_room_key"), Some(Action::Mask));
+    assert_eq!(names.decide("my_room"), None);
+}
+
+#[test]
+fn a_flag_begins_with_the_word_is() {
+    let names = Names::defaults();
+    for name in ["isolated_session", "my_session", "issuer_auth"] {
+        assert_eq!(names.decide(name), Some(Action::Mask), "{name}");
+    }
+    for name in ["is_mobile", "isMobile", "is-session"] {
+        assert_eq!(names.decide(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_name_tells_about_a_secret_only_where_all_of_its_form_does() {
+    let names = Names::defaults();
+    for name in [
+        // A quantity of something else, and tokens that are not counted.
+        "total_secret",
+        "output_password",
+        "auth_tokens",
+        // A verb without its preposition, and the other way round.
+        "used_token",
+        "changed_password",
+        "password_at",
+        "token_in",
+        // A place of something else.
+        "page_secret",
+    ] {
+        assert_eq!(names.decide(name), Some(Action::Mask), "{name}");
+    }
+    for name in ["total_tokens", "token_used_at", "passwordChangedOn"] {
+        assert_eq!(names.decide(name), None, "{name}");
+    }
+}
+
+#[test]
+fn the_longest_name_that_is_taken_apart_has_256_bytes() {
+    let names = Names::defaults();
+    assert_eq!(names.decide(&"x".repeat(256)), None);
+    assert_eq!(names.decide(&"x".repeat(257)), Some(Action::Mask));
+    assert_eq!(Names::default().decide(&"x".repeat(257)), None);
+}
+
+#[test]
+fn names_that_were_set_count_once_however_they_are_spelled() {
+    let mut names = Names::default();
+    assert_eq!(names.len(), 0);
+    names.set("room_code", Action::Mask);
+    names.set("badge", Action::Drop);
+    names.set("RoomCode", Action::Keep);
+    names.set("--", Action::Mask);
+    assert_eq!(names.len(), 2);
+}

@@ -171,3 +171,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_with_pairs_escapes_or_encodings_is_not_clean() {
+    for text in [
+        "password=x",
+        "it's",
+        "\"quoted\"",
+        "a%20b",
+        "a\\b",
+        "tea\nat four",
+        "caf\u{e9}",
+        "\u{7f}",
+    ] {
+        let signs = Signs::of(text.as_bytes());
+        assert!(!signs.is_clean(text.as_bytes()), "{text:?}");
+    }
+}

@@ -42,7 +42,8 @@ pub(super) fn find(text: &[u8], at: usize) -> Option<Range<usize>> {
             best = Some(at..end);
         }
         let gap = run(text, end, separates);
-        if gap == 0 || gap > 4 || !text.get(end + gap).is_some_and(u8::is_ascii_digit) {
+        // Without a separator there is no digit either: the group ended before something else.
+        if gap > 4 || !text.get(end + gap).is_some_and(u8::is_ascii_digit) {
             return best;
         }
         is_unusual |= text[end..end + gap]
@@ -88,7 +89,7 @@ fn is_issued_length(digits: &[u8]) -> bool {
     let len = digits.len();
     match digits.first() {
         Some(4) => matches!(len, 13 | 16 | 19),
-        Some(5) => len == 16 && (50..=59).contains(&lead(2)),
+        Some(5) => len == 16,
         Some(2) => len == 16 && (2221..=2720).contains(&lead(4)),
         Some(3) => match lead(2) {
             34 | 37 => len == 15,
@@ -113,7 +114,9 @@ fn luhn(digits: &[u8]) -> bool {
         .enumerate()
         .map(|(nth, digit)| match (nth % 2, u32::from(*digit)) {
             (0, digit) => digit,
-            (_, digit) => digit * 2 % 10 + digit * 2 / 10,
+            (_, digit @ ..5) => digit * 2,
+            // The sum of the digits of the double.
+            (_, digit) => digit * 2 - 9,
         })
         .sum();
     sum.is_multiple_of(10)

@@ -327,3 +327,114 @@ fn a_scheme_without_a_credential_holds_none() {
     // A user and a password, `a:b`.
     assert_eq!(secrets("Basic YTpi"), ["YTpi"]);
 }
+
+#[test]
+fn issuers_have_numbers_of_their_own_beginnings_and_lengths() {
+    // Of each the last digit is the check digit.
+    for number in [
+        // JCB: test numbers that payment providers publish, and longer ones.
+        "3530111333300000",
+        "3566002020360505",
+        "35280000000000007",
+        "3528000000000000007",
+        // The bounds of Mastercard's second range.
+        "2221000000000009",
+        "2720000000000005",
+        "5000000000000009",
+        "5900000000000000",
+        "340000000000009",
+        "36000000000008",
+    ] {
+        assert_eq!(secrets(&format!("card {number}.")), [number]);
+    }
+    for other in [
+        "2220000000000000",
+        "2721000000000004",
+        "222300312200005",
+        "352800000000007",
+        "510500000000002",
+        "51050000000000002",
+        "360000000000004",
+        "34000000000000",
+        "310000000000005",
+    ] {
+        assert_eq!(secrets(&format!("no {other}.")), [""; 0], "{other}");
+    }
+}
+
+#[test]
+fn a_number_is_a_cards_as_its_check_digit_says() {
+    let mut checked = 0;
+    for last in 0..10 {
+        // Every digit stands in a place that is doubled and in one that is not.
+        for digit in 0..10 {
+            let number = format!("4{digit}{digit}123456789012{last}");
+            // By hand: doubled are the 1st, 3rd and so on, and of a double of two digits both count.
+            let sum: u32 = number
+                .bytes()
+                .enumerate()
+                .map(|(nth, byte)| {
+                    let digit = u32::from(byte - b'0');
+                    match nth % 2 {
+                        0 => [0, 2, 4, 6, 8, 1, 3, 5, 7, 9][digit as usize],
+                        _ => digit,
+                    }
+                })
+                .sum();
+            let is_card = !secrets(&format!("{number}.")).is_empty();
+            assert_eq!(is_card, sum.is_multiple_of(10), "{number}");
+            checked += u32::from(is_card);
+        }
+    }
+    assert_eq!(checked, 10, "one check digit for each number");
+}
+
+#[test]
+fn groups_of_a_card_are_as_far_apart_as_four_characters() {
+    let four = "4111    1111  - 1111 1111";
+    assert_eq!(secrets(&format!("card {four} .")), [four]);
+    assert_eq!(secrets("4111     1111 1111 1111"), [""; 0]);
+    // What follows a number, and is no digit, does not belong to it.
+    for rest in ["", " ", " - ", "  x", "--", " .", "\u{a0}é", "-v2"] {
+        assert_eq!(
+            secrets(&format!("4111111111111111{rest}")),
+            ["4111111111111111"],
+            "{rest:?}"
+        );
+    }
+}
+
+#[test]
+fn short_groups_are_a_card_between_spaces_and_hyphens_alone() {
+    for number in [
+        "41 11 11 11 11 11 11 11",
+        "41-11-11-11-11-11-11-11",
+        "378.282.246.310.005",
+        "378/2822/46310005",
+    ] {
+        assert_eq!(secrets(number), [number]);
+    }
+    for other in [
+        "41.11.11.11.11.11.11.11",
+        "4111.1111.1111.11.11",
+        "41/11/11/11/11/11/11/11",
+        "4111 1111 1111.11 11",
+    ] {
+        assert_eq!(secrets(other), [""; 0], "{other}");
+    }
+}
+
+#[test]
+fn a_number_with_an_exponent_is_a_card_by_its_digits() {
+    for other in [
+        "4.111111111111112e15",
+        "4.111111111111111e3",
+        "4.111111111111111e400",
+        "4e15",
+    ] {
+        assert!(!is_card(other.as_bytes()), "{other}");
+    }
+    assert!(is_card(b"411111111111111.1e1"));
+    // 13 digits in one group are no card's in any notation.
+    assert!(!is_card(b"4.222222222222e12"));
+}
