@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use palisade_core::time::{Instant, UnixTime};
 use palisade_core::{
-    ClientAddr, EventKind, LimitDecision, Name, Principal, RequestScope, SecurityEvent, Severity,
-    TraceParent,
+    ClientAddr, EventKind, LimitDecision, Name, Principal, RequestId, RequestScope, SecurityEvent,
+    Severity, TraceParent,
 };
 
 use self::span::Span;
@@ -16,7 +16,7 @@ use crate::class::Deliveries;
 use crate::hold::Hold;
 use crate::redact::Kept;
 use crate::trail::places::Place;
-use crate::{Audit, Class, Delivery, Level, Outcome};
+use crate::{Audit, Class, Delivery, Outcome};
 
 /// Text buffers that grew beyond this are not kept for the next request.
 const KEEP_TEXT: usize = 2_048;
@@ -62,8 +62,6 @@ pub(crate) struct Entry {
     pub(crate) capture_limit: Option<usize>,
     pub(crate) request_body: Option<SharedCapture>,
     pub(crate) response_body: Option<Box<Capture>>,
-    /// The level of detail of the record; decided when the request is over.
-    pub(crate) level: Option<Level>,
     text: Vec<u8>,
     path: Span,
     query: Option<Span>,
@@ -80,16 +78,34 @@ impl Entry {
         }
     }
 
-    /// Makes the entry fit for the next request.
+    /// Lets go of what is more than memory to use again.
     ///
-    /// The writer calls it, which has just read all of it: the thread that gets the entry then reads nothing that another
-    /// processor has written.
+    /// The writer calls it, which has read the entry and has written nothing to it as a rule: so the thread that gets it
+    /// next need not take it away from another processor.
+    pub(crate) fn release(&mut self) {
+        if self.principal.is_some() {
+            self.principal = None;
+        }
+        if !self.events.is_empty() {
+            self.events.clear();
+        }
+        if self.request_body.is_some() {
+            self.request_body = None;
+        }
+        if self.response_body.is_some() {
+            self.response_body = None;
+        }
+        if self.text.capacity() > KEEP_TEXT {
+            self.text = Vec::new();
+        }
+    }
+
+    /// Makes the entry fit for the next request.
     pub(crate) fn clear(&mut self) {
         let mut text = std::mem::take(&mut self.text);
         let mut headers = std::mem::take(&mut self.headers);
         let mut events = std::mem::take(&mut self.events);
         text.clear();
-        text.shrink_to(KEEP_TEXT);
         headers.clear();
         events.clear();
         *self = Self {
@@ -101,7 +117,7 @@ impl Entry {
     }
 
     pub(crate) fn set_target(&mut self, method: &Method, uri: &Uri, host: Option<&HeaderValue>) {
-        self.method = method.clone();
+        self.method = copied(method);
         self.query = uri.query().map(|query| self.keep(query.as_bytes()));
         let host = match uri.authority() {
             Some(authority) => Some(authority.as_str().as_bytes()),
@@ -162,14 +178,15 @@ impl Entry {
     /// to free.
     pub(crate) fn note_scope(
         &mut self,
-        scope: &RequestScope,
+        request_id: Option<&RequestId>,
+        trace: Option<TraceParent>,
         limit: Option<LimitDecision>,
         principal: Option<Arc<Principal>>,
     ) {
-        self.trace = scope.trace_parent();
+        self.trace = trace;
         self.limited_by = limit.map(|limit| limit.policy);
         self.principal = principal;
-        if let (Some(id), None) = (scope.request_id(), &self.request_id) {
+        if let (Some(id), None) = (request_id, &self.request_id) {
             self.request_id = Some(self.keep(id.as_str().as_bytes()));
         }
     }
@@ -237,7 +254,8 @@ impl Entry {
                 let refused = limits.iter().find(|limit| !limit.allowed);
                 refused.or(limits.first()).copied()
             });
-            self.note_scope(&scope, limit, scope.principal());
+            let (id, trace) = (scope.request_id(), scope.trace_parent());
+            self.note_scope(id, trace, limit, scope.principal());
         }
         Self {
             at: self.at,
@@ -264,14 +282,27 @@ impl Entry {
             capture_limit: None,
             request_body: self.request_body.clone(),
             response_body: None,
-            level: None,
             text: self.text.clone(),
-            path: self.path.clone(),
-            query: self.query.clone(),
-            host: self.host.clone(),
-            request_id: self.request_id.clone(),
+            path: self.path,
+            query: self.query,
+            host: self.host,
+            request_id: self.request_id,
             headers: self.headers.clone(),
         }
+    }
+}
+
+/// A copy of a method. The usual ones are named, since a clone is written in parts and read as a whole, which is waited for.
+fn copied(method: &Method) -> Method {
+    match *method {
+        Method::GET => Method::GET,
+        Method::HEAD => Method::HEAD,
+        Method::POST => Method::POST,
+        Method::PUT => Method::PUT,
+        Method::PATCH => Method::PATCH,
+        Method::DELETE => Method::DELETE,
+        Method::OPTIONS => Method::OPTIONS,
+        _ => method.clone(),
     }
 }
 

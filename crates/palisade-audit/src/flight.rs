@@ -252,8 +252,13 @@ impl InFlight {
             entry.duration = time::now().saturating_duration_since(started);
         }
         if let Some(scope) = entry.scope.take() {
-            let closed = scope.close_to(audit.late());
-            entry.note_scope(&scope, closed.limit, closed.principal);
+            let closed = scope.close_to(|| audit.late());
+            entry.note_scope(
+                closed.request_id.as_ref(),
+                closed.trace_parent,
+                closed.limit,
+                closed.principal,
+            );
             if !closed.events.is_empty() {
                 entry.events.extend(closed.events);
                 entry.be_as_strict_as_its_classes(&shared.deliveries);
@@ -263,8 +268,7 @@ impl InFlight {
             Delivery::BestEffort => Room::Ordinary,
             _ => Room::Over,
         };
-        let place = entry.place;
-        shared.queue.push(Item::Request(entry, None), room, place);
+        shared.queue.push_request(entry, room);
     }
 
     fn outcome_of_drop(&self) -> Outcome {

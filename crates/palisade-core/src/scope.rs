@@ -1,16 +1,17 @@
 mod late;
 mod layer;
 mod limits;
+mod shared;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use http::{Extensions, HeaderValue};
 
 pub use self::late::LateSink;
 pub use self::layer::ScopeLayer;
 pub use self::limits::LimitDecision;
-use self::limits::Limits;
+use self::shared::{Shared, State};
 use crate::time::{self, Instant};
 use crate::{ClientAddr, Principal, Renderer, RequestId, SecurityEvent, TraceParent};
 
@@ -35,27 +36,6 @@ use crate::{ClientAddr, Principal, Renderer, RequestId, SecurityEvent, TracePare
 #[derive(Clone)]
 pub struct RequestScope(Arc<Shared>);
 
-struct Shared {
-    started: Instant,
-    request_id: OnceLock<RequestId>,
-    trace_parent: OnceLock<TraceParent>,
-    trace_state: OnceLock<HeaderValue>,
-    client: OnceLock<ClientAddr>,
-    renderer: OnceLock<Renderer>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    // The usual single principal needs no list of its own.
-    principal: Option<Arc<Principal>>,
-    earlier: Vec<Arc<Principal>>,
-    limits: Limits,
-    events: Vec<SecurityEvent>,
-    closed: bool,
-    late: Option<LateSink>,
-}
-
 /// The part of a scope that goes into the record of its request.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -66,6 +46,10 @@ pub struct ClosedScope {
     pub principal: Option<Arc<Principal>>,
     /// The limit that refused the request, or else the first that it was counted by.
     pub limit: Option<LimitDecision>,
+    /// The request's id.
+    pub request_id: Option<RequestId>,
+    /// The request's place in a distributed trace.
+    pub trace_parent: Option<TraceParent>,
 }
 
 impl RequestScope {
@@ -76,15 +60,12 @@ impl RequestScope {
     }
 
     pub(crate) fn started_at(started: Instant, client: Option<ClientAddr>) -> Self {
-        Self(Arc::new(Shared {
-            started,
-            request_id: OnceLock::new(),
-            trace_parent: OnceLock::new(),
-            trace_state: OnceLock::new(),
-            client: client.map_or_else(OnceLock::new, OnceLock::from),
-            renderer: OnceLock::new(),
-            state: Mutex::default(),
-        }))
+        Self(Shared::begin(started, client))
+    }
+
+    /// Gives the memory of the scope to a later request, unless somebody else still holds it.
+    pub(crate) fn end(self) {
+        Shared::end(self.0);
     }
 
     /// Finds the request's scope, or makes it.
@@ -167,12 +148,12 @@ impl RequestScope {
     /// The client's address, once it has been decided.
     #[must_use]
     pub fn client(&self) -> Option<ClientAddr> {
-        self.0.client.get().copied()
+        self.0.client()
     }
 
     /// Decides the client's address; the first decision stays.
     pub fn set_client(&self, client: ClientAddr) {
-        let _ = self.0.client.set(client);
+        self.0.set_client(client);
     }
 
     pub(crate) fn renderer(&self) -> Option<&Renderer> {
@@ -234,16 +215,10 @@ impl RequestScope {
 
     /// Notes an event; after [`close`](Self::close) it goes to the sink for late events on its own.
     pub fn record(&self, event: SecurityEvent) {
-        let mut state = self.state();
-        if !state.closed {
-            state.events.push(event);
-            return;
-        }
-        let late = state.late.clone();
-        drop(state);
-        match late {
-            Some(sink) => sink.send(self.request_id(), event),
-            None => tracing::warn!(target: "palisade_core",
+        match self.0.note(event) {
+            None => {}
+            Some((event, Some(sink))) => sink.send(self.request_id(), event),
+            Some((event, None)) => tracing::warn!(target: "palisade_core",
                 event = event.kind().as_str(),
                 reason = event.reason_code(),
                 "late event, no sink"
@@ -262,34 +237,24 @@ impl RequestScope {
     /// Takes the events noted so far and stays open, for a record that is written before the request ends.
     #[must_use]
     pub fn take_events(&self) -> Vec<SecurityEvent> {
-        std::mem::take(&mut self.state().events)
+        self.0.take_events()
     }
 
-    /// Closes the scope: later events go to this sink, with the request's id.
+    /// Closes the scope: later events go to this sink, with the request's id. It is asked for where somebody else holds
+    /// the scope and may note events still; otherwise a later request gets the scope's memory.
     #[must_use]
-    pub fn close_to(&self, late: LateSink) -> ClosedScope {
-        let mut state = self.state();
-        state.late = Some(late);
-        state.closed = true;
-        let limits = state.limits.as_slice();
-        let refused = limits.iter().find(|limit| !limit.allowed);
-        ClosedScope {
-            limit: refused.or(limits.first()).copied(),
-            principal: state.principal.clone(),
-            events: std::mem::take(&mut state.events),
-        }
+    pub fn close_to(self, late: impl FnOnce() -> LateSink) -> ClosedScope {
+        Shared::close(self.0, late)
     }
 
     /// Takes the events noted so far; later ones go to the sink for late events.
     #[must_use]
     pub fn close(&self) -> Vec<SecurityEvent> {
-        let mut state = self.state();
-        state.closed = true;
-        std::mem::take(&mut state.events)
+        self.0.close_events()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state()
     }
 }
 
@@ -303,92 +268,4 @@ impl fmt::Debug for RequestScope {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::EventKind;
-
-    #[test]
-    fn the_latest_principal_wins_and_history_is_kept() {
-        let scope = RequestScope::detached();
-        scope.push_principal(Principal::user("iss", "alice").into());
-        scope.push_principal(Principal::user("iss", "alice-stepped-up").into());
-        assert_eq!(scope.principal().unwrap().subject(), "alice-stepped-up");
-        let subjects: Vec<String> = scope
-            .principals()
-            .iter()
-            .map(|known| known.subject().to_owned())
-            .collect();
-        assert_eq!(subjects, ["alice", "alice-stepped-up"]);
-    }
-
-    #[test]
-    fn outbound_carries_the_id_and_the_trace_alone() {
-        let scope = RequestScope::detached();
-        let trace = TraceParent {
-            trace_id: [1; 16],
-            parent_id: [2; 8],
-            flags: 1,
-        };
-        scope.set_request_id(RequestId::new("id-1").unwrap());
-        scope.set_trace_parent(trace);
-        scope.push_principal(Principal::user("iss", "alice").into());
-        scope.record(SecurityEvent::new(EventKind::LoginFailure));
-
-        let outbound = scope.outbound();
-
-        assert_eq!(outbound.request_id().unwrap().as_str(), "id-1");
-        assert_eq!(outbound.trace_parent(), Some(trace));
-        assert!(outbound.principal().is_none());
-        assert!(outbound.close().is_empty());
-    }
-
-    #[test]
-    fn the_first_id_stays() {
-        let scope = RequestScope::detached();
-        scope.set_request_id(RequestId::new("first").unwrap());
-        assert_eq!(
-            scope
-                .set_request_id(RequestId::new("second").unwrap())
-                .as_str(),
-            "first"
-        );
-    }
-
-    #[test]
-    fn events_after_close_reach_the_sink_with_the_request_id() {
-        let scope = RequestScope::detached();
-        scope.set_request_id(RequestId::new("id-1").unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&seen);
-        scope.on_late_event(move |id, event| {
-            sink.lock()
-                .unwrap()
-                .push((id.map(ToString::to_string), event.kind()));
-        });
-        scope.record(SecurityEvent::new(EventKind::LoginFailure));
-
-        assert_eq!(scope.close().len(), 1);
-        scope.record(SecurityEvent::new(EventKind::AdminAction));
-
-        assert_eq!(
-            *seen.lock().unwrap(),
-            [(Some("id-1".to_owned()), EventKind::AdminAction)]
-        );
-        assert!(scope.close().is_empty(), "a late event is not kept as well");
-    }
-
-    #[test]
-    fn taking_events_leaves_the_scope_open() {
-        let scope = RequestScope::detached();
-        let late = Arc::new(Mutex::new(0));
-        let sink = Arc::clone(&late);
-        scope.on_late_event(move |_, _| *sink.lock().unwrap() += 1);
-        scope.record(SecurityEvent::new(EventKind::LoginFailure));
-        assert_eq!(scope.take_events().len(), 1);
-        scope.record(SecurityEvent::new(EventKind::AdminAction));
-        assert_eq!(scope.close()[0].kind(), EventKind::AdminAction);
-        assert_eq!(*late.lock().unwrap(), 0, "nothing was late so far");
-        scope.record(SecurityEvent::new(EventKind::DataAccess));
-        assert_eq!(*late.lock().unwrap(), 1);
-    }
-}
+mod tests;

@@ -82,7 +82,7 @@ pub(super) fn extra(out: &mut Vec<u8>, name: &str, view: &View<'_>, tools: &mut 
             json::word(out, "stage", stage);
         }
         headers(out, entry, tools);
-        bodies(out, entry, tools);
+        bodies(out, entry, view.level, tools);
     }
     if !view.details.is_empty() {
         json::key(out, "details");
@@ -143,7 +143,7 @@ fn request(out: &mut Vec<u8>, view: &View<'_>, tools: &mut Tools) {
     if let Some(stage) = entry.stage {
         json::word(out, "stage", stage);
     }
-    bodies(out, entry, tools);
+    bodies(out, entry, view.level, tools);
     json::count(out, "bytes", entry.sent);
     json::count(
         out,
@@ -170,14 +170,14 @@ fn headers(out: &mut Vec<u8>, entry: &Entry, tools: &mut Tools) {
     });
 }
 
-fn bodies(out: &mut Vec<u8>, entry: &Entry, tools: &mut Tools) {
-    if entry.level >= Some(Level::Request)
+fn bodies(out: &mut Vec<u8>, entry: &Entry, level: Level, tools: &mut Tools) {
+    if level >= Level::Request
         && let Some(capture) = &entry.request_body
     {
         let keys = ["request_body", "request_body_bytes", "request_body_sha256"];
         body(out, keys, &capture.lock(), tools);
     }
-    if entry.level >= Some(Level::RequestResponse)
+    if level >= Level::RequestResponse
         && let Some(capture) = &entry.response_body
     {
         let keys = [

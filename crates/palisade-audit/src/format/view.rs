@@ -7,7 +7,7 @@ use palisade_core::{Principal, RequestId, SecurityEvent, Severity, TraceParent};
 use serde_json::Value;
 
 use crate::entry::{Entry, outcome_of_event};
-use crate::{Class, Outcome, Record};
+use crate::{Class, Level, Outcome, Record};
 
 /// The content of a line, whatever its subject and its format.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct View<'a> {
     pub(crate) details: &'a [(Cow<'static, str>, Value)],
     /// The request that it is about or that it happened in.
     pub(crate) request: Option<&'a Entry>,
+    /// The level of detail about the request.
+    pub(crate) level: Level,
     /// Set when the line is the request's own record.
     pub(crate) duration: Option<Duration>,
 }
@@ -37,7 +39,7 @@ pub(crate) struct View<'a> {
 pub(crate) const REQUEST_EVENT: &str = "http_request";
 
 impl<'a> View<'a> {
-    pub(crate) fn of_request(entry: &'a Entry) -> Self {
+    pub(crate) fn of_request(entry: &'a Entry, level: Level) -> Self {
         let most_severe = entry.most_severe();
         let policy = most_severe
             .and_then(SecurityEvent::policy_name)
@@ -60,12 +62,13 @@ impl<'a> View<'a> {
             text: None,
             details: &[],
             request: Some(entry),
+            level,
             duration: Some(entry.duration),
         }
     }
 
     /// An event that a layer noted about a request.
-    pub(crate) fn of_event(entry: &'a Entry, event: &'a SecurityEvent) -> Self {
+    pub(crate) fn of_event(entry: &'a Entry, event: &'a SecurityEvent, level: Level) -> Self {
         Self {
             event: event.kind().as_str(),
             class: Class::of(event.kind()),
@@ -76,7 +79,7 @@ impl<'a> View<'a> {
             reason: event.reason_code(),
             text: event.detail_text(),
             duration: None,
-            ..Self::of_request(entry)
+            ..Self::of_request(entry, level)
         }
     }
 
@@ -99,6 +102,7 @@ impl<'a> View<'a> {
             text: record.text.as_deref(),
             details: &record.details,
             request: None,
+            level: Level::None,
             duration: None,
         }
     }

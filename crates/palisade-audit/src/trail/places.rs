@@ -92,7 +92,8 @@ impl Places {
         queued + self.reserved + self.promised < self.capacity.saturating_mul(2)
     }
 
-    const fn give_back(&mut self, place: Place) {
+    /// Takes a place back.
+    pub(super) const fn give_back(&mut self, place: Place) {
         match place {
             Place::None => {}
             Place::Promised => self.promised = self.promised.saturating_sub(1),

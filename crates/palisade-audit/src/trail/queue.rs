@@ -1,13 +1,14 @@
+mod ahead;
 mod item;
+mod take;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use palisade_core::time;
-
 pub(crate) use self::item::Item;
+pub(crate) use self::take::Next;
 use super::places::{Place, Places, Room};
 use crate::Class;
 use crate::entry::{Entry, Slot};
@@ -15,10 +16,6 @@ use crate::meters::Meters;
 
 /// The writer is woken early once so many records wait, so that bursts are written in groups of about this size.
 const GROUP: usize = 512;
-
-/// The time for which the writer lets records gather after the first one: a wake-up of a thread costs as much as several
-/// records, so it is paid once a group.
-const LINGER: Duration = Duration::from_millis(2);
 
 /// Used entries that are kept for later requests.
 const KEEP_ENTRIES: usize = 2_048;
@@ -52,18 +49,27 @@ struct State {
     closed: bool,
 }
 
-/// The result of [`Queue::take`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Items, or none when the time is over.
-    Items,
-    /// The last items; nothing comes after them.
-    Last,
-}
-
 impl State {
     fn reserve(&mut self, place: &mut Place) -> bool {
         !self.closing && self.places.reserve(place, self.items.len())
+    }
+
+    /// An entry for the request after one that had this place, and such a place for it.
+    fn next_entry(&mut self, place: Place) -> Option<(Slot, Place)> {
+        let mut next = Place::None;
+        if place != Place::None {
+            self.promise(&mut next);
+            if next == Place::None {
+                return None;
+            }
+        }
+        match self.entries.pop() {
+            Some(entry) => Some((entry, next)),
+            None => {
+                self.places.give_back(next);
+                None
+            }
+        }
     }
 
     fn promise(&mut self, place: &mut Place) {
@@ -108,7 +114,10 @@ impl Queue {
     }
 
     /// An entry to fill, with a place for its record where that may be needed and there is one.
-    pub(crate) fn entry(&self, need: Need) -> Slot {
+    pub(crate) fn entry(self: &Arc<Self>, need: Need) -> Slot {
+        if let Some(entry) = ahead::take(self, need) {
+            return entry;
+        }
         let mut state = self.state();
         let mut place = Place::None;
         if need == Need::Certain {
@@ -119,7 +128,13 @@ impl Queue {
         }
         let entry = state.entries.pop();
         drop(state);
-        let mut entry = entry.unwrap_or_else(|| Box::new(Entry::with_room()));
+        let mut entry = match entry {
+            Some(mut entry) => {
+                entry.clear();
+                entry
+            }
+            None => Box::new(Entry::with_room()),
+        };
         entry.place = place;
         entry
     }
@@ -139,8 +154,45 @@ impl Queue {
         Poll::Pending
     }
 
+    /// Gives back an entry that was not needed.
+    fn give_back(&self, entry: Slot) {
+        let mut state = self.state();
+        state.places.give_back(entry.place);
+        if !state.closed && state.entries.len() < KEEP_ENTRIES {
+            state.entries.push(entry);
+        }
+    }
+
+    /// Lets the record of a request in, as [`push`](Self::push) does. The thread gets an entry for its next request.
+    pub(crate) fn push_request(self: &Arc<Self>, entry: Slot, room: Room) {
+        let place = entry.place;
+        let is_due = ahead::is_due(self);
+        let mut next = None;
+        self.push_and(Item::Request(entry, None), room, place, |state| {
+            if is_due {
+                next = state.next_entry(place);
+            }
+        });
+        if let Some((mut next, place)) = next {
+            next.clear();
+            next.place = place;
+            ahead::keep(self, next);
+        }
+    }
+
     /// Lets an item in, or counts it as lost; either way its place is given back.
     pub(crate) fn push(&self, item: Item, room: Room, place: Place) -> bool {
+        self.push_and(item, room, place, |_| {})
+    }
+
+    #[inline]
+    fn push_and(
+        &self,
+        item: Item,
+        room: Room,
+        place: Place,
+        then: impl FnOnce(&mut State),
+    ) -> bool {
         let mut state = self.state();
         let queued = state.items.len();
         let fits = state.places.admit(room, place, queued);
@@ -158,6 +210,7 @@ impl Queue {
         // The writer is told about the first record, about a full group, and about what a request waits for.
         let wake = state.sleeping || state.items.len() == GROUP || urgent;
         state.sleeping = false;
+        then(&mut state);
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -170,69 +223,6 @@ impl Queue {
             self.lost[class as usize].fetch_add(1, Ordering::Relaxed);
             self.meters.lost(class, 1);
         }
-    }
-
-    /// Takes what waits, after it has had a moment to gather; gives back entries for later requests.
-    ///
-    /// Without anything to take it comes back after `tick`.
-    pub(crate) fn take(
-        &self,
-        into: &mut Vec<Item>,
-        spent: &mut Vec<Slot>,
-        tick: Option<Duration>,
-    ) -> Next {
-        let mut state = self.state();
-        let keep = KEEP_ENTRIES.saturating_sub(state.entries.len());
-        state.entries.extend(spent.drain(..).take(keep));
-        if state.items.is_empty() && !state.closing {
-            state = self.sleep(state, tick);
-        }
-        if !state.items.is_empty() {
-            state = self.linger(state);
-        }
-        std::mem::swap(&mut state.items, into);
-        state.urgent = false;
-        self.meters.depth(into.len());
-        let last = state.closing;
-        // Nothing gets in behind the last items.
-        state.closed |= last;
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        waiting.into_iter().for_each(Waker::wake);
-        if last { Next::Last } else { Next::Items }
-    }
-
-    fn sleep<'a>(
-        &self,
-        mut state: MutexGuard<'a, State>,
-        tick: Option<Duration>,
-    ) -> MutexGuard<'a, State> {
-        state.sleeping = true;
-        state = match tick {
-            None => self
-                .wake
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(tick) => {
-                let waited = self.wake.wait_timeout(state, tick);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
-        state.sleeping = false;
-        state
-    }
-
-    fn linger<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let start = time::now();
-        while state.items.len() < GROUP && !state.urgent && !state.closing {
-            let rest = LINGER.saturating_sub(time::now().saturating_duration_since(start));
-            if rest.is_zero() {
-                break;
-            }
-            let waited = self.wake.wait_timeout(state, rest);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        state
     }
 
     /// Asks the writer to write what is there and to end.
@@ -268,6 +258,7 @@ impl Queue {
         let mut state = self.state();
         state.closing = true;
         state.closed = true;
+        state.entries = Vec::new();
         let items = std::mem::take(&mut state.items);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
@@ -347,3 +338,6 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

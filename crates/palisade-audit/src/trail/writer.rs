@@ -163,9 +163,9 @@ impl Writer {
     fn item(&mut self, item: Item, spent: &mut Vec<Slot>) {
         let settle = match item {
             Item::Request(mut entry, settle) => {
-                self.request(&mut entry);
+                self.request(&entry);
                 self.work.records += 1;
-                entry.clear();
+                entry.release();
                 spent.push(entry);
                 settle
             }
@@ -180,20 +180,18 @@ impl Writer {
         self.work.settles.extend(settle);
     }
 
-    fn request(&mut self, entry: &mut Entry) {
+    fn request(&mut self, entry: &Entry) {
         let level = self.policy.level(&RequestFacts {
             method: &entry.method,
             path: entry.path(),
             principal: entry.principal.as_deref(),
             status: entry.status,
         });
-        entry.level = Some(level);
-        let entry = &*entry;
         for event in &entry.events {
-            self.line(&View::of_event(entry, event));
+            self.line(&View::of_event(entry, event, level));
         }
         if level > Level::None {
-            self.line(&View::of_request(entry));
+            self.line(&View::of_request(entry, level));
         }
     }
 

@@ -56,6 +56,14 @@ impl Exchange {
         self.found
     }
 
+    /// Ends an exchange whose response leaves.
+    #[inline]
+    pub(super) fn end(self) {
+        if let Some(scope) = self.found.scope {
+            scope.end();
+        }
+    }
+
     /// Finds the request's scope, or makes it. It started at [`now`](Self::now).
     #[inline]
     pub fn enter(&mut self, extensions: &mut Extensions) -> &RequestScope {

@@ -241,6 +241,8 @@ fn release<F: Filter, B: Body<Data = Bytes>>(
     }
     if let Some(Held { filter, kept }) = held.take() {
         let watch = filter.on_response(&mut exchange, kept, response);
+        // First, because a body without anything ends the request in `watch`, which is then the last to hold its scope.
+        exchange.end();
         response.body_mut().watch(watch);
     }
     Poll::Ready(())

@@ -56,6 +56,13 @@ impl Limits {
         }
     }
 
+    /// The decision that refused the request, or else the first.
+    pub(super) fn decisive(&self) -> Option<LimitDecision> {
+        let all = self.as_slice();
+        let refused = all.iter().find(|limit| !limit.allowed);
+        refused.or(all.first()).copied()
+    }
+
     pub(super) fn as_slice(&self) -> &[LimitDecision] {
         match self {
             Self::None => &[],
