@@ -1,5 +1,7 @@
 //! Clients that are slow, idle or too many, in front of a server that others must be able to use meanwhile.
 
+#[path = "serve/bodies.rs"]
+mod bodies;
 #[path = "serve/flood.rs"]
 mod flood;
 #[path = "serve/places.rs"]

@@ -12,7 +12,7 @@ use palisade::auth::{AuthLayer, HmacKeys, JwtVerifier, TokenIssuer};
 use palisade::crypto::{FieldCipher, FieldCryptoLayer, Fields, Key, Keyring};
 use palisade::headers::{CorsLayer, CrossOriginGuardLayer, RequestIdLayer, SecurityHeadersLayer};
 use palisade::ratelimit::{Limit, Policy, RateLimitLayer, burst, per_minute};
-use palisade::{PeerAddr, Principal, RequestScope, Stack};
+use palisade::{ClientIp, PeerAddr, Principal, RequestScope, Stack};
 use serde_json::Value;
 use tower::{Layer, ServiceExt};
 
@@ -238,11 +238,56 @@ async fn the_error_of_the_service_comes_through_as_it_is() {
     let broken = tower::service_fn(|_: Request<()>| async {
         Err::<Response<Full<Bytes>>, _>(std::rc::Rc::new("not even Send"))
     });
-    let service = fixture().stack.auth(AuthLayer::off()).layer(broken);
+    let fixture = fixture();
+    let service = fixture.stack.auth(AuthLayer::off()).layer(broken);
     assert_eq!(
         *service.oneshot(Request::new(())).await.unwrap_err(),
         "not even Send"
     );
+    fixture.guard.shutdown(Duration::from_secs(5));
+    let records = fixture.trail.lines();
+    let mut records = records
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap());
+    assert!(
+        records
+            .any(|record: Value| record["event"] == "http_request" && record["outcome"] == "error"),
+        "{:?}",
+        fixture.trail.lines()
+    );
+}
+
+#[tokio::test]
+async fn every_layer_has_the_client_that_the_stack_decides() {
+    let clients = || {
+        RateLimitLayer::builder()
+            .policy(Policy::new("clients").limit(Limit::token_bucket(per_minute(1), burst(1))))
+            .build()
+            .unwrap()
+    };
+    let proxies = ClientIp::trusting(["10.0.0.0/8"]).unwrap();
+    for (stack, expected) in [
+        (Stack::new().limit_clients(clients()), [200, 429]),
+        (
+            Stack::new().limit_clients(clients()).client_ip(proxies),
+            [200, 200],
+        ),
+    ] {
+        let service = stack.layer(tower::service_fn(async |_: Request<()>| {
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        }));
+        let mut statuses = Vec::new();
+        for client in ["192.0.2.1", "192.0.2.2"] {
+            let mut request = Request::new(());
+            let peer: SocketAddr = "10.0.0.1:4433".parse().unwrap();
+            request.extensions_mut().insert(PeerAddr(peer));
+            let forwarded = HeaderValue::from_static(client);
+            request.headers_mut().insert("x-forwarded-for", forwarded);
+            let response = service.clone().oneshot(request).await.unwrap();
+            statuses.push(response.status().as_u16());
+        }
+        assert_eq!(statuses, expected);
+    }
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ pub(super) const SUBJECTS: [Subject; 10] = [
             "revocation/subject.rs",
             "roles.rs",
         ],
-        tests: &["layer", "sessions", "tokens", "vectors"],
+        tests: &["jwks", "layer", "sessions", "tokens", "vectors"],
     },
     Subject {
         package: "palisade-headers",
@@ -174,6 +174,6 @@ pub(super) const SUBJECTS: [Subject; 10] = [
             "config/file/nearest.rs",
             "stack/filter.rs",
         ],
-        tests: &["config", "serve", "stack"],
+        tests: &["config", "listeners", "reload", "serve", "stack"],
     },
 ];

@@ -86,13 +86,8 @@ impl Config {
 
 /// Whether a mode is not set, but the table is there that it would stand in.
 fn is_implied(key: &str, tree: &BTreeMap<String, &Node>) -> bool {
-    key.strip_suffix("mode").is_some_and(|table| {
-        let mut from_there = tree.range(table.to_owned()..);
-        table.ends_with('.')
-            && from_there
-                .next()
-                .is_some_and(|(key, _)| key.starts_with(table))
-    })
+    let table = key.strip_suffix("mode");
+    table.is_some_and(|table| tree.contains_key(table))
 }
 
 /// The values that are no tables, by their keys. An empty table is a value: it switches a layer on.

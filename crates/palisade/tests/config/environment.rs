@@ -80,6 +80,27 @@ async fn rate_and_burst_each_override_the_first_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rate_takes_the_place_of_a_quota() {
+    let text = r#"
+        [limits.clients]
+        policies = [{ name = "api", limits = [{ quota = 7, window = "1h" }] }]
+    "#;
+    let loader = Config::loader().text(FILE, text);
+    let variables = [
+        ("RATE_LIMIT_REQUESTS_PER_SECOND", "1"),
+        ("RATE_LIMIT_BURST", "4"),
+    ];
+    let config = loader.variables(variables).load().unwrap();
+    let limits = &config.limits["clients"].policies[0].limits;
+    assert_eq!(
+        (limits.len(), limits[0].rate, limits[0].quota),
+        (1, Some(1), None)
+    );
+    let stack = Stack::from_config(&config).unwrap();
+    assert_eq!(passed(&stack, 9).await, 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_variable_makes_the_section_that_is_missing() {
     let loader = Config::loader().variables([
         ("RATE_LIMIT_REQUESTS_PER_SECOND", "1"),

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use palisade::Stack;
 use palisade::config::{Assembly, Config};
+use palisade::{Problems, Stack};
 
 use crate::support::{lines, load, mistakes};
 
@@ -253,4 +253,81 @@ fn what_the_trail_refuses_stands_at_its_line() {
         ["audit.service", "audit.max_bytes", "audit.capacity"],
         "{found:?}"
     );
+}
+
+/// The lines of what crates say of a section.
+fn explained(text: &str, section: &str, problems: &[(&str, &str)]) -> Vec<String> {
+    let mut named = Problems::none();
+    for (field, reason) in problems {
+        named.push(*field, *reason);
+    }
+    let mistakes = load(text).unwrap().explain(section, &named);
+    mistakes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_field_that_names_a_policy_leads_to_its_line() {
+    let text = r#"
+        [limits.clients]
+        policies = [
+            { name = "api", limits = [{ rate = 5, per = "1s" }] },
+            { preset = "login" },
+        ]
+    "#;
+    let fields = [
+        ("policies[0].limits[0].rate", "a"),
+        ("api.limits[0].rate", "b"),
+        ("login", "c"),
+        ("policy \"api\"", "d"),
+        ("policy \"nobody\"", "e"),
+    ];
+    assert_eq!(
+        explained(text, "limits.clients", &fields),
+        [
+            "palisade.toml:4: limits.clients.policies[0].limits[0].rate: a",
+            "palisade.toml:4: limits.clients.policies[0].limits[0].rate: b",
+            "palisade.toml:5: limits.clients.policies[1]: c",
+            "palisade.toml:4: limits.clients.policies[0]: d",
+            "palisade.toml:2: limits.clients: policy: e",
+        ]
+    );
+}
+
+#[test]
+fn a_reason_is_shown_without_the_texts_of_its_section() {
+    let text = r#"
+        [limits.clients]
+        policies = [
+            { name = "LOUD_NAME", limits = [{ rate = 5, per = "1s" }] },
+            { name = "sixsix", limits = [{ rate = 5, per = "1s" }] },
+            { name = "five5", limits = [{ rate = 5, per = "1s" }] },
+        ]
+    "#;
+    for (reason, shown) in [
+        ("has LOUD_NAME in it", "has the value in it"),
+        ("has sixsix in it", "has the value in it"),
+        ("has five5 in it", "has five5 in it"),
+        ("has \"five5\" in it", "has the value in it"),
+        ("has 'five5' in it", "has the value in it"),
+        ("has `five5` in it", "has the value in it"),
+    ] {
+        let found = explained(text, "limits.clients", &[("policies", reason)]);
+        assert_eq!(
+            found,
+            [format!("palisade.toml:3: limits.clients.policies: {shown}")]
+        );
+    }
+    let text = "[security_headers.headers]\nx-note = \"a, list66, list5\"";
+    for (reason, shown) in [
+        ("has list66 in it", "has the value in it"),
+        ("has list5 in it", "has list5 in it"),
+    ] {
+        let found = explained(text, "security_headers", &[("headers", reason)]);
+        assert_eq!(
+            found,
+            [format!(
+                "palisade.toml:1: security_headers.headers: {shown}"
+            )]
+        );
+    }
 }

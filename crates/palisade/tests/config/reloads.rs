@@ -115,6 +115,36 @@ fn changes_are_named_by_key_and_tell_no_text() {
             "request_id.trusted_proxies: not set -> 1 items",
         ]
     );
+    let breaker = |mode: &str, settings: &str| {
+        load(&format!(
+            "[security_headers.hsts]\nmax_age_seconds = 31536000\n{mode}\n[breakers.upstream]\n{settings}"
+        ))
+        .unwrap()
+    };
+    let (old_breaker, new_breaker) = (
+        breaker("include_subdomains = false", "failure_rate = 0.5"),
+        breaker(
+            "include_subdomains = true",
+            "failure_rate = 0.25\nopen_jitter = 0.5",
+        ),
+    );
+    let found = old_breaker.changes_to(&new_breaker);
+    let parts: Vec<_> = found
+        .iter()
+        .map(|change| (change.key(), change.from(), change.to()))
+        .collect();
+    assert_eq!(
+        parts,
+        [
+            ("breakers.upstream.failure_rate", Some("0.5"), Some("0.25")),
+            ("breakers.upstream.open_jitter", None, Some("0.5")),
+            (
+                "security_headers.hsts.include_subdomains",
+                Some("false"),
+                Some("true")
+            ),
+        ]
+    );
     // A default that is written out is no change.
     let written = text("on", 5).replace("[cors]", "[cors]\nmode = \"on\"");
     assert_eq!(

@@ -110,3 +110,31 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_has_its_share_and_gets_back_what_it_gives_back() {
+        let places = Arc::new(Places::new(10, 2, ClientIp::peer()));
+        let take = async |peer: &str| {
+            let permit = places.wait().await?;
+            places.take(permit, Some(peer.parse().ok()?))
+        };
+        let first = take("192.0.2.1").await;
+        let second = take("192.0.2.1").await;
+        assert!(first.is_some() && second.is_some());
+        assert!(take("192.0.2.1").await.is_none());
+        let other = take("192.0.2.2").await;
+        assert!(other.is_some());
+        assert_eq!(places.taken(), 3, "the one that was refused has none");
+        drop(first);
+        let third = take("192.0.2.1").await;
+        assert!(third.is_some());
+        assert!(take("192.0.2.1").await.is_none(), "the second is there");
+        drop((second, third, other));
+        assert_eq!(places.taken(), 0);
+        assert!(places.lock().is_empty(), "nobody is remembered");
+    }
+}

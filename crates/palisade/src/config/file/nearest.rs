@@ -27,6 +27,9 @@ mod tests {
             ("Quota", Some("quota")),
             ("win", Some("window")),
             ("rates", Some("rate")),
+            // Two of six letters, and two of five.
+            ("wimdwo", Some("window")),
+            ("barzt", None),
             ("unlike", None),
             ("", None),
         ] {

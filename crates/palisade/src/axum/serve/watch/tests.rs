@@ -128,3 +128,12 @@ fn a_client_that_takes_all_there_is_starts_the_time_of_its_transfer_anew() {
     };
     assert_eq!(closes_after(&Settings::default(), false, stream), None);
 }
+
+#[test]
+fn a_reason_is_named_after_the_setting_that_it_comes_of() {
+    let names = [Overdue::Head, Overdue::Idle, Overdue::Sending].map(Overdue::as_str);
+    assert_eq!(
+        names,
+        ["header_timeout", "idle_timeout", "transfer_timeout"]
+    );
+}
