@@ -259,19 +259,18 @@ async fn the_error_of_the_service_comes_through_as_it_is() {
 
 #[tokio::test]
 async fn every_layer_has_the_client_that_the_stack_decides() {
-    let clients = || {
-        RateLimitLayer::builder()
-            .policy(Policy::new("clients").limit(Limit::token_bucket(per_minute(1), burst(1))))
-            .build()
-            .unwrap()
+    let proxies = || ClientIp::trusting(["10.0.0.0/8"]).unwrap();
+    let limited = |client_ip: ClientIp| {
+        let limit = Limit::token_bucket(per_minute(1), burst(1));
+        let limits = RateLimitLayer::builder().client_ip(client_ip);
+        let limits = limits.policy(Policy::new("clients").limit(limit)).build();
+        Stack::new().limit_clients(limits.unwrap())
     };
-    let proxies = ClientIp::trusting(["10.0.0.0/8"]).unwrap();
     for (stack, expected) in [
-        (Stack::new().limit_clients(clients()), [200, 429]),
-        (
-            Stack::new().limit_clients(clients()).client_ip(proxies),
-            [200, 200],
-        ),
+        (limited(ClientIp::peer()), [200, 429]),
+        (limited(ClientIp::peer()).client_ip(proxies()), [200, 200]),
+        // The setting of one layer is for where there is no stack.
+        (limited(proxies()), [200, 429]),
     ] {
         let service = stack.layer(tower::service_fn(async |_: Request<()>| {
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
