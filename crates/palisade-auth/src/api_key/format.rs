@@ -67,18 +67,23 @@ pub(super) fn new_key(prefix: &str, id: &str) -> Result<String, RandomError> {
     Ok(text)
 }
 
-/// Characters drawn evenly: a byte past the last full 62 is drawn again.
+/// Characters drawn evenly.
 fn random_text(length: usize) -> Result<String, RandomError> {
-    const FULL: u8 = 62 * 4;
     let mut text = String::with_capacity(length);
     while text.len() < length {
-        for byte in random::bytes::<32>()? {
-            if byte < FULL && text.len() < length {
-                text.push(char::from(ALPHABET[usize::from(byte % 62)]));
+        for drawn in random::bytes::<32>()?.into_iter().filter_map(letter) {
+            if text.len() < length {
+                text.push(drawn);
             }
         }
     }
     Ok(text)
+}
+
+/// The character that a random byte stands for. One past the last full 62 stands for none, so that all are as likely.
+fn letter(byte: u8) -> Option<char> {
+    const FULL: u8 = 62 * 4;
+    (byte < FULL).then(|| char::from(ALPHABET[usize::from(byte % 62)]))
 }
 
 fn checksum(text: &str) -> [u8; CRC] {
@@ -144,6 +149,16 @@ mod tests {
         ] {
             assert!(KeyText::parse("pal", bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn each_character_stands_for_four_bytes_and_eight_are_drawn_again() {
+        let drawn: Vec<Option<char>> = (0..=u8::MAX).map(letter).collect();
+        let of = |wanted: Option<char>| drawn.iter().filter(|drawn| **drawn == wanted).count();
+        for character in ALPHABET {
+            assert_eq!(of(Some(char::from(*character))), 4, "{character}");
+        }
+        assert_eq!(of(None), 8);
     }
 
     #[test]

@@ -228,3 +228,44 @@ impl fmt::Debug for NewApiKey {
         f.debug_tuple("NewApiKey").field(&self.record).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_live_secret_is_known_also_one_that_is_kept_twice() {
+        let owner = ApiKeyOwner::new(Principal::user("iss", "alice"));
+        let (own, other): (Digest, Digest) = ([1; 32], [2; 32]);
+        for (digests, known) in [
+            (&[own][..], true),
+            (&[own, other], true),
+            (&[other, own], true),
+            (&[own, own], true),
+            (&[other], false),
+            (&[other, other], false),
+            (&[], false),
+        ] {
+            let record = ApiKeyRecord::stored("id", digests.iter().copied(), &owner);
+            let checked = record.check(&own, UnixTime::from_secs(0)).map(drop);
+            let expected = known.then_some(()).ok_or(Refusal::KeyUnknown);
+            assert_eq!(checked, expected, "{digests:?}");
+        }
+    }
+
+    #[test]
+    fn debug_output_has_the_id_and_the_owner_and_no_secret() {
+        let owner = ApiKeyOwner::new(Principal::user("iss", "alice"));
+        let key = NewApiKey::make("pal", &owner).unwrap();
+        let secret = key.as_str().split('_').nth(2).unwrap();
+        let digest = format!("{:?}", key.record().digests()[0]);
+        let record = format!("{:?}", key.record());
+        let whole = format!("{key:?}");
+        assert!(record.starts_with("ApiKeyRecord {"), "{record}");
+        assert!(whole.starts_with("NewApiKey("), "{whole}");
+        for text in [record, whole] {
+            assert!(text.contains(key.id()) && text.contains("alice"), "{text}");
+            assert!(!text.contains(secret) && !text.contains(&digest), "{text}");
+        }
+    }
+}

@@ -56,3 +56,25 @@ fn all_and_any_mean_what_they_say_and_nothing_lets_nobody_pass() {
         assert_eq!(passes, allowed);
     }
 }
+
+#[test]
+fn debug_output_says_what_a_guard_asks_for() {
+    for (guard, text) in [
+        (Guard::off(), "Guard(off)"),
+        (Guard::authenticated(), r#"Guard { authenticated: [] }"#),
+        (
+            RequireScope::all(["read", "write"]),
+            r#"Guard { all scopes: ["read", "write"] }"#,
+        ),
+        (
+            RequireRole::any(["admin"]),
+            r#"Guard { any role: ["admin"] }"#,
+        ),
+        (
+            RequireService::named(["crm"]),
+            r#"Guard { services: ["crm"] }"#,
+        ),
+    ] {
+        assert_eq!(format!("{guard:?}"), text);
+    }
+}

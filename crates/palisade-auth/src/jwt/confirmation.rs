@@ -263,4 +263,29 @@ mod tests {
         let bound = Confirmation::certificate(&certificate);
         assert_eq!(read(&bound.to_claim().to_string()), bound);
     }
+
+    #[test]
+    fn only_what_can_be_proved_here_has_a_name() {
+        let key = format!(r#"{{"jkt":"{ZEROS}"}}"#);
+        let certificate = format!(r#"{{"x5t#S256":"{FOURS}"}}"#);
+        let both = format!(r#"{{"jkt":"{ZEROS}","x5t#S256":"{FOURS}"}}"#);
+        for known in [&key, &certificate, &both] {
+            assert_eq!(read(known).name().as_ref(), Some(known));
+        }
+        let more = format!(r#"{{"jkt":"{ZEROS}","kid":"a"}}"#);
+        for unknown in ["null", "{}", r#"{"kid":"a"}"#, &more] {
+            assert_eq!(read(unknown).name(), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_json_does_not_have_is_no_confirmation() {
+        use serde::de::value::{BytesDeserializer, Error};
+
+        let read = Confirmation::deserialize(BytesDeserializer::<Error>::new(b"key"));
+        assert_eq!(
+            read.unwrap_err().to_string(),
+            "invalid type: byte array, expected a confirmation"
+        );
+    }
 }

@@ -376,4 +376,24 @@ mod tests {
         assert_eq!(list.iter().collect::<Vec<_>>(), ["read", "write"]);
         assert!(serde_json::from_str::<Words<'_>>(r#"["read",7]"#).is_err());
     }
+
+    #[cfg(feature = "oidc")]
+    #[test]
+    fn a_document_is_one_value_whose_members_differ() {
+        for document in ["{}", r#"{"a":1,"b":{"a":1}}"#, " [7]\n"] {
+            assert!(has_unique_members(document.as_bytes()), "{document:?}");
+        }
+        for other in [
+            "",
+            "{",
+            r#"{"a":1,"a":1}"#,
+            r#"{"b":{"a":1,"a":2}}"#,
+            "{} {}",
+            "{}}",
+            r#"{"a":1,"a":1} x"#,
+        ] {
+            assert!(!has_unique_members(other.as_bytes()), "{other:?}");
+        }
+        assert!(!has_unique_members(b"\"\xff\""), "no UTF-8");
+    }
 }

@@ -327,4 +327,31 @@ mod tests {
             assert!(!is_type(typ), "{typ}");
         }
     }
+
+    #[test]
+    fn a_kid_over_256_bytes_is_refused() {
+        let with_kid = |length: usize| {
+            let json = format!(r#"{{"alg":"HS256","kid":"{}"}}"#, "k".repeat(length));
+            header(&json).map(|header| header.kid.map(|kid| kid.0.len()))
+        };
+        assert_eq!(with_kid(256), Ok(Some(256)));
+        assert_eq!(with_kid(257), Err(Refusal::TokenMalformed));
+    }
+
+    #[cfg(feature = "introspection")]
+    #[test]
+    fn a_token_with_two_dots_is_compact_and_an_opaque_one_is_not() {
+        for (token, compact) in [
+            ("header.payload.signature", true),
+            ("..", true),
+            ("", false),
+            ("opaque", false),
+            ("ab", false),
+            ("a.b", false),
+            // Five segments are an encrypted token (RFC 7516, section 7.1).
+            ("a.b.c.d.e", false),
+        ] {
+            assert_eq!(is_compact(token.as_bytes()), compact, "{token}");
+        }
+    }
 }

@@ -247,4 +247,29 @@ mod tests {
         assert_eq!(check(false, r#""sub":"","#), Err(Refusal::SubjectMissing));
         assert_eq!(check(false, r#""sub":"a","#).as_deref(), Ok("a"));
     }
+
+    #[test]
+    fn a_token_that_need_not_end_passes_and_what_it_says_of_its_age_is_checked() {
+        let check = |required: bool, times: &str| {
+            let rules = ClaimRules {
+                expiry_required: required,
+                ..rules()
+            };
+            let json = format!(r#"{{"sub":"a","aud":"api"{times}}}"#);
+            let claims = Registered::parse(json.as_bytes()).unwrap();
+            rules
+                .check(&claims, UnixTime::from_secs(NOW))
+                .map(|(_, subject)| subject.to_owned())
+        };
+        assert_eq!(check(false, "").as_deref(), Ok("a"));
+        assert_eq!(check(true, ""), Err(Refusal::ExpiryMissing));
+        for (times, refusal) in [
+            (format!(r#","exp":{}"#, NOW - 30), Refusal::TokenExpired),
+            (format!(r#","nbf":{}"#, NOW + 31), Refusal::NotYetValid),
+            (format!(r#","iat":{}"#, NOW + 31), Refusal::IssuedInFuture),
+            (format!(r#","iat":{}"#, NOW - 900), Refusal::LifetimeTooLong),
+        ] {
+            assert_eq!(check(false, &times), Err(refusal), "{times}");
+        }
+    }
 }

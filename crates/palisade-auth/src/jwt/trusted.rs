@@ -202,4 +202,55 @@ mod tests {
         }
         assert_eq!(name_problem("https://issuer.example"), None);
     }
+
+    // RFC 9068, section 4; OpenID Connect Core, sections 2 and 5.3.2, and Back-Channel Logout, section 2.4.
+    #[cfg(feature = "oidc")]
+    #[test]
+    fn a_token_of_one_purpose_is_accepted_for_no_other() {
+        use crate::Issuer;
+
+        let header = |typ: &Option<&str>| match typ {
+            Some(typ) => format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#),
+            None => r#"{"alg":"HS256"}"#.to_owned(),
+        };
+        let (plain, nonce, id) = ("{}", r#"{"nonce":"n"}"#, r#"{"at_hash":"h"}"#);
+        let (id_nonce, event) = (r#"{"at_hash":"h","nonce":"n"}"#, r#"{"events":{}}"#);
+        let never = [
+            r#"{"typ":"Refresh"}"#,
+            r#"{"typ":"Refresh","nonce":"n"}"#,
+            r#"{"events":{},"typ":"Refresh"}"#,
+            r#"{"events":{},"nonce":"n"}"#,
+            r#"{"events":{},"at_hash":"h"}"#,
+        ];
+        let jwt = [None, Some("JWT")];
+        for (purpose, own_type, of_use) in [
+            (Purpose::Access, Some("at+jwt"), &[plain][..]),
+            (Purpose::SignIn, None, &[plain, nonce, id, id_nonce]),
+            (Purpose::Userinfo, None, &[plain]),
+            (Purpose::Logout, Some("logout+jwt"), &[event]),
+        ] {
+            let keys = HmacKeys::current("k7Qm2vXp9Lr4Wz8Nc1Tb6Yd3Hs5Jf0Ga").unwrap();
+            let issuer = Issuer::hmac("iss", keys)
+                .audience("api")
+                .token_type(TokenType::Common)
+                .for_purpose(purpose)
+                .build()
+                .unwrap();
+            for typ in jwt
+                .into_iter()
+                .chain(["at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt"].map(Some))
+            {
+                let of_type = jwt.contains(&typ) || (typ.is_some() && typ == own_type);
+                for claims in [plain, nonce, id, id_nonce, event].into_iter().chain(never) {
+                    let header = header(&typ);
+                    let accepted = issuer.accepts_use(
+                        &Header::parse(header.as_bytes()).unwrap(),
+                        &Registered::parse(claims.as_bytes()).unwrap(),
+                    );
+                    let expected = of_type && of_use.contains(&claims);
+                    assert_eq!(accepted, expected, "{purpose:?} {header} {claims}");
+                }
+            }
+        }
+    }
 }

@@ -387,4 +387,65 @@ mod tests {
         }
         assert!(store.len() <= 30, "{}", store.len());
     }
+
+    #[test]
+    fn a_token_is_kept_until_the_latest_of_its_ends() {
+        for ends in [[NOW + 900, NOW], [NOW, NOW + 900]] {
+            let (store, seconds) = store();
+            for end in ends {
+                store.revoke_token("iss", "t-1", at(end));
+            }
+            for other in 1..64 {
+                store.revoke_token("iss", &format!("other-{other}"), at(NOW));
+            }
+            seconds.store(NOW + 500, Ordering::Relaxed);
+            // The 65th begins a sweep.
+            store.revoke_token("iss", "last", at(NOW + 900));
+            assert_eq!(store.len(), 2, "{ends:?}");
+            assert!(revoked(&store, &token(Some(NOW))), "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn sweeps_look_at_no_more_than_two_marks_for_each_that_is_set() {
+        use std::cell::Cell;
+
+        /// A mark that lasts, and counts how often somebody asks.
+        #[derive(Clone, Copy)]
+        struct Counted<'a>(&'a Cell<usize>);
+
+        impl Mark for Counted<'_> {
+            fn is_over(&self, _: UnixTime) -> bool {
+                self.0.set(self.0.get() + 1);
+                false
+            }
+
+            fn extended(self, _: Self) -> Self {
+                self
+            }
+        }
+
+        let looked = Cell::new(0);
+        let marks = Marks::new();
+        for name in 0..1_000 {
+            marks.set("iss", &name.to_string(), Counted(&looked), at(NOW));
+        }
+        assert!((1..=2_000).contains(&looked.get()), "{}", looked.get());
+    }
+
+    #[test]
+    fn a_store_is_empty_until_something_is_revoked() {
+        let (store, _) = store();
+        assert!(store.is_empty());
+        store.revoke_session("iss", "s-1");
+        assert!(!store.is_empty());
+    }
+
+    #[test]
+    fn debug_output_has_the_number_and_no_names() {
+        let (store, _) = store();
+        store.revoke_session("iss", "s-1");
+        store.revoke_subject("iss", "alice");
+        assert_eq!(format!("{store:?}"), "MemoryRevocation { len: 2, .. }");
+    }
 }

@@ -161,3 +161,16 @@ impl RevokeSubject for RedisRefreshTokens {
         Box::pin(Self::revoke_subject(self, issuer, subject, scope))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_has_the_number_of_stores() {
+        let accounts = SubjectRevocation::new()
+            .store(MemoryRevocation::new())
+            .store(MemoryRevocation::new());
+        assert_eq!(format!("{accounts:?}"), "SubjectRevocation { stores: 2 }");
+    }
+}

@@ -187,3 +187,31 @@ async fn a_step_up_replaces_the_principal() {
     let answered = through(&stack(outer, inner), with_token(OTHER_SECRET)).await;
     assert_eq!(answered.body, "service crm-admin of service-token");
 }
+
+#[tokio::test]
+async fn who_signs_in_inside_an_optional_layer_is_no_longer_a_stranger_to_a_guard() {
+    let name = http::HeaderName::from_static("x-assertion");
+    let inner = layer().bearer_header(name).unwrap().optional();
+    let layers = stack(layer().optional(), inner);
+    let guarded = stack(layers, RequireRole::any(["admin"]));
+    let request = |token: Option<String>| {
+        let mut request = get("/");
+        if let Some(token) = token {
+            let headers = request.headers_mut();
+            headers.insert("x-assertion", token.parse().unwrap());
+        }
+        request
+    };
+    let stranger = through(&guarded, request(None)).await;
+    assert_eq!(stranger.status, 401);
+    assert_eq!(
+        stranger.header("www-authenticate"),
+        Some(r#"Bearer realm="api""#)
+    );
+    let user = through(&guarded, request(Some(good_token()))).await;
+    assert_eq!((user.status, user.reason()), (403, "insufficient_role"));
+    assert_eq!(user.header("www-authenticate"), None);
+    let admin = hs256(HEADER, &claims_with(json!({"roles": ["admin"]})), SECRET);
+    let admin = through(&guarded, request(Some(admin))).await;
+    assert_eq!(admin.status, 200);
+}

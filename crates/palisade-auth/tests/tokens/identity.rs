@@ -1,5 +1,7 @@
 //! An identity is an issuer and a subject, whatever a token, a key or an adapter makes of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::{
@@ -175,5 +177,24 @@ async fn a_guard_that_asks_for_nothing_lets_nobody_pass() {
         let stack = Stack::new(guard.clone(), layer());
         let status = through(&stack, with_token(&good_token())).await.status;
         assert_eq!(status, 403, "{guard:?}");
+    }
+}
+
+#[test]
+fn a_principal_is_adapted_once_a_token_while_that_is_in_the_cache() {
+    for (cache, adapted) in [(100, 2), (0, 6)] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let issuer = issuer().adapt(move |principal, _| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            principal
+        });
+        let builder = JwtVerifier::builder().issuer(issuer).clock(clock());
+        let jwt = builder.cache(cache).build().unwrap();
+        for _ in 0..3 {
+            assert!(jwt.verify(&good_token()).is_ok());
+            assert!(jwt.verify(&session_token()).is_ok());
+        }
+        assert_eq!(count.load(Ordering::Relaxed), adapted, "a cache of {cache}");
     }
 }

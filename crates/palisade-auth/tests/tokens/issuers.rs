@@ -99,3 +99,15 @@ fn an_access_token_of_keycloak_may_have_a_nonce_where_that_was_allowed() {
         assert_eq!(verify(keycloak(), id), wrong);
     }
 }
+
+#[test]
+fn debug_output_of_a_verifier_has_the_names_of_its_issuers_and_no_secret() {
+    let partner = Issuer::hmac("partner", HmacKeys::current(OTHER_SECRET).unwrap())
+        .audience("api://bookings");
+    let builder = JwtVerifier::builder().issuer(issuer()).issuer(partner);
+    let jwt = builder.build().unwrap();
+    assert_eq!(
+        format!("{jwt:?}"),
+        r#"JwtVerifier { issuers: ["bookings", "partner"], .. }"#
+    );
+}
