@@ -7,10 +7,11 @@ use palisade_auth::{
     Algorithm, AuthLayer, Issuer, Jwks, JwksResponse, JwtVerifier, Refusal, SigningKey,
     SigningKeys, TokenIssuer,
 };
+use serde_json::json;
 use tokio::time::{Instant, advance, sleep};
 
 use super::source::{Source, idp, token};
-use crate::support::{clock, through, with_token};
+use crate::support::{SECRET, claims_with, clock, hs256, through, with_token};
 
 #[tokio::test(start_paused = true)]
 async fn the_first_token_fetches_once_for_all_who_wait() {
@@ -34,13 +35,14 @@ async fn a_rotated_key_is_seen_at_once() {
     let (source, old, new) = (Source::default(), idp(), idp());
     source.publish(&old);
     let jwt = source.verifier();
-    assert!(jwt.authenticate(&token(&old)).await.is_ok());
+    let known = token(&old);
+    assert!(jwt.authenticate(&known).await.is_ok());
     source.publish(&new);
     advance(Duration::from_secs(31)).await;
     assert!(jwt.authenticate(&token(&new)).await.is_ok());
     assert_eq!(source.fetches(), 2);
     assert_eq!(
-        jwt.authenticate(&token(&old)).await.err(),
+        jwt.authenticate(&known).await.err(),
         Some(Refusal::UnknownKey),
         "withdrawn, and out of the cache"
     );
@@ -191,4 +193,41 @@ async fn a_new_key_under_the_same_kid_is_fetched_once_its_signature_does_not_hol
     let asked = jwt.authenticate(&forged(&old)).await;
     assert_eq!(asked.err(), Some(Refusal::BadSignature), "no 503 for these");
     assert!(jwt.authenticate(&token(&new)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_no_other_key_could_help_causes_no_fetch() {
+    let (source, tokens) = (Source::default(), idp());
+    source.publish(&tokens);
+    let jwt = source.verifier();
+    assert!(jwt.authenticate(&token(&tokens)).await.is_ok());
+    advance(Duration::from_secs(31)).await;
+    let es256 = r#"{"alg":"ES256","kid":"a"}"#;
+    let access = json!({"iss": "idp", "aud": "api"});
+    for (header, claims, refusal) in [
+        (
+            r#"{"alg":"HS256","kid":"a"}"#,
+            access.clone(),
+            Refusal::AlgorithmNotAllowed,
+        ),
+        (
+            r#"{"alg":"RS256","kid":"a"}"#,
+            access,
+            Refusal::AlgorithmNotAllowed,
+        ),
+        (
+            es256,
+            json!({"iss": "idp", "aud": "api", "typ": "Refresh"}),
+            Refusal::WrongType,
+        ),
+        (
+            es256,
+            json!({"iss": "other", "aud": "api"}),
+            Refusal::UnknownIssuer,
+        ),
+    ] {
+        let forged = hs256(header, &claims_with(claims), SECRET);
+        assert_eq!(jwt.authenticate(&forged).await.err(), Some(refusal));
+    }
+    assert_eq!(source.fetches(), 1);
 }

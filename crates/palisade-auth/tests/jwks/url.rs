@@ -283,22 +283,30 @@ async fn the_p99_of_known_keys_does_not_move_while_the_source_hangs() {
             tokio::spawn(async move { jwt.authenticate(&stranger).await.err() })
         })
         .collect();
-    // Taken in turn, so that whatever else runs on this machine slows both down.
     let known = token(&tokens);
-    let mut times = [Vec::new(), Vec::new()];
-    for _ in 0..1_000 {
-        for ((jwt, _), times) in verifiers.iter().zip(&mut times) {
-            let start = now();
-            jwt.authenticate(&known).await.unwrap();
-            times.push(start.elapsed());
+    let mut measured = Vec::new();
+    // What else runs on this machine may slow one of the two down in one round; what waits for the fetch does in each.
+    let unmoved = loop {
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..400 {
+            for ((jwt, _), times) in verifiers.iter().zip(&mut times) {
+                let start = now();
+                jwt.authenticate(&known).await.unwrap();
+                times.push(start.elapsed());
+            }
         }
-    }
+        let [quiet, hanging] = times.map(p99);
+        measured.push((quiet, hanging));
+        let unmoved = hanging <= quiet * 3 + Duration::from_millis(1);
+        if unmoved || measured.len() == 5 {
+            break unmoved;
+        }
+    };
     assert!(!fetch.is_finished(), "the source hung all the while");
     assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
-    let [quiet, hanging] = times.map(p99);
     assert!(
-        hanging <= quiet * 3 + Duration::from_millis(1),
-        "{hanging:?} while the source hangs, {quiet:?} else"
+        unmoved,
+        "the p99 while it answers, and while it hangs: {measured:?}"
     );
     fetch.abort();
 }
