@@ -22,6 +22,9 @@ impl Lengths {
     }
 
     const fn bit(len: usize) -> u64 {
-        1 << if len < 63 { len } else { 63 }
+        1 << match len {
+            0..63 => len,
+            _ => 63,
+        }
     }
 }

@@ -41,7 +41,7 @@ fn is_plain(block: &[u8; 32]) -> bool {
 }
 
 const fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+    matches!(byte, 0..0x20 | b'"' | b'\\')
 }
 
 /// The same, eight bytes at a time, as one number. Subtracting a byte of it from another may borrow from the next one up,
