@@ -10,6 +10,9 @@ const CLAIMED_WAYS: usize = WAYS / 2;
 pub(super) const COMFORTABLE: usize = 3;
 /// 64-bit words per cache line.
 const LINE: usize = 8;
+/// Both halves of no key's digest: of an address this is the one of all ones, which nobody has. Zeros are that of `::1`'s
+/// network.
+const NOBODY: u64 = u64::MAX;
 
 /// Seven slots under one lock.
 ///
@@ -32,8 +35,7 @@ pub(super) struct Set {
 
 impl Set {
     pub(super) fn new() -> Self {
-        // No key's digest: of an address this is the one of all ones, which nobody has. Zeros are that of `::1`'s network.
-        let nobody = || [const { Word::new(u64::MAX) }; LINE];
+        let nobody = || [const { Word::new(NOBODY) }; LINE];
         let low = nobody();
         low[WAYS].set(0);
         Self {
@@ -175,7 +177,8 @@ impl<'a> LockedSet<'a> {
         std::ptr::eq(self.set, set)
     }
 
-    /// Moves a key into a slot of another set.
+    /// Moves a key into a slot of another set. None of it stays here: a key that came back to this set would be found in
+    /// the slot that it had before, with a state of zeros.
     pub(super) fn move_to(&self, other: &LockedSet<'_>, key: &HashedKey, way: usize, to: usize) {
         other.take(to, key);
         for (word, from) in other.state(to).iter().zip(self.state(way)) {
@@ -183,6 +186,8 @@ impl<'a> LockedSet<'a> {
         }
         other.settle(to, self.full_at(way));
         other.mark(to, self.own_debt(way));
+        self.set.low[way].set(NOBODY);
+        self.set.high[way].set(NOBODY);
         self.clear(way);
     }
 }
@@ -190,6 +195,30 @@ impl<'a> LockedSet<'a> {
 /// The ways that a key may take.
 pub(super) fn ways(claimed: bool) -> std::ops::Range<usize> {
     0..if claimed { CLAIMED_WAYS } else { WAYS }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_has_moved_is_in_one_set() {
+        let key = HashedKey {
+            low: 7,
+            high: 0,
+            slot_hash: 0,
+            claimed: false,
+        };
+        let sets = [Set::new(), Set::new()];
+        let [first, second] = sets.each_ref().map(|set| set.lock(&[]));
+        first.take(2, &key);
+        first.settle(2, 9);
+        first.move_to(&second, &key, 2, 5);
+        assert_eq!((first.find(&key), second.find(&key)), (None, Some(5)));
+        assert_eq!((first.full_at(2), second.full_at(5)), (0, 9));
+        second.move_to(&first, &key, 5, 6);
+        assert_eq!((first.find(&key), second.find(&key)), (Some(6), None));
+    }
 }
 
 #[cfg(all(test, target_os = "linux", not(loom)))]

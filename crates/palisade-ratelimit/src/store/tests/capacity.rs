@@ -37,6 +37,22 @@ fn a_claimed_key_is_moved_aside_before_one_is_lost() {
     assert_eq!(bench.store.overflowed(), 0);
 }
 
+/// While a table grows keys go to the set of their choice, and later some have to leave it again.
+#[test]
+fn a_key_that_comes_back_to_a_set_has_one_count() {
+    const KEYS: u32 = 800;
+    for _ in 0..500 {
+        let bench = Bench::new(&[Limit::fixed(1, HOUR)], 1_250);
+        let keys = (0..2 * KEYS).map(|nth| bench.claimed(nth % KEYS));
+        let passed = keys.filter(|key| bench.admits(*key, 1)).count() as u64;
+        let lost = bench.store.overflowed();
+        assert!(
+            passed <= u64::from(KEYS) + lost,
+            "{passed}, and {lost} keys lost"
+        );
+    }
+}
+
 #[test]
 fn a_key_of_one_token_bucket_takes_at_most_64_bytes() {
     let capacity = 100_000;
