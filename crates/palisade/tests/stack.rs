@@ -269,6 +269,11 @@ async fn every_layer_has_the_client_that_the_stack_decides() {
     for (stack, expected) in [
         (limited(ClientIp::peer()), [200, 429]),
         (limited(ClientIp::peer()).client_ip(proxies()), [200, 200]),
+        // A stack that is fixed already keeps its layers when it is changed.
+        (
+            limited(ClientIp::peer()).leak().client_ip(ClientIp::peer()),
+            [200, 429],
+        ),
         // The setting of one layer is for where there is no stack.
         (limited(proxies()), [200, 429]),
     ] {

@@ -135,3 +135,27 @@ async fn a_connection_of_http2_without_requests_is_closed_after_the_idle_timeout
     kinds(reads).await;
     pinging.await.unwrap();
 }
+
+#[tokio::test]
+async fn the_head_of_a_response_without_a_body_ends_its_stream() {
+    for (router, ends) in [
+        (Router::new().route("/", get(async || ())), true),
+        (router(), false),
+    ] {
+        let server = Running::with(Stack::new(), router, |server| server).await;
+        let mut client = connect(&server, &[]).await;
+        let ask = frame(HEADERS, END_STREAM | END_HEADERS, 1, GET);
+        client.write_all(&ask).await.unwrap();
+        let flags = loop {
+            let mut head = [0; 9];
+            client.read_exact(&mut head).await.unwrap();
+            let [_, high, low, kind, flags, ..] = head;
+            let mut payload = vec![0; usize::from(high) << 8 | usize::from(low)];
+            client.read_exact(&mut payload).await.unwrap();
+            if kind == HEADERS {
+                break flags;
+            }
+        };
+        assert_eq!(flags & END_STREAM == END_STREAM, ends);
+    }
+}
