@@ -4,12 +4,12 @@ use super::*;
 use crate::Redactor;
 
 fn clean(body: &str) -> Result<String, Unreadable> {
+    clean_with(&Redactor::defaults(), body)
+}
+
+fn clean_with(redactor: &Redactor, body: &str) -> Result<String, Unreadable> {
     let mut out = Vec::new();
-    write(
-        &mut Redactor::defaults().cleaner(),
-        body.as_bytes(),
-        &mut out,
-    )?;
+    write(&mut redactor.cleaner(), body.as_bytes(), &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -35,6 +35,15 @@ fn secrets_of_a_known_form_are_masked_under_any_name() {
         clean(r#"{"note":"call https:\/\/u:p@h\/x","n":4242424242424242,"m":1234567890123456}"#)
             .unwrap(),
         r#"{"note":"call https://[redacted]@h/x","n":"[redacted]","m":1234567890123456}"#
+    );
+}
+
+#[test]
+fn who_knows_names_alone_leaves_the_numbers_of_others() {
+    let names = Redactor::insecure_none().mask(["pin"]);
+    assert_eq!(
+        clean_with(&names, r#"{"n":4242424242424242,"pin":4242424242424242}"#).unwrap(),
+        r#"{"n":4242424242424242,"pin":"[redacted]"}"#
     );
 }
 
