@@ -1,3 +1,4 @@
+mod closed;
 mod late;
 mod layer;
 mod limits;
@@ -8,6 +9,7 @@ use std::sync::{Arc, MutexGuard};
 
 use http::{Extensions, HeaderValue};
 
+pub use self::closed::ClosedScope;
 pub use self::late::LateSink;
 pub use self::layer::ScopeLayer;
 pub use self::limits::LimitDecision;
@@ -35,22 +37,6 @@ use crate::{ClientAddr, Principal, Renderer, RequestId, SecurityEvent, TracePare
 /// ```
 #[derive(Clone)]
 pub struct RequestScope(Arc<Shared>);
-
-/// The part of a scope that goes into the record of its request.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct ClosedScope {
-    /// The events that were noted and not taken before.
-    pub events: Vec<SecurityEvent>,
-    /// The latest principal.
-    pub principal: Option<Arc<Principal>>,
-    /// The limit that refused the request, or else the first that it was counted by.
-    pub limit: Option<LimitDecision>,
-    /// The request's id.
-    pub request_id: Option<RequestId>,
-    /// The request's place in a distributed trace.
-    pub trace_parent: Option<TraceParent>,
-}
 
 impl RequestScope {
     /// A scope of its own, outside any request.

@@ -1,9 +1,9 @@
-mod ahead;
+mod entries;
 mod item;
 mod take;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -54,24 +54,6 @@ impl State {
         !self.closing && self.places.reserve(place, self.items.len())
     }
 
-    /// An entry for the request after one that had this place, and such a place for it.
-    fn next_entry(&mut self, place: Place) -> Option<(Slot, Place)> {
-        let mut next = Place::None;
-        if place != Place::None {
-            self.promise(&mut next);
-            if next == Place::None {
-                return None;
-            }
-        }
-        match self.entries.pop() {
-            Some(entry) => Some((entry, next)),
-            None => {
-                self.places.give_back(next);
-                None
-            }
-        }
-    }
-
     fn promise(&mut self, place: &mut Place) {
         self.places.promise(place, self.items.len());
     }
@@ -113,32 +95,6 @@ impl Queue {
         }
     }
 
-    /// An entry to fill, with a place for its record where that may be needed and there is one.
-    pub(crate) fn entry(self: &Arc<Self>, need: Need) -> Slot {
-        if let Some(entry) = ahead::take(self, need) {
-            return entry;
-        }
-        let mut state = self.state();
-        let mut place = Place::None;
-        if need == Need::Certain {
-            state.reserve(&mut place);
-        }
-        if need != Need::Never {
-            state.promise(&mut place);
-        }
-        let entry = state.entries.pop();
-        drop(state);
-        let mut entry = match entry {
-            Some(mut entry) => {
-                entry.clear();
-                entry
-            }
-            None => Box::new(Entry::with_room()),
-        };
-        entry.place = place;
-        entry
-    }
-
     /// Whether there is a place within the limit, which takes the place of the one that it had.
     pub(crate) fn reserve(&self, place: &mut Place) -> bool {
         self.state().reserve(place)
@@ -152,32 +108,6 @@ impl Queue {
         }
         state.waiting.push(cx.waker().clone());
         Poll::Pending
-    }
-
-    /// Gives back an entry that was not needed.
-    fn give_back(&self, entry: Slot) {
-        let mut state = self.state();
-        state.places.give_back(entry.place);
-        if !state.closed && state.entries.len() < KEEP_ENTRIES {
-            state.entries.push(entry);
-        }
-    }
-
-    /// Lets the record of a request in, as [`push`](Self::push) does. The thread gets an entry for its next request.
-    pub(crate) fn push_request(self: &Arc<Self>, entry: Slot, room: Room) {
-        let place = entry.place;
-        let is_due = ahead::is_due(self);
-        let mut next = None;
-        self.push_and(Item::Request(entry, None), room, place, |state| {
-            if is_due {
-                next = state.next_entry(place);
-            }
-        });
-        if let Some((mut next, place)) = next {
-            next.clear();
-            next.place = place;
-            ahead::keep(self, next);
-        }
     }
 
     /// Lets an item in, or counts it as lost; either way its place is given back.
@@ -338,6 +268,3 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::HeaderValue;
 
+use super::closed::ClosedScope;
+use super::late::LateSink;
 use super::limits::Limits;
-use super::{ClosedScope, LateSink};
 use crate::time::Instant;
 use crate::{ClientAddr, Principal, Renderer, RequestId, SecurityEvent, TraceParent};
 

@@ -39,7 +39,7 @@ fn some_gap(rng: &mut TestRng) -> u64 {
     }
 }
 
-/// What was charged lately, to be given back in any order, or never.
+/// Recent charges, to be given back in any order, or never.
 #[derive(Default)]
 struct Charged(Vec<(u64, u64)>);
 
