@@ -199,16 +199,55 @@ pub(super) fn ways(claimed: bool) -> std::ops::Range<usize> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn a_key_that_has_moved_is_in_one_set() {
-        let key = HashedKey {
+    fn key(claimed: bool) -> HashedKey {
+        HashedKey {
             low: 7,
             high: 0,
             slot_hash: 0,
-            claimed: false,
-        };
+            claimed,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mark_is_of_one_slot_alone(
+            marks in prop::collection::vec((0..WAYS, any::<Option<bool>>()), 0..40),
+        ) {
+            let set = Set::new();
+            let set = set.lock(&[]);
+            let mut known = [None; WAYS];
+            for (way, own_debt) in marks {
+                set.mark(way, own_debt);
+                known[way] = own_debt;
+                prop_assert_eq!(std::array::from_fn(|way| set.own_debt(way)), known);
+            }
+        }
+    }
+
+    #[test]
+    fn free_slots_are_those_that_are_full_again_and_the_last_is_preferred() {
+        for taken in 0..=WAYS {
+            let set = Set::new();
+            let set = set.lock(&[]);
+            for way in 0..taken {
+                set.settle(way, 10);
+            }
+            for (claimed, ways) in [(false, WAYS), (true, CLAIMED_WAYS)] {
+                let free = ways.checked_sub(taken).filter(|free| *free > 0);
+                let expected = free.map(|free| (free, ways - 1));
+                assert_eq!(set.free(&key(claimed), 9), expected, "{taken} {claimed}");
+                assert_eq!(set.free(&key(claimed), 10), Some((ways, ways - 1)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_has_moved_is_in_one_set() {
+        let key = key(false);
         let sets = [Set::new(), Set::new()];
         let [first, second] = sets.each_ref().map(|set| set.lock(&[]));
         first.take(2, &key);
