@@ -286,3 +286,6 @@ impl Segment {
         &self.states[at * self.states_of_set..][..self.states_of_set]
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
