@@ -154,45 +154,4 @@ impl<'a> Vacant<'a> {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use crate::store::digest::Hasher;
-    use crate::store::set::{Set, WAYS};
-
-    /// The set that a newcomer goes to where so many slots are free in either; `None` where none is.
-    fn chosen(free: [usize; 2]) -> Option<usize> {
-        let key = HashedKey {
-            low: 7,
-            high: 0,
-            slot_hash: 0,
-            claimed: false,
-        };
-        let hasher = Hasher::new().unwrap();
-        let shard = Shard::new(1, hasher.slot_hasher(), 100, false);
-        let sets = [Set::new(), Set::new()];
-        let locked = [0, 1].map(|number: usize| {
-            let set = sets[number].lock(&[]);
-            (free[number]..WAYS).for_each(|way| set.settle(way, 10));
-            set
-        });
-        let vacant = Vacant {
-            shard: &shard,
-            sets: locked,
-        };
-        vacant.free(&key, 9).map(|(number, _)| number)
-    }
-
-    #[test]
-    fn a_newcomer_goes_to_its_first_set_unless_that_is_nearly_taken_and_the_other_is_not_so_much() {
-        for first in 0..=WAYS {
-            for second in 0..=WAYS {
-                let expected = match (first, second) {
-                    (0, 0) => None,
-                    (0..COMFORTABLE, _) if second > first => Some(1),
-                    _ => Some(0),
-                };
-                assert_eq!(chosen([first, second]), expected, "{first} {second}");
-            }
-        }
-    }
-}
+mod tests;
