@@ -61,8 +61,9 @@ fn growing_brings_keys_home_where_there_is_room() {
             continue;
         }
         grown = doublings;
-        let is_stray = |key: &&HashedKey| match at_home(&shard, key) {
-            (is_home, free) => !is_home && free >= COMFORTABLE,
+        let is_stray = |key: &&HashedKey| {
+            let (is_home, free) = at_home(&shard, key);
+            !is_home && free >= COMFORTABLE
         };
         let strays = keys.iter().filter(is_stray).count();
         // Those whose set had no room yet when it was their turn.
