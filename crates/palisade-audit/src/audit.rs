@@ -110,7 +110,8 @@ impl Audit {
     /// Puts something on record, without waiting.
     ///
     /// A record of a class that is delivered best effort is lost and counted when the queue is full; others go in
-    /// even then, up to twice the queue's size less the places that are promised to requests in flight. To know that a record is on the disk use [`commit`](Self::commit).
+    /// even then, up to twice the queue's size less the places that are promised to requests in flight and, one a thread, to
+    /// the next. To know that a record is on the disk use [`commit`](Self::commit).
     pub fn record(&self, record: Record) {
         self.shared().record(record);
     }

@@ -78,10 +78,10 @@ impl Entry {
         }
     }
 
-    /// Lets go of what is more than memory to use again.
+    /// Drops everything but the buffers.
     ///
-    /// The writer calls it, which has read the entry and has written nothing to it as a rule: so the thread that gets it
-    /// next need not take it away from another processor.
+    /// The writer calls it for every entry and mostly changes nothing, so that the memory stays shared between processors
+    /// and the next request need not fetch it back.
     pub(crate) fn release(&mut self) {
         if self.principal.is_some() {
             self.principal = None;
@@ -292,7 +292,7 @@ impl Entry {
     }
 }
 
-/// A copy of a method. The usual ones are named, since a clone is written in parts and read as a whole, which is waited for.
+/// Copies a method. A clone is stored in parts and loaded as a whole, which stalls the processor; a constant is not.
 fn copied(method: &Method) -> Method {
     match *method {
         Method::GET => Method::GET,

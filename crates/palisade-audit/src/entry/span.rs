@@ -18,8 +18,8 @@ pub(crate) struct Span {
 impl Span {
     /// Copies as much of a text as is kept.
     ///
-    /// Where it is called, so that the three numbers go from registers to where they stay: written to the stack one by one
-    /// and read as one, they would be waited for.
+    /// Inlined, so that the three numbers stay in registers. Returned through memory they are stored one by one and loaded
+    /// together, which stalls the processor.
     #[inline(always)]
     pub(crate) fn copy(texts: &mut Vec<u8>, text: &[u8]) -> Self {
         let start = position(texts.len());

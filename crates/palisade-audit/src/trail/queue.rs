@@ -112,11 +112,12 @@ impl Queue {
 
     /// Lets an item in, or counts it as lost; either way its place is given back.
     pub(crate) fn push(&self, item: Item, room: Room, place: Place) -> bool {
-        self.push_and(item, room, place, |_| {})
+        self.push_then(item, room, place, |_| {})
     }
 
+    /// As [`push`](Self::push), and runs `then` under the same lock where the item was let in.
     #[inline]
-    fn push_and(
+    fn push_then(
         &self,
         item: Item,
         room: Room,

@@ -1,7 +1,8 @@
 //! Entries for requests.
 //!
-//! A thread takes the one for its next request under the lock that it holds anyway to hand a record over, so that a request
-//! which begins takes none; and makes it ready then, so that its memory is near when it is needed.
+//! A thread takes the entry and the place for its next request while it hands a record over, under a lock that it holds
+//! anyway. A request that begins then takes no lock. The entry is cleared at once, so that its memory is in the cache when
+//! the request needs it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::trail::places::{Place, Room};
 impl Queue {
     /// An entry to fill, with a place for its record where that may be needed and there is one.
     pub(crate) fn entry(self: &Arc<Self>, need: Need) -> Slot {
-        if let Some(entry) = take(self, need) {
+        if let Some(entry) = take_next(self, need) {
             return entry;
         }
         let mut state = self.state();
@@ -37,12 +38,12 @@ impl Queue {
         entry
     }
 
-    /// Lets the record of a request in, as [`push`](Self::push) does. The thread gets an entry for its next request.
+    /// Lets the record of a request in, as [`push`](Self::push) does, and gets an entry for the thread's next request.
     pub(crate) fn push_request(self: &Arc<Self>, entry: Slot, room: Room) {
         let place = entry.place;
         let is_due = is_due(self);
         let mut next = None;
-        self.push_and(Item::Request(entry, None), room, place, |state| {
+        self.push_then(Item::Request(entry, None), room, place, |state| {
             if is_due {
                 next = state.next_entry(place);
             }
@@ -50,7 +51,7 @@ impl Queue {
         if let Some((mut next, place)) = next {
             next.clear();
             next.place = place;
-            keep(self, next);
+            keep_next(self, next);
         }
     }
 
@@ -85,17 +86,17 @@ impl State {
 }
 
 thread_local! {
-    static AHEAD: RefCell<Option<Ahead>> = const { RefCell::new(None) };
+    static NEXT: RefCell<Option<NextEntry>> = const { RefCell::new(None) };
 }
 
-/// The latest queue that the thread handed a record to.
-struct Ahead {
+/// The entry for the next request of a thread, and the queue that it belongs to: the latest to get a record.
+struct NextEntry {
     queue: Arc<Queue>,
     entry: Option<Slot>,
 }
 
-impl Drop for Ahead {
-    /// Other requests need the place, such as when the thread ends.
+impl Drop for NextEntry {
+    /// Returns the place to the other requests, such as when the thread ends.
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
             self.queue.give_back(entry);
@@ -104,35 +105,35 @@ impl Drop for Ahead {
 }
 
 /// Takes the entry, if it has the place that is needed.
-fn take(queue: &Arc<Queue>, need: Need) -> Option<Slot> {
-    with(|ahead| {
-        let ahead = ahead.as_mut().filter(|ahead| ahead.is_of(queue))?;
+fn take_next(queue: &Arc<Queue>, need: Need) -> Option<Slot> {
+    with(|kept| {
+        let kept = kept.as_mut().filter(|kept| kept.is_of(queue))?;
         let fits = |entry: &mut Slot| match need {
             Need::Never => entry.place == Place::None,
             Need::Possible => entry.place == Place::Promised,
             Need::Certain => false,
         };
-        ahead.entry.take_if(fits)
+        kept.entry.take_if(fits)
     })
 }
 
 /// Whether the thread has none of this queue.
 fn is_due(queue: &Arc<Queue>) -> bool {
-    let is_due = with(|ahead| {
-        let is_of = |ahead: &Ahead| ahead.is_of(queue) && ahead.entry.is_some();
-        Some(!ahead.as_ref().is_some_and(is_of))
+    let is_due = with(|kept| {
+        let is_of = |kept: &NextEntry| kept.is_of(queue) && kept.entry.is_some();
+        Some(!kept.as_ref().is_some_and(is_of))
     });
     is_due == Some(true)
 }
 
 /// Keeps an entry for the next request.
-fn keep(queue: &Arc<Queue>, entry: Slot) {
+fn keep_next(queue: &Arc<Queue>, entry: Slot) {
     let mut entry = Some(entry);
-    with(|ahead| {
-        match ahead {
-            Some(ahead) if ahead.is_of(queue) => ahead.entry = entry.take(),
+    with(|kept| {
+        match kept {
+            Some(kept) if kept.is_of(queue) => kept.entry = entry.take(),
             other => {
-                *other = Some(Ahead {
+                *other = Some(NextEntry {
                     queue: Arc::clone(queue),
                     entry: entry.take(),
                 });
@@ -145,15 +146,15 @@ fn keep(queue: &Arc<Queue>, entry: Slot) {
     }
 }
 
-impl Ahead {
+impl NextEntry {
     fn is_of(&self, queue: &Arc<Queue>) -> bool {
         Arc::ptr_eq(&self.queue, queue)
     }
 }
 
-/// Nothing while the thread ends.
-fn with<T>(use_it: impl FnOnce(&mut Option<Ahead>) -> Option<T>) -> Option<T> {
-    let used = AHEAD.try_with(|ahead| use_it(&mut *ahead.try_borrow_mut().ok()?));
+/// Returns `None` while the thread ends.
+fn with<T>(use_it: impl FnOnce(&mut Option<NextEntry>) -> Option<T>) -> Option<T> {
+    let used = NEXT.try_with(|kept| use_it(&mut *kept.try_borrow_mut().ok()?));
     used.ok().flatten()
 }
 
